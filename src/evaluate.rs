@@ -1,0 +1,1 @@
+//! Accuracy, confusion, intervals and paired tests.

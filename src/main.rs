@@ -1,0 +1,3 @@
+//! The `cnn-codes` command: arguments in, exit code out.
+
+fn main() {}

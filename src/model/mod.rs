@@ -1,0 +1,1 @@
+//! Trunks: cards, assets, ONNX graphs, sessions.
