@@ -1,1 +1,7 @@
 //! Trunks: cards, assets, ONNX graphs, sessions.
+
+pub mod graph;
+pub mod onnx;
+mod sha256;
+pub mod tensor;
+pub mod tensor_hash;
