@@ -1,7 +1,9 @@
 //! Trunks: cards, assets, ONNX graphs, sessions.
 
+pub mod card;
 pub mod graph;
 pub mod onnx;
 mod sha256;
 pub mod tensor;
 pub mod tensor_hash;
+pub mod vgg16;
