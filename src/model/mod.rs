@@ -3,7 +3,13 @@
 pub mod card;
 pub mod graph;
 pub mod onnx;
+pub mod runtime;
+pub mod session;
 mod sha256;
 pub mod tensor;
 pub mod tensor_hash;
 pub mod vgg16;
+
+pub use card::{CardError, ModelCard};
+pub use runtime::{Library, Runtime, RuntimeError};
+pub use session::{Device, Provider, Trunk, TrunkError, TrunkOptions};

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod onnx;
+pub mod tiny_trunk;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,6 +62,34 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
         writer.append(&codes, &[picture]).unwrap();
     }
     writer.finish().unwrap();
+}
+
+/// The models folder of the checkout, if ONNX Runtime was fetched into it; says so where not.
+pub fn models_with_onnxruntime() -> Option<PathBuf> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    if models.join("onnxruntime").is_dir() {
+        return Some(models);
+    }
+    eprintln!("skipped: no ONNX Runtime in {} (run `cnn-codes fetch`)", models.display());
+    None
+}
+
+/// The built command, with the models folder of the checkout and no say of the environment.
+pub fn cnn_codes() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    command.env_remove("ORT_DYLIB_PATH").arg("--models").arg(models);
+    command
+}
+
+/// A file of ../shared, which is beside the project and no part of it; says so where it is absent.
+pub fn shared(path: &Path) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: there is no {}", path.display());
+    None
 }
 
 /// Python with NumPy and onnxruntime, which scripts/test.sh sets up; says so where it is absent.
