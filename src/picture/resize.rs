@@ -312,13 +312,10 @@ impl Weights {
         for (out, weights) in (0..size_out).zip(weights.chunks_exact_mut(stride)) {
             let center = f64::from(span.start) + (f64::from(out) + 0.5) * scale;
             let window = kernel.window(center, size_in);
-            let total: f64 = window
-                .clone()
-                .map(|pixel| kernel.weight(pixel, center))
-                .sum();
-            let total = if total == 0.0 { 1.0 } else { total };
-            for (weight, pixel) in weights.iter_mut().zip(window.clone()) {
-                *weight = fixed_point(kernel.weight(pixel, center) / total);
+            let exact: Vec<f64> = window.clone().map(|x| kernel.weight(x, center)).collect();
+            let total: f64 = exact.iter().sum();
+            for (weight, exact) in weights.iter_mut().zip(exact) {
+                *weight = fixed_point(if total == 0.0 { exact } else { exact / total });
             }
             windows.push((window.start as usize, window.len()));
         }
