@@ -11,6 +11,10 @@ use super::{DecodeError, jpeg};
 /// at 3 bytes a pixel. Pillow only warns here and refuses at twice as many.
 pub const MAX_PIXELS: u64 = 1024 * 1024 * 1024 / 4 / 3;
 
+/// The longest side that a picture may have: what JPEG and GIF can say. A PNG a million pixels wide
+/// and one high would cost the resampler more memory than its pixels do.
+pub const MAX_SIDE: u32 = 65_535;
+
 /// The most memory that decoding a picture may take: [`MAX_PIXELS`] of 16-bit RGBA (8 bytes) and
 /// half as much for the decoder.
 pub const MAX_DECODER_BYTES: u64 = 1024 * 1024 * 1024;
@@ -26,11 +30,10 @@ pub const MAX_DECODER_BYTES: u64 = 1024 * 1024 * 1024;
 /// See [`DecodeError`]. A file that is cut short is an error as soon as a pixel is missing, also
 /// where viewers would show the rest in grey. Sizes are checked before memory is taken.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
-    let (picture, orientation) = match sniff(bytes)? {
+    let (mut picture, orientation) = match sniff(bytes)? {
         ImageFormat::Jpeg => jpeg::decode(bytes)?,
         format => decode_with_image(bytes, format)?,
     };
-    let mut picture = picture;
     picture.apply_orientation(orientation);
     Ok(over_white(picture))
 }
@@ -84,9 +87,10 @@ fn not_a_picture(bytes: &[u8]) -> DecodeError {
     }
 }
 
-/// Refuses a picture of more than [`MAX_PIXELS`].
+/// Refuses a picture of more than [`MAX_PIXELS`] or with a side of more than [`MAX_SIDE`].
 pub(super) fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+    let n_pixels = u64::from(width) * u64::from(height);
+    if n_pixels > MAX_PIXELS || width.max(height) > MAX_SIDE {
         return Err(DecodeError::TooLarge { width, height });
     }
     Ok(())
@@ -166,6 +170,21 @@ mod tests {
     #[test]
     fn the_cap_is_pillows() {
         assert_eq!(MAX_PIXELS, 89_478_485);
+    }
+
+    #[test]
+    fn sizes_are_capped_by_area_and_by_side() {
+        assert_eq!(check_size(9459, 9459), Ok(())); // 89,472,681
+        assert_eq!(check_size(65_535, 1), Ok(()));
+        for (width, height) in [
+            (9460, 9460),
+            (65_536, 1),
+            (1, u32::MAX),
+            (u32::MAX, u32::MAX),
+        ] {
+            let refused = Err(DecodeError::TooLarge { width, height });
+            assert_eq!(check_size(width, height), refused);
+        }
     }
 
     #[test]

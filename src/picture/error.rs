@@ -1,6 +1,6 @@
 //! Why a file could not become a picture.
 
-use super::decode::{MAX_DECODER_BYTES, MAX_PIXELS};
+use super::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE};
 
 /// Why a file could not become a picture.
 ///
@@ -25,8 +25,11 @@ pub enum DecodeError {
         /// The decoder's own words.
         reason: String,
     },
-    /// More than [`MAX_PIXELS`]; found in the header, before any memory is taken.
-    #[error("{width} x {height} pixels are more than the {MAX_PIXELS} that are decoded")]
+    /// More than [`MAX_PIXELS`], or a side of more than [`MAX_SIDE`]; found in the header, before
+    /// any memory is taken.
+    #[error(
+        "{width} x {height} pixels are too many (up to {MAX_PIXELS}, and {MAX_SIDE} a side, are read)"
+    )]
     TooLarge {
         /// Width in pixels.
         width: u32,

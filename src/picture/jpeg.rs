@@ -1,6 +1,8 @@
 //! JPEG: two decoders behind one function, and what neither of them looks at.
 //!
 //! The `image` crate is passed by because it takes half a JPEG for a whole one, without a word.
+//! Here a file without its end is an error. One that lost data in the middle is always an error
+//! with libjpeg-turbo only; zune-jpeg does not tell when data end before the end marker.
 
 mod header;
 #[cfg(feature = "turbojpeg")]

@@ -32,7 +32,7 @@ mod resize;
 pub use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, decode};
+pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, decode};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
 pub use self::names::UnknownName;

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::f64::consts::PI;
+use std::ops::Range;
 
 use image::{Rgb, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
@@ -188,7 +189,11 @@ impl Filter {
             Self::Bicubic => (2.0, cubic),
             Self::Lanczos => (3.0, windowed_sinc),
         };
-        Some(Kernel { support, curve })
+        Some(Kernel {
+            curve,
+            support,
+            stretch: 1.0,
+        })
     }
 }
 
@@ -210,11 +215,38 @@ fn nearest_positions(span: Span, size_in: u32, size_out: u32) -> Vec<u32> {
         .collect()
 }
 
-/// A filter curve around 0, and how far from 0 it reaches.
+/// A filter curve around 0.
 #[derive(Clone, Copy)]
 struct Kernel {
-    support: f64,
     curve: fn(f64) -> f64,
+    /// How far from 0 the curve reaches, in pixels.
+    support: f64,
+    /// How much wider than its formula the curve is: 1 unless the picture shrinks.
+    stretch: f64,
+}
+
+impl Kernel {
+    fn stretched(self, stretch: f64) -> Self {
+        Self {
+            curve: self.curve,
+            support: self.support * stretch,
+            stretch,
+        }
+    }
+
+    /// The pixels, of `n_pixels`, that the curve reaches when it stands at `center`.
+    fn window(self, center: f64, n_pixels: u32) -> Range<u32> {
+        // A cast to an unsigned integer stops at 0, and so does the window.
+        let start = (center - self.support + 0.5) as u32;
+        let end = (center + self.support + 0.5) as u32;
+        start..end.min(n_pixels)
+    }
+
+    /// The weight, not yet divided by the sum of all, of a pixel when the curve stands at `center`.
+    fn weight(self, pixel: u32, center: f64) -> f64 {
+        // Pillow multiplies by the inverse; a division would round otherwise.
+        (self.curve)((f64::from(pixel) - center + 0.5) * (1.0 / self.stretch))
+    }
 }
 
 fn triangle(x: f64) -> f64 {
@@ -273,28 +305,19 @@ impl Weights {
     /// to `size_out` pixels.
     fn new(kernel: Kernel, span: Span, size_in: u32, size_out: u32) -> Self {
         let scale = f64::from(span.end - span.start) / f64::from(size_out);
-        let stretch = scale.max(1.0);
-        let support = kernel.support * stretch;
-        let stride = support.ceil() as usize * 2 + 1;
+        let kernel = kernel.stretched(scale.max(1.0));
+        let stride = kernel.support.ceil() as usize * 2 + 1;
         let mut windows = Vec::with_capacity(size_out as usize);
         let mut weights = vec![0; size_out as usize * stride];
-        let mut exact = Vec::with_capacity(stride);
-        for (out, fixed) in (0..size_out).zip(weights.chunks_exact_mut(stride)) {
+        for (out, weights) in (0..size_out).zip(weights.chunks_exact_mut(stride)) {
             let center = f64::from(span.start) + (f64::from(out) + 0.5) * scale;
-            // A cast to an unsigned integer stops at 0, and so does the window.
-            let first = (center - support + 0.5) as u32;
-            let end = ((center + support + 0.5) as u32).min(size_in);
-            exact.clear();
-            exact.extend(
-                (first..end).map(|pixel| {
-                    (kernel.curve)((f64::from(pixel) - center + 0.5) * (1.0 / stretch))
-                }),
-            );
+            let window = kernel.window(center, size_in);
+            let exact: Vec<f64> = window.clone().map(|x| kernel.weight(x, center)).collect();
             let total: f64 = exact.iter().sum();
-            for (fixed, exact) in fixed.iter_mut().zip(&exact) {
-                *fixed = fixed_point(if total == 0.0 { *exact } else { exact / total });
+            for (weight, exact) in weights.iter_mut().zip(exact) {
+                *weight = fixed_point(if total == 0.0 { exact } else { exact / total });
             }
-            windows.push((first as usize, exact.len()));
+            windows.push((window.start as usize, window.len()));
         }
         let identity = size_in == size_out && span.start == 0.0 && span.end == size_in as f32;
         Self {
@@ -314,14 +337,14 @@ impl Weights {
     }
 
     /// The input pixels that any output pixel needs.
-    fn rows(&self) -> std::ops::Range<usize> {
+    fn rows(&self) -> Range<usize> {
         let first = self.windows.first().map_or(0, |window| window.0);
         let end = self.windows.last().map_or(0, |window| window.0 + window.1);
         first..end
     }
 
     /// The pass across: the given rows of `picture`, each at the output's width. RGB bytes.
-    fn combine_pixels(&self, picture: &RgbImage, rows: std::ops::Range<usize>) -> Vec<u8> {
+    fn combine_pixels(&self, picture: &RgbImage, rows: Range<usize>) -> Vec<u8> {
         let stride_in = 3 * picture.width() as usize;
         let bytes_in = &picture.as_raw()[rows.start * stride_in..rows.end * stride_in];
         if self.identity {
@@ -380,8 +403,8 @@ fn fixed_point(weight: f64) -> i32 {
     }) as i32
 }
 
-/// Nothing wraps, since the weights' absolute values add up to less than 2 (tested below); but
-/// arithmetic that may not overflow keeps the compiler from making the loop a vector loop.
+/// Nothing wraps, since the weights' absolute values add up to less than 2 (tested below). It says
+/// "wrapping" because checks for overflow, which tests run with, would keep vectors out of the loop.
 #[inline]
 fn add_weighted(sum: &mut i32, byte: u8, weight: i32) {
     *sum = sum.wrapping_add(i32::from(byte).wrapping_mul(weight));
