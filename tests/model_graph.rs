@@ -170,7 +170,10 @@ fn files_that_are_no_models_are_refused_by_name() {
     assert!(missing.to_string().contains("no/such.onnx"));
     let garbage =
         OnnxModel::from_bytes(b"\xFF\xFFnot a model"[..].into(), Path::new("x.onnx")).unwrap_err();
-    assert_eq!(garbage.to_string(), "x.onnx is no ONNX file");
+    assert!(
+        garbage.to_string().starts_with("x.onnx is no ONNX file: "),
+        "{garbage}"
+    );
     let empty = OnnxModel::from_bytes(b""[..].into(), Path::new("x.onnx")).unwrap_err();
     assert_eq!(
         empty.to_string(),
@@ -252,10 +255,8 @@ fn values_and_shapes_make_a_difference_to_the_hash() {
     let mut short = kernel();
     short.dims = vec![5, 3, 1, 1];
     let error = with(short).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "tensor \"kernel\" of some/tiny.onnx cannot be read"
-    );
+    let text = "tensor \"kernel\" of some/tiny.onnx cannot be read: it holds 48 bytes of values where 60 belong";
+    assert_eq!(error.to_string(), text);
     let source = std::error::Error::source(&error).unwrap();
     assert!(matches!(
         source.downcast_ref(),

@@ -22,7 +22,7 @@ const VGG16_CARD: &str = include_str!("../../models/vgg16.toml");
 #[derive(Debug, thiserror::Error)]
 pub enum CardError {
     /// The card's file could not be read.
-    #[error("cannot read the model card {}", path.display())]
+    #[error("cannot read the model card {}: {source}", path.display())]
     Read {
         /// The card's file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum CardError {
         source: std::io::Error,
     },
     /// The card is not TOML, lacks a key, or has one that cards do not have.
-    #[error("{card} is no model card")]
+    #[error("{card} is no model card: {source}")]
     Syntax {
         /// The card, by its file.
         card: String,

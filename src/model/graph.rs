@@ -26,7 +26,7 @@ const LISTED_NAMES: usize = 12;
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// The file could not be read at all.
-    #[error("cannot read the ONNX file {}", path.display())]
+    #[error("cannot read the ONNX file {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum GraphError {
         source: std::io::Error,
     },
     /// The file's bytes are no ONNX model.
-    #[error("{} is no ONNX file", path.display())]
+    #[error("{} is no ONNX file: {source}", path.display())]
     NotOnnx {
         /// The file.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum GraphError {
         to: String,
     },
     /// An initializer's values could not be read.
-    #[error("tensor {tensor:?} of {} cannot be read", path.display())]
+    #[error("tensor {tensor:?} of {} cannot be read: {source}", path.display())]
     Tensor {
         /// The file.
         path: PathBuf,

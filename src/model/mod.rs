@@ -1,5 +1,6 @@
 //! Trunks: cards, assets, ONNX graphs, sessions.
 
+pub mod assets;
 pub mod card;
 pub mod graph;
 pub mod onnx;
