@@ -17,9 +17,9 @@
 
 pub mod codes;
 pub mod dataset;
+pub mod draft;
 pub mod evaluate;
 pub mod extract;
 pub mod head;
 pub mod model;
 pub mod picture;
-pub mod report;

@@ -1,1 +1,35 @@
-//! The store: a directory of codes.
+//! The store: a directory of codes, and the one seam between extraction and training.
+//!
+//! ```text
+//! codes.npy       float32 or float16, C order, (N, 7, 7, 512), or (N, 512) when pooled
+//! labels.npy      int64 (N,): class indices, classes in alphabetical order
+//! images.csv      row, path, label, width, height, blake3
+//! failures.csv    path, error
+//! store.json      format, trunk, recipe, resize, decoder, output, dtype, pooling, classes, counts
+//! ```
+//!
+//! [`StoreWriter`] fills a [`Draft`](crate::draft::Draft) and publishes it whole;
+//! [`Store`] opens it, and refuses anything in which the files disagree.
+
+mod manifest;
+pub mod npy;
+mod pooling;
+mod store;
+mod writer;
+
+pub use manifest::{CodesIdentity, Counts, Manifest, OutputSpec, TrunkIdentity};
+pub use npy::Dtype;
+pub use pooling::Pool;
+pub use store::{PictureRow, Store, StoreError};
+pub use writer::{StoreDescription, StoreWriter, WrittenPicture};
+
+/// The file without which a directory is no store.
+pub const MANIFEST: &str = "store.json";
+/// The codes' file name inside a store.
+pub const CODES: &str = "codes.npy";
+/// The labels' file name inside a store.
+pub const LABELS: &str = "labels.npy";
+/// The name of the table of rows inside a store.
+pub const IMAGES: &str = "images.csv";
+/// The name of the table of unusable pictures inside a store.
+pub const FAILURES: &str = "failures.csv";

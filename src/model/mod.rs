@@ -1,1 +1,16 @@
 //! Trunks: cards, assets, ONNX graphs, sessions.
+
+pub mod assets;
+pub mod card;
+pub mod graph;
+pub mod onnx;
+pub mod runtime;
+pub mod session;
+mod sha256;
+pub mod tensor;
+pub mod tensor_hash;
+pub mod vgg16;
+
+pub use card::{CardError, ModelCard};
+pub use runtime::{Library, Runtime, RuntimeError};
+pub use session::{Device, Provider, Trunk, TrunkError, TrunkOptions};

@@ -1,1 +1,69 @@
 //! From a file's bytes to the trunk's input tensor.
+//!
+//! ```text
+//! bytes -> decode -> RgbImage -> Resize -> RgbImage -> Recipe -> tensor
+//! file     upright   (h, w, 3)   Pillow    (H, W, 3)   Keras     f32 (H, W, 3) or (3, H, W)
+//! ```
+//!
+//! Codes can only be compared with Python's when every step makes the same numbers. Resizing and
+//! the recipes do, to the last bit. JPEG decoders differ: [`DECODER`] says which one this build
+//! has.
+//!
+//! ```
+//! use cnn_codes::picture::{Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
+//!
+//! let preparation = Preparation {
+//!     resize: Resize { width: 224, height: 224, fit: Fit::Stretch, filter: Filter::Bilinear },
+//!     recipe: Recipe::Caffe,
+//!     layout: Layout::ChannelsLast,
+//! };
+//! let mut tensor = vec![0.0; preparation.tensor_len()];
+//! preparation.prepare(&RgbImage::new(500, 375), &mut tensor);
+//! assert_eq!(tensor[..3], [-103.939, -116.779, -123.68]); // black, blue first
+//! ```
+
+mod decode;
+mod error;
+mod jpeg;
+mod names;
+mod recipe;
+mod resize;
+
+pub use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, decode};
+pub use self::error::DecodeError;
+pub use self::jpeg::DECODER;
+pub use self::names::UnknownName;
+pub use self::recipe::{Layout, Recipe};
+pub use self::resize::{Filter, Fit, Resize};
+
+/// All that turns a decoded picture into a trunk's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Preparation {
+    /// The input's size, and how a picture gets it.
+    pub resize: Resize,
+    /// What numbers stand for the colours.
+    pub recipe: Recipe,
+    /// How the input orders them.
+    pub layout: Layout,
+}
+
+impl Preparation {
+    /// How many numbers one picture's tensor has: H * W * 3.
+    pub fn tensor_len(&self) -> usize {
+        self.resize.width as usize * self.resize.height as usize * 3
+    }
+
+    /// Writes the input tensor of `picture` into `tensor`: one row of a batch.
+    ///
+    /// # Panics
+    ///
+    /// When `tensor` is not [`Preparation::tensor_len`] long, or a side of the picture or of the
+    /// target is 0.
+    pub fn prepare(&self, picture: &RgbImage, tensor: &mut [f32]) {
+        let resized = self.resize.resized(picture);
+        self.recipe.apply(&resized, self.layout, tensor);
+    }
+}

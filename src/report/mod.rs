@@ -1,1 +1,7 @@
 //! What a person reads at the end.
+
+mod comparison;
+mod predictions;
+
+pub use comparison::{Comparison, HeadResult, Prediction};
+pub use predictions::write_predictions;

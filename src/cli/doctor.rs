@@ -1,0 +1,177 @@
+//! `cnn-codes doctor`: what is found, what is missing, what to do.
+
+use std::process::ExitCode;
+
+use cnn_codes::model::assets::{RuntimeState, runtime_state, verify_vgg16};
+use cnn_codes::model::{Library, ModelCard, Runtime};
+use serde_json::json;
+
+use super::{AssetOptions, Format, default_threads, print};
+
+/// Show what is found, what is missing, and what to do about it
+///
+/// Exits with 1 if something is missing that extract-features needs.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// How the findings are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    is_good: bool,
+    found: String,
+    /// What to do where it is not good.
+    advice: Option<String>,
+}
+
+impl Finding {
+    fn good(what: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            what,
+            is_good: true,
+            found: found.into(),
+            advice: None,
+        }
+    }
+
+    fn bad(what: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            what,
+            is_good: false,
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
+    }
+}
+
+/// Looks at everything, prints it, and fails if something is missing.
+pub fn run(arguments: &Arguments, options: &AssetOptions) -> anyhow::Result<ExitCode> {
+    let mut findings = vec![
+        Finding::good("cnn-codes", env!("CARGO_PKG_VERSION")),
+        Finding::good("processor", processor()),
+        Finding::good("threads", default_threads().to_string()),
+    ];
+    findings.extend(installation(options));
+    findings.extend(runtime(options));
+    findings.push(trunk(options));
+    let text = match arguments.format {
+        Format::Text => as_text(&findings),
+        Format::Json => as_json(&findings),
+    };
+    print(&text)?;
+    let all_good = findings.iter().all(|finding| finding.is_good);
+    Ok(if all_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Architecture, and the vector instructions that matter to the speed.
+fn processor() -> String {
+    let mut features: Vec<&str> = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    for (name, present) in [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
+    ] {
+        if present {
+            features.push(name);
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    features.push("neon");
+    if features.is_empty() {
+        features.push("no vector instructions known to be of use");
+    }
+    format!("{} with {}", std::env::consts::ARCH, features.join(", "))
+}
+
+/// Damage to what `fetch` once installed, which the search for the library does not see.
+fn installation(options: &AssetOptions) -> Option<Finding> {
+    match runtime_state(&options.models) {
+        RuntimeState::Damaged { reason } => Some(Finding::bad(
+            "installation",
+            format!("{}: {reason}", options.models.join("onnxruntime").display()),
+            "run `cnn-codes fetch onnxruntime`",
+        )),
+        _ => None,
+    }
+}
+
+/// The library, where it is and what it can do.
+fn runtime(options: &AssetOptions) -> Vec<Finding> {
+    let loaded = Library::find(options.onnxruntime.as_deref(), &options.models)
+        .and_then(|library| Runtime::load(&library));
+    let runtime = match loaded {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return vec![Finding::bad(
+                "ONNX Runtime",
+                error.to_string(),
+                "run `cnn-codes fetch onnxruntime`",
+            )];
+        }
+    };
+    let library = runtime.library();
+    let providers = if runtime.has_cuda() {
+        "CPU; CUDA is built in (`extract-features --device cuda` shows whether it works here)"
+    } else {
+        "CPU (for CUDA: `cnn-codes fetch onnxruntime --cuda`)"
+    };
+    vec![
+        Finding::good(
+            "ONNX Runtime",
+            format!("{}, {} ({})", runtime.version(), library.path.display(), library.origin),
+        ),
+        Finding::good("providers", providers),
+    ]
+}
+
+/// VGG16's file and weights.
+fn trunk(options: &AssetOptions) -> Finding {
+    let path = options.models.join(ModelCard::vgg16().file);
+    if !path.exists() {
+        return Finding::bad(
+            "VGG16",
+            format!("there is no {}", path.display()),
+            "run `cnn-codes fetch vgg16`",
+        );
+    }
+    match verify_vgg16(&path) {
+        Ok(()) => Finding::good("VGG16", format!("{}, its weights verified", path.display())),
+        Err(error) => Finding::bad("VGG16", error.to_string(), "run `cnn-codes fetch vgg16`"),
+    }
+}
+
+fn as_text(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let mark = if finding.is_good { "ok" } else { "!!" };
+        text += &format!("{mark}  {:13} {}\n", finding.what, finding.found);
+        if let Some(advice) = &finding.advice {
+            text += &format!("    {:13} to do: {advice}\n", "");
+        }
+    }
+    text
+}
+
+fn as_json(findings: &[Finding]) -> String {
+    let findings: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "what": finding.what,
+                "ok": finding.is_good,
+                "found": finding.found,
+                "advice": finding.advice,
+            })
+        })
+        .collect();
+    format!("{:#}\n", json!({ "findings": findings }))
+}

@@ -1,0 +1,162 @@
+//! store.json: what a store holds, and how it was made.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dtype, Pool};
+use crate::picture::{Recipe, Resize};
+
+/// Version of the store's format that this code writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// The contents of store.json. It holds no time stamp: the same job leaves the same bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the format, [`FORMAT`].
+    pub format: u32,
+    /// The program that wrote the store, with its version.
+    pub created_by: String,
+    /// What the codes are: all that another store must share to be used with this one.
+    pub codes: CodesIdentity,
+    /// Element type of codes.npy, `f32` or `f16`.
+    pub dtype: Dtype,
+    /// Shape of codes.npy: N, then the shape of one code.
+    pub shape: Vec<usize>,
+    /// Class names in the order of their indices (alphabetical).
+    pub classes: Vec<String>,
+    /// How many pictures went in, and what became of them.
+    pub counts: Counts,
+    /// The JPEG decoder, with its version: two decoders differ by about 0.35% in the codes.
+    pub decoder: String,
+    /// Version of ONNX Runtime.
+    pub onnxruntime: String,
+    /// The execution provider that ran the trunk: `CPUExecutionProvider`.
+    pub provider: String,
+}
+
+/// What codes are: the trunk, and all that was done to a picture before and after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodesIdentity {
+    /// The network.
+    pub trunk: TrunkIdentity,
+    /// How a picture became the input tensor.
+    pub recipe: Recipe,
+    /// How a picture became as large as the trunk wants it.
+    pub resize: Resize,
+    /// The trunk's output that the codes are.
+    pub output: OutputSpec,
+    /// What was done over height and width of the output.
+    pub pool: Pool,
+}
+
+/// A trunk's name and hashes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkIdentity {
+    /// Name on the model card.
+    pub name: String,
+    /// SHA-256 of the ONNX file, 64 hexadecimal digits.
+    pub sha256: String,
+    /// SHA-256 of the trunk's parameters, the same for any file that carries the same weights.
+    pub tensors_sha256: String,
+}
+
+/// An output of the trunk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// Name in the ONNX graph.
+    pub name: String,
+    /// Shape of one picture's output, channels last: `[7, 7, 512]`.
+    pub shape: Vec<usize>,
+}
+
+/// Numbers of pictures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Rows of codes.npy.
+    pub pictures: usize,
+    /// Rows of failures.csv.
+    pub failures: usize,
+    /// Rows of codes.npy for each class.
+    pub per_class: Vec<usize>,
+}
+
+impl CodesIdentity {
+    /// Says how these codes differ from `other`, or `None` where both mean the same.
+    ///
+    /// The trunk is compared by its parameters, not by its file: the same weights in two files
+    /// give the same codes.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let ours = [
+            ("trunk", describe_trunk(&self.trunk)),
+            ("recipe", self.recipe.to_string()),
+            ("resizing", describe_resize(&self.resize)),
+            ("output", format!("{} {:?}", self.output.name, self.output.shape)),
+            ("pooling", self.pool.to_string()),
+        ];
+        let theirs = [
+            describe_trunk(&other.trunk),
+            other.recipe.to_string(),
+            describe_resize(&other.resize),
+            format!("{} {:?}", other.output.name, other.output.shape),
+            other.pool.to_string(),
+        ];
+        ours.into_iter()
+            .zip(theirs)
+            .find(|((_, ours), theirs)| ours != theirs)
+            .map(|((what, ours), theirs)| format!("the {what} differs: {ours} and {theirs}"))
+    }
+
+    /// Number of values in one flattened code, D.
+    #[must_use]
+    pub fn code_len(&self) -> usize {
+        self.pool.shape(&self.output.shape).iter().product()
+    }
+}
+
+fn describe_resize(resize: &Resize) -> String {
+    let Resize { width, height, fit, filter } = resize;
+    format!("{width}x{height} {fit} {filter}")
+}
+
+fn describe_trunk(trunk: &TrunkIdentity) -> String {
+    let short: String = trunk.tensors_sha256.chars().take(12).collect();
+    format!("{} (parameters {short})", trunk.name)
+}
+
+impl Manifest {
+    /// The manifest's own invariants, before any other file is looked at.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if self.format != FORMAT {
+            return Err(format!(
+                "it has format {}, and this version reads format {FORMAT}",
+                self.format
+            ));
+        }
+        let code_shape = self.codes.pool.shape(&self.codes.output.shape);
+        match self.shape.split_first() {
+            Some((&rows, rest)) if rest == code_shape && rows == self.counts.pictures => {}
+            _ => {
+                return Err(format!(
+                    "its shape {:?} is not {} pictures of {code_shape:?}",
+                    self.shape, self.counts.pictures
+                ));
+            }
+        }
+        if self.dtype == Dtype::I64 {
+            return Err("codes are f32 or f16, not i64".to_owned());
+        }
+        if self.counts.per_class.len() != self.classes.len() {
+            return Err(format!(
+                "it counts {} classes and names {}",
+                self.counts.per_class.len(),
+                self.classes.len()
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,382 @@
+//! NumPy's .npy files: an incremental writer and a header reader.
+//!
+//! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The writer
+//! reserves 128 bytes for the header, so that the number of rows may be filled in at the end and
+//! the data begin on a 64-byte boundary, as NumPy has it, for mapping.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes that the writer reserves for magic, version, length and header text.
+const HEADER_BYTES: usize = 128;
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// No header of ours or NumPy's comes near this; a longer one is an attack or damage.
+const MAX_HEADER_BYTES: usize = 65_536;
+
+/// Element types of the arrays in a store, little-endian on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// IEEE half precision, `<f2`.
+    F16,
+    /// IEEE single precision, `<f4`.
+    F32,
+    /// Signed 64-bit integers, `<i8`.
+    I64,
+}
+
+impl Dtype {
+    /// Bytes of one element.
+    #[must_use]
+    pub const fn size(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+            Self::I64 => 8,
+        }
+    }
+
+    const fn descr(self) -> &'static str {
+        match self {
+            Self::F16 => "<f2",
+            Self::F32 => "<f4",
+            Self::I64 => "<i8",
+        }
+    }
+
+    fn from_descr(descr: &str) -> Option<Self> {
+        [Self::F16, Self::F32, Self::I64]
+            .into_iter()
+            .find(|dtype| dtype.descr() == descr)
+    }
+}
+
+impl std::fmt::Display for Dtype {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+            Self::I64 => "i64",
+        })
+    }
+}
+
+/// Why a file is not a .npy array that can be used here.
+#[derive(Debug, thiserror::Error)]
+pub enum NpyError {
+    /// The file could not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The file does not begin as a .npy file does.
+    #[error("this is not a .npy file (its first bytes are not \\x93NUMPY)")]
+    NotNpy,
+    /// The header is damaged, or of a kind that a store does not use.
+    #[error("the .npy header cannot be used: {reason}")]
+    Header {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The data are shorter or longer than the header says.
+    #[error("{actual} bytes where the header {shape:?} means {expected}: the file is {}", if actual < expected { "cut short" } else { "too long" })]
+    Length {
+        /// Shape that the header states.
+        shape: Vec<usize>,
+        /// Bytes that the whole file should have.
+        expected: u64,
+        /// Bytes that it has.
+        actual: u64,
+    },
+}
+
+/// What the header of a .npy file states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Element type.
+    pub dtype: Dtype,
+    /// Shape; the last axis varies fastest (C order).
+    pub shape: Vec<usize>,
+    /// Where the data begin, in bytes from the start of the file.
+    pub data_offset: usize,
+}
+
+impl Header {
+    /// Reads and checks the header of `file`, and the file's length against it.
+    ///
+    /// # Errors
+    /// [`NpyError`] if this is not a C-order array of f16, f32 or i64, whole to the byte.
+    pub fn read(file: &mut File) -> Result<Self, NpyError> {
+        file.seek(SeekFrom::Start(0))?;
+        let actual = file.metadata()?.len();
+        let header = Self::parse(file)?;
+        let expected = header
+            .data_bytes()
+            .and_then(|bytes| bytes.checked_add(header.data_offset as u64))
+            .ok_or_else(|| header_error("its shape is larger than any file"))?;
+        if actual == expected {
+            Ok(header)
+        } else {
+            Err(NpyError::Length {
+                shape: header.shape,
+                expected,
+                actual,
+            })
+        }
+    }
+
+    /// Parses a header from the start of a stream, leaving the stream at the first element.
+    ///
+    /// # Errors
+    /// [`NpyError::NotNpy`] or [`NpyError::Header`].
+    pub fn parse(stream: &mut impl Read) -> Result<Self, NpyError> {
+        let mut start = [0; 8];
+        read_exact(stream, &mut start)?;
+        if &start[..6] != MAGIC {
+            return Err(NpyError::NotNpy);
+        }
+        let length_bytes = match start[6] {
+            1 => 2,
+            2 | 3 => 4,
+            version => return Err(header_error(format!("unknown version {version}"))),
+        };
+        let mut length = [0; 4];
+        read_exact(stream, &mut length[..length_bytes])?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_HEADER_BYTES {
+            return Err(header_error(format!("{length} bytes long")));
+        }
+        let mut text = vec![0; length];
+        read_exact(stream, &mut text)?;
+        let text = std::str::from_utf8(&text).map_err(|_| header_error("it is not text"))?;
+        let (dtype, shape) = parse_dictionary(text)?;
+        Ok(Self {
+            dtype,
+            shape,
+            data_offset: 8 + length_bytes + length,
+        })
+    }
+
+    fn data_bytes(&self) -> Option<u64> {
+        self.shape
+            .iter()
+            .try_fold(self.dtype.size() as u64, |bytes, &axis| {
+                bytes.checked_mul(axis as u64)
+            })
+    }
+}
+
+/// A .npy file written row by row; the number of rows is filled in at the end.
+#[derive(Debug)]
+pub struct NpyWriter {
+    file: File,
+    dtype: Dtype,
+    row_shape: Vec<usize>,
+    rows: usize,
+}
+
+impl NpyWriter {
+    /// Creates the file, which must not exist, for rows of `row_shape`.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn create(path: &Path, dtype: Dtype, row_shape: &[usize]) -> io::Result<Self> {
+        let mut file = File::create_new(path)?;
+        // Not yet a header: until `finish`, no reader takes this for an array.
+        file.write_all(&[0; HEADER_BYTES])?;
+        Ok(Self {
+            file,
+            dtype,
+            row_shape: row_shape.to_vec(),
+            rows: 0,
+        })
+    }
+
+    /// Bytes of one row.
+    #[must_use]
+    pub fn row_bytes(&self) -> usize {
+        self.dtype.size() * self.row_shape.iter().product::<usize>()
+    }
+
+    /// Appends whole rows, given as little-endian bytes.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    ///
+    /// # Panics
+    /// If `bytes` is not a whole number of rows.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        assert!(bytes.len().is_multiple_of(self.row_bytes()), "whole rows");
+        self.file.write_all(bytes)?;
+        self.rows += bytes.len() / self.row_bytes();
+        Ok(())
+    }
+
+    /// Writes the header, syncs the file and returns the number of rows.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn finish(mut self) -> io::Result<usize> {
+        let mut shape = vec![self.rows];
+        shape.extend(&self.row_shape);
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&header_bytes(self.dtype, &shape))?;
+        self.file.sync_all()?;
+        Ok(self.rows)
+    }
+}
+
+/// The first 128 bytes of a version 1.0 file: text padded with spaces, closed by a newline.
+fn header_bytes(dtype: Dtype, shape: &[usize]) -> [u8; HEADER_BYTES] {
+    let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
+    // Python's one-element tuple wants its comma.
+    let comma = if axes.len() == 1 { "," } else { "" };
+    let text = format!(
+        "{{'descr': '{}', 'fortran_order': False, 'shape': ({}{comma}), }}",
+        dtype.descr(),
+        axes.join(", ")
+    );
+    let mut bytes = [b' '; HEADER_BYTES];
+    bytes[..6].copy_from_slice(MAGIC);
+    bytes[6..8].copy_from_slice(&[1, 0]);
+    let length = u16::try_from(HEADER_BYTES - 10).expect("118 fits");
+    bytes[8..10].copy_from_slice(&length.to_le_bytes());
+    bytes[10..10 + text.len()].copy_from_slice(text.as_bytes());
+    bytes[HEADER_BYTES - 1] = b'\n';
+    bytes
+}
+
+/// Parses the Python dictionary literal that NumPy writes, in any order of its three keys.
+fn parse_dictionary(text: &str) -> Result<(Dtype, Vec<usize>), NpyError> {
+    let descr = value_of(text, "descr")?;
+    let descr = descr
+        .strip_prefix(['\'', '"'])
+        .and_then(|rest| rest.split(['\'', '"']).next())
+        .ok_or_else(|| header_error("'descr' is no simple type"))?;
+    let dtype = Dtype::from_descr(descr)
+        .ok_or_else(|| header_error(format!("type '{descr}' is none of <f2, <f4, <i8")))?;
+    if !value_of(text, "fortran_order")?.starts_with("False") {
+        return Err(header_error("the array is in Fortran order, not C order"));
+    }
+    let shape = value_of(text, "shape")?
+        .strip_prefix('(')
+        .and_then(|rest| rest.split_once(')'))
+        .ok_or_else(|| header_error("'shape' is no tuple"))?
+        .0;
+    let shape = shape
+        .split(',')
+        .map(str::trim)
+        .filter(|axis| !axis.is_empty())
+        .map(|axis| {
+            axis.parse()
+                .map_err(|_| header_error(format!("axis '{axis}'")))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok((dtype, shape))
+}
+
+/// The text that follows `'key':`.
+fn value_of<'t>(text: &'t str, key: &str) -> Result<&'t str, NpyError> {
+    [format!("'{key}'"), format!("\"{key}\"")]
+        .iter()
+        .find_map(|quoted| text.split_once(quoted.as_str()))
+        .and_then(|(_, rest)| rest.trim_start().strip_prefix(':'))
+        .map(str::trim_start)
+        .ok_or_else(|| header_error(format!("it has no '{key}'")))
+}
+
+fn read_exact(stream: &mut impl Read, buffer: &mut [u8]) -> Result<(), NpyError> {
+    stream.read_exact(buffer).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => header_error("the file ends inside it"),
+        _ => NpyError::Io(error),
+    })
+}
+
+fn header_error(reason: impl Into<String>) -> NpyError {
+    NpyError::Header {
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_header_is_what_numpy_writes() {
+        // np.save of np.zeros((600, 7, 7, 512), '<f4') with NumPy 2, byte for byte.
+        let mut expected = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, \
+            'shape': (600, 7, 7, 512), }"
+            .to_vec();
+        expected.resize(127, b' ');
+        expected.push(b'\n');
+        assert_eq!(header_bytes(Dtype::F32, &[600, 7, 7, 512])[..], expected);
+    }
+
+    #[test]
+    fn a_file_cut_short_says_so() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.npy");
+        let mut writer = NpyWriter::create(&path, Dtype::F32, &[2]).unwrap();
+        writer.append(&[0; 24]).unwrap();
+        assert_eq!(writer.finish().unwrap(), 3);
+        let header = Header::read(&mut File::open(&path).unwrap()).unwrap();
+        assert_eq!((header.shape, header.data_offset), (vec![3, 2], 128));
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(128 + 23).unwrap();
+        let error = Header::read(&mut File::open(&path).unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "151 bytes where the header [3, 2] means 152: the file is cut short"
+        );
+    }
+
+    #[test]
+    fn an_unfinished_file_is_no_array() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.npy");
+        let mut writer = NpyWriter::create(&path, Dtype::F32, &[2]).unwrap();
+        writer.append(&[0; 8]).unwrap();
+        let error = Header::read(&mut File::open(&path).unwrap()).unwrap_err();
+        assert!(matches!(error, NpyError::NotNpy));
+    }
+
+    #[test]
+    fn headers_that_a_store_does_not_use_are_refused() {
+        let reason = |text: &str| parse_dictionary(text).unwrap_err().to_string();
+        assert!(reason("{'descr': '>f4', 'fortran_order': False, 'shape': (3,), }").contains(">f4"));
+        assert!(reason("{'descr': '<f4', 'fortran_order': True, 'shape': (3,), }").contains("Fortran"));
+        assert!(reason("{'descr': '<f4', 'shape': (3,), }").contains("fortran_order"));
+        assert!(reason("{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }").contains("-3"));
+    }
+
+    #[test]
+    fn a_shape_beyond_any_file_is_an_error_and_no_overflow() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&header_bytes(Dtype::F32, &[usize::MAX, usize::MAX]))
+            .unwrap();
+        assert!(matches!(
+            Header::read(&mut file),
+            Err(NpyError::Header { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn any_shape_comes_back(shape in prop::collection::vec(0usize..100_000, 1..5)) {
+            let bytes = header_bytes(Dtype::I64, &shape);
+            let header = Header::parse(&mut &bytes[..]).unwrap();
+            prop_assert_eq!(header, Header { dtype: Dtype::I64, shape, data_offset: 128 });
+        }
+
+        #[test]
+        fn no_bytes_make_the_parser_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Header::parse(&mut &bytes[..]);
+            let valid = header_bytes(Dtype::F32, &[3, 2]);
+            for (slot, byte) in bytes.iter_mut().zip(valid).take(60) { *slot = byte; }
+            let _ = Header::parse(&mut &bytes[..]);
+        }
+    }
+}

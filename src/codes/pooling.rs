@@ -1,0 +1,99 @@
+//! Pooling over height and width, and the order of a code's axes.
+
+use serde::{Deserialize, Serialize};
+
+/// What is kept of a trunk's (H, W, C) output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pool {
+    /// All of it: (H, W, C).
+    #[default]
+    None,
+    /// The mean over H and W: (C).
+    Avg,
+    /// The largest value over H and W: (C).
+    Max,
+}
+
+impl Pool {
+    /// The names, for help texts and parsing.
+    pub const NAMES: &[&str] = &["none", "avg", "max"];
+
+    /// Shape of a pooled code, from the trunk's output shape (channels last, without N).
+    ///
+    /// Outputs that are vectors already stay as they are.
+    #[must_use]
+    pub fn shape(self, output: &[usize]) -> Vec<usize> {
+        match (self, output) {
+            (Self::None, _) | (_, [] | [_]) => output.to_vec(),
+            (Self::Avg | Self::Max, [.., channels]) => vec![*channels],
+        }
+    }
+
+    /// Pools one code of `channels` channels, given channels last, and appends it to `pooled`.
+    ///
+    /// The mean is summed in float64, so that it does not depend on the order of the positions
+    /// by more than a rounding.
+    pub fn append(self, code: &[f32], channels: usize, pooled: &mut Vec<f32>) {
+        match self {
+            Self::None => pooled.extend_from_slice(code),
+            Self::Avg => {
+                let positions = (code.len() / channels) as f64;
+                pooled.extend((0..channels).map(|channel| {
+                    let values = code[channel..].iter().step_by(channels);
+                    (values.map(|&value| f64::from(value)).sum::<f64>() / positions) as f32
+                }));
+            }
+            Self::Max => pooled.extend((0..channels).map(|channel| {
+                let values = code[channel..].iter().step_by(channels);
+                values.fold(f32::NEG_INFINITY, |largest, &value| largest.max(value))
+            })),
+        }
+    }
+}
+
+impl std::fmt::Display for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Avg => "avg",
+            Self::Max => "max",
+        })
+    }
+}
+
+impl std::str::FromStr for Pool {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "none" => Ok(Self::None),
+            "avg" => Ok(Self::Avg),
+            "max" => Ok(Self::Max),
+            _ => Err(format!("'{name}' is none of {}", Self::NAMES.join(", "))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two positions of three channels.
+    const CODE: [f32; 6] = [1.0, -2.0, 5.0, 3.0, -4.0, 5.0];
+
+    #[test]
+    fn pooling_goes_over_positions_and_keeps_channels() {
+        let pooled = |pool: Pool| {
+            let mut pooled = Vec::new();
+            pool.append(&CODE, 3, &mut pooled);
+            pooled
+        };
+        assert_eq!(pooled(Pool::Avg), [2.0, -3.0, 5.0]);
+        assert_eq!(pooled(Pool::Max), [3.0, -2.0, 5.0]);
+        assert_eq!(pooled(Pool::None), CODE);
+        assert_eq!(Pool::Avg.shape(&[7, 7, 512]), [512]);
+        assert_eq!(Pool::None.shape(&[7, 7, 512]), [7, 7, 512]);
+        assert_eq!(Pool::Max.shape(&[4096]), [4096]);
+    }
+}

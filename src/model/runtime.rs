@@ -1,0 +1,306 @@
+//! ONNX Runtime's shared library: where it is looked for, and the one environment of a process.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::ep::{self, ExecutionProvider as _};
+
+/// The oldest minor version of ONNX Runtime 1 that `ort` speaks to without an `api-NN` feature.
+const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
+
+/// ONNX Runtime allows one environment in a process, and forgets no library once it is loaded.
+static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// Where a library was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The option `--onnxruntime`.
+    Option,
+    /// The environment variable `ORT_DYLIB_PATH`.
+    Variable,
+    /// The folder of the executable.
+    Executable,
+    /// `onnxruntime/` in the models folder.
+    Models,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Option => "--onnxruntime",
+            Self::Variable => "ORT_DYLIB_PATH",
+            Self::Executable => "beside the executable",
+            Self::Models => "models folder",
+        })
+    }
+}
+
+/// Why ONNX Runtime cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// There is no library in any of the places.
+    #[error(
+        "ONNX Runtime's library was not found. These places were searched:{}\nRun `cnn-codes fetch onnxruntime`, or give the library's path to --onnxruntime",
+        list_places(searched)
+    )]
+    NotFound {
+        /// The places, in the order of the search.
+        searched: Vec<(Origin, Option<PathBuf>)>,
+    },
+    /// A library was named, but there is none.
+    #[error("there is no ONNX Runtime library at {} (from {origin}); correct the path, or leave it out and run `cnn-codes fetch onnxruntime`", path.display())]
+    Missing {
+        /// The path as given.
+        path: PathBuf,
+        /// Who named it.
+        origin: Origin,
+    },
+    /// The system's loader refuses the file.
+    #[error("{} (from {origin}) cannot be loaded: {reason}; `cnn-codes fetch onnxruntime` installs one that can", path.display())]
+    Unloadable {
+        /// The library.
+        path: PathBuf,
+        /// Where it was found.
+        origin: Origin,
+        /// The loader's reason.
+        reason: String,
+    },
+    /// The library loads, but its environment could not be made.
+    #[error("ONNX Runtime from {} does not start: {source}", path.display())]
+    Environment {
+        /// The library.
+        path: PathBuf,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+}
+
+fn list_places(searched: &[(Origin, Option<PathBuf>)]) -> String {
+    let mut list = String::new();
+    for (origin, path) in searched {
+        let path = path
+            .as_ref()
+            .map_or("not set".to_owned(), |path| path.display().to_string());
+        let _ = write!(list, "\n  {origin}: {path}");
+    }
+    list
+}
+
+/// A library's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Absolute path of the library itself.
+    pub path: PathBuf,
+    /// Where it was found.
+    pub origin: Origin,
+}
+
+impl Library {
+    /// Searches, in this order: `explicit`, `ORT_DYLIB_PATH`, the executable's folder, and
+    /// `onnxruntime/` in `models`. The first two may name the library or its folder.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotFound`] or [`RuntimeError::Missing`].
+    pub fn find(explicit: Option<&Path>, models: &Path) -> Result<Self, RuntimeError> {
+        let variable = std::env::var_os("ORT_DYLIB_PATH")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from);
+        let executable = std::env::current_exe()
+            .ok()
+            .and_then(|path| path.parent().map(Path::to_owned));
+        let places = [
+            (Origin::Option, explicit.map(Path::to_owned)),
+            (Origin::Variable, variable),
+            (Origin::Executable, executable),
+            (Origin::Models, Some(models.join("onnxruntime"))),
+        ];
+        for (origin, place) in &places {
+            let Some(place) = place else { continue };
+            if let Some(path) = library_at(place) {
+                let path = std::path::absolute(&path).unwrap_or(path);
+                return Ok(Self {
+                    path,
+                    origin: *origin,
+                });
+            }
+            if matches!(origin, Origin::Option | Origin::Variable) {
+                return Err(RuntimeError::Missing {
+                    path: place.clone(),
+                    origin: *origin,
+                });
+            }
+        }
+        Err(RuntimeError::NotFound {
+            searched: places.into(),
+        })
+    }
+
+    /// The version in the file's name (`libonnxruntime.so.1.32.0`), or as much of it as the
+    /// library tells: `1.32`.
+    fn version(&self, minor: u32) -> String {
+        let path = self.path.canonicalize().unwrap_or(self.path.clone());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let digits = name
+            .trim_start_matches("libonnxruntime")
+            .trim_start_matches(".so")
+            .trim_end_matches(".dylib")
+            .trim_matches('.');
+        if digits.starts_with(&format!("1.{minor}.")) {
+            digits.to_owned()
+        } else {
+            format!("1.{minor}")
+        }
+    }
+}
+
+/// The library at `place`, which is the file itself or a folder that holds it.
+fn library_at(place: &Path) -> Option<PathBuf> {
+    if place.is_file() {
+        return Some(place.to_owned());
+    }
+    let mut candidates: Vec<PathBuf> = std::fs::read_dir(place)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(is_library_name) && path.is_file())
+        .collect();
+    candidates.sort();
+    candidates.pop()
+}
+
+fn is_library_name(name: &std::ffi::OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    if cfg!(windows) {
+        name.eq_ignore_ascii_case("onnxruntime.dll")
+    } else if cfg!(target_os = "macos") {
+        name.starts_with("libonnxruntime.") && name.ends_with(".dylib")
+    } else {
+        name == "libonnxruntime.so" || name.starts_with("libonnxruntime.so.")
+    }
+}
+
+/// ONNX Runtime, loaded.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    library: Library,
+    version: String,
+    environment: Environment,
+}
+
+impl Runtime {
+    /// Loads `library`, once in a process: a later call gives back what the first one loaded.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Unloadable`] or [`RuntimeError::Environment`].
+    pub fn load(library: &Library) -> Result<Self, RuntimeError> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*loaded {
+            return Ok(runtime.clone());
+        }
+        let unloadable = |reason: String| RuntimeError::Unloadable {
+            path: library.path.clone(),
+            origin: library.origin,
+            reason,
+        };
+        // A load error must not become an `ort::Error`: making one calls into the library.
+        let builder =
+            ort::init_from(&library.path).map_err(|error| unloadable(reason_of(&error)))?;
+        let minor = ort::util::probe(&library.path).unwrap_or(OLDEST_MINOR);
+        let environment = builder
+            .with_name("cnn-codes")
+            .with_telemetry(false)
+            .build()
+            .map_err(|source| RuntimeError::Environment {
+                path: library.path.clone(),
+                source,
+            })?;
+        let runtime = Self {
+            version: library.version(minor),
+            library: library.clone(),
+            environment,
+        };
+        *loaded = Some(runtime.clone());
+        Ok(runtime)
+    }
+
+    /// The library that was loaded.
+    #[must_use]
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// Version, `1.32.0`; without the patch level where the file's name does not tell it.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether the library was built with CUDA; that does not mean that CUDA works here.
+    #[must_use]
+    pub fn has_cuda(&self) -> bool {
+        ep::CUDA::is_available().unwrap_or(false)
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+/// The loader's own words, which `ort` keeps in the source of its error.
+fn reason_of(error: &ort::LoadDynamicError) -> String {
+    match error {
+        ort::LoadDynamicError::Dlopen { error, .. } => std::error::Error::source(error)
+            .map_or_else(|| error.to_string(), ToString::to_string),
+        ort::LoadDynamicError::MissingApi { .. } => {
+            "it is a library, but not ONNX Runtime (it has no OrtGetApiBase)".to_owned()
+        }
+        ort::LoadDynamicError::BadVersion { version_str, .. } => {
+            format!("it is version {version_str}, and 1.{OLDEST_MINOR} is the oldest that works")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_newest_library_in_a_folder_is_found_and_its_version_read_off_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        for name in [
+            "libonnxruntime.so.1.31.1",
+            "libonnxruntime.so.1.32.0",
+            "libonnxruntime_providers_shared.so",
+        ] {
+            std::fs::write(place.path().join(name), "").unwrap();
+        }
+        let library = Library::find(Some(place.path()), Path::new("nowhere")).unwrap();
+        assert!(library.path.ends_with("libonnxruntime.so.1.32.0"));
+        assert_eq!(library.origin, Origin::Option);
+        assert_eq!(library.version(32), "1.32.0");
+        assert_eq!(library.version(22), "1.22");
+    }
+
+    #[test]
+    fn a_library_that_was_named_and_is_not_there_is_an_error_and_not_passed_over() {
+        let error = Library::find(Some(Path::new("/no/such.so")), Path::new("nowhere"));
+        let message = error.unwrap_err().to_string();
+        assert!(message.starts_with("there is no ONNX Runtime library at /no/such.so (from --onnxruntime)"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_refused_with_the_loaders_reason() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("libonnxruntime.so");
+        std::fs::write(&path, "not a library").unwrap();
+        let library = Library::find(Some(&path), Path::new("nowhere")).unwrap();
+        let message = Runtime::load(&library).unwrap_err().to_string();
+        assert!(message.contains("cannot be loaded: "), "{message}");
+        assert!(message.contains("fetch onnxruntime"), "{message}");
+    }
+}

@@ -1,0 +1,414 @@
+//! A trunk in an ONNX Runtime session: input tensors in, codes out.
+
+use std::path::{Path, PathBuf};
+
+use ort::ep;
+use ort::session::Session;
+use ort::value::TensorRef;
+use prost::bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::card::{CardError, CardInput, ModelCard};
+use super::graph::{GraphError, OnnxModel};
+use super::runtime::Runtime;
+use super::sha256::hex;
+use super::tensor_hash::hash_tensors;
+use crate::codes::{OutputSpec, TrunkIdentity};
+use crate::picture::Layout;
+
+/// Where a session is to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// CUDA where it works, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// CUDA, or an error.
+    Cuda,
+}
+
+impl Device {
+    /// The names, for help texts and parsing.
+    pub const NAMES: &[&str] = &["auto", "cpu", "cuda"];
+}
+
+impl std::str::FromStr for Device {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda),
+            _ => Err(format!("'{name}' is none of {}", Self::NAMES.join(", "))),
+        }
+    }
+}
+
+/// The execution provider that really runs a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// ONNX Runtime's own kernels.
+    Cpu,
+    /// NVIDIA's CUDA and cuDNN.
+    Cuda,
+}
+
+impl Provider {
+    /// ONNX Runtime's name for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPUExecutionProvider",
+            Self::Cuda => "CUDAExecutionProvider",
+        }
+    }
+}
+
+impl std::fmt::Display for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a trunk cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrunkError {
+    /// The ONNX file cannot be read, or is none.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The card does not fit the ONNX file.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// ONNX Runtime does not take the model.
+    #[error("ONNX Runtime cannot load {}: {source}", path.display())]
+    Load {
+        /// The ONNX file.
+        path: PathBuf,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+    /// CUDA was asked for, and does not work.
+    #[error("CUDA cannot be used: {reason}\n{advice}; or give --device cpu")]
+    Cuda {
+        /// What is missing.
+        reason: String,
+        /// What would mend it.
+        advice: &'static str,
+    },
+    /// A run failed.
+    #[error("the trunk failed on a batch of {n}: {source}")]
+    Run {
+        /// Pictures in the batch.
+        n: usize,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+    /// The output does not have the card's shape.
+    #[error("the trunk's output '{output}' has shape {actual:?} where the card says {expected:?}; correct the card's [output] shape")]
+    OutputShape {
+        /// Name of the output.
+        output: String,
+        /// N, then the shape on the card.
+        expected: Vec<i64>,
+        /// What came out.
+        actual: Vec<i64>,
+    },
+}
+
+/// How a trunk's session is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct TrunkOptions {
+    /// Where it runs.
+    pub device: Device,
+    /// Threads of ONNX Runtime's own pool, at least 1.
+    pub threads: usize,
+}
+
+/// A loaded trunk.
+#[derive(Debug)]
+pub struct Trunk {
+    session: Session,
+    card: ModelCard,
+    identity: TrunkIdentity,
+    provider: Provider,
+    fallback: Option<String>,
+    /// Shape of one picture's output as ONNX Runtime gives it.
+    output_shape: Vec<usize>,
+}
+
+impl Trunk {
+    /// Loads the ONNX file at `path` as the trunk that `card` describes.
+    ///
+    /// # Errors
+    /// [`TrunkError`]: the file is no ONNX file, does not fit the card, or cannot run on
+    /// `options.device`.
+    pub fn load(
+        runtime: &Runtime,
+        card: ModelCard,
+        path: &Path,
+        options: TrunkOptions,
+    ) -> Result<Self, TrunkError> {
+        let identity = identify(&card, path)?;
+        let (session, provider, fallback) = open_session(runtime, &card, path, options)?;
+        Ok(Self {
+            output_shape: card.output.shape.iter().map(|&axis| axis as usize).collect(),
+            session,
+            card,
+            identity,
+            provider,
+            fallback,
+        })
+    }
+
+    /// The model card.
+    #[must_use]
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// Name and hashes.
+    #[must_use]
+    pub fn identity(&self) -> &TrunkIdentity {
+        &self.identity
+    }
+
+    /// The provider that runs the trunk.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// Why `auto` did not take CUDA, where the library has it.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
+    }
+
+    /// The output, with its channels last.
+    #[must_use]
+    pub fn output(&self) -> OutputSpec {
+        let mut shape = self.output_shape.clone();
+        if self.is_channels_first() {
+            shape.rotate_left(1);
+        }
+        OutputSpec {
+            name: self.card.output.name.clone(),
+            shape,
+        }
+    }
+
+    fn is_channels_first(&self) -> bool {
+        self.card.output.layout == Some(Layout::ChannelsFirst)
+    }
+
+    /// Runs `n` pictures and leaves their codes in `codes`: n codes one after the other, float32,
+    /// channels last.
+    ///
+    /// `tensor` holds n prepared pictures in the card's layout.
+    ///
+    /// # Errors
+    /// [`TrunkError::Run`] or [`TrunkError::OutputShape`].
+    pub fn run(&mut self, tensor: &[f32], n: usize, codes: &mut Vec<f32>) -> Result<(), TrunkError> {
+        let failed = |source| TrunkError::Run { n, source };
+        let is_channels_first = self.is_channels_first();
+        let input = &self.card.input;
+        let tensor =
+            TensorRef::from_array_view((input_shape(input, n), tensor)).map_err(failed)?;
+        let outputs = self
+            .session
+            .run(ort::inputs![input.name.as_str() => tensor])
+            .map_err(failed)?;
+        let name = &self.card.output.name;
+        let (shape, values) = outputs[name.as_str()]
+            .try_extract_tensor::<f32>()
+            .map_err(failed)?;
+        let expected: Vec<i64> = std::iter::once(n)
+            .chain(self.output_shape.iter().copied())
+            .map(|axis| axis as i64)
+            .collect();
+        if **shape != expected[..] {
+            return Err(TrunkError::OutputShape {
+                output: name.clone(),
+                expected,
+                actual: shape.to_vec(),
+            });
+        }
+        codes.clear();
+        if is_channels_first {
+            codes.resize(values.len(), 0.0);
+            let code_len = values.len() / n;
+            for (code, out) in values.chunks(code_len).zip(codes.chunks_mut(code_len)) {
+                channels_last(code, self.output_shape[0], out);
+            }
+        } else {
+            codes.extend_from_slice(values);
+        }
+        Ok(())
+    }
+}
+
+/// Checks the ONNX file against the card, and hashes it.
+fn identify(card: &ModelCard, path: &Path) -> Result<TrunkIdentity, TrunkError> {
+    let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
+        path: path.to_owned(),
+        source,
+    })?);
+    let model = OnnxModel::from_bytes(bytes.clone(), path)?;
+    card.check_against(&model)?;
+    card.check_weights(&model)?;
+    Ok(TrunkIdentity {
+        name: card.name.clone(),
+        sha256: hex(&Sha256::digest(&bytes)),
+        tensors_sha256: hash_tensors(&model)?.sha256,
+    })
+}
+
+/// Shape of the input tensor of `n` pictures.
+fn input_shape(input: &CardInput, n: usize) -> [usize; 4] {
+    let (height, width) = (input.height as usize, input.width as usize);
+    match input.layout {
+        Layout::ChannelsLast => [n, height, width, 3],
+        Layout::ChannelsFirst => [n, 3, height, width],
+    }
+}
+
+/// Turns one code from (C, H, W) into (H, W, C).
+fn channels_last(code: &[f32], channels: usize, out: &mut [f32]) {
+    let positions = code.len() / channels;
+    for (position, pixel) in out.chunks_exact_mut(channels).enumerate() {
+        for (channel, value) in pixel.iter_mut().enumerate() {
+            *value = code[channel * positions + position];
+        }
+    }
+}
+
+/// Opens a session on the device asked for, and tells where it really runs.
+fn open_session(
+    runtime: &Runtime,
+    card: &ModelCard,
+    path: &Path,
+    options: TrunkOptions,
+) -> Result<(Session, Provider, Option<String>), TrunkError> {
+    let on_cpu = || {
+        build(runtime, path, options.threads, None).map_err(|source| TrunkError::Load {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    match options.device {
+        Device::Cpu => Ok((on_cpu()?, Provider::Cpu, None)),
+        Device::Cuda => {
+            let session = on_cuda(runtime, card, path, options.threads)?;
+            Ok((session, Provider::Cuda, None))
+        }
+        Device::Auto if !runtime.has_cuda() => Ok((on_cpu()?, Provider::Cpu, None)),
+        Device::Auto => match on_cuda(runtime, card, path, options.threads) {
+            Ok(session) => Ok((session, Provider::Cuda, None)),
+            Err(TrunkError::Cuda { reason, .. }) => Ok((on_cpu()?, Provider::Cpu, Some(reason))),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+fn on_cuda(
+    runtime: &Runtime,
+    card: &ModelCard,
+    path: &Path,
+    threads: usize,
+) -> Result<Session, TrunkError> {
+    if !runtime.has_cuda() {
+        return Err(TrunkError::Cuda {
+            reason: format!(
+                "the library {} is built without it",
+                runtime.library().path.display()
+            ),
+            advice: "run `cnn-codes fetch onnxruntime --cuda`",
+        });
+    }
+    let unusable = |reason: String| TrunkError::Cuda {
+        reason,
+        advice: "install CUDA 13, cuDNN 9 and a driver for them, and put their folders on LD_LIBRARY_PATH",
+    };
+    let profile = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
+    let mut session = build(runtime, path, threads, Some(profile.path()))
+        .map_err(|error| unusable(error.message().to_owned()))?;
+    // A provider may be registered and run nothing: only a run shows where the nodes are.
+    let input = &card.input;
+    let blank = vec![0.0; 3 * input.width as usize * input.height as usize];
+    let events = TensorRef::from_array_view((input_shape(input, 1), &blank[..]))
+        .and_then(|tensor| {
+            session
+                .run(ort::inputs![input.name.as_str() => tensor])
+                .map(drop)
+        })
+        .and_then(|()| session.end_profiling())
+        .map_err(|error| unusable(error.message().to_owned()))?;
+    let events = std::fs::read_to_string(&events).map_err(|error| unusable(error.to_string()))?;
+    match main_provider(&events).as_deref() {
+        Some(name) if name == Provider::Cuda.name() => Ok(session),
+        Some(name) => Err(unusable(format!("ONNX Runtime put the work on {name}"))),
+        None => Err(unusable("ONNX Runtime does not tell where the work ran".to_owned())),
+    }
+}
+
+/// Builds a session; with `profile`, on CUDA and writing a profile into that folder.
+fn build(
+    runtime: &Runtime,
+    path: &Path,
+    threads: usize,
+    profile: Option<&Path>,
+) -> ort::Result<Session> {
+    let mut builder = Session::builder(runtime.environment())?
+        .with_intra_threads(threads)?
+        // Decoders want the cores while the session waits for a batch.
+        .with_intra_op_spinning(false)?;
+    if let Some(profile) = profile {
+        builder = builder
+            .with_execution_providers([ep::CUDA::default().build().error_on_failure()])?
+            .with_profiling(profile.join("run"))?;
+    }
+    builder.commit_from_file(path)
+}
+
+/// The provider that ran most of the nodes in a profile of ONNX Runtime.
+///
+/// Nodes are counted, not timed: CUDA's are launched and not waited for.
+fn main_provider(profile: &str) -> Option<String> {
+    let events: Vec<serde_json::Value> = serde_json::from_str(profile).ok()?;
+    let mut nodes = std::collections::BTreeMap::<&str, usize>::new();
+    for provider in events.iter().filter_map(|event| event["args"]["provider"].as_str()) {
+        *nodes.entry(provider).or_default() += 1;
+    }
+    nodes
+        .into_iter()
+        .max_by_key(|&(_, nodes)| nodes)
+        .map(|(provider, _)| provider.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_move_from_first_to_last() {
+        let mut out = [0.0; 6];
+        channels_last(&[1.0, 3.0, -2.0, -4.0, 5.0, 5.0], 3, &mut out);
+        assert_eq!(out, [1.0, -2.0, 5.0, 3.0, -4.0, 5.0]);
+    }
+
+    #[test]
+    fn the_provider_that_ran_most_nodes_is_read_off_a_profile() {
+        // Cut from profiles of ONNX Runtime 1.32: one event a kernel, and some without a provider.
+        let profile = r#"[
+            {"cat":"Session","dur":47569,"name":"model_loading_uri","args":{}},
+            {"cat":"Node","dur":90,"args":{"op_name":"Transpose","provider":"CPUExecutionProvider"}},
+            {"cat":"Node","dur":30,"args":{"op_name":"MaxPool","provider":"CUDAExecutionProvider"}},
+            {"cat":"Node","dur":70,"args":{"op_name":"Conv","provider":"CUDAExecutionProvider"}}
+        ]"#;
+        assert_eq!(main_provider(profile).as_deref(), Some("CUDAExecutionProvider"));
+        assert_eq!(main_provider("[]"), None);
+        assert_eq!(main_provider("no profile"), None);
+    }
+}

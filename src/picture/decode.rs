@@ -1,0 +1,210 @@
+//! A file's bytes become an upright RGB picture.
+
+use std::io::{Cursor, ErrorKind};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::{DecodeError, jpeg};
+
+/// The most pixels that a picture may have: Pillow's `Image.MAX_IMAGE_PIXELS`, a quarter of a GiB
+/// at 3 bytes a pixel. Pillow only warns here and refuses at twice as many.
+pub const MAX_PIXELS: u64 = 1024 * 1024 * 1024 / 4 / 3;
+
+/// The longest side that a picture may have: what JPEG and GIF can say. A PNG a million pixels wide
+/// and one high would cost the resampler more memory than its pixels do.
+pub const MAX_SIDE: u32 = 65_535;
+
+/// The most memory that decoding a picture may take: [`MAX_PIXELS`] of 16-bit RGBA (8 bytes) and
+/// half as much for the decoder.
+pub const MAX_DECODER_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Decodes a picture in JPEG, PNG, GIF (first frame), BMP, TIFF or WebP (first frame).
+///
+/// What comes out is what a person sees: turned as its EXIF data says, transparent parts over
+/// white, 16-bit channels scaled to 8, and grey, palettes and CMYK as RGB. Colour profiles are
+/// ignored, as Pillow and Keras do. The format is told by the bytes, not by a file's name.
+///
+/// # Errors
+///
+/// See [`DecodeError`]. A file that is cut short is an error as soon as a pixel is missing, also
+/// where viewers would show the rest in grey. Sizes are checked before memory is taken.
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
+    let (mut picture, orientation) = match sniff(bytes)? {
+        ImageFormat::Jpeg => jpeg::decode(bytes)?,
+        format => decode_with_image(bytes, format)?,
+    };
+    picture.apply_orientation(orientation);
+    Ok(over_white(picture))
+}
+
+/// The format that the first bytes announce, when it is one that is decoded here.
+fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    match image::guess_format(bytes) {
+        Ok(format) if format_name(format).is_some() => Ok(format),
+        Ok(format) => {
+            let name = format.extensions_str().first().unwrap_or(&"other");
+            Err(DecodeError::unsupported(
+                "a picture",
+                format!("the format is {name}"),
+            ))
+        }
+        Err(_) => Err(not_a_picture(bytes)),
+    }
+}
+
+/// How a format that is decoded here is called in messages.
+fn format_name(format: ImageFormat) -> Option<&'static str> {
+    match format {
+        ImageFormat::Jpeg => Some("JPEG"),
+        ImageFormat::Png => Some("PNG"),
+        ImageFormat::Gif => Some("GIF"),
+        ImageFormat::Bmp => Some("BMP"),
+        ImageFormat::Tiff => Some("TIFF"),
+        ImageFormat::WebP => Some("WebP"),
+        _ => None,
+    }
+}
+
+/// Words for the two kinds of file that collections of pictures have in them most often.
+fn not_a_picture(bytes: &[u8]) -> DecodeError {
+    let head = bytes.trim_ascii_start();
+    let starts_with = |tag: &str| {
+        head.get(..tag.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(tag.as_bytes()))
+    };
+    let is_heif = bytes.get(4..8) == Some(b"ftyp")
+        && matches!(bytes.get(8..11), Some(b"hei" | b"hev" | b"mif" | b"msf"));
+    if starts_with("<!doctype html") || starts_with("<html") {
+        DecodeError::WebPage
+    } else if is_heif {
+        DecodeError::unsupported("a picture", "the format is HEIF; save it as JPEG or PNG")
+    } else {
+        DecodeError::UnknownFormat
+    }
+}
+
+/// Refuses a picture of more than [`MAX_PIXELS`] or with a side of more than [`MAX_SIDE`].
+pub(super) fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
+    let n_pixels = u64::from(width) * u64::from(height);
+    if n_pixels > MAX_PIXELS || width.max(height) > MAX_SIDE {
+        return Err(DecodeError::TooLarge { width, height });
+    }
+    Ok(())
+}
+
+/// The pixels as they are stored, and how to turn them.
+fn decode_with_image(
+    bytes: &[u8],
+    format: ImageFormat,
+) -> Result<(DynamicImage, Orientation), DecodeError> {
+    let name = format_name(format).expect("sniffing lets only known formats through");
+    let failed = |error: ImageError| from_image_error(name, error);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width, height)?;
+    limits.reserve(decoder.total_bytes()).map_err(failed)?;
+    decoder.set_limits(limits).map_err(failed)?;
+    let orientation = orientation(&mut decoder).map_err(failed)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    Ok((picture, orientation))
+}
+
+/// How to turn the picture. Some writers of WebP and PNG keep the prefix that EXIF data has in
+/// JPEG, which `image` does not expect there.
+fn orientation(decoder: &mut impl ImageDecoder) -> Result<Orientation, ImageError> {
+    let prefixed = decoder.exif_metadata()?;
+    match prefixed
+        .as_deref()
+        .and_then(|exif| exif.strip_prefix(b"Exif\0\0"))
+    {
+        Some(exif) => Ok(Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms)),
+        None => decoder.orientation(),
+    }
+}
+
+fn from_image_error(format: &'static str, error: ImageError) -> DecodeError {
+    match error {
+        ImageError::Unsupported(error) => DecodeError::unsupported(format, error),
+        ImageError::Limits(_) => DecodeError::TooMuchMemory { format },
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            DecodeError::damaged(format, "the file ends too early")
+        }
+        error => DecodeError::damaged(format, error),
+    }
+}
+
+/// Any kind of pixel as 8-bit RGB, with what is transparent over white.
+fn over_white(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let rgba = picture.into_rgba8();
+    let bytes = rgba
+        .pixels()
+        .flat_map(|pixel| {
+            let [red, green, blue, alpha] = pixel.0;
+            [red, green, blue].map(|byte| blend(byte, 255, alpha))
+        })
+        .collect();
+    RgbImage::from_raw(rgba.width(), rgba.height(), bytes).expect("3 bytes for every pixel")
+}
+
+/// `over` at `alpha` 255, `under` at 0, and the nearest level between.
+fn blend(over: u8, under: u8, alpha: u8) -> u8 {
+    let [over, under, alpha] = [over, under, alpha].map(u32::from);
+    ((over * alpha + under * (255 - alpha) + 127) / 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cap_is_pillows() {
+        assert_eq!(MAX_PIXELS, 89_478_485);
+    }
+
+    #[test]
+    fn sizes_are_capped_by_area_and_by_side() {
+        assert_eq!(check_size(9459, 9459), Ok(())); // 89,472,681
+        assert_eq!(check_size(65_535, 1), Ok(()));
+        for (width, height) in [
+            (9460, 9460),
+            (65_536, 1),
+            (1, u32::MAX),
+            (u32::MAX, u32::MAX),
+        ] {
+            let refused = Err(DecodeError::TooLarge { width, height });
+            assert_eq!(check_size(width, height), refused);
+        }
+    }
+
+    #[test]
+    fn what_is_no_picture_is_told_apart() {
+        let kind = |bytes: &[u8]| decode(bytes).unwrap_err().kind();
+        assert_eq!(kind(b""), "empty");
+        assert_eq!(kind(b"hello"), "unknown_format");
+        assert_eq!(kind(&[0; 64]), "unknown_format");
+        assert_eq!(kind(b"\n <!DOCTYPE HTML>404"), "web_page");
+        assert_eq!(kind(b"\0\0\0\x18ftypheic\0\0\0\0"), "unsupported");
+        assert_eq!(kind(b"\0\0\x01\0\x01\0"), "unsupported"); // an icon
+        assert_eq!(kind(b"\x89PNG\r\n\x1a\n"), "damaged");
+    }
+
+    #[test]
+    fn blending_rounds_to_the_nearest_level() {
+        assert_eq!(blend(0, 255, 128), 127); // 255 * 127 / 255
+        assert_eq!(blend(100, 255, 255), 100);
+        assert_eq!(blend(100, 255, 0), 255);
+        assert_eq!(blend(10, 255, 77), 181); // (770 + 45,390) / 255 = 181.02
+        assert_eq!(blend(200, 255, 3), 254); // (600 + 64,260) / 255 = 254.35
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a file could not become a picture.
+
+use super::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE};
+
+/// Why a file could not become a picture.
+///
+/// Every message is one line of plain English without the file's name, which the caller knows; it
+/// fits into a cell of a table. [`DecodeError::kind`] is for programs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// There is not a single byte.
+    #[error("the file is empty")]
+    Empty,
+    /// The first bytes are not those of a picture format that is known here.
+    #[error("this is not a picture (JPEG, PNG, GIF, BMP, TIFF and WebP are read)")]
+    UnknownFormat,
+    /// The first bytes are those of a web page: what a dead link often leaves behind.
+    #[error("this is a web page, not a picture")]
+    WebPage,
+    /// The data ends early, or contradicts itself.
+    #[error("the {format} data is damaged or cut short: {reason}")]
+    Damaged {
+        /// The format that the first bytes announce.
+        format: &'static str,
+        /// The decoder's own words.
+        reason: String,
+    },
+    /// More than [`MAX_PIXELS`], or a side of more than [`MAX_SIDE`]; found in the header, before
+    /// any memory is taken.
+    #[error(
+        "{width} x {height} pixels are too many (up to {MAX_PIXELS}, and {MAX_SIDE} a side, are read)"
+    )]
+    TooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// Decoding would take more than [`MAX_DECODER_BYTES`].
+    #[error("decoding this {format} would take more than {} MiB of memory", MAX_DECODER_BYTES >> 20)]
+    TooMuchMemory {
+        /// The format that the first bytes announce.
+        format: &'static str,
+    },
+    /// The file may be sound, but its format or a feature of it is not read here.
+    #[error("{format} of this kind is not supported: {reason}")]
+    Unsupported {
+        /// The format that the first bytes announce.
+        format: &'static str,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+impl DecodeError {
+    /// Every word that [`DecodeError::kind`] may return.
+    pub const KINDS: &'static [&'static str] = &[
+        "empty",
+        "unknown_format",
+        "web_page",
+        "damaged",
+        "too_large",
+        "unsupported",
+    ];
+
+    /// The kind of failure, in one stable word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::UnknownFormat => "unknown_format",
+            Self::WebPage => "web_page",
+            Self::Damaged { .. } => "damaged",
+            Self::TooLarge { .. } | Self::TooMuchMemory { .. } => "too_large",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+
+    pub(super) fn damaged(format: &'static str, reason: impl ToString) -> Self {
+        let reason = one_line(&reason.to_string());
+        Self::Damaged { format, reason }
+    }
+
+    pub(super) fn unsupported(format: &'static str, reason: impl ToString) -> Self {
+        let reason = one_line(&reason.to_string());
+        Self::Unsupported { format, reason }
+    }
+}
+
+/// A decoder's message, in which a damaged file may have left anything, as a line of text.
+fn one_line(message: &str) -> String {
+    /// Enough for a sentence; a decoder may quote the file at length.
+    const MAX_CHARS: usize = 200;
+    let printable = message.replace(|c: char| c.is_control(), " ");
+    let words: Vec<&str> = printable.split_whitespace().collect();
+    words.join(" ").chars().take(MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoders_message_becomes_one_short_line() {
+        let error = DecodeError::damaged("PNG", format!("bad\n\tchunk \0{}", "x".repeat(999)));
+        let message = error.to_string();
+        assert!(message.starts_with("the PNG data is damaged or cut short: bad chunk xxx"));
+        assert!(message.len() < 260 && !message.contains(char::is_control));
+    }
+}

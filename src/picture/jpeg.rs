@@ -1,0 +1,65 @@
+//! JPEG: two decoders behind one function, and what neither of them looks at.
+//!
+//! The `image` crate is passed by because it takes half a JPEG for a whole one, without a word.
+//! Here a file without its end is an error. One that lost data in the middle is always an error
+//! with libjpeg-turbo only; zune-jpeg does not tell when data end before the end marker.
+
+mod header;
+#[cfg(feature = "turbojpeg")]
+mod turbo;
+#[cfg(not(feature = "turbojpeg"))]
+mod zune;
+
+use image::DynamicImage;
+use image::metadata::Orientation;
+
+use self::header::Header;
+#[cfg(feature = "turbojpeg")]
+use self::turbo as decoder;
+#[cfg(not(feature = "turbojpeg"))]
+use self::zune as decoder;
+use super::DecodeError;
+
+/// The JPEG decoder of this build, with its version.
+///
+/// It belongs into a store's manifest: the format leaves decoders some freedom, and the codes of
+/// the same file by the two decoders differ by about 0.35 %.
+pub const DECODER: &str = decoder::NAME;
+
+const FORMAT: &str = "JPEG";
+
+/// The pixels as they are stored, as RGB, and how to turn them.
+pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), DecodeError> {
+    let header = Header::read(bytes)?;
+    header.check_supported()?;
+    if !header.has_end {
+        return Err(DecodeError::damaged(
+            FORMAT,
+            "the end of the picture is missing",
+        ));
+    }
+    let picture = decoder::decode(bytes, &header)?;
+    let orientation = header.exif.and_then(Orientation::from_exif_chunk);
+    Ok((
+        picture.into(),
+        orientation.unwrap_or(Orientation::NoTransforms),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decoders_name_has_the_version_that_is_locked() {
+        let lock = include_str!("../../Cargo.lock");
+        let (_, entry) = lock
+            .split_once(&format!("name = \"{}\"\n", decoder::CRATE))
+            .unwrap();
+        let version = entry.lines().next().unwrap().split('"').nth(1).unwrap();
+        assert!(
+            DECODER.contains(&format!("{} {version}", decoder::CRATE)),
+            "{DECODER}, {version}"
+        );
+    }
+}

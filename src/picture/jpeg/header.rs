@@ -1,0 +1,113 @@
+//! What stands before a JPEG's compressed data, as far as the decoders do not tell it.
+//!
+//! Markers are those of ITU-T T.81, table B.1.
+
+use super::super::DecodeError;
+use super::FORMAT;
+
+const START_OF_SCAN: u8 = 0xDA;
+const END_OF_IMAGE: u8 = 0xD9;
+const APP1: u8 = 0xE1;
+const APP14: u8 = 0xEE;
+
+/// Where the byte that names the colour transform stands in an Adobe segment.
+const ADOBE_TRANSFORM: usize = 11;
+
+/// The segments before the compressed data that matter here.
+#[derive(Default)]
+pub(super) struct Header<'a> {
+    /// Bits per sample: 8, or 12 in some medical pictures.
+    precision: u8,
+    /// Colour channels: 1, 3 or 4.
+    channels: u8,
+    /// Where in the file Adobe's colour transform stands: 0 (none), 1 (YCbCr) or 2 (YCCK).
+    #[cfg_attr(feature = "turbojpeg", allow(dead_code))]
+    adobe_transform_at: Option<usize>,
+    /// The EXIF data, from its TIFF header on.
+    pub(super) exif: Option<&'a [u8]>,
+    /// Whether an end-of-image marker follows the compressed data. Compressed data cannot hold
+    /// one by chance.
+    pub(super) has_end: bool,
+}
+
+impl<'a> Header<'a> {
+    /// Reads the segments up to the first scan.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut header = Self::default();
+        let mut at = 2; // after the start-of-image marker, by which the format was told
+        while let Some((marker, body_at, body)) = next_segment(bytes, at) {
+            header.take(marker, body_at, body);
+            at = body_at + body.len();
+            if marker == START_OF_SCAN {
+                header.has_end = has_end(&bytes[at..]);
+                break;
+            }
+        }
+        if header.channels == 0 {
+            return Err(DecodeError::damaged(FORMAT, "the header is incomplete"));
+        }
+        Ok(header)
+    }
+
+    fn take(&mut self, marker: u8, body_at: usize, body: &'a [u8]) {
+        match marker {
+            // SOF0 to SOF15, without DHT, JPG and DAC, whose codes lie between.
+            0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) && body.len() >= 6 => {
+                self.precision = body[0];
+                self.channels = body[5];
+            }
+            APP1 if self.exif.is_none() => self.exif = body.strip_prefix(b"Exif\0\0"),
+            APP14 if body.starts_with(b"Adobe") && body.len() > ADOBE_TRANSFORM => {
+                self.adobe_transform_at = Some(body_at + ADOBE_TRANSFORM);
+            }
+            _ => {}
+        }
+    }
+
+    /// Kinds of JPEG that no decoder here reads, said more clearly than they would.
+    pub(super) fn check_supported(&self) -> Result<(), DecodeError> {
+        if self.precision != 8 {
+            let reason = format!("it has {} bits per channel, not 8", self.precision);
+            return Err(DecodeError::unsupported(FORMAT, reason));
+        }
+        if !matches!(self.channels, 1 | 3 | 4) {
+            let reason = format!("it has {} colour channels", self.channels);
+            return Err(DecodeError::unsupported(FORMAT, reason));
+        }
+        Ok(())
+    }
+
+    /// Where Adobe's colour transform stands, if it says that the three channels are plain RGB.
+    #[cfg(not(feature = "turbojpeg"))]
+    pub(super) fn plain_rgb_marked_at(&self, bytes: &[u8]) -> Option<usize> {
+        self.adobe_transform_at
+            .filter(|&at| self.channels == 3 && bytes[at] == 0)
+    }
+}
+
+/// The marker at or after `at`, where its body starts, and its body.
+fn next_segment(bytes: &[u8], mut at: usize) -> Option<(u8, usize, &[u8])> {
+    loop {
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)? + 1;
+        match *bytes.get(at)? {
+            0x00 | 0xFF => {}        // stuffing and filling
+            0x01 | 0xD0..=0xD8 => {} // markers without a body
+            END_OF_IMAGE => return None,
+            marker => {
+                let length = usize::from(u16::from_be_bytes([
+                    *bytes.get(at + 1)?,
+                    *bytes.get(at + 2)?,
+                ]));
+                let body = bytes.get(at + 3..at + 1 + length.max(2))?;
+                return Some((marker, at + 3, body));
+            }
+        }
+    }
+}
+
+fn has_end(compressed: &[u8]) -> bool {
+    compressed
+        .windows(2)
+        .rev()
+        .any(|pair| pair == [0xFF, END_OF_IMAGE])
+}

@@ -1,0 +1,99 @@
+//! One-word names for the choices of this module, so that a command line, a model card and a
+//! manifest spell them alike.
+
+/// A word that names none of the choices.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {kind} '{given}' (choose from: {})", .names.join(", "))]
+pub struct UnknownName {
+    /// What was to be chosen: "filter", "recipe", ...
+    pub kind: &'static str,
+    /// The word that was given.
+    pub given: String,
+    /// The words that are known.
+    pub names: &'static [&'static str],
+}
+
+/// Gives a `Copy` enum its `NAMES`, `name`, `Display` and `FromStr` from one list.
+///
+/// Serde's derive spells the names by itself; the test below holds the two together.
+macro_rules! named {
+    ($choice:ident, $kind:literal, $($variant:ident => $name:literal),+ $(,)?) => {
+        impl $choice {
+            /// Every name, in the order of the variants.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// The name that `Display` prints and `FromStr` reads.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $choice {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $choice {
+            type Err = $crate::picture::UnknownName;
+
+            fn from_str(given: &str) -> Result<Self, Self::Err> {
+                match given {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err($crate::picture::UnknownName {
+                        kind: $kind,
+                        given: given.to_owned(),
+                        names: Self::NAMES,
+                    }),
+                }
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{Debug, Display};
+    use std::str::FromStr;
+
+    use serde::{Serialize, de::DeserializeOwned};
+
+    use crate::picture::{Filter, Fit, Layout, Recipe, UnknownName};
+
+    fn names_survive_a_round_trip<T>(names: &[&str])
+    where
+        T: Debug + Display + FromStr<Err = UnknownName> + Serialize + DeserializeOwned + PartialEq,
+    {
+        assert!(!names.is_empty());
+        for &name in names {
+            let choice: T = name.parse().unwrap();
+            assert_eq!(choice.to_string(), name);
+            let json = format!("\"{name}\"");
+            assert_eq!(serde_json::to_string(&choice).unwrap(), json);
+            assert_eq!(serde_json::from_str::<T>(&json).unwrap(), choice);
+        }
+    }
+
+    #[test]
+    fn display_from_str_and_serde_spell_every_name_alike() {
+        names_survive_a_round_trip::<Fit>(Fit::NAMES);
+        names_survive_a_round_trip::<Filter>(Filter::NAMES);
+        names_survive_a_round_trip::<Recipe>(Recipe::NAMES);
+        names_survive_a_round_trip::<Layout>(Layout::NAMES);
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        assert_eq!(
+            "box".parse::<Filter>().unwrap_err().to_string(),
+            "unknown filter 'box' (choose from: nearest, bilinear, bicubic, lanczos)"
+        );
+        assert_eq!(
+            "nchw".parse::<Layout>().unwrap_err().to_string(),
+            "unknown layout 'nchw' (choose from: channels_last, channels_first)"
+        );
+    }
+}

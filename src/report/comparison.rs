@@ -1,0 +1,213 @@
+//! Both heads side by side, as text and as JSON: numbers in, strings out.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::evaluate::{Evaluation, McNemar};
+
+/// Below this probability a difference between two heads is not called luck.
+const SIGNIFICANCE: f64 = 0.05;
+
+/// How one head did on the validation store.
+#[derive(Clone, Debug)]
+pub struct HeadResult {
+    /// `mlp` or `logistic`.
+    pub name: &'static str,
+    /// Accuracy, confusion, mistakes.
+    pub evaluation: Evaluation,
+    /// Probabilities were predicted for each validation picture; this is what they say.
+    pub predictions: Vec<Prediction>,
+    /// From the codes in memory to the trained head.
+    pub training_time: Duration,
+    /// What must be known about the training: how it converged.
+    pub remark: String,
+}
+
+/// A head's answer for one picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Class index of the largest probability.
+    pub class: usize,
+    /// Probabilities (K), which sum to 1.
+    pub probabilities: Vec<f32>,
+}
+
+/// Heads that were trained on one store and judged on another.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Class names in the order of their indices.
+    pub classes: Vec<String>,
+    /// Path of each validation picture, in row order.
+    pub pictures: Vec<String>,
+    /// Class index of each validation picture.
+    pub labels: Vec<usize>,
+    /// Pictures in the training store.
+    pub n_train: usize,
+    /// The heads, in the order in which they are told.
+    pub heads: Vec<HeadResult>,
+    /// The paired test of the first head against the second, where there are two.
+    pub mcnemar: Option<McNemar>,
+}
+
+impl Comparison {
+    /// The text that `train-head` prints: a table, the paired test, and for each head the
+    /// confusion matrix and every misclassified picture.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = self.table();
+        if let Some(verdict) = self.verdict() {
+            text += &format!("\n{verdict}\n");
+        }
+        for head in &self.heads {
+            text += &format!("\n{}: {}\n", head.name, head.remark);
+            text += &self.confusion(head);
+            text += &self.mistakes(head);
+        }
+        text
+    }
+
+    fn table(&self) -> String {
+        let mut text = format!(
+            "{} training pictures, {} validation pictures, {} classes\n\n{:10}{:>16}{:>12}{:>20}{:>16}\n",
+            self.n_train,
+            self.labels.len(),
+            self.classes.len(),
+            "head",
+            "top-1 accuracy",
+            "errors",
+            "Wilson 95%",
+            "training time",
+        );
+        for head in &self.heads {
+            let evaluation = &head.evaluation;
+            let (low, high) = evaluation.wilson_95;
+            let _ = writeln!(
+                text,
+                "{:10}{:>16}{:>12}{:>20}{:>16}",
+                head.name,
+                percent(evaluation.top1_accuracy),
+                format!("{}/{}", evaluation.errors, evaluation.n),
+                format!("{} to {}", percent(low), percent(high)),
+                format!("{:.2} s", head.training_time.as_secs_f64()),
+            );
+        }
+        text
+    }
+
+    /// What the paired test says, in words.
+    fn verdict(&self) -> Option<String> {
+        let (mcnemar, [first, second]) = (self.mcnemar.as_ref()?, self.heads.as_slice()) else {
+            return None;
+        };
+        let McNemar { only_a, only_b, p_value } = mcnemar;
+        let meaning = if *p_value >= SIGNIFICANCE {
+            "no more than luck can explain".to_owned()
+        } else if only_a > only_b {
+            format!("{} is better than luck explains", first.name)
+        } else {
+            format!("{} is better than luck explains", second.name)
+        };
+        Some(format!(
+            "McNemar's exact test: {only_a} pictures only {} got right, {only_b} only {}; p = {p_value:.3}: {meaning}",
+            first.name, second.name
+        ))
+    }
+
+    fn confusion(&self, head: &HeadResult) -> String {
+        let width = self.classes.iter().map(|class| class.chars().count()).max();
+        let width = width.unwrap_or(0).max(5);
+        let mut text = format!("confusion matrix (rows: label, columns: prediction)\n{:1$}", "", width + 2);
+        for class in &self.classes {
+            let _ = write!(text, "  {class:>width$}");
+        }
+        text.push('\n');
+        for (class, row) in self.classes.iter().zip(head.evaluation.confusion.rows()) {
+            let _ = write!(text, "  {class:width$}");
+            for n in row {
+                let _ = write!(text, "  {n:>width$}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn mistakes(&self, head: &HeadResult) -> String {
+        let mistakes = &head.evaluation.mistakes;
+        if mistakes.is_empty() {
+            return "no picture misclassified\n".to_owned();
+        }
+        let mut text = format!("{} misclassified:\n", mistakes.len());
+        for mistake in mistakes {
+            let _ = writeln!(
+                text,
+                "  {}: label {}, prediction {}, confidence {:.3}",
+                self.pictures[mistake.row],
+                self.classes[mistake.label],
+                self.classes[mistake.predicted],
+                mistake.confidence,
+            );
+        }
+        text
+    }
+
+    /// The contents of metrics.json, and what `--format json` prints.
+    ///
+    /// Accuracies and confidences are fractions from 0 to 1, times are seconds; the confusion
+    /// matrix has a row for each label and a column for each prediction.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let heads: serde_json::Map<String, Value> = self
+            .heads
+            .iter()
+            .map(|head| (head.name.to_owned(), self.head_json(head)))
+            .collect();
+        let mcnemar = self.mcnemar.as_ref().zip(self.heads.get(..2)).map(|(test, pair)| {
+            json!({
+                "heads": [pair[0].name, pair[1].name],
+                "only_first_correct": test.only_a,
+                "only_second_correct": test.only_b,
+                "p_value": test.p_value,
+            })
+        });
+        json!({
+            "classes": self.classes,
+            "training_pictures": self.n_train,
+            "validation_pictures": self.labels.len(),
+            "heads": heads,
+            "mcnemar": mcnemar,
+        })
+    }
+
+    fn head_json(&self, head: &HeadResult) -> Value {
+        let evaluation = &head.evaluation;
+        let confusion: Vec<Vec<usize>> = evaluation.confusion.rows().into_iter().map(|row| row.to_vec()).collect();
+        let mistakes: Vec<Value> = evaluation
+            .mistakes
+            .iter()
+            .map(|mistake| {
+                json!({
+                    "path": self.pictures[mistake.row],
+                    "label": self.classes[mistake.label],
+                    "prediction": self.classes[mistake.predicted],
+                    "confidence": mistake.confidence,
+                })
+            })
+            .collect();
+        json!({
+            "top1_accuracy": evaluation.top1_accuracy,
+            "errors": evaluation.errors,
+            "n": evaluation.n,
+            "wilson_95": [evaluation.wilson_95.0, evaluation.wilson_95.1],
+            "training_seconds": head.training_time.as_secs_f64(),
+            "remark": head.remark,
+            "confusion": confusion,
+            "misclassified": mistakes,
+        })
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.1}%", 100.0 * fraction)
+}

@@ -1,0 +1,34 @@
+//! predictions.csv: every validation picture and head, a row each.
+
+use std::io;
+
+use super::Comparison;
+
+/// Writes a table with the columns row, path, label, head, prediction, confidence, and one
+/// `probability of CLASS` for each class.
+///
+/// # Errors
+/// What `out` answers.
+pub fn write_predictions(comparison: &Comparison, out: impl io::Write) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
+    let fixed = ["row", "path", "label", "head", "prediction", "confidence"];
+    let classes = &comparison.classes;
+    let probabilities = classes.iter().map(|class| format!("probability of {class}"));
+    table.write_record(fixed.map(str::to_owned).into_iter().chain(probabilities))?;
+    for head in &comparison.heads {
+        for (row, prediction) in head.predictions.iter().enumerate() {
+            let confidence = prediction.probabilities[prediction.class];
+            let fixed = [
+                row.to_string(),
+                comparison.pictures[row].clone(),
+                classes[comparison.labels[row]].clone(),
+                head.name.to_owned(),
+                classes[prediction.class].clone(),
+                confidence.to_string(),
+            ];
+            let probabilities = prediction.probabilities.iter().map(ToString::to_string);
+            table.write_record(fixed.into_iter().chain(probabilities))?;
+        }
+    }
+    table.flush()
+}

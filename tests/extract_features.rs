@@ -1,0 +1,346 @@
+//! `cnn-codes extract-features` from the outside, on a trunk whose codes are known by hand.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use cnn_codes::codes::{Dtype, Store};
+use image::{Rgb, RgbImage};
+use predicates::prelude::*;
+use support::tiny_trunk;
+
+/// A folder with a trunk, and pictures of two classes whose names want quoting.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// `None`, with a message, where ONNX Runtime was not fetched.
+    fn new() -> Option<Self> {
+        support::models_with_onnxruntime()?;
+        let folder = tempfile::tempdir().unwrap();
+        let place = Self { folder };
+        tiny_trunk::write(place.path());
+        place.save("pictures/Äpfel & Birnen/1.png", &quarters([10, 20, 30]));
+        place.save("pictures/zwei Wörter/sub/2.png", &quarters([200, 100, 0]));
+        Some(place)
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn save(&self, name: &str, picture: &RgbImage) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.save(path).unwrap();
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// The command, in the folder, on the tiny trunk.
+    fn extract(&self) -> Command {
+        let mut command = support::cnn_codes();
+        command.current_dir(self.path());
+        command.args(["extract-features", "pictures", "--out", "store", "--card", "tiny.toml"]);
+        command
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.path().join("store")).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// 8 x 8 pixels: `color` in the upper left quarter, black elsewhere.
+fn quarters(color: [u8; 3]) -> RgbImage {
+    RgbImage::from_fn(8, 8, |x, y| Rgb(if x < 4 && y < 4 { color } else { [0; 3] }))
+}
+
+#[test]
+fn codes_labels_and_tables_are_what_a_hand_computes() {
+    let Some(place) = Place::new() else { return };
+    place
+        .extract()
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("2 codes of 2x2x3 (f32, CPUExecutionProvider)"))
+        .stdout(predicate::str::contains("     1  zwei Wörter\n"));
+    let store = place.store();
+    // By code points, as Python sorts: "z" is before "Ä".
+    assert_eq!(store.manifest().classes, ["zwei Wörter", "Äpfel & Birnen"]);
+    let labels: Vec<_> = store.pictures().iter().map(|row| (row.label.as_str(), row.path.as_str())).collect();
+    assert_eq!(
+        labels,
+        [("zwei Wörter", "zwei Wörter/sub/2.png"), ("Äpfel & Birnen", "Äpfel & Birnen/1.png")]
+    );
+    let codes = store.read_codes();
+    // The weights are 1, 2 and -1; three quarters are black.
+    assert_eq!(codes.row(0).to_vec()[..4], [200.0, 200.0, 0.0, 0.0]);
+    assert_eq!(codes.row(1).to_vec()[..4], [10.0, 40.0, -30.0, 0.0]);
+    assert_eq!(codes.iter().skip(3).take(9).sum::<f32>(), 0.0);
+    let file = fs::read(place.path().join("pictures/Äpfel & Birnen/1.png")).unwrap();
+    assert_eq!(store.pictures()[1].blake3, blake3::hash(&file).to_hex().to_string());
+}
+
+#[test]
+fn options_reach_the_codes_and_the_manifest() {
+    let Some(place) = Place::new() else { return };
+    place
+        .extract()
+        .args(["--pool", "avg", "--dtype", "f16", "--recipe", "rescale", "--resize", "pad"])
+        .args(["--filter", "lanczos", "--batch-size", "1", "--threads", "1", "--device", "cpu"])
+        .assert()
+        .success();
+    let store = place.store();
+    let manifest = store.manifest();
+    assert_eq!((manifest.dtype, manifest.shape.as_slice()), (Dtype::F16, &[2, 3][..]));
+    let codes = &manifest.codes;
+    assert_eq!((codes.recipe.name(), codes.pool.to_string().as_str()), ("rescale", "avg"));
+    assert_eq!((codes.resize.fit.name(), codes.resize.filter.name()), ("pad", "lanczos"));
+    // A quarter of 200 / 255 and of 2 * 100 / 255, to half precision.
+    let row = store.read_codes().row(0).to_vec();
+    for (actual, expected) in row.iter().zip([50.0 / 255.0, 50.0 / 255.0, 0.0]) {
+        assert!((actual - expected).abs() < 1e-4, "{row:?}");
+    }
+}
+
+#[test]
+fn rows_do_not_depend_on_threads_or_batch_size() {
+    let Some(place) = Place::new() else { return };
+    for i in 0..9 {
+        let level = 20 * i + 5;
+        place.save(&format!("pictures/zwei Wörter/{i}.png"), &quarters([level, level / 2, 255]));
+    }
+    let bytes_with = |threads: &str, batch_size: &str| {
+        place
+            .extract()
+            .args(["--overwrite", "--threads", threads, "--batch-size", batch_size])
+            .assert()
+            .success();
+        ["codes.npy", "labels.npy", "images.csv", "failures.csv", "store.json"]
+            .map(|name| fs::read(place.path().join("store").join(name)).unwrap())
+    };
+    let one = bytes_with("1", "20");
+    assert_eq!(place.store().labels().len(), 11);
+    assert!(one == bytes_with("8", "3"));
+}
+
+#[test]
+fn a_channels_first_trunk_gives_channels_last_codes() {
+    let Some(place) = Place::new() else { return };
+    place.extract().assert().success();
+    let last = place.store().read_codes();
+    tiny_trunk::write_with(place.path(), "channels_first", [3, 2, 2]);
+    place.extract().arg("--overwrite").assert().success();
+    assert_eq!(place.store().manifest().shape, [2, 2, 2, 3]);
+    assert_eq!(place.store().read_codes(), last);
+}
+
+#[test]
+fn pictures_that_cannot_be_read_are_listed_and_the_rest_goes_on() {
+    let Some(place) = Place::new() else { return };
+    place.write("pictures/zwei Wörter/empty.jpg", b"");
+    place.write("pictures/zwei Wörter/page.png", b"<!DOCTYPE html><p>not found");
+    place.write("pictures/zwei Wörter/notes.txt", b"not a picture");
+    place
+        .extract()
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("2 pictures could not be used (store/failures.csv)"))
+        .stdout(predicate::str::contains("1 files passed over"));
+    let failures = fs::read_to_string(place.path().join("store/failures.csv")).unwrap();
+    let lines: Vec<_> = failures.lines().collect();
+    assert_eq!(lines.len(), 3, "{failures}");
+    assert!(lines[1].starts_with("zwei Wörter/empty.jpg,"), "{failures}");
+    assert!(lines[2].starts_with("zwei Wörter/page.png,"), "{failures}");
+    assert_eq!(place.store().labels(), [0, 1]);
+
+    place
+        .extract()
+        .args(["--overwrite", "--strict"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("error: zwei Wörter/empty.jpg: "));
+    assert_eq!(place.store().labels(), [0, 1], "the old store is whole");
+}
+
+#[test]
+fn when_no_picture_can_be_used_there_is_no_store() {
+    let Some(place) = Place::new() else { return };
+    fs::remove_dir_all(place.path().join("pictures")).unwrap();
+    place.write("pictures/a/1.jpg", b"x");
+    place.write("pictures/b/2.jpg", b"x");
+    place
+        .extract()
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("none of the 2 pictures could be used"));
+    assert_eq!(place.names(), ["pictures", "tiny.onnx", "tiny.toml"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn fifos_and_folders_named_as_pictures_do_no_harm() {
+    let Some(place) = Place::new() else { return };
+    let fifo = place.path().join("pictures/zwei Wörter/pipe.jpg");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    fs::create_dir(place.path().join("pictures/zwei Wörter/folder.jpg")).unwrap();
+    place
+        .extract()
+        .timeout(std::time::Duration::from_secs(60))
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("pipe.jpg: not a regular file"));
+}
+
+#[test]
+fn a_store_that_is_there_is_kept_unless_it_may_be_replaced() {
+    let Some(place) = Place::new() else { return };
+    place.extract().assert().success();
+    let before = fs::read(place.path().join("store/codes.npy")).unwrap();
+    place
+        .extract()
+        .args(["--recipe", "caffe"])
+        .assert()
+        .code(1)
+        .stderr("error: store exists already; give --overwrite to replace it, or another --out\n");
+    assert_eq!(fs::read(place.path().join("store/codes.npy")).unwrap(), before);
+    place.extract().args(["--recipe", "caffe", "--overwrite"]).assert().success();
+    assert_ne!(fs::read(place.path().join("store/codes.npy")).unwrap(), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_is_an_error_and_the_old_store_stays() {
+    let Some(place) = Place::new() else { return };
+    place.extract().assert().success();
+    for i in 0..200 {
+        place.save(&format!("pictures/zwei Wörter/{i}.png"), &quarters([i, 1, 2]));
+    }
+    // Files may not grow beyond 8 KiB: writing fails as it does on a full disk.
+    let binary = assert_cmd::cargo::cargo_bin!("cnn-codes");
+    let models = support::models_with_onnxruntime().unwrap();
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 8; exec '{}' --models '{}' extract-features pictures --out store --card tiny.toml --overwrite",
+        binary.display(),
+        models.display()
+    );
+    Command::new("bash")
+        .current_dir(place.path())
+        .args(["-c", &limited])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("cannot write store.partial/codes.npy: "));
+    assert_eq!(place.store().labels(), [0, 1]);
+    assert_eq!(place.names(), ["pictures", "store", "tiny.onnx", "tiny.toml"]);
+}
+
+/// What `cnn-codes extract-features` says on stderr when it fails with exit code 1.
+fn message(place: &Place, arguments: &[&str]) -> String {
+    let output = place.extract().args(arguments).assert().code(1).get_output().clone();
+    assert!(!place.path().join("store").exists());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn files_that_do_not_fit_are_refused_by_name() {
+    let Some(place) = Place::new() else { return };
+    place.write("text.onnx", b"this is no ONNX file");
+    let said = message(&place, &["--model", "text.onnx"]);
+    assert!(said.contains("text.onnx"), "{said}");
+
+    let card = fs::read_to_string(place.path().join("tiny.toml")).unwrap();
+    place.write("wide.toml", card.replace("width = 8", "width = 16").as_bytes());
+    let said = message(&place, &["--card", "wide.toml"]);
+    assert!(said.contains("wide.toml") && said.contains("tiny.onnx"), "{said}");
+    assert!(said.contains("16") && said.contains('8'), "{said}");
+
+    place.write("other.toml", card.replace("\"means\"", "\"no such output\"").as_bytes());
+    let said = message(&place, &["--card", "other.toml"]);
+    assert!(said.contains("no such output") && said.contains("means"), "{said}");
+
+    place.write("typo.toml", card.replace("recipe =", "recipy =").as_bytes());
+    let said = message(&place, &["--card", "typo.toml"]);
+    assert!(said.contains("recipy"), "{said}");
+
+    let said = message(&place, &["--model", "missing.onnx"]);
+    assert!(said.contains("there is no trunk at missing.onnx"), "{said}");
+
+    let said = message(&place, &["--device", "cuda"]);
+    assert!(said.contains("CUDA cannot be used: "), "{said}");
+    assert!(said.contains("fetch onnxruntime --cuda"), "{said}");
+}
+
+#[test]
+fn a_missing_library_is_an_error_with_the_places_and_the_way_out() {
+    let Some(place) = Place::new() else { return };
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
+    command
+        .current_dir(place.path())
+        .env_remove("ORT_DYLIB_PATH")
+        .args(["extract-features", "pictures", "--out", "store", "--card", "tiny.toml"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("--onnxruntime: not set"))
+        .stderr(predicate::str::contains("ORT_DYLIB_PATH: not set"))
+        .stderr(predicate::str::contains("models folder: models/onnxruntime"))
+        .stderr(predicate::str::contains("cnn-codes fetch onnxruntime"));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let mut command = support::cnn_codes();
+    let wrong = ["extract-features", "x", "--out", "y", "--recipe", "cafe"];
+    command
+        .args(wrong)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("caffe, rescale, torch, tf, none"));
+}
+
+#[test]
+fn the_summary_can_be_read_by_a_program() {
+    let Some(place) = Place::new() else { return };
+    place.write("pictures/zwei Wörter/empty.jpg", b"");
+    let output = place.extract().args(["--format", "json"]).assert().success().get_output().clone();
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["pictures"], 2);
+    assert_eq!(summary["shape"], serde_json::json!([2, 2, 2, 3]));
+    assert_eq!(summary["failures"][0]["path"], "zwei Wörter/empty.jpg");
+    assert_eq!(summary["provider"], "CPUExecutionProvider");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let Some(place) = Place::new() else { return };
+    let binary = assert_cmd::cargo::cargo_bin!("cnn-codes");
+    let models: PathBuf = support::models_with_onnxruntime().unwrap();
+    let piped = format!(
+        "set -o pipefail; '{}' --models '{}' extract-features pictures --out store --card tiny.toml | true",
+        binary.display(),
+        models.display()
+    );
+    Command::new("bash")
+        .current_dir(place.path())
+        .args(["-c", &piped])
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("panicked").not());
+    assert_eq!(place.store().labels(), [0, 1]);
+}

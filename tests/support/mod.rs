@@ -1,0 +1,114 @@
+//! What the integration tests share: small stores, and the Python that opens them.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod onnx;
+pub mod tiny_trunk;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cnn_codes::codes::{
+    CodesIdentity, Dtype, OutputSpec, Pool, StoreDescription, StoreWriter, TrunkIdentity,
+    WrittenPicture,
+};
+use cnn_codes::draft::Existing;
+use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
+
+/// A description of codes of shape (2, 1, 3), of the classes `a` and `b c`.
+pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
+    StoreDescription {
+        codes: CodesIdentity {
+            trunk: TrunkIdentity {
+                name: "tiny".to_owned(),
+                sha256: "0".repeat(64),
+                tensors_sha256: "1".repeat(64),
+            },
+            recipe: Recipe::Caffe,
+            resize: Resize {
+                width: 224,
+                height: 224,
+                fit: Fit::Stretch,
+                filter: Filter::Bilinear,
+            },
+            output: OutputSpec {
+                name: "out".to_owned(),
+                shape: vec![2, 1, 3],
+            },
+            pool,
+        },
+        dtype,
+        classes: vec!["a".to_owned(), "b c".to_owned()],
+        decoder: "none".to_owned(),
+        onnxruntime: "1.32.0".to_owned(),
+        provider: "CPUExecutionProvider".to_owned(),
+    }
+}
+
+/// Writes a store whose value at `i`, counted over all codes, is `i / 4`; labels as given.
+pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) {
+    let code_len = description.codes.code_len();
+    let mut writer = StoreWriter::create(out, Existing::Keep, description).unwrap();
+    for (row, &label) in labels.iter().enumerate() {
+        let start = row * code_len;
+        let codes: Vec<f32> = (start..start + code_len).map(|i| i as f32 / 4.0).collect();
+        let picture = WrittenPicture {
+            path: format!("a/{row}, \"é\".jpg"),
+            label,
+            width: 10,
+            height: 20,
+            blake3: blake3::hash(b"picture"),
+        };
+        writer.append(&codes, &[picture]).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// The models folder of the checkout, if ONNX Runtime was fetched into it; says so where not.
+pub fn models_with_onnxruntime() -> Option<PathBuf> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    if models.join("onnxruntime").is_dir() {
+        return Some(models);
+    }
+    eprintln!("skipped: no ONNX Runtime in {} (run `cnn-codes fetch`)", models.display());
+    None
+}
+
+/// The built command, with the models folder of the checkout and no say of the environment.
+pub fn cnn_codes() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    command.env_remove("ORT_DYLIB_PATH").arg("--models").arg(models);
+    command
+}
+
+/// A file of ../shared, which is beside the project and no part of it; says so where it is absent.
+pub fn shared(path: &Path) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: there is no {}", path.display());
+    None
+}
+
+/// Python with NumPy and onnxruntime, which scripts/test.sh sets up; says so where it is absent.
+pub fn python() -> Option<PathBuf> {
+    let python = std::env::var_os("CNN_CODES_TEST_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        eprintln!("skipped: CNN_CODES_TEST_PYTHON names no Python with NumPy (see scripts/test.sh)");
+    }
+    python
+}
+
+/// Runs a Python program with `arguments`, and returns what it printed.
+pub fn run_python(python: &Path, program: &str, arguments: &[&Path]) -> String {
+    let output = Command::new(python)
+        .args(["-c", program])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}

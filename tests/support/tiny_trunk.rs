@@ -1,0 +1,76 @@
+//! A trunk small enough to compute by hand: the mean of each channel over each quarter of the
+//! picture, each channel then times its own weight.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cnn_codes::model::graph::{Dim, OnnxModel, TensorType};
+use cnn_codes::model::onnx::{GraphProto, ModelProto};
+use cnn_codes::model::tensor::float32_tensor;
+
+use super::onnx::{node, opset, value, with_ints};
+
+/// Side of the input in pixels; a quarter of the picture is half as wide and half as high.
+pub const SIDE: u64 = 8;
+/// What each channel of the input tensor is multiplied with.
+pub const WEIGHTS: [f32; 3] = [1.0, 2.0, -1.0];
+
+/// Writes `tiny.onnx` and `tiny.toml` into `folder`, and returns both paths. The recipe on the
+/// card is `none`, so that codes are means of the levels 0 to 255.
+pub fn write(folder: &Path) -> (PathBuf, PathBuf) {
+    write_with(folder, "channels_last", [2, 2, 3])
+}
+
+/// The same network, whose output may keep its channels first.
+pub fn write_with(folder: &Path, output_layout: &str, output_shape: [u64; 3]) -> (PathBuf, PathBuf) {
+    let (model, card) = (folder.join("tiny.onnx"), folder.join("tiny.toml"));
+    fs::write(&model, onnx(output_layout == "channels_last", output_shape)).unwrap();
+    let text = format!(
+        "format = 1\nname = \"tiny\"\nfile = \"tiny.onnx\"\nlicence = \"CC0-1.0\"\n\
+         attribution = \"none\"\nsources = [\"made by a test\"]\n\n\
+         [input]\nname = \"input\"\nwidth = {SIDE}\nheight = {SIDE}\nlayout = \"channels_last\"\n\
+         recipe = \"none\"\n\n\
+         [output]\nname = \"means\"\nshape = {output_shape:?}\nlayout = \"{output_layout}\"\n"
+    );
+    fs::write(&card, text).unwrap();
+    (model, card)
+}
+
+fn onnx(channels_last: bool, output_shape: [u64; 3]) -> Vec<u8> {
+    let half = i64::try_from(SIDE / 2).unwrap();
+    let pool = node("AveragePool", &["first"], "pooled");
+    let pool = with_ints(pool, "kernel_shape", &[half, half]);
+    let mut nodes = vec![
+        with_ints(node("Transpose", &["input"], "first"), "perm", &[0, 3, 1, 2]),
+        with_ints(pool, "strides", &[half, half]),
+    ];
+    if channels_last {
+        nodes.push(node("Mul", &["pooled", "weights"], "weighted"));
+        let last = node("Transpose", &["weighted"], "means");
+        nodes.push(with_ints(last, "perm", &[0, 2, 3, 1]));
+    } else {
+        nodes.push(node("Mul", &["pooled", "weights"], "means"));
+    }
+    let proto = ModelProto {
+        ir_version: Some(7),
+        opset_import: vec![opset("", 13)],
+        graph: Some(GraphProto {
+            name: Some("tiny".to_owned()),
+            node: nodes,
+            initializer: vec![float32_tensor("weights", &[1, 3, 1, 1], &WEIGHTS)],
+            input: vec![value("input")],
+            output: vec![value("means")],
+            ..GraphProto::default()
+        }),
+        ..ModelProto::default()
+    };
+    let mut model = OnnxModel::from_proto(proto, Path::new("tiny.onnx")).unwrap();
+    let batch_of = |shape: [u64; 3]| {
+        TensorType::float32(
+            std::iter::once(Dim::Free("N".to_owned())).chain(shape.map(Dim::Fixed)),
+        )
+    };
+    model.declare("input", &batch_of([SIDE, SIDE, 3])).unwrap();
+    model.declare("means", &batch_of(output_shape)).unwrap();
+    model.to_bytes()
+}
