@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+#[path = "../model_support/mod.rs"]
 pub mod onnx;
 pub mod tiny_trunk;
 
