@@ -21,7 +21,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// A pretrained trunk (VGG16) runs once over labelled pictures and leaves its codes in a store;
 /// heads train on the store in seconds, as often as you like.
 #[derive(Debug, Parser)]
-#[command(name = "cnn-codes", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "cnn-codes",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "First steps:
   cnn-codes fetch
   cnn-codes extract-features pictures/train --out codes/train
@@ -46,7 +51,13 @@ enum Verb {
 #[derive(Debug, Args)]
 struct AssetOptions {
     /// Folder of model cards, trunks and ONNX Runtime
-    #[arg(long, global = true, value_name = "DIR", env = "CNN_CODES_MODELS", default_value = "models")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CNN_CODES_MODELS",
+        default_value = "models"
+    )]
     models: PathBuf,
     /// ONNX Runtime's library, or its folder [default: ORT_DYLIB_PATH, then beside the executable,
     /// then MODELS/onnxruntime]
@@ -77,7 +88,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
