@@ -1,1 +1,33 @@
 //! Classifiers trained on codes.
+//!
+//! ```text
+//! Samples      codes (N, D) f32 and labels (N) below K: what every head trains on
+//! mlp          dense layers with ReLU, dropout and softmax, trained by optimizer
+//! logistic     multinomial regression with an L2 penalty, solved by linfa: the baseline
+//! scaling      statistics of the training codes, kept with the head
+//! saved        HEAD on disk: head.json and safetensors
+//! ```
+//!
+//! Both heads have the same shape of use: `fit` on [`Samples`] gives a model, and the model's
+//! `predict_proba` gives probabilities (N, K) for [`evaluate`](crate::evaluate).
+//!
+//! # Determinism
+//! Sums are cut into blocks by the shapes alone, never by the number of threads, and every block
+//! is summed by one thread. So the same seed on the same processor gives the same bytes, with one
+//! thread or with many. Another kind of processor may round differently, because the matrix
+//! products choose their instructions at run time.
+
+mod blocks;
+mod error;
+mod quiet;
+mod samples;
+mod softmax;
+mod span;
+
+pub mod logistic;
+pub mod mlp;
+pub mod optimizer;
+pub mod scaling;
+
+pub use error::HeadError;
+pub use samples::Samples;

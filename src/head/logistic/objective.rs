@@ -1,0 +1,88 @@
+//! The regression's own loss and gradient, in f64 and stabilised row by row.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+/// A problem as linfa gets it: centred and scaled codes, and classes that all have samples.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// Codes (N, R).
+    pub(super) codes: Array2<f64>,
+    /// Labels (N) below K.
+    pub(super) labels: Vec<usize>,
+    /// K.
+    pub(super) n_classes: usize,
+    /// Strength of the penalty, for these codes.
+    pub(super) l2: f64,
+}
+
+impl Problem {
+    /// F and its gradient at weights (R, K) and intercepts (K).
+    pub(super) fn value(&self, weights: &Array2<f64>, intercepts: &Array1<f64>) -> Value {
+        let logits = self.codes.dot(weights) + intercepts;
+        value(logits, &self.labels, weights, self.l2, 1.0, |residuals| {
+            self.codes.t().dot(&residuals)
+        })
+    }
+}
+
+/// F at some parameters, with what is needed to judge them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value {
+    pub(super) objective: f64,
+    /// Norm of the whole gradient, in units of the scaled codes.
+    pub(super) gradient_norm: f64,
+    /// Norm of l2 W, in the same units.
+    pub(super) penalty_norm: f64,
+    /// Below this, a gradient is rounding.
+    rounding: f64,
+}
+
+impl Value {
+    /// The gradient's norm as a share of the penalty's own; 0 where it is nothing but rounding.
+    ///
+    /// The share is the same in any scale of the codes, and zero weights, where they are the
+    /// optimum, do not make it infinite.
+    pub(super) fn relative_gradient(&self) -> f64 {
+        if self.gradient_norm <= self.rounding {
+            return 0.0;
+        }
+        self.gradient_norm / self.penalty_norm
+    }
+}
+
+/// F and its gradient from logits (N, K) and weights (R, K).
+///
+/// `transposed_times` multiplies the transposed centred codes (R, N) by residuals (N, K), where a
+/// residual is p - y. Codes `scale` times as large have gradients `scale` times as large; dividing
+/// by it gives codes of norm 1, for which gradients of weights and intercepts compare.
+pub(super) fn value(
+    mut logits: Array2<f64>,
+    labels: &[usize],
+    weights: &Array2<f64>,
+    l2: f64,
+    scale: f64,
+    transposed_times: impl FnOnce(ArrayView2<f64>) -> Array2<f64>,
+) -> Value {
+    let mut loss = 0.0;
+    for (mut row, &label) in logits.rows_mut().into_iter().zip(labels) {
+        let max = row.fold(f64::NEG_INFINITY, |max, &logit| max.max(logit));
+        let log_sum = max + row.fold(0.0, |sum, &logit| sum + (logit - max).exp()).ln();
+        loss += log_sum - row[label];
+        row.mapv_inplace(|logit| (logit - log_sum).exp());
+        // 1 - p of the true class as the sum of the others: no digits cancel.
+        row[label] = 0.0;
+        row[label] = -row.sum();
+    }
+    let residuals = logits;
+    let d_intercepts = residuals.sum_axis(Axis(0));
+    let penalty = weights * l2;
+    let d_weights = transposed_times(residuals.view()) + &penalty;
+    let squares = |values: &mut dyn Iterator<Item = &f64>| values.map(|v| v * v).sum::<f64>();
+    let weight_part = squares(&mut d_weights.iter()) / (scale * scale);
+    Value {
+        objective: loss + 0.5 * l2 * squares(&mut weights.iter()),
+        gradient_norm: (weight_part + squares(&mut d_intercepts.iter())).sqrt(),
+        penalty_norm: squares(&mut penalty.iter()).sqrt() / scale,
+        rounding: labels.len() as f64 * f64::EPSILON,
+    }
+}

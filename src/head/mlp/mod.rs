@@ -1,0 +1,14 @@
+//! The multilayer perceptron: dense layers with ReLU and dropout between them, softmax at the end.
+//!
+//! The tutorial's head is `Dense(256, relu) -> Dropout(0.5) -> Dense(K, softmax)`, trained by
+//! RMSprop on the categorical cross-entropy, and that is [`MlpOptions::default`].
+//!
+//! Shapes: B samples in a batch, D features, K classes; a layer's weights are (in, out).
+
+mod network;
+mod options;
+mod training;
+
+pub use network::{Dense, Mlp};
+pub use options::{BatchOrder, MlpOptions};
+pub use training::{BatchResult, Ended, Epoch, TrainedMlp, Trainer};

@@ -1,0 +1,408 @@
+//! Layers, forward and backward.
+
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip, s};
+use rand::Rng;
+use rand::distributions::{Distribution, Uniform};
+
+use crate::head::blocks::{for_each_gradient, multiply, n_partials};
+use crate::head::optimizer::NEGLIGIBLE;
+use crate::head::softmax::{softmax, softmax_cross_entropy};
+use crate::head::{HeadError, Samples};
+
+/// Rows that prediction takes at a time: enough to use the weights well while they are in cache,
+/// few enough to keep the partial sums small.
+const PREDICTED_ROWS: usize = 64;
+
+/// A fully connected layer: output (B, out) = input (B, in) weights + bias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// Weights (in, out), in C order.
+    pub weights: Array2<f32>,
+    /// Bias (out).
+    pub bias: Array1<f32>,
+}
+
+impl Dense {
+    /// A layer with weights from a Glorot-uniform distribution and no bias, as Keras starts it.
+    ///
+    /// Weights are uniform within sqrt(6 / (in + out)) on both sides of zero (X. Glorot and
+    /// Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    /// 2010, equation 16).
+    pub fn glorot_uniform(n_in: usize, n_out: usize, rng: &mut impl Rng) -> Self {
+        let limit = (6.0 / (n_in + n_out) as f64).sqrt() as f32;
+        let uniform = Uniform::new_inclusive(-limit, limit);
+        Self {
+            weights: Array2::from_shape_simple_fn((n_in, n_out), || uniform.sample(rng)),
+            bias: Array1::zeros(n_out),
+        }
+    }
+
+    /// output (B, out) = input (B, in) weights + bias.
+    fn forward(
+        &self,
+        input: ArrayView2<f32>,
+        mut output: ArrayViewMut2<f32>,
+        partials: &mut Array3<f32>,
+    ) {
+        multiply(input, self.weights.view(), output.view_mut(), partials);
+        output += &self.bias;
+    }
+
+    /// d_input (B, in) = d_output (B, out) weights^T.
+    fn backward_input(&self, d_output: ArrayView2<f32>, mut d_input: ArrayViewMut2<f32>) {
+        ndarray::linalg::general_mat_mul(1.0, &d_output, &self.weights.t(), 0.0, &mut d_input);
+    }
+
+    /// Hands the gradients to `use_block` as (weights, state, gradient), block by block: input^T
+    /// d_output for the weights, the sum of d_output's rows for the bias.
+    ///
+    /// `state` has a number for each weight and bias; the layer's input gradient, where it is
+    /// needed, must have been taken before `use_block` changes the weights.
+    pub(super) fn backward_parameters(
+        &mut self,
+        input: ArrayView2<f32>,
+        d_output: ArrayView2<f32>,
+        state: &mut Self,
+        use_block: impl Fn(&mut [f32], &mut [f32], &[f32]) + Sync,
+    ) {
+        let d_bias = d_output.sum_axis(Axis(0));
+        for_each_gradient(
+            input,
+            d_output,
+            contiguous(self.weights.as_slice_mut()),
+            contiguous(state.weights.as_slice_mut()),
+            &use_block,
+        );
+        use_block(
+            contiguous(self.bias.as_slice_mut()),
+            contiguous(state.bias.as_slice_mut()),
+            contiguous(d_bias.as_slice()),
+        );
+    }
+
+    /// A layer of zeros of the same shape.
+    pub(super) fn zeros_like(&self) -> Self {
+        Self {
+            weights: Array2::zeros(self.weights.raw_dim()),
+            bias: Array1::zeros(self.bias.raw_dim()),
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        self.weights
+            .iter()
+            .chain(&self.bias)
+            .all(|value| value.is_finite())
+    }
+}
+
+/// Owned arrays are in C order here: [`Mlp::from_weights`] sees to it.
+fn contiguous<T>(slice: Option<T>) -> T {
+    slice.expect("parameters of a layer are contiguous")
+}
+
+/// A multilayer perceptron: ReLU after every layer but the last, softmax after the last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mlp {
+    layers: Vec<Dense>,
+}
+
+impl Mlp {
+    /// Layers between `sizes` (D, hidden..., K) with Glorot-uniform weights and no bias.
+    ///
+    /// # Errors
+    /// [`HeadError::Layers`] for fewer than two sizes, or a size of 0.
+    pub fn glorot_uniform(sizes: &[usize], rng: &mut impl Rng) -> Result<Self, HeadError> {
+        if sizes.len() < 2 || sizes.contains(&0) {
+            let reason = format!("sizes {sizes:?} are not two or more numbers above 0");
+            return Err(HeadError::Layers { reason });
+        }
+        let layers = sizes
+            .windows(2)
+            .map(|pair| Dense::glorot_uniform(pair[0], pair[1], rng));
+        Ok(Self {
+            layers: layers.collect(),
+        })
+    }
+
+    /// Takes layers from the input on.
+    ///
+    /// # Errors
+    /// [`HeadError::Layers`] if there is none, if one is empty, if shapes do not fit, or if a
+    /// value is not finite.
+    pub fn from_weights(layers: Vec<Dense>) -> Result<Self, HeadError> {
+        check_shapes(&layers).map_err(|reason| HeadError::Layers { reason })?;
+        if let Some(layer) = layers.iter().position(|layer| !layer.is_finite()) {
+            let reason = format!("layer {layer} holds NaN or infinity");
+            return Err(HeadError::Layers { reason });
+        }
+        let in_c_order = |layer: Dense| Dense {
+            weights: layer.weights.as_standard_layout().into_owned(),
+            bias: layer.bias.as_standard_layout().into_owned(),
+        };
+        Ok(Self {
+            layers: layers.into_iter().map(in_c_order).collect(),
+        })
+    }
+
+    /// The layers from the input on.
+    #[must_use]
+    pub fn layers(&self) -> &[Dense] {
+        &self.layers
+    }
+
+    /// D.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        self.layers[0].weights.nrows()
+    }
+
+    /// K.
+    #[must_use]
+    pub fn n_classes(&self) -> usize {
+        self.layers[self.layers.len() - 1].bias.len()
+    }
+
+    /// Probabilities (N, K) of codes (N, D); rows sum to 1.
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the codes have another D.
+    pub fn predict_proba(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
+        check_features(self.n_features(), codes.ncols())?;
+        let mut probabilities = Array2::zeros((codes.nrows(), self.n_classes()));
+        let mut pass = Pass::new(self, codes.nrows().min(PREDICTED_ROWS));
+        let rows = codes.axis_chunks_iter(Axis(0), PREDICTED_ROWS);
+        let outputs = probabilities.axis_chunks_iter_mut(Axis(0), PREDICTED_ROWS);
+        for (input, mut output) in rows.zip(outputs) {
+            pass.forward(self, input, |_| {});
+            output.assign(&pass.output(input.nrows()));
+            for mut row in output.rows_mut() {
+                softmax(contiguous(row.as_slice_mut()));
+            }
+        }
+        Ok(probabilities)
+    }
+
+    /// Mean loss and accuracy, without dropout: what Keras' `evaluate` gives.
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] or [`HeadError::ClassMismatch`] if the samples are not such
+    /// as the network takes.
+    pub fn evaluate(&self, samples: &Samples) -> Result<(f64, f64), HeadError> {
+        self.check(samples)?;
+        let mut pass = Pass::new(self, samples.len().min(PREDICTED_ROWS));
+        let (mut loss, mut correct) = (0.0, 0);
+        let codes = samples.codes();
+        let rows = codes.axis_chunks_iter(Axis(0), PREDICTED_ROWS);
+        for (input, labels) in rows.zip(samples.labels().chunks(PREDICTED_ROWS)) {
+            pass.forward(self, input, |_| {});
+            let (batch_loss, batch_correct) = pass.loss(labels);
+            loss += batch_loss;
+            correct += batch_correct;
+        }
+        let n = samples.len() as f64;
+        Ok((loss / n, correct as f64 / n))
+    }
+
+    /// Mean loss of all samples as one batch, and its gradient in the shape of the layers.
+    ///
+    /// Training never stores a gradient; this is for checks against other implementations.
+    ///
+    /// # Errors
+    /// As [`Mlp::evaluate`].
+    pub fn loss_and_gradient(&self, samples: &Samples) -> Result<(f64, Vec<Dense>), HeadError> {
+        self.check(samples)?;
+        let mut pass = Pass::new(self, samples.len());
+        pass.forward(self, samples.codes(), |_| {});
+        let (loss, _) = pass.loss(samples.labels());
+        pass.backward(self, samples.labels(), 1.0);
+        let mut scratch = self.clone();
+        let mut gradients: Vec<_> = self.layers.iter().map(Dense::zeros_like).collect();
+        pass.backward_parameters(
+            &mut scratch,
+            samples.codes(),
+            &mut gradients,
+            |_, out, gradient| {
+                out.copy_from_slice(gradient);
+            },
+        );
+        Ok((loss / samples.len() as f64, gradients))
+    }
+
+    pub(super) fn check(&self, samples: &Samples) -> Result<(), HeadError> {
+        check_features(self.n_features(), samples.n_features())?;
+        let (expected, actual) = (self.n_classes(), samples.n_classes());
+        if expected != actual {
+            return Err(HeadError::ClassMismatch { expected, actual });
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_finite(&self) -> bool {
+        self.layers.iter().all(Dense::is_finite)
+    }
+}
+
+fn check_features(expected: usize, actual: usize) -> Result<(), HeadError> {
+    if expected != actual {
+        return Err(HeadError::FeatureMismatch { expected, actual });
+    }
+    Ok(())
+}
+
+fn check_shapes(layers: &[Dense]) -> Result<(), String> {
+    if layers.is_empty() {
+        return Err("there is none".to_owned());
+    }
+    for (index, layer) in layers.iter().enumerate() {
+        let (n_in, n_out) = layer.weights.dim();
+        let n_bias = layer.bias.len();
+        if n_in == 0 || n_out != n_bias || n_out == 0 {
+            return Err(format!(
+                "layer {index} has weights ({n_in}, {n_out}) and bias ({n_bias})"
+            ));
+        }
+        if let Some(next) = layers.get(index + 1)
+            && next.weights.nrows() != n_out
+        {
+            let next_in = next.weights.nrows();
+            return Err(format!(
+                "layer {index} gives {n_out} values and the next takes {next_in}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The arrays of a pass forward and backward, made once for the largest batch B.
+///
+/// `outputs` of a layer (B, out) hold what it gives, after ReLU and dropout; of the last layer,
+/// logits, which [`Pass::loss`] turns into probabilities. `d_outputs` hold the gradient of the
+/// mean loss before ReLU and dropout.
+#[derive(Debug)]
+pub(super) struct Pass {
+    outputs: Vec<Array2<f32>>,
+    d_outputs: Vec<Array2<f32>>,
+    /// Partial sums of each layer's product (blocks, B, out).
+    partials: Vec<Array3<f32>>,
+}
+
+impl Pass {
+    pub(super) fn new(mlp: &Mlp, batch: usize) -> Self {
+        let outputs = |layer: &Dense| Array2::zeros((batch, layer.bias.len()));
+        let partials = |layer: &Dense| {
+            let (n_in, n_out) = layer.weights.dim();
+            Array3::zeros((n_partials(n_in), batch, n_out))
+        };
+        Self {
+            outputs: mlp.layers.iter().map(outputs).collect(),
+            d_outputs: mlp.layers.iter().map(outputs).collect(),
+            partials: mlp.layers.iter().map(partials).collect(),
+        }
+    }
+
+    /// Fills `outputs` from input (B, D); `drop` may change what ReLU gives (B, hidden).
+    pub(super) fn forward(
+        &mut self,
+        mlp: &Mlp,
+        input: ArrayView2<f32>,
+        mut drop: impl FnMut(ArrayViewMut2<f32>),
+    ) {
+        let batch = input.nrows();
+        let last = mlp.layers.len() - 1;
+        for (index, layer) in mlp.layers.iter().enumerate() {
+            let (before, from_here) = self.outputs.split_at_mut(index);
+            let input = match before.last() {
+                Some(hidden) => hidden.slice(s![..batch, ..]),
+                None => input.reborrow(),
+            };
+            let mut output = from_here[0].slice_mut(s![..batch, ..]);
+            layer.forward(input, output.view_mut(), &mut self.partials[index]);
+            if index < last {
+                output.mapv_inplace(|z| if z > 0.0 || z.is_nan() { z } else { 0.0 });
+                drop(output);
+            }
+        }
+    }
+
+    /// The last layer's output (B, K).
+    fn output(&self, batch: usize) -> ArrayView2<'_, f32> {
+        self.outputs[self.outputs.len() - 1].slice(s![..batch, ..])
+    }
+
+    /// Turns the last layer's logits into probabilities; gives the sum of the losses, and how many
+    /// labels have the largest probability.
+    pub(super) fn loss(&mut self, labels: &[usize]) -> (f64, usize) {
+        let last = self.outputs.len() - 1;
+        let (mut loss, mut correct) = (0.0, 0);
+        for (mut row, &label) in self.outputs[last].rows_mut().into_iter().zip(labels) {
+            let row = contiguous(row.as_slice_mut());
+            loss += softmax_cross_entropy(row, label);
+            correct += usize::from(is_first_largest(row, label));
+        }
+        (loss, correct)
+    }
+
+    /// Fills `d_outputs` after [`Pass::loss`]; the input's gradient is never formed.
+    ///
+    /// The last layer's is (p - y) / B. Through dropout and ReLU a gradient passes where the
+    /// output is above zero, times `dropout_scale`: a unit that was left out gave zero, as one
+    /// that ReLU stopped.
+    pub(super) fn backward(&mut self, mlp: &Mlp, labels: &[usize], dropout_scale: f32) {
+        let batch = labels.len();
+        let last = mlp.layers.len() - 1;
+        let mut d_logits = self.d_outputs[last].slice_mut(s![..batch, ..]);
+        d_logits.assign(&self.outputs[last].slice(s![..batch, ..]));
+        for (mut d_row, &label) in d_logits.rows_mut().into_iter().zip(labels) {
+            d_row[label] -= 1.0;
+        }
+        d_logits.mapv_inplace(|d| {
+            if d.abs() < NEGLIGIBLE {
+                0.0
+            } else {
+                d / batch as f32
+            }
+        });
+        for index in (0..last).rev() {
+            let (here, after) = self.d_outputs.split_at_mut(index + 1);
+            let mut d_output = here[index].slice_mut(s![..batch, ..]);
+            let d_next = after[0].slice(s![..batch, ..]);
+            mlp.layers[index + 1].backward_input(d_next, d_output.view_mut());
+            Zip::from(&mut d_output)
+                .and(self.outputs[index].slice(s![..batch, ..]))
+                .for_each(|d, &output| {
+                    *d = if output > 0.0 {
+                        *d * dropout_scale
+                    } else {
+                        0.0
+                    }
+                });
+        }
+    }
+
+    /// Hands every layer's gradients to `use_block`, after [`Pass::backward`].
+    pub(super) fn backward_parameters(
+        &self,
+        mlp: &mut Mlp,
+        input: ArrayView2<f32>,
+        states: &mut [Dense],
+        use_block: impl Fn(&mut [f32], &mut [f32], &[f32]) + Sync,
+    ) {
+        let batch = input.nrows();
+        for (index, (layer, state)) in mlp.layers.iter_mut().zip(states).enumerate() {
+            let input = match index.checked_sub(1) {
+                Some(before) => self.outputs[before].slice(s![..batch, ..]),
+                None => input.reborrow(),
+            };
+            let d_output = self.d_outputs[index].slice(s![..batch, ..]);
+            layer.backward_parameters(input, d_output, state, &use_block);
+        }
+    }
+}
+
+/// Whether `index` is the first of the largest values.
+fn is_first_largest(row: &[f32], index: usize) -> bool {
+    let value = row[index];
+    row[..index].iter().all(|&other| other < value)
+        && row[index..].iter().all(|&other| other <= value)
+}

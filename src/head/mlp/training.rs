@@ -1,0 +1,412 @@
+//! The training loop.
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::network::Pass;
+use super::{BatchOrder, Dense, Mlp, MlpOptions};
+use crate::head::optimizer::RmsProp;
+use crate::head::{HeadError, Samples};
+
+/// What one epoch gave, in Keras' sense.
+///
+/// `loss` and `accuracy` are means over the epoch's batches as they were trained on: with dropout,
+/// and while the weights changed. The validation's are measured after the epoch, without dropout;
+/// they can so be the better ones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Epoch {
+    /// Number of the epoch, from 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Share of training samples that were classified right, 0 to 1.
+    pub accuracy: f64,
+    /// Mean validation loss, where there is a validation set.
+    pub val_loss: Option<f64>,
+    /// Share of validation samples that are classified right, where there is a validation set.
+    pub val_accuracy: Option<f64>,
+}
+
+/// Why training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs were done.
+    Completed,
+    /// `on_epoch` broke it off.
+    Interrupted,
+}
+
+/// A trained network and how it came about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedMlp {
+    /// The network after the last epoch of the history.
+    pub mlp: Mlp,
+    /// One entry for each epoch that was finished.
+    pub history: Vec<Epoch>,
+    /// Why training ended.
+    pub ended: Ended,
+}
+
+/// What one step gave; both are of the weights before the step, with dropout.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchResult {
+    /// Mean loss of the batch.
+    pub loss: f64,
+    /// How many samples were classified right.
+    pub correct: usize,
+}
+
+/// Streams of random numbers from one seed, 2^128 numbers apart, so that an option that takes more
+/// or fewer numbers from one does not change the others.
+struct Streams {
+    weights: Xoshiro256PlusPlus,
+    order: Xoshiro256PlusPlus,
+    dropout: Xoshiro256PlusPlus,
+}
+
+impl Streams {
+    fn new(seed: u64) -> Self {
+        let weights = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut order = weights.clone();
+        order.jump();
+        let mut dropout = order.clone();
+        dropout.jump();
+        Self {
+            weights,
+            order,
+            dropout,
+        }
+    }
+}
+
+impl Mlp {
+    /// Trains a network from Glorot-uniform weights.
+    ///
+    /// `on_epoch` sees each epoch as it ends, and may break training off. Timing is the caller's.
+    ///
+    /// # Errors
+    /// [`HeadError::InvalidOption`], [`HeadError::OneClass`], [`HeadError::FeatureMismatch`] or
+    /// [`HeadError::ClassMismatch`] before any work; [`HeadError::Diverged`] as soon as the loss is
+    /// no longer finite, or if a weight is not at the end.
+    pub fn fit(
+        train: &Samples,
+        validation: Option<&Samples>,
+        options: &MlpOptions,
+        on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<TrainedMlp, HeadError> {
+        options.validate()?;
+        let sizes = options.sizes(train.n_features(), train.n_classes());
+        let mut streams = Streams::new(options.seed);
+        Self::glorot_uniform(&sizes, &mut streams.weights)?
+            .train(train, validation, options, on_epoch)
+    }
+
+    /// Trains a network from the weights that it has; `options.hidden` is not looked at.
+    ///
+    /// # Errors
+    /// As [`Mlp::fit`].
+    pub fn train(
+        self,
+        train: &Samples,
+        validation: Option<&Samples>,
+        options: &MlpOptions,
+        on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<TrainedMlp, HeadError> {
+        train.require_two_classes()?;
+        self.check(train)?;
+        validation.map_or(Ok(()), |validation| self.check(validation))?;
+        let mut trainer = Trainer::new(self, options)?;
+        let mut batches = Batches::new(*train, options);
+        let mut history = Vec::with_capacity(options.epochs);
+        let mut ended = Ended::Completed;
+        for epoch in 1..=options.epochs {
+            let result = run_epoch(&mut trainer, &mut batches, epoch, validation)?;
+            if !result.loss.is_finite() {
+                return Err(diverged(epoch, "the loss", train, options));
+            }
+            history.push(result);
+            if on_epoch(&result).is_break() && epoch < options.epochs {
+                ended = Ended::Interrupted;
+                break;
+            }
+        }
+        let mlp = trainer.into_mlp();
+        if !mlp.is_finite() {
+            return Err(diverged(history.len(), "a weight", train, options));
+        }
+        Ok(TrainedMlp {
+            mlp,
+            history,
+            ended,
+        })
+    }
+}
+
+fn diverged(epoch: usize, what: &'static str, train: &Samples, options: &MlpOptions) -> HeadError {
+    HeadError::Diverged {
+        epoch,
+        what,
+        learning_rate: options.optimizer.learning_rate,
+        largest_code: train.largest_code(),
+    }
+}
+
+/// Trains on every sample once, then measures; stops at a loss that is not finite.
+fn run_epoch(
+    trainer: &mut Trainer,
+    batches: &mut Batches,
+    epoch: usize,
+    validation: Option<&Samples>,
+) -> Result<Epoch, HeadError> {
+    batches.reorder();
+    let (mut loss, mut correct, mut seen) = (0.0, 0, 0);
+    while let Some((codes, labels)) = batches.next(seen) {
+        let result = trainer.step(codes, labels);
+        seen += labels.len();
+        loss += result.loss * labels.len() as f64;
+        correct += result.correct;
+        if !loss.is_finite() {
+            break;
+        }
+    }
+    let measured = match validation {
+        Some(validation) if loss.is_finite() => Some(trainer.mlp.evaluate(validation)?),
+        _ => None,
+    };
+    Ok(Epoch {
+        epoch,
+        loss: loss / seen as f64,
+        accuracy: correct as f64 / seen as f64,
+        val_loss: measured.map(|(loss, _)| loss),
+        val_accuracy: measured.map(|(_, accuracy)| accuracy),
+    })
+}
+
+/// The training samples, batch by batch in this epoch's order.
+struct Batches<'a> {
+    samples: Samples<'a>,
+    batch_size: usize,
+    order: BatchOrder,
+    rng: Xoshiro256PlusPlus,
+    rows: Vec<usize>,
+    codes: Array2<f32>,
+    labels: Vec<usize>,
+}
+
+impl<'a> Batches<'a> {
+    fn new(samples: Samples<'a>, options: &MlpOptions) -> Self {
+        let batch_size = options.batch_size.min(samples.len());
+        Self {
+            samples,
+            batch_size,
+            order: options.order,
+            rng: Streams::new(options.seed).order,
+            rows: (0..samples.len()).collect(),
+            codes: Array2::zeros((batch_size, samples.n_features())),
+            labels: Vec::with_capacity(batch_size),
+        }
+    }
+
+    /// Begins an epoch.
+    fn reorder(&mut self) {
+        if self.order == BatchOrder::Shuffled {
+            self.rows.shuffle(&mut self.rng);
+        }
+    }
+
+    /// The batch that begins at `start` in this epoch's order: codes (B, D) and labels (B).
+    fn next(&mut self, start: usize) -> Option<(ArrayView2<'_, f32>, &[usize])> {
+        let end = (start + self.batch_size).min(self.rows.len());
+        if start >= end {
+            return None;
+        }
+        let rows = &self.rows[start..end];
+        let mut codes = self.codes.slice_mut(s![..rows.len(), ..]);
+        let targets: Vec<_> = codes.axis_iter_mut(Axis(0)).collect();
+        targets
+            .into_par_iter()
+            .zip(rows)
+            .for_each(|(mut target, &row)| {
+                target.assign(&self.samples.codes().row(row));
+            });
+        self.labels.clear();
+        self.labels
+            .extend(rows.iter().map(|&row| self.samples.labels()[row]));
+        Some((self.codes.slice(s![..end - start, ..]), &self.labels))
+    }
+}
+
+/// A network in training, step by step: [`Mlp::fit`] is a loop around it.
+#[derive(Debug)]
+pub struct Trainer {
+    mlp: Mlp,
+    rule: RmsProp,
+    /// The rule's number for each parameter.
+    state: Vec<Dense>,
+    pass: Pass,
+    batch_size: usize,
+    dropout: f32,
+    dropout_rng: Xoshiro256PlusPlus,
+}
+
+impl Trainer {
+    /// Prepares `mlp` for steps of at most `options.batch_size` samples.
+    ///
+    /// # Errors
+    /// [`HeadError::InvalidOption`] if an option is outside its range.
+    pub fn new(mlp: Mlp, options: &MlpOptions) -> Result<Self, HeadError> {
+        options.validate()?;
+        Ok(Self {
+            rule: RmsProp::new(&options.optimizer),
+            state: mlp.layers().iter().map(Dense::zeros_like).collect(),
+            pass: Pass::new(&mlp, 0),
+            batch_size: 0,
+            dropout: options.dropout,
+            dropout_rng: Streams::new(options.seed).dropout,
+            mlp,
+        })
+    }
+
+    /// Trains on one batch: codes (B, D) and labels (B), each below K.
+    ///
+    /// # Panics
+    /// If the shapes are not the network's, which [`Mlp::fit`] has checked before.
+    pub fn step(&mut self, codes: ArrayView2<f32>, labels: &[usize]) -> BatchResult {
+        assert_eq!(
+            codes.dim(),
+            (labels.len(), self.mlp.n_features()),
+            "shape of a batch"
+        );
+        if labels.len() > self.batch_size {
+            self.batch_size = labels.len();
+            self.pass = Pass::new(&self.mlp, self.batch_size);
+        }
+        let (dropout, rng) = (self.dropout, &mut self.dropout_rng);
+        self.pass
+            .forward(&self.mlp, codes, |hidden| drop_units(hidden, dropout, rng));
+        let (loss, correct) = self.pass.loss(labels);
+        self.pass.backward(&self.mlp, labels, 1.0 / (1.0 - dropout));
+        let rule = self.rule;
+        self.pass.backward_parameters(
+            &mut self.mlp,
+            codes,
+            &mut self.state,
+            |weights, state, gradient| {
+                rule.update(weights, gradient, state);
+            },
+        );
+        BatchResult {
+            loss: loss / labels.len() as f64,
+            correct,
+        }
+    }
+
+    /// The network as it is now.
+    #[must_use]
+    pub fn mlp(&self) -> &Mlp {
+        &self.mlp
+    }
+
+    /// The network as it is now, without the rule's state.
+    #[must_use]
+    pub fn into_mlp(self) -> Mlp {
+        self.mlp
+    }
+}
+
+/// Inverted dropout of hidden (B, H): each unit is left out with probability `rate`, and the
+/// others are divided by 1 - rate, so that the mean stays and prediction needs no change.
+fn drop_units(mut hidden: ArrayViewMut2<f32>, rate: f32, rng: &mut impl Rng) {
+    if rate == 0.0 {
+        return;
+    }
+    let scale = 1.0 / (1.0 - rate);
+    hidden.mapv_inplace(|value| {
+        if rng.r#gen::<f32>() < rate {
+            0.0
+        } else {
+            value * scale
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropout_keeps_the_mean_and_leaves_out_its_share() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let mut hidden = Array2::from_elem((400, 250), 3.0);
+        drop_units(hidden.view_mut(), 0.2, &mut rng);
+        let dropped = hidden.iter().filter(|&&value| value == 0.0).count() as f64 / 1e5;
+        // Five standard deviations of a binomial share of 100,000.
+        assert!(
+            (dropped - 0.2).abs() < 5.0 * (0.2f64 * 0.8 / 1e5).sqrt(),
+            "{dropped}"
+        );
+        assert!(hidden.iter().all(|&value| value == 0.0 || value == 3.75));
+        let mean = hidden.iter().map(|&value| f64::from(value)).sum::<f64>() / 1e5;
+        assert!((mean - 3.0).abs() < 0.04, "{mean}");
+    }
+
+    #[test]
+    fn a_unit_that_is_left_out_does_not_learn() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
+        let start = Mlp::glorot_uniform(&[6, 64, 2], &mut rng).unwrap();
+        let options = MlpOptions::default();
+        let codes = Array2::from_elem((1, 6), 0.5);
+        let mut trainer = Trainer::new(start.clone(), &options).unwrap();
+        trainer.step(codes.view(), &[1]);
+        let changed = |unit: usize| {
+            let column = |mlp: &Mlp| mlp.layers()[0].weights.column(unit).to_owned();
+            column(trainer.mlp()) != column(&start)
+        };
+        let alive = |unit: usize| start.layers()[0].weights.column(unit).sum() > 0.0;
+        let n_alive = (0..64).filter(|&unit| alive(unit)).count();
+        let n_changed = (0..64).filter(|&unit| changed(unit)).count();
+        assert!((0..64).all(|unit| alive(unit) || !changed(unit)));
+        assert!(
+            n_changed > 0 && n_changed < n_alive,
+            "{n_changed} of {n_alive}"
+        );
+    }
+
+    #[test]
+    fn every_epoch_visits_every_row_once() {
+        let codes = Array2::from_shape_fn((7, 1), |(row, _)| row as f32);
+        let labels: Vec<_> = (0..7).collect();
+        let samples = Samples::new(codes.view(), &labels, 7).unwrap();
+        let options = MlpOptions {
+            batch_size: 3,
+            ..MlpOptions::default()
+        };
+        let mut batches = Batches::new(samples, &options);
+        let mut epochs = Vec::new();
+        for _ in 0..2 {
+            batches.reorder();
+            let mut seen = Vec::new();
+            while let Some((codes, labels)) = batches.next(seen.len()) {
+                assert!(
+                    codes
+                        .iter()
+                        .zip(labels)
+                        .all(|(&code, &label)| code == label as f32)
+                );
+                seen.extend_from_slice(labels);
+            }
+            epochs.push(seen);
+        }
+        assert_ne!(epochs[0], epochs[1]);
+        for mut seen in epochs {
+            seen.sort_unstable();
+            assert_eq!(seen, labels);
+        }
+    }
+}

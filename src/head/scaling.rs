@@ -1,0 +1,185 @@
+//! Scaling of codes, fitted on the training store alone and kept with the head.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
+
+use super::{HeadError, Samples};
+
+/// A way of scaling codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScalingKind {
+    /// Codes as they are.
+    #[default]
+    None,
+    /// Each feature has mean 0 and standard deviation 1 over the training samples.
+    Standard,
+    /// Each code has Euclidean norm 1.
+    L2,
+    /// Each feature's largest absolute value over the training samples is 1.
+    Max,
+}
+
+/// A scaling with the statistics it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scaling {
+    /// Codes as they are.
+    None,
+    /// (x - mean) / deviation, feature by feature.
+    Standard {
+        /// Means (D).
+        mean: Array1<f32>,
+        /// Standard deviations (D), of the population; 1 for a feature that never changes.
+        deviation: Array1<f32>,
+    },
+    /// x / |x|, code by code; a code of zeros stays as it is.
+    L2,
+    /// x / largest, feature by feature.
+    Max {
+        /// Largest absolute values (D); 1 for a feature that is always 0.
+        largest: Array1<f32>,
+    },
+}
+
+impl Scaling {
+    /// Takes the statistics of training samples.
+    #[must_use]
+    pub fn fit(kind: ScalingKind, train: &Samples) -> Self {
+        match kind {
+            ScalingKind::None => Self::None,
+            ScalingKind::L2 => Self::L2,
+            ScalingKind::Standard => standard(train),
+            ScalingKind::Max => {
+                let mut largest = Array1::<f32>::zeros(train.n_features());
+                for code in train.codes().rows() {
+                    largest
+                        .zip_mut_with(&code, |largest, value| *largest = largest.max(value.abs()));
+                }
+                let largest = largest.mapv(one_for_zero);
+                Self::Max { largest }
+            }
+        }
+    }
+
+    /// Which scaling this is.
+    #[must_use]
+    pub fn kind(&self) -> ScalingKind {
+        match self {
+            Self::None => ScalingKind::None,
+            Self::Standard { .. } => ScalingKind::Standard,
+            Self::L2 => ScalingKind::L2,
+            Self::Max { .. } => ScalingKind::Max,
+        }
+    }
+
+    /// D of the statistics, where there are any.
+    #[must_use]
+    pub fn n_features(&self) -> Option<usize> {
+        match self {
+            Self::None | Self::L2 => None,
+            Self::Standard { mean, .. } => Some(mean.len()),
+            Self::Max { largest } => Some(largest.len()),
+        }
+    }
+
+    /// Scales codes (N, D).
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the statistics are of another D.
+    pub fn apply(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
+        if let Some(expected) = self.n_features()
+            && expected != codes.ncols()
+        {
+            let actual = codes.ncols();
+            return Err(HeadError::FeatureMismatch { expected, actual });
+        }
+        let mut scaled = codes.as_standard_layout().into_owned();
+        match self {
+            Self::None => {}
+            Self::Standard { mean, deviation } => {
+                scaled -= mean;
+                scaled /= deviation;
+            }
+            Self::Max { largest } => scaled /= largest,
+            Self::L2 => {
+                for mut code in scaled.rows_mut() {
+                    let squares = code.fold(0.0, |sum, &value| sum + f64::from(value).powi(2));
+                    code /= one_for_zero(squares.sqrt() as f32);
+                }
+            }
+        }
+        Ok(scaled)
+    }
+}
+
+/// Mean and deviation in f64, in two passes: squares of large codes would cancel.
+fn standard(train: &Samples) -> Scaling {
+    let n = train.len() as f64;
+    let zeros = || Array1::<f64>::zeros(train.n_features());
+    let mut mean = zeros();
+    for code in train.codes().rows() {
+        mean.zip_mut_with(&code, |sum, &value| *sum += f64::from(value));
+    }
+    mean /= n;
+    let mut variance = zeros();
+    for code in train.codes().axis_iter(Axis(0)) {
+        ndarray::Zip::from(&mut variance)
+            .and(&code)
+            .and(&mean)
+            .for_each(|sum, &value, mean| *sum += (f64::from(value) - mean).powi(2));
+    }
+    let deviation = variance.mapv(|sum| one_for_zero((sum / n).sqrt() as f32));
+    let mean = mean.mapv(|value| value as f32);
+    Scaling::Standard { mean, deviation }
+}
+
+/// A divisor that changes nothing where there is nothing to scale.
+fn one_for_zero(value: f32) -> f32 {
+    if value > 0.0 { value } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn fitted(kind: ScalingKind) -> Scaling {
+        let codes = array![
+            [1.0, 0.0, 5.0],
+            [3.0, 0.0, 5.0],
+            [-4.0, 0.0, 5.0],
+            [8.0, 0.0, 5.0]
+        ];
+        Scaling::fit(kind, &Samples::new(codes.view(), &[0, 1, 0, 1], 2).unwrap())
+    }
+
+    #[test]
+    fn each_kind_by_hand() {
+        let code = array![[3.0, 4.0, 0.0]];
+        let scaled = |kind| fitted(kind).apply(code.view()).unwrap();
+        assert_eq!(scaled(ScalingKind::None), code);
+        // Mean 2, deviations 1, 1, 6, 6: the root of 74 / 4.
+        let deviation = 18.5f32.sqrt();
+        assert_eq!(
+            scaled(ScalingKind::Standard),
+            array![[1.0 / deviation, 4.0, -5.0]]
+        );
+        assert_eq!(scaled(ScalingKind::L2), array![[0.6, 0.8, 0.0]]);
+        assert_eq!(scaled(ScalingKind::Max), array![[0.375, 4.0, 0.0]]);
+        let zeros = array![[0.0, 0.0, 0.0]];
+        assert_eq!(fitted(ScalingKind::L2).apply(zeros.view()).unwrap(), zeros);
+    }
+
+    #[test]
+    fn codes_of_another_length_are_refused() {
+        let short = array![[1.0, 2.0]];
+        let error = fitted(ScalingKind::Max).apply(short.view()).unwrap_err();
+        assert_eq!(
+            error,
+            HeadError::FeatureMismatch {
+                expected: 3,
+                actual: 2
+            }
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! Softmax and cross-entropy, row by row.
+
+/// Keras keeps probabilities away from 0 and 1 by this much before it takes the logarithm
+/// (`keras.config.epsilon`), so that no sample costs more than 16.118.
+const KERAS_CLIP: f64 = 1e-7;
+
+/// Turns logits (K) into probabilities (K) in place, and returns ln(sum(exp(logits))).
+///
+/// The row's maximum is taken out first: exponents are then at most 0, and the sum at least 1.
+pub(super) fn softmax(row: &mut [f32]) -> f64 {
+    let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = row
+        .iter()
+        .map(|&logit| (f64::from(logit) - max).exp())
+        .sum();
+    for value in row.iter_mut() {
+        *value = ((f64::from(*value) - max).exp() / sum) as f32;
+    }
+    max + sum.ln()
+}
+
+/// Turns logits (K) into probabilities (K) in place, and returns the cross-entropy for `label`.
+///
+/// It is Keras' loss: -ln(p), with p clipped to [1e-7, 1 - 1e-7]. Only the number reported is
+/// clipped; the gradient in use, p - y, is that of the true loss, so that a sample that is very
+/// wrong still pulls. NaN stays NaN.
+pub(super) fn softmax_cross_entropy(row: &mut [f32], label: usize) -> f64 {
+    let logit = f64::from(row[label]);
+    let loss = softmax(row) - logit;
+    loss.clamp(-(-KERAS_CLIP).ln_1p(), -KERAS_CLIP.ln())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_of_known_logits() {
+        let mut row = [0.0, (2.0f32).ln(), (5.0f32).ln()];
+        let log_sum = softmax(&mut row);
+        for (value, expected) in row.iter().zip([0.125, 0.25, 0.625]) {
+            assert!((value - expected).abs() < 1e-6);
+        }
+        assert!((log_sum - 8f64.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn logits_too_large_for_exp_are_no_trouble() {
+        let mut row = [1000.0, 1000.0, -1000.0];
+        let loss = softmax_cross_entropy(&mut row, 0);
+        assert!((loss - 2f64.ln()).abs() < 1e-9);
+        assert_eq!(row, [0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn the_loss_is_clipped_as_keras_clips_it() {
+        let worst = softmax_cross_entropy(&mut [0.0, 1000.0], 0);
+        assert!((worst - 16.118_095_650_958_32).abs() < 1e-9);
+        let best = softmax_cross_entropy(&mut [1000.0, 0.0], 0);
+        assert!((best - 1.000_000_05e-7).abs() < 1e-12);
+        assert!(softmax_cross_entropy(&mut [f32::NAN, 0.0], 1).is_nan());
+    }
+}

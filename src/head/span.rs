@@ -1,0 +1,283 @@
+//! Codes in fewer coordinates, without loss: the span of the samples.
+//!
+//! With an L2 penalty and fewer samples than features, the best weights lie in the span of the
+//! (centred) samples: any part orthogonal to them costs and changes nothing. In an orthonormal
+//! basis V (D, r) of that span the codes are Z = X V (N, r) with r below N, the penalty is the same
+//! and so is the optimum: W = V B. The basis is never formed: the Gram matrix X X^T = Z Z^T is
+//! factored by Cholesky with pivoting, which also finds the rank r.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use rayon::prelude::*;
+
+/// Features that are widened to f64 at a time: 600 rows of 1,024 are 5 MB.
+const PANEL: usize = 1024;
+
+/// Rows of a product that one task takes.
+const TASK_ROWS: usize = 64;
+
+/// Cholesky stops where no sample has more than this share of the largest squared norm outside the
+/// span found so far. Gram entries are known to about 1e-16 of it; the square root of the share,
+/// 1e-6, is the relative length that is let go.
+const RANK_TOLERANCE: f64 = 1e-12;
+
+/// Codes (N, D) with the mean of each feature, read as centred f64.
+#[derive(Debug)]
+pub(super) struct Centred<'a> {
+    codes: ArrayView2<'a, f32>,
+    /// Means (D).
+    pub(super) mean: Array1<f64>,
+    /// Root mean square norm of the centred codes.
+    pub(super) rms_norm: f64,
+}
+
+impl<'a> Centred<'a> {
+    pub(super) fn new(codes: ArrayView2<'a, f32>) -> Self {
+        let n = codes.nrows() as f64;
+        let mut mean = Array1::zeros(codes.ncols());
+        for row in codes.rows() {
+            mean.zip_mut_with(&row, |sum: &mut f64, &value| *sum += f64::from(value));
+        }
+        mean /= n;
+        let squares: Vec<f64> = (0..codes.nrows())
+            .into_par_iter()
+            .map(|row| {
+                let pairs = codes.row(row).into_iter().zip(&mean);
+                pairs
+                    .map(|(&value, mean)| (f64::from(value) - mean).powi(2))
+                    .sum()
+            })
+            .collect();
+        let rms_norm = (squares.iter().sum::<f64>() / n).sqrt();
+        Self {
+            codes,
+            mean,
+            rms_norm,
+        }
+    }
+
+    pub(super) fn codes(&self) -> ArrayView2<'a, f32> {
+        self.codes
+    }
+
+    /// All centred codes (N, D), divided by `divisor`.
+    pub(super) fn dense(&self, divisor: f64) -> Array2<f64> {
+        self.panel(0, self.codes.ncols()) / divisor
+    }
+
+    /// Centred codes of features `start..end`.
+    fn panel(&self, start: usize, end: usize) -> Array2<f64> {
+        let mut panel = Array2::zeros((self.codes.nrows(), end - start));
+        let mean = self.mean.slice(s![start..end]);
+        let rows: Vec<_> = panel
+            .axis_iter_mut(Axis(0))
+            .zip(self.codes.rows())
+            .collect();
+        rows.into_par_iter().for_each(|(mut wide, row)| {
+            ndarray::Zip::from(&mut wide)
+                .and(&row.slice(s![start..end]))
+                .and(&mean)
+                .for_each(|wide, &value, mean| *wide = f64::from(value) - mean);
+        });
+        panel
+    }
+
+    fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let d = self.codes.ncols();
+        (0..d)
+            .step_by(PANEL)
+            .map(move |start| (start, (start + PANEL).min(d)))
+    }
+
+    /// Centred codes times weights: (N, D) (D, K) -> (N, K).
+    pub(super) fn times(&self, weights: ArrayView2<f64>) -> Array2<f64> {
+        let mut product = Array2::zeros((self.codes.nrows(), weights.ncols()));
+        for (start, end) in self.panels() {
+            let panel = self.panel(start, end);
+            general_mat_mul(
+                1.0,
+                &panel,
+                &weights.slice(s![start..end, ..]),
+                1.0,
+                &mut product,
+            );
+        }
+        product
+    }
+
+    /// Centred codes, transposed, times coefficients: (D, N) (N, K) -> (D, K).
+    pub(super) fn transposed_times(&self, coefficients: ArrayView2<f64>) -> Array2<f64> {
+        let mut product = Array2::zeros((self.codes.ncols(), coefficients.ncols()));
+        for (start, end) in self.panels() {
+            let panel = self.panel(start, end);
+            let mut rows = product.slice_mut(s![start..end, ..]);
+            general_mat_mul(1.0, &panel.t(), &coefficients, 0.0, &mut rows);
+        }
+        product
+    }
+
+    /// Gram matrix (N, N) of the centred codes; only its lower triangle is filled.
+    fn gram(&self) -> Array2<f64> {
+        let n = self.codes.nrows();
+        let mut gram = Array2::zeros((n, n));
+        for (start, end) in self.panels() {
+            let panel = self.panel(start, end);
+            let blocks: Vec<_> = gram.axis_chunks_iter_mut(Axis(0), TASK_ROWS).collect();
+            blocks
+                .into_par_iter()
+                .enumerate()
+                .for_each(|(block, mut rows)| {
+                    let first = block * TASK_ROWS;
+                    let after = first + rows.nrows();
+                    let (left, right) = (
+                        panel.slice(s![first..after, ..]),
+                        panel.slice(s![..after, ..]),
+                    );
+                    general_mat_mul(
+                        1.0,
+                        &left,
+                        &right.t(),
+                        1.0,
+                        &mut rows.slice_mut(s![.., ..after]),
+                    );
+                });
+        }
+        gram
+    }
+}
+
+/// The span of the samples: coordinates of every sample, and the way back.
+#[derive(Debug)]
+pub(super) struct Span {
+    /// Coordinates (N, r) in an orthonormal basis of the span.
+    pub(super) coordinates: Array2<f64>,
+    /// The r samples that the basis is built from.
+    pivots: Vec<usize>,
+}
+
+impl Span {
+    /// Finds the span of centred codes.
+    pub(super) fn of(centred: &Centred) -> Self {
+        let (coordinates, pivots) = pivoted_cholesky(&centred.gram());
+        Self {
+            coordinates,
+            pivots,
+        }
+    }
+
+    /// Weights (D, K) = V B for coefficients B (r, K) in the basis.
+    ///
+    /// The basis is V = P^T L^-T, with P the pivot samples (r, D) and L their coordinates, lower
+    /// triangular: so V^T V = L^-1 P P^T L^-T is the identity.
+    pub(super) fn weights(&self, centred: &Centred, coefficients: ArrayView2<f64>) -> Array2<f64> {
+        let mut solved = coefficients.to_owned();
+        for step in (0..self.pivots.len()).rev() {
+            let diagonal = self.coordinates[[self.pivots[step], step]];
+            let (mut above, mut here) = solved.view_mut().split_at(Axis(0), step);
+            let mut here = here.row_mut(0);
+            here /= diagonal;
+            let factors = self.coordinates.row(self.pivots[step]);
+            for (mut row, &factor) in above.rows_mut().into_iter().zip(factors) {
+                row.scaled_add(-factor, &here);
+            }
+        }
+        let mut by_sample = Array2::zeros((centred.codes.nrows(), coefficients.ncols()));
+        for (row, &pivot) in solved.rows().into_iter().zip(&self.pivots) {
+            by_sample.row_mut(pivot).assign(&row);
+        }
+        centred.transposed_times(by_sample.view())
+    }
+}
+
+/// Factors a positive semidefinite matrix G (N, N), given by its lower triangle, as L L^T.
+///
+/// Gives L (N, r), rows in the order of G, and the pivots: row `pivots[j]` of L ends at column j.
+/// At each step the largest remaining diagonal entry is the pivot; the rest is rounding once it is
+/// below [`RANK_TOLERANCE`] (N. Higham, "Accuracy and Stability of Numerical Algorithms", 2002,
+/// section 10.3).
+fn pivoted_cholesky(gram: &Array2<f64>) -> (Array2<f64>, Vec<usize>) {
+    let n = gram.nrows();
+    let at = |row: usize, column: usize| gram[[row.max(column), row.min(column)]];
+    let mut factor = Array2::<f64>::zeros((n, n));
+    let mut rest: Vec<f64> = (0..n).map(|row| gram[[row, row]]).collect();
+    let smallest = RANK_TOLERANCE * rest.iter().copied().fold(0.0, f64::max);
+    let mut pivots = Vec::new();
+    while pivots.len() < n {
+        let step = pivots.len();
+        let pivot = (0..n).fold(
+            0,
+            |best, row| if rest[row] > rest[best] { row } else { best },
+        );
+        if rest[pivot] <= smallest {
+            break;
+        }
+        let diagonal = rest[pivot].sqrt();
+        let pivot_row = factor.slice(s![pivot, ..step]).to_owned();
+        let rows: Vec<_> = factor
+            .axis_iter_mut(Axis(0))
+            .zip(&mut rest)
+            .enumerate()
+            .collect();
+        rows.into_par_iter()
+            .with_min_len(TASK_ROWS)
+            .for_each(|(row, (mut factor, rest))| {
+                // A pivot's rest is below zero from its own step on: its row is complete.
+                if *rest >= 0.0 && row != pivot {
+                    let dot = factor.slice(s![..step]).dot(&pivot_row);
+                    let value = (at(row, pivot) - dot) / diagonal;
+                    factor[step] = value;
+                    *rest = (*rest - value * value).max(0.0);
+                }
+            });
+        factor[[pivot, step]] = diagonal;
+        rest[pivot] = -1.0;
+        pivots.push(pivot);
+    }
+    (factor.slice(s![.., ..pivots.len()]).to_owned(), pivots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(rows: usize, columns: usize) -> Array2<f32> {
+        Array2::from_shape_fn((rows, columns), |(i, j)| {
+            ((i * 37 + j * 101) % 23) as f32 / 7.0
+        })
+    }
+
+    #[test]
+    fn coordinates_keep_all_products_of_samples() {
+        let codes = codes(9, 40);
+        let centred = Centred::new(codes.view());
+        let span = Span::of(&centred);
+        let dense = centred.dense(1.0);
+        let error = dense.dot(&dense.t()) - span.coordinates.dot(&span.coordinates.t());
+        assert!(error.iter().all(|value| value.abs() < 1e-9), "{error}");
+        // Centred samples sum to zero, so that one of them is never needed.
+        assert_eq!(span.pivots.len(), 8);
+    }
+
+    #[test]
+    fn weights_give_the_same_logits_and_the_same_norm() {
+        let mut codes = codes(9, 40);
+        let copy = codes.row(2).to_owned();
+        codes.row_mut(5).assign(&copy);
+        let centred = Centred::new(codes.view());
+        let span = Span::of(&centred);
+        assert_eq!(span.pivots.len(), 7, "a repeated sample adds nothing");
+        let b = Array2::from_shape_fn((7, 3), |(i, j)| (i as f64 - 3.0) * (j as f64 + 0.5));
+        let weights = span.weights(&centred, b.view());
+        let logits = centred.times(weights.view()) - span.coordinates.dot(&b);
+        assert!(logits.iter().all(|value| value.abs() < 1e-9), "{logits}");
+        let norm = |matrix: &Array2<f64>| matrix.iter().map(|value| value * value).sum::<f64>();
+        assert!((norm(&weights) / norm(&b) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn equal_samples_have_an_empty_span() {
+        let codes = Array2::from_elem((4, 6), 0.1f32);
+        let centred = Centred::new(codes.view());
+        assert!(Span::of(&centred).pivots.is_empty() || centred.rms_norm < 1e-12);
+    }
+}
