@@ -18,7 +18,10 @@ use cnn_codes::picture::{self, Filter, Fit, Preparation, Resize};
 const BATCH_SIZE: usize = 20;
 
 fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let pictures = PathBuf::from(arguments.first().map_or("data/train", String::as_str));
     let rounds = arguments.get(1).map_or(Ok(3), |rounds| rounds.parse())?;
 
@@ -50,7 +53,10 @@ fn main() -> anyhow::Result<()> {
             println!("  stages busy: {:.2?}", extracted.busy);
             Ok(())
         })?);
-        println!("round {round}: bare {:.2}, extract {:.2} pictures/s", bare[round], whole[round]);
+        println!(
+            "round {round}: bare {:.2}, extract {:.2} pictures/s",
+            bare[round], whole[round]
+        );
     }
     let (bare, whole) = (median(bare), median(whole));
     println!(

@@ -172,7 +172,11 @@ fn check_free(target: &Path, kind: Kind, existing: Existing) -> Result<(), Draft
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             let Kind { name: kind, marker } = kind;
-            return Err(DraftError::Foreign { target, kind, marker });
+            return Err(DraftError::Foreign {
+                target,
+                kind,
+                marker,
+            });
         }
         Err(source) => return Err(io_error("read", &target)(source)),
     };
@@ -184,7 +188,11 @@ fn check_free(target: &Path, kind: Kind, existing: Existing) -> Result<(), Draft
         Existing::Replace if target.join(kind.marker).is_file() => Ok(()),
         Existing::Replace => {
             let Kind { name: kind, marker } = kind;
-            Err(DraftError::Foreign { target, kind, marker })
+            Err(DraftError::Foreign {
+                target,
+                kind,
+                marker,
+            })
         }
     }
 }
@@ -236,7 +244,11 @@ fn suffixed(name: &std::ffi::OsStr, suffix: &str) -> OsString {
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DraftError {
     let path = path.to_owned();
-    move |source| DraftError::Io { action, path, source }
+    move |source| DraftError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 #[cfg(test)]

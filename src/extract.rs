@@ -165,7 +165,11 @@ pub fn extract(
         note(failure, options.on_failure, &mut writer, &mut failures)?;
     }
     let stages = run_stages(dataset, trunk, options, writer, failures, progress)?;
-    let Stages { writer, failures, busy } = stages;
+    let Stages {
+        writer,
+        failures,
+        busy,
+    } = stages;
     if let (Some(first), true) = (failures.first(), failures.len() == dataset.len()) {
         return Err(ExtractError::NothingUsable {
             n: failures.len(),

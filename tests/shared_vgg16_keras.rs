@@ -52,7 +52,12 @@ fn expected_codes(recipe: Recipe) -> Option<Vec<f32>> {
     let bytes = npy_data(&shared(&format!("codes_{recipe}.npy"))?);
     let (values, rest) = bytes.as_chunks::<4>();
     assert!(rest.is_empty());
-    Some(values.iter().map(|&value| f32::from_le_bytes(value)).collect())
+    Some(
+        values
+            .iter()
+            .map(|&value| f32::from_le_bytes(value))
+            .collect(),
+    )
 }
 
 fn codes_of(trunk: &mut Trunk, recipe: Recipe, pictures: &[RgbImage]) -> Vec<f32> {
@@ -120,7 +125,10 @@ fn codes_of_the_jpeg_files_are_near_keras_codes() {
     for recipe in [Recipe::Caffe, Recipe::Rescale] {
         let expected = expected_codes(recipe).unwrap();
         let difference = relative_difference(&codes_of(&mut trunk, recipe, &pictures), &expected);
-        println!("{recipe}, same files: {difference:.2e} ({})", picture::DECODER);
+        println!(
+            "{recipe}, same files: {difference:.2e} ({})",
+            picture::DECODER
+        );
         assert!(difference < SAME_FILES, "{recipe}: {difference:e}");
     }
 }

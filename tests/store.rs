@@ -67,12 +67,21 @@ fn the_same_rows_give_the_same_bytes() {
     for out in [&a, &b] {
         write_store(out, description(Dtype::F32, Pool::None), &[0, 1]);
     }
-    for name in ["codes.npy", "labels.npy", "images.csv", "failures.csv", "store.json"] {
+    for name in [
+        "codes.npy",
+        "labels.npy",
+        "images.csv",
+        "failures.csv",
+        "store.json",
+    ] {
         let bytes = fs::read(a.join(name)).unwrap();
         assert!(!bytes.is_empty());
         assert_eq!(bytes, fs::read(b.join(name)).unwrap(), "{name}");
     }
-    assert_eq!(fs::read_to_string(a.join("failures.csv")).unwrap(), "path,error\n");
+    assert_eq!(
+        fs::read_to_string(a.join("failures.csv")).unwrap(),
+        "path,error\n"
+    );
 }
 
 #[test]
@@ -121,7 +130,8 @@ fn edit(path: &Path, from: &str, to: &str) {
 
 fn cut(path: &Path, bytes: u64) {
     let file = fs::File::options().write(true).open(path).unwrap();
-    file.set_len(file.metadata().unwrap().len() - bytes).unwrap();
+    file.set_len(file.metadata().unwrap().len() - bytes)
+        .unwrap();
 }
 
 #[test]
@@ -171,6 +181,9 @@ fn damaged_stores_are_refused_with_the_file_and_the_reason() {
     ];
     for (expected, spoil) in cases {
         let message = message_after(spoil);
-        assert!(message.starts_with(expected), "{message}\nis not\n{expected}");
+        assert!(
+            message.starts_with(expected),
+            "{message}\nis not\n{expected}"
+        );
     }
 }

@@ -127,7 +127,12 @@ fn runtime(options: &AssetOptions) -> Vec<Finding> {
     vec![
         Finding::good(
             "ONNX Runtime",
-            format!("{}, {} ({})", runtime.version(), library.path.display(), library.origin),
+            format!(
+                "{}, {} ({})",
+                runtime.version(),
+                library.path.display(),
+                library.origin
+            ),
         ),
         Finding::good("providers", providers),
     ]

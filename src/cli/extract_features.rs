@@ -8,9 +8,7 @@ use cnn_codes::codes::{Dtype, Pool};
 use cnn_codes::dataset;
 use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, Extracted, OnFailure, Progress, extract};
-use cnn_codes::model::{
-    Device, Library, ModelCard, Runtime, Trunk, TrunkOptions,
-};
+use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{Filter, Fit, Preparation, Recipe, Resize};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -101,7 +99,9 @@ pub fn run(arguments: &Arguments, assets: &AssetOptions) -> anyhow::Result<ExitC
     let device = arguments.device;
     let mut trunk = Trunk::load(&runtime, card, &model, TrunkOptions { device, threads })?;
     if let Some(reason) = trunk.fallback() {
-        say(&format!("CUDA cannot be used, so the CPU runs the trunk: {reason}"));
+        say(&format!(
+            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
+        ));
     }
     say(&format!(
         "{} pictures of {} classes through {} on {}, recipe {}",
@@ -130,10 +130,16 @@ pub fn run(arguments: &Arguments, assets: &AssetOptions) -> anyhow::Result<ExitC
 }
 
 /// The model card and the ONNX file that belongs to it.
-fn find_trunk(arguments: &Arguments, assets: &AssetOptions) -> anyhow::Result<(ModelCard, PathBuf)> {
+fn find_trunk(
+    arguments: &Arguments,
+    assets: &AssetOptions,
+) -> anyhow::Result<(ModelCard, PathBuf)> {
     let default_card = assets.models.join("vgg16.toml");
     let (card, folder) = match &arguments.card {
-        Some(path) => (ModelCard::load(path)?, path.parent().unwrap_or(Path::new(""))),
+        Some(path) => (
+            ModelCard::load(path)?,
+            path.parent().unwrap_or(Path::new("")),
+        ),
         None if default_card.exists() => (ModelCard::load(&default_card)?, assets.models.as_path()),
         None => (ModelCard::vgg16(), assets.models.as_path()),
     };
@@ -196,7 +202,12 @@ fn show_progress(bar: &ProgressBar, progress: Progress) {
 }
 
 fn summary(extracted: &Extracted, out: &Path, n_other_files: usize) -> String {
-    let Extracted { manifest, failures, elapsed, busy } = extracted;
+    let Extracted {
+        manifest,
+        failures,
+        elapsed,
+        busy,
+    } = extracted;
     let seconds = elapsed.as_secs_f64();
     let rate = manifest.counts.pictures as f64 / seconds;
     let mut text = format!(
@@ -217,11 +228,16 @@ fn summary(extracted: &Extracted, out: &Path, n_other_files: usize) -> String {
         busy.write.as_secs_f64(),
     );
     if n_other_files > 0 {
-        text += &format!("{n_other_files} files passed over that are not pictures by their endings\n");
+        text +=
+            &format!("{n_other_files} files passed over that are not pictures by their endings\n");
     }
     if !failures.is_empty() {
         let list = out.join("failures.csv");
-        text += &format!("{} pictures could not be used ({}):\n", failures.len(), list.display());
+        text += &format!(
+            "{} pictures could not be used ({}):\n",
+            failures.len(),
+            list.display()
+        );
         for failure in failures.iter().take(NAMED_FAILURES) {
             text += &format!("  {}: {}\n", failure.path, failure.error);
         }
@@ -238,7 +254,12 @@ fn shape(axes: &[usize]) -> String {
 }
 
 fn summary_json(extracted: &Extracted, out: &Path) -> String {
-    let Extracted { manifest, failures, elapsed, busy } = extracted;
+    let Extracted {
+        manifest,
+        failures,
+        elapsed,
+        busy,
+    } = extracted;
     let failures: Vec<_> = failures
         .iter()
         .map(|failure| json!({ "path": failure.path, "error": failure.error }))

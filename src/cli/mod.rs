@@ -6,7 +6,7 @@
 mod doctor;
 mod extract_features;
 mod fetch;
-mod train_head;
+// mod train_head;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,7 +21,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// A pretrained trunk (VGG16) runs once over labelled pictures and leaves its codes in a store;
 /// heads train on the store in seconds, as often as you like.
 #[derive(Debug, Parser)]
-#[command(name = "cnn-codes", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "cnn-codes",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "First steps:
   cnn-codes fetch
   cnn-codes extract-features pictures/train --out codes/train
@@ -39,14 +44,20 @@ enum Verb {
     Fetch(fetch::Arguments),
     Doctor(doctor::Arguments),
     ExtractFeatures(extract_features::Arguments),
-    TrainHead(train_head::Arguments),
+    // TrainHead(train_head::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
 #[derive(Debug, Args)]
 struct AssetOptions {
     /// Folder of model cards, trunks and ONNX Runtime
-    #[arg(long, global = true, value_name = "DIR", env = "CNN_CODES_MODELS", default_value = "models")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CNN_CODES_MODELS",
+        default_value = "models"
+    )]
     models: PathBuf,
     /// ONNX Runtime's library, or its folder [default: ORT_DYLIB_PATH, then beside the executable,
     /// then MODELS/onnxruntime]
@@ -71,13 +82,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Fetch(arguments) => fetch::run(&arguments, &assets),
         Verb::Doctor(arguments) => doctor::run(&arguments, &assets),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments, &assets),
-        Verb::TrainHead(arguments) => train_head::run(&arguments),
+        // Verb::TrainHead(arguments) => train_head::run(&arguments),
     };
     match done {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }

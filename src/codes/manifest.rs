@@ -95,7 +95,10 @@ impl CodesIdentity {
             ("trunk", describe_trunk(&self.trunk)),
             ("recipe", self.recipe.to_string()),
             ("resizing", describe_resize(&self.resize)),
-            ("output", format!("{} {:?}", self.output.name, self.output.shape)),
+            (
+                "output",
+                format!("{} {:?}", self.output.name, self.output.shape),
+            ),
             ("pooling", self.pool.to_string()),
         ];
         let theirs = [
@@ -119,7 +122,12 @@ impl CodesIdentity {
 }
 
 fn describe_resize(resize: &Resize) -> String {
-    let Resize { width, height, fit, filter } = resize;
+    let Resize {
+        width,
+        height,
+        fit,
+        filter,
+    } = resize;
     format!("{width}x{height} {fit} {filter}")
 }
 

@@ -287,10 +287,12 @@ fn value_of<'t>(text: &'t str, key: &str) -> Result<&'t str, NpyError> {
 }
 
 fn read_exact(stream: &mut impl Read, buffer: &mut [u8]) -> Result<(), NpyError> {
-    stream.read_exact(buffer).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => header_error("the file ends inside it"),
-        _ => NpyError::Io(error),
-    })
+    stream
+        .read_exact(buffer)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => header_error("the file ends inside it"),
+            _ => NpyError::Io(error),
+        })
 }
 
 fn header_error(reason: impl Into<String>) -> NpyError {
@@ -346,10 +348,16 @@ mod tests {
     #[test]
     fn headers_that_a_store_does_not_use_are_refused() {
         let reason = |text: &str| parse_dictionary(text).unwrap_err().to_string();
-        assert!(reason("{'descr': '>f4', 'fortran_order': False, 'shape': (3,), }").contains(">f4"));
-        assert!(reason("{'descr': '<f4', 'fortran_order': True, 'shape': (3,), }").contains("Fortran"));
+        assert!(
+            reason("{'descr': '>f4', 'fortran_order': False, 'shape': (3,), }").contains(">f4")
+        );
+        assert!(
+            reason("{'descr': '<f4', 'fortran_order': True, 'shape': (3,), }").contains("Fortran")
+        );
         assert!(reason("{'descr': '<f4', 'shape': (3,), }").contains("fortran_order"));
-        assert!(reason("{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }").contains("-3"));
+        assert!(
+            reason("{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }").contains("-3")
+        );
     }
 
     #[test]

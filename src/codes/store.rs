@@ -216,8 +216,8 @@ fn read_pictures(
     manifest: &Manifest,
     labels: &[usize],
 ) -> Result<Vec<PictureRow>, StoreError> {
-    let mut table = csv::Reader::from_path(path)
-        .map_err(|error| read_error(path)(io::Error::from(error)))?;
+    let mut table =
+        csv::Reader::from_path(path).map_err(|error| read_error(path)(io::Error::from(error)))?;
     let pictures: Vec<PictureRow> = table
         .deserialize()
         .collect::<Result<_, _>>()

@@ -75,7 +75,10 @@ impl StoreWriter {
         };
         let draft = Draft::begin(out, kind, existing)?;
         let at = |name: &str| draft.path().join(name);
-        let code_shape = description.codes.pool.shape(&description.codes.output.shape);
+        let code_shape = description
+            .codes
+            .pool
+            .shape(&description.codes.output.shape);
         let npy = |name: &str, dtype, shape: &[usize]| {
             NpyWriter::create(&at(name), dtype, shape).map_err(write_error(&at(name)))
         };
@@ -89,7 +92,10 @@ impl StoreWriter {
         Ok(Self {
             codes: npy(CODES, description.dtype, &code_shape)?,
             labels: npy(LABELS, Dtype::I64, &[])?,
-            images: table(IMAGES, &["row", "path", "label", "width", "height", "blake3"])?,
+            images: table(
+                IMAGES,
+                &["row", "path", "label", "width", "height", "blake3"],
+            )?,
             failures: table(FAILURES, &["path", "error"])?,
             n_failures: 0,
             per_class: vec![0; description.classes.len()],
@@ -102,7 +108,13 @@ impl StoreWriter {
     /// Channels of the trunk's output, its last axis.
     #[must_use]
     pub fn channels(&self) -> usize {
-        self.description.codes.output.shape.last().copied().unwrap_or(1)
+        self.description
+            .codes
+            .output
+            .shape
+            .last()
+            .copied()
+            .unwrap_or(1)
     }
 
     /// Appends rows: `codes` holds the pooled code of each of `pictures`, one after the other.
@@ -162,8 +174,14 @@ impl StoreWriter {
                 .and_then(|file| file.sync_all())
                 .map_err(write_error(&at(name)))?;
         }
-        let StoreDescription { codes, dtype, classes, decoder, onnxruntime, provider } =
-            self.description;
+        let StoreDescription {
+            codes,
+            dtype,
+            classes,
+            decoder,
+            onnxruntime,
+            provider,
+        } = self.description;
         let mut shape = vec![rows];
         shape.extend(codes.pool.shape(&codes.output.shape));
         let manifest = Manifest {

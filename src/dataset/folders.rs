@@ -339,21 +339,32 @@ mod tests {
             message(&["a/x.jpg"]),
             "ROOT holds one class only, 'a'; a classifier needs two or more"
         );
-        assert!(message(&["set/a/x.jpg"]).ends_with("(if the folders in 'set' are the classes, give ROOT/set)"));
-        assert!(message(&["a/x.jpg", "b/x.txt"]).starts_with("the class folder ROOT/b holds no pictures"));
+        assert!(
+            message(&["set/a/x.jpg"])
+                .ends_with("(if the folders in 'set' are the classes, give ROOT/set)")
+        );
+        assert!(
+            message(&["a/x.jpg", "b/x.txt"])
+                .starts_with("the class folder ROOT/b holds no pictures")
+        );
         assert_eq!(
             message(&["train/a/x.jpg", "validation/a/x.jpg"]),
             "ROOT holds train and validation, not classes; give each of them in a call of its own, as ROOT/train"
         );
         let missing = find(Path::new("/nowhere/at all")).unwrap_err();
-        assert!(missing.to_string().starts_with("cannot read /nowhere/at all: "));
+        assert!(
+            missing
+                .to_string()
+                .starts_with("cannot read /nowhere/at all: ")
+        );
     }
 
     #[cfg(unix)]
     #[test]
     fn links_that_loop_or_lead_nowhere_are_listed_and_the_rest_goes_on() {
         let root = tree(&["a/1.jpg", "b/2.jpg"]);
-        let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, root.path().join(at)).unwrap();
+        let link =
+            |to: &str, at: &str| std::os::unix::fs::symlink(to, root.path().join(at)).unwrap();
         link("../a", "a/again");
         link("gone.jpg", "b/itself.jpg");
         link("nowhere.jpg", "b/gone.jpg");

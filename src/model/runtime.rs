@@ -252,8 +252,9 @@ impl Runtime {
 /// The loader's own words, which `ort` keeps in the source of its error.
 fn reason_of(error: &ort::LoadDynamicError) -> String {
     match error {
-        ort::LoadDynamicError::Dlopen { error, .. } => std::error::Error::source(error)
-            .map_or_else(|| error.to_string(), ToString::to_string),
+        ort::LoadDynamicError::Dlopen { error, .. } => {
+            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+        }
         ort::LoadDynamicError::MissingApi { .. } => {
             "it is a library, but not ONNX Runtime (it has no OrtGetApiBase)".to_owned()
         }
@@ -290,7 +291,11 @@ mod tests {
     fn a_library_that_was_named_and_is_not_there_is_an_error_and_not_passed_over() {
         let error = Library::find(Some(Path::new("/no/such.so")), Path::new("nowhere"));
         let message = error.unwrap_err().to_string();
-        assert!(message.starts_with("there is no ONNX Runtime library at /no/such.so (from --onnxruntime)"));
+        assert!(
+            message.starts_with(
+                "there is no ONNX Runtime library at /no/such.so (from --onnxruntime)"
+            )
+        );
     }
 
     #[test]

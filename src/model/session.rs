@@ -106,7 +106,9 @@ pub enum TrunkError {
         source: ort::Error,
     },
     /// The output does not have the card's shape.
-    #[error("the trunk's output '{output}' has shape {actual:?} where the card says {expected:?}; correct the card's [output] shape")]
+    #[error(
+        "the trunk's output '{output}' has shape {actual:?} where the card says {expected:?}; correct the card's [output] shape"
+    )]
     OutputShape {
         /// Name of the output.
         output: String,
@@ -153,7 +155,12 @@ impl Trunk {
         let identity = identify(&card, path)?;
         let (session, provider, fallback) = open_session(runtime, &card, path, options)?;
         Ok(Self {
-            output_shape: card.output.shape.iter().map(|&axis| axis as usize).collect(),
+            output_shape: card
+                .output
+                .shape
+                .iter()
+                .map(|&axis| axis as usize)
+                .collect(),
             session,
             card,
             identity,
@@ -210,12 +217,16 @@ impl Trunk {
     ///
     /// # Errors
     /// [`TrunkError::Run`] or [`TrunkError::OutputShape`].
-    pub fn run(&mut self, tensor: &[f32], n: usize, codes: &mut Vec<f32>) -> Result<(), TrunkError> {
+    pub fn run(
+        &mut self,
+        tensor: &[f32],
+        n: usize,
+        codes: &mut Vec<f32>,
+    ) -> Result<(), TrunkError> {
         let failed = |source| TrunkError::Run { n, source };
         let is_channels_first = self.is_channels_first();
         let input = &self.card.input;
-        let tensor =
-            TensorRef::from_array_view((input_shape(input, n), tensor)).map_err(failed)?;
+        let tensor = TensorRef::from_array_view((input_shape(input, n), tensor)).map_err(failed)?;
         let outputs = self
             .session
             .run(ort::inputs![input.name.as_str() => tensor])
@@ -349,7 +360,9 @@ fn on_cuda(
     match main_provider(&events).as_deref() {
         Some(name) if name == Provider::Cuda.name() => Ok(session),
         Some(name) => Err(unusable(format!("ONNX Runtime put the work on {name}"))),
-        None => Err(unusable("ONNX Runtime does not tell where the work ran".to_owned())),
+        None => Err(unusable(
+            "ONNX Runtime does not tell where the work ran".to_owned(),
+        )),
     }
 }
 
@@ -378,7 +391,10 @@ fn build(
 fn main_provider(profile: &str) -> Option<String> {
     let events: Vec<serde_json::Value> = serde_json::from_str(profile).ok()?;
     let mut nodes = std::collections::BTreeMap::<&str, usize>::new();
-    for provider in events.iter().filter_map(|event| event["args"]["provider"].as_str()) {
+    for provider in events
+        .iter()
+        .filter_map(|event| event["args"]["provider"].as_str())
+    {
         *nodes.entry(provider).or_default() += 1;
     }
     nodes
@@ -407,7 +423,10 @@ mod tests {
             {"cat":"Node","dur":30,"args":{"op_name":"MaxPool","provider":"CUDAExecutionProvider"}},
             {"cat":"Node","dur":70,"args":{"op_name":"Conv","provider":"CUDAExecutionProvider"}}
         ]"#;
-        assert_eq!(main_provider(profile).as_deref(), Some("CUDAExecutionProvider"));
+        assert_eq!(
+            main_provider(profile).as_deref(),
+            Some("CUDAExecutionProvider")
+        );
         assert_eq!(main_provider("[]"), None);
         assert_eq!(main_provider("no profile"), None);
     }

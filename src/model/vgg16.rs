@@ -107,6 +107,7 @@ fn tidy(model: OnnxModel) -> Result<OnnxModel, GraphError> {
             .sort_by_key(|tensor| order.iter().position(|name| name == tensor.name()));
         for node in &mut graph.node {
             node.name = node.output.first().cloned();
+            node.domain = None;
             node.attribute.sort_by(|a, b| a.name().cmp(b.name()));
         }
     }

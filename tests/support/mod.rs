@@ -70,7 +70,10 @@ pub fn models_with_onnxruntime() -> Option<PathBuf> {
     if models.join("onnxruntime").is_dir() {
         return Some(models);
     }
-    eprintln!("skipped: no ONNX Runtime in {} (run `cnn-codes fetch`)", models.display());
+    eprintln!(
+        "skipped: no ONNX Runtime in {} (run `cnn-codes fetch`)",
+        models.display()
+    );
     None
 }
 
@@ -78,13 +81,18 @@ pub fn models_with_onnxruntime() -> Option<PathBuf> {
 pub fn cnn_codes() -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    command.env_remove("ORT_DYLIB_PATH").arg("--models").arg(models);
+    command
+        .env_remove("ORT_DYLIB_PATH")
+        .arg("--models")
+        .arg(models);
     command
 }
 
 /// A file of ../shared, which is beside the project and no part of it; says so where it is absent.
 pub fn shared(path: &Path) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared")
+        .join(path);
     if path.exists() {
         return Some(path);
     }
@@ -96,7 +104,9 @@ pub fn shared(path: &Path) -> Option<PathBuf> {
 pub fn python() -> Option<PathBuf> {
     let python = std::env::var_os("CNN_CODES_TEST_PYTHON").map(PathBuf::from);
     if python.is_none() {
-        eprintln!("skipped: CNN_CODES_TEST_PYTHON names no Python with NumPy (see scripts/test.sh)");
+        eprintln!(
+            "skipped: CNN_CODES_TEST_PYTHON names no Python with NumPy (see scripts/test.sh)"
+        );
     }
     python
 }

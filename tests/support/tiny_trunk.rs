@@ -22,7 +22,11 @@ pub fn write(folder: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// The same network, whose output may keep its channels first.
-pub fn write_with(folder: &Path, output_layout: &str, output_shape: [u64; 3]) -> (PathBuf, PathBuf) {
+pub fn write_with(
+    folder: &Path,
+    output_layout: &str,
+    output_shape: [u64; 3],
+) -> (PathBuf, PathBuf) {
     let (model, card) = (folder.join("tiny.onnx"), folder.join("tiny.toml"));
     fs::write(&model, onnx(output_layout == "channels_last", output_shape)).unwrap();
     let text = format!(
@@ -41,7 +45,11 @@ fn onnx(channels_last: bool, output_shape: [u64; 3]) -> Vec<u8> {
     let pool = node("AveragePool", &["first"], "pooled");
     let pool = with_ints(pool, "kernel_shape", &[half, half]);
     let mut nodes = vec![
-        with_ints(node("Transpose", &["input"], "first"), "perm", &[0, 3, 1, 2]),
+        with_ints(
+            node("Transpose", &["input"], "first"),
+            "perm",
+            &[0, 3, 1, 2],
+        ),
         with_ints(pool, "strides", &[half, half]),
     ];
     if channels_last {
@@ -66,9 +74,7 @@ fn onnx(channels_last: bool, output_shape: [u64; 3]) -> Vec<u8> {
     };
     let mut model = OnnxModel::from_proto(proto, Path::new("tiny.onnx")).unwrap();
     let batch_of = |shape: [u64; 3]| {
-        TensorType::float32(
-            std::iter::once(Dim::Free("N".to_owned())).chain(shape.map(Dim::Fixed)),
-        )
+        TensorType::float32(std::iter::once(Dim::Free("N".to_owned())).chain(shape.map(Dim::Fixed)))
     };
     model.declare("input", &batch_of([SIDE, SIDE, 3])).unwrap();
     model.declare("means", &batch_of(output_shape)).unwrap();

@@ -176,7 +176,7 @@ mod tests {
     #[cfg(unix)]
     fn stand_in(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/model_support/pythons")
+            .join("tests/fixtures/pythons")
             .join(name)
     }
 

@@ -1,0 +1,88 @@
+//! `scripts/export_vgg16.py` against what `fetch vgg16` makes, where there is the file and a
+//! Python with the `onnx` package, which scripts/test.sh sets up.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use cnn_codes::model::assets::verify_vgg16;
+use cnn_codes::model::graph::OnnxModel;
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Runs the script, or says why not.
+fn export(arguments: &[&Path]) -> Option<Output> {
+    let python = support::python()?;
+    let usable = Command::new(&python)
+        .args(["-c", "import onnx, tomllib"])
+        .output();
+    if !usable.is_ok_and(|output| output.status.success()) {
+        println!("skipped: {} has no onnx, or no tomllib", python.display());
+        return None;
+    }
+    let script = root("scripts/export_vgg16.py");
+    let output = Command::new(&python)
+        .arg("-B")
+        .arg(script)
+        .args(arguments)
+        .output();
+    Some(output.unwrap())
+}
+
+#[test]
+fn the_script_makes_the_same_file_of_the_same_weights() {
+    let trunk = root("models/vgg16_notop.onnx");
+    if !trunk.exists() {
+        println!(
+            "skipped: no {}; `cnn-codes fetch vgg16` makes it",
+            trunk.display()
+        );
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let exported = place.path().join("exported.onnx");
+    let arguments = [
+        Path::new("--weights-from"),
+        &trunk,
+        Path::new("--out"),
+        &exported,
+    ];
+    let Some(output) = export(&arguments) else {
+        return;
+    };
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    verify_vgg16(&exported).unwrap();
+    let graph = |path: &Path| OnnxModel::read(path).unwrap().graph().clone();
+    let same = graph(&exported) == graph(&trunk);
+    assert!(same, "the script and `fetch vgg16` make different graphs");
+}
+
+#[test]
+fn the_script_names_what_it_cannot_read_and_writes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let exported = place.path().join("exported.onnx");
+    let missing = place.path().join("missing.onnx");
+    let arguments = [
+        Path::new("--weights-from"),
+        &missing,
+        Path::new("--out"),
+        &exported,
+    ];
+    let Some(output) = export(&arguments) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.starts_with("error: ") && said.contains("missing.onnx"),
+        "{said}"
+    );
+    assert!(!exported.exists());
+}
