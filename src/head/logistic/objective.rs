@@ -44,7 +44,12 @@ impl Value {
         if self.gradient_norm == 0.0 {
             return 0.0;
         }
-        (self.gradient_norm / (2.0 * self.l2 * self.objective).sqrt()).min(f64::MAX)
+        (self.gradient_norm / self.gradient_at(1.0)).min(f64::MAX)
+    }
+
+    /// The norm of a gradient of this relative size, at this objective; always above 0.
+    pub(super) fn gradient_at(&self, relative: f64) -> f64 {
+        (relative * (2.0 * self.l2 * self.objective).sqrt()).max(f64::MIN_POSITIVE)
     }
 }
 

@@ -13,12 +13,9 @@ use crate::head::{HeadError, quiet};
 /// collected, and so leaves a line search in which it is stuck.
 const MAX_STARTS: usize = 8;
 
-/// linfa's own tolerance on the gradient: never met, so that it goes on until the loss no longer
-/// changes. When to be content is decided here.
-const LINFA_TOLERANCE: f64 = 1e-14;
-
 /// How far below the tolerance the solver goes: rounding the weights to f32 takes some of it back.
-const MARGIN: f64 = 0.1;
+/// Much further and linfa spends most of its time in line searches that rounding has made blind.
+const MARGIN: f64 = 0.01;
 
 /// What linfa found, in the problem's coordinates.
 #[derive(Debug)]
@@ -41,7 +38,10 @@ pub(super) fn solve(problem: &Problem, options: &LogisticOptions) -> Result<Solu
     let mut best = start(problem);
     let mut best_value = problem.value(&best.weights, &best.intercepts);
     while best.starts < MAX_STARTS {
-        let result = run_linfa(problem, &best, options);
+        // From the objective here, which is above that at the optimum: if the share turns out too
+        // large there, the next start asks for less.
+        let tolerance = best_value.gradient_at(MARGIN * options.gradient_tolerance);
+        let result = run_linfa(problem, &best, options.max_iterations, tolerance);
         best.starts += 1;
         let (weights, intercepts) = match result {
             Ok(parameters) => parameters,
@@ -87,7 +87,8 @@ fn start(problem: &Problem) -> Solution {
 fn run_linfa(
     problem: &Problem,
     from: &Solution,
-    options: &LogisticOptions,
+    max_iterations: u64,
+    gradient_tolerance: f64,
 ) -> Result<(Array2<f64>, Array1<f64>), String> {
     let mut initial = from.weights.clone();
     initial
@@ -97,8 +98,8 @@ fn run_linfa(
     let data = DatasetBase::new(problem.codes.view(), labels);
     let parameters = MultiLogisticRegression::default()
         .alpha(problem.l2)
-        .max_iterations(options.max_iterations)
-        .gradient_tolerance(LINFA_TOLERANCE)
+        .max_iterations(max_iterations)
+        .gradient_tolerance(gradient_tolerance)
         .initial_params(initial)
         .check()
         .map_err(|error| error.to_string())?;
