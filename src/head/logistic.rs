@@ -49,9 +49,12 @@ pub struct LogisticOptions {
     pub l2: f64,
     /// Most iterations of linfa's L-BFGS at each of its starts.
     pub max_iterations: u64,
-    /// The fit has converged when the norm of the gradient is at most this share of the norm of
-    /// the penalty's own gradient, l2 W. Then F is within about its square, relatively, of the
-    /// optimum: F is strongly convex in W, so F - F* <= |gradient|^2 / (2 l2).
+    /// The fit has converged when the norm of F's gradient is at most this share of
+    /// sqrt(2 l2 F). F is then, relatively, at most its square above the optimum, because F is
+    /// strongly convex in W: F - F* <= |gradient|^2 / (2 l2).
+    ///
+    /// Both are for codes of root mean square norm 1, in which the parts of the gradient that
+    /// belong to the intercepts, which have no penalty, are of the same size as the others.
     pub gradient_tolerance: f64,
 }
 
@@ -92,7 +95,7 @@ pub struct Convergence {
     pub converged: bool,
     /// F at the parameters found.
     pub objective: f64,
-    /// Norm of F's gradient at the parameters found, as a share of the norm of l2 W; see
+    /// Norm of F's gradient at the parameters found, as a share of sqrt(2 l2 F); see
     /// [`LogisticOptions::gradient_tolerance`].
     pub gradient_norm: f64,
     /// How often linfa was started.
@@ -151,6 +154,13 @@ impl Logistic {
         } / scale;
         let model = classes.model(&centred, &weights, &solution.intercepts);
         let value = model.value(&centred, &classes, options.l2, scale);
+        if !value.objective.is_finite() {
+            let reason = "the loss at its parameters is not finite".to_owned();
+            return Err(HeadError::Solver {
+                reason,
+                l2: options.l2,
+            });
+        }
         let convergence = judge(&value, solution.starts, solution.complaint, options);
         Ok(LogisticFit { model, convergence })
     }
@@ -304,16 +314,15 @@ fn judge(
 ) -> Convergence {
     let tolerance = options.gradient_tolerance;
     let gradient_norm = value.relative_gradient();
-    let converged = value.objective.is_finite() && gradient_norm <= tolerance;
+    let converged = gradient_norm <= tolerance;
     let explanation = if converged {
-        format!(
-            "converged: the gradient is {gradient_norm:.1e} of the penalty's, and {tolerance:.0e} was asked for"
-        )
+        let gap = gradient_norm * gradient_norm;
+        format!("converged: the objective is within {gap:.0e} of its optimum, relatively")
     } else {
         let complaint = complaint.map_or_else(String::new, |complaint| format!(" ({complaint})"));
         format!(
-            "not converged after {starts} starts of linfa{complaint}: the gradient is \
-             {gradient_norm:.1e} of the penalty's, and {tolerance:.0e} was asked for. \
+            "not converged after {starts} starts of linfa{complaint}: the relative gradient is \
+             {gradient_norm:.1e}, and {tolerance:.0e} was asked for. \
              Raise the L2 strength (it is {}) or the maximum of iterations ({})",
             options.l2, options.max_iterations
         )

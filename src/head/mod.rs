@@ -27,6 +27,7 @@ mod span;
 pub mod logistic;
 pub mod mlp;
 pub mod optimizer;
+pub mod saved;
 pub mod scaling;
 
 pub use error::HeadError;

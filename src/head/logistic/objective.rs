@@ -29,24 +29,22 @@ impl Problem {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) objective: f64,
-    /// Norm of the whole gradient, in units of the scaled codes.
-    pub(super) gradient_norm: f64,
-    /// Norm of l2 W, in the same units.
-    pub(super) penalty_norm: f64,
-    /// Below this, a gradient is rounding.
-    rounding: f64,
+    /// Norm of the whole gradient, for codes divided by their scale.
+    gradient_norm: f64,
+    /// Strength of the penalty for such codes.
+    l2: f64,
 }
 
 impl Value {
-    /// The gradient's norm as a share of the penalty's own; 0 where it is nothing but rounding.
+    /// The gradient's norm over sqrt(2 l2 F): its square bounds (F - F*) / F.
     ///
-    /// The share is the same in any scale of the codes, and zero weights, where they are the
-    /// optimum, do not make it infinite.
+    /// F is strongly convex in W: F - F* <= |gradient|^2 / (2 l2). The number has no unit, and is
+    /// the same in every scale of the codes.
     pub(super) fn relative_gradient(&self) -> f64 {
-        if self.gradient_norm <= self.rounding {
+        if self.gradient_norm == 0.0 {
             return 0.0;
         }
-        self.gradient_norm / self.penalty_norm
+        (self.gradient_norm / (2.0 * self.l2 * self.objective).sqrt()).min(f64::MAX)
     }
 }
 
@@ -75,14 +73,12 @@ pub(super) fn value(
     }
     let residuals = logits;
     let d_intercepts = residuals.sum_axis(Axis(0));
-    let penalty = weights * l2;
-    let d_weights = transposed_times(residuals.view()) + &penalty;
+    let d_weights = transposed_times(residuals.view()) + weights * l2;
     let squares = |values: &mut dyn Iterator<Item = &f64>| values.map(|v| v * v).sum::<f64>();
     let weight_part = squares(&mut d_weights.iter()) / (scale * scale);
     Value {
         objective: loss + 0.5 * l2 * squares(&mut weights.iter()),
         gradient_norm: (weight_part + squares(&mut d_intercepts.iter())).sqrt(),
-        penalty_norm: squares(&mut penalty.iter()).sqrt() / scale,
-        rounding: labels.len() as f64 * f64::EPSILON,
+        l2: l2 / (scale * scale),
     }
 }

@@ -379,6 +379,22 @@ mod tests {
     }
 
     #[test]
+    fn the_streams_of_a_seed_differ_and_repeat() {
+        let first = |seed| {
+            let mut streams = Streams::new(seed);
+            [
+                streams.weights.r#gen::<u64>(),
+                streams.order.r#gen(),
+                streams.dropout.r#gen(),
+            ]
+        };
+        let [weights, order, dropout] = first(7);
+        assert!(weights != order && order != dropout && weights != dropout);
+        assert_eq!(first(7), first(7));
+        assert_ne!(first(7), first(8));
+    }
+
+    #[test]
     fn every_epoch_visits_every_row_once() {
         let codes = Array2::from_shape_fn((7, 1), |(row, _)| row as f32);
         let labels: Vec<_> = (0..7).collect();

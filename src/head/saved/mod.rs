@@ -1,0 +1,391 @@
+//! HEAD: a directory that holds trained heads and all that is needed to use them.
+//!
+//! ```text
+//! head.json             format, trunk, recipe, classes, scaling, and each head's configuration
+//! mlp.safetensors       mlp.0.weight (D, H), mlp.0.bias (H), mlp.1.weight (H, K), mlp.1.bias (K)
+//! logistic.safetensors  logistic.weight (D, K), logistic.bias (K)
+//! scaling.safetensors   scaling.mean and scaling.deviation (D), or scaling.largest (D)
+//! history.csv           epoch, loss, accuracy, val_loss, val_acc of the MLP
+//! ```
+//!
+//! Tensors are float32 in C order; a layer gives `x @ weight + bias`, weights being (in, out).
+//! There is an `mlp.I` for each layer, more with several hidden layers. A file is there only where
+//! the head or the scaling is. No file holds a time: the same training leaves the same bytes.
+
+mod manifest;
+mod tensors;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::codes::CodesIdentity;
+use crate::draft::{Draft, DraftError, Existing, Kind};
+use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
+use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
+use crate::head::scaling::{Scaling, ScalingKind};
+use manifest::{HeadManifest, LogisticEntry, MlpEntry};
+use tensors::{Tensors, TensorsToWrite};
+
+/// Version of the format that this code writes and reads.
+pub const FORMAT: u32 = 1;
+/// The file without which a directory is no head.
+pub const MANIFEST: &str = "head.json";
+/// The MLP's weights.
+pub const MLP: &str = "mlp.safetensors";
+/// The logistic regression's weights.
+pub const LOGISTIC: &str = "logistic.safetensors";
+/// The scaling's statistics.
+pub const SCALING: &str = "scaling.safetensors";
+/// The MLP's learning curve.
+pub const HISTORY: &str = "history.csv";
+/// What a published HEAD is, for a [`Draft`].
+pub const KIND: Kind = Kind {
+    name: "a head",
+    marker: MANIFEST,
+};
+
+/// Why a head could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedHeadError {
+    /// The place is not free or not writable.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The directory has no head.json.
+    #[error("{} is not a head: it has no {MANIFEST}; make one with `cnn-codes train-head --train STORE --out HEAD`", dir.display())]
+    NotAHead {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The head was written in another format.
+    #[error("{} has format {found}, and this version reads format {FORMAT}; train the head again, or use the version that wrote it ({created_by})", path.display())]
+    Format {
+        /// head.json.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The program that wrote it.
+        created_by: String,
+    },
+    /// A file is damaged, or two files contradict each other.
+    #[error("{} cannot be used: {reason}; train the head again with --overwrite", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Trained heads on one kind of codes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedHead {
+    /// What the codes are that the heads take.
+    pub codes: CodesIdentity,
+    /// Class names (K) in the order of their indices.
+    pub classes: Vec<String>,
+    /// What is done to codes before either head sees them.
+    pub scaling: Scaling,
+    /// The MLP, where one was trained.
+    pub mlp: Option<SavedMlp>,
+    /// The logistic regression, where one was trained.
+    pub logistic: Option<SavedLogistic>,
+}
+
+/// An MLP and how it was trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedMlp {
+    /// The network.
+    pub model: Mlp,
+    /// Its options, with the seed.
+    pub options: MlpOptions,
+}
+
+/// A logistic regression and how it was fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedLogistic {
+    /// The model.
+    pub model: Logistic,
+    /// Its options.
+    pub options: LogisticOptions,
+    /// Whether the fit found its optimum.
+    pub convergence: Convergence,
+}
+
+impl SavedHead {
+    /// Writes the head to `dir`, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`SavedHeadError::Draft`] if `dir` is not free, unless `existing` says to replace a head;
+    /// [`SavedHeadError::Write`] or [`SavedHeadError::Damaged`] as [`SavedHead::write_into`].
+    pub fn save(&self, dir: &Path, existing: Existing) -> Result<(), SavedHeadError> {
+        let draft = Draft::begin(dir, KIND, existing)?;
+        self.write_into(draft.path())?;
+        Ok(draft.publish()?)
+    }
+
+    /// Writes the head's files into a directory that is there, such as a [`Draft`] of [`KIND`]
+    /// that holds other files as well; head.json is the last of them.
+    ///
+    /// # Errors
+    /// [`SavedHeadError::Damaged`] if the parts contradict each other, before anything is written;
+    /// [`SavedHeadError::Write`] with the file.
+    pub fn write_into(&self, dir: &Path) -> Result<(), SavedHeadError> {
+        let manifest_path = dir.join(MANIFEST);
+        self.validate().map_err(damaged(&manifest_path))?;
+        if let Some(SavedMlp { model, .. }) = &self.mlp {
+            write_mlp(model, &dir.join(MLP))?;
+        }
+        if let Some(SavedLogistic { model, .. }) = &self.logistic {
+            let mut tensors = TensorsToWrite::default();
+            tensors.matrix("logistic.weight", model.weights());
+            tensors.vector("logistic.bias", model.intercepts());
+            tensors.write(&dir.join(LOGISTIC))?;
+        }
+        write_scaling(&self.scaling, &dir.join(SCALING))?;
+        write_file(&manifest_path, |file| {
+            serde_json::to_writer_pretty(&mut *file, &HeadManifest::of(self))?;
+            writeln!(file)
+        })
+    }
+
+    /// Reads the head at `dir`, and checks its files against each other.
+    ///
+    /// # Errors
+    /// [`SavedHeadError::NotAHead`], [`SavedHeadError::Format`], [`SavedHeadError::Read`] or
+    /// [`SavedHeadError::Damaged`], with the file.
+    pub fn load(dir: &Path) -> Result<Self, SavedHeadError> {
+        let manifest_path = dir.join(MANIFEST);
+        let HeadManifest {
+            codes,
+            classes,
+            scaling,
+            mlp,
+            logistic,
+            ..
+        } = HeadManifest::read(dir, &manifest_path)?;
+        let shape = (codes.code_len(), classes.len());
+        let read_mlp = |MlpEntry { options }| {
+            let model = read_mlp(&dir.join(MLP), &options.sizes(shape.0, shape.1))?;
+            Ok::<_, SavedHeadError>(SavedMlp { model, options })
+        };
+        let read_logistic = |LogisticEntry {
+                                 options,
+                                 convergence,
+                             }| {
+            let model = read_logistic(&dir.join(LOGISTIC), shape)?;
+            Ok::<_, SavedHeadError>(SavedLogistic {
+                model,
+                options,
+                convergence,
+            })
+        };
+        let head = Self {
+            scaling: read_scaling(&dir.join(SCALING), scaling, shape.0)?,
+            mlp: mlp.map(read_mlp).transpose()?,
+            logistic: logistic.map(read_logistic).transpose()?,
+            codes,
+            classes,
+        };
+        head.validate().map_err(damaged(&manifest_path))?;
+        Ok(head)
+    }
+
+    /// The invariants of a head, before writing and after reading.
+    fn validate(&self) -> Result<(), String> {
+        let (n_features, n_classes) = (self.codes.code_len(), self.classes.len());
+        if n_classes < 2 {
+            return Err(format!(
+                "it names {n_classes} classes, and a head needs two"
+            ));
+        }
+        let mut names: Vec<_> = self.classes.iter().collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("it names the class {:?} twice", pair[0]));
+        }
+        if self.mlp.is_none() && self.logistic.is_none() {
+            return Err("it holds neither an MLP nor a logistic regression".to_owned());
+        }
+        let statistics = self.scaling.n_features().unwrap_or(n_features);
+        check_shape(
+            "the scaling",
+            (statistics, n_classes),
+            (n_features, n_classes),
+        )?;
+        if let Some(SavedLogistic { model, options, .. }) = &self.logistic {
+            options.validate().map_err(|error| error.to_string())?;
+            let shape = (model.n_features(), model.n_classes());
+            check_shape("the logistic regression", shape, (n_features, n_classes))?;
+        }
+        if let Some(SavedMlp { model, options }) = &self.mlp {
+            options.validate().map_err(|error| error.to_string())?;
+            let shape = (model.n_features(), model.n_classes());
+            check_shape("the MLP", shape, (n_features, n_classes))?;
+            let outputs = model.layers().iter().map(|layer| layer.bias.len());
+            if !outputs.eq(options.sizes(n_features, n_classes).into_iter().skip(1)) {
+                return Err(format!(
+                    "the MLP's layers are not those of hidden {:?}",
+                    options.hidden
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the learning curve to history.csv in `dir`; without validation its columns are empty.
+///
+/// # Errors
+/// [`SavedHeadError::Write`] with the file.
+pub fn write_history(dir: &Path, history: &[Epoch]) -> Result<(), SavedHeadError> {
+    let text = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    write_file(&dir.join(HISTORY), |file| {
+        writeln!(file, "epoch,loss,accuracy,val_loss,val_acc")?;
+        history.iter().try_for_each(|epoch| {
+            let Epoch {
+                epoch,
+                loss,
+                accuracy,
+                val_loss,
+                val_accuracy,
+            } = *epoch;
+            let (val_loss, val_accuracy) = (text(val_loss), text(val_accuracy));
+            writeln!(file, "{epoch},{loss},{accuracy},{val_loss},{val_accuracy}")
+        })
+    })
+}
+
+fn check_shape(
+    what: &str,
+    (features, classes): (usize, usize),
+    (n_features, n_classes): (usize, usize),
+) -> Result<(), String> {
+    if (features, classes) == (n_features, n_classes) {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} takes {features} features to {classes} classes, and the codes have \
+         {n_features} features and {n_classes} classes"
+    ))
+}
+
+fn write_mlp(mlp: &Mlp, path: &Path) -> Result<(), SavedHeadError> {
+    let mut tensors = TensorsToWrite::default();
+    for (index, layer) in mlp.layers().iter().enumerate() {
+        tensors.matrix(&format!("mlp.{index}.weight"), layer.weights.view());
+        tensors.vector(&format!("mlp.{index}.bias"), &layer.bias);
+    }
+    tensors.write(path)
+}
+
+fn read_mlp(path: &Path, sizes: &[usize]) -> Result<Mlp, SavedHeadError> {
+    let mut tensors = Tensors::read(path)?;
+    let mut layers = Vec::new();
+    for (index, pair) in sizes.windows(2).enumerate() {
+        layers.push(Dense {
+            weights: tensors.matrix(&format!("mlp.{index}.weight"), (pair[0], pair[1]))?,
+            bias: tensors.vector(&format!("mlp.{index}.bias"), pair[1])?,
+        });
+    }
+    tensors.finish()?;
+    Mlp::from_weights(layers).map_err(|error| damaged(path)(error.to_string()))
+}
+
+fn read_logistic(path: &Path, shape: (usize, usize)) -> Result<Logistic, SavedHeadError> {
+    let mut tensors = Tensors::read(path)?;
+    let weights = tensors.matrix("logistic.weight", shape)?;
+    let intercepts = tensors.vector("logistic.bias", shape.1)?;
+    tensors.finish()?;
+    Logistic::from_weights(weights, intercepts).map_err(|error| damaged(path)(error.to_string()))
+}
+
+fn write_scaling(scaling: &Scaling, path: &Path) -> Result<(), SavedHeadError> {
+    let mut tensors = TensorsToWrite::default();
+    match scaling {
+        Scaling::None | Scaling::L2 => return Ok(()),
+        Scaling::Standard { mean, deviation } => {
+            tensors.vector("scaling.mean", mean);
+            tensors.vector("scaling.deviation", deviation);
+        }
+        Scaling::Max { largest } => tensors.vector("scaling.largest", largest),
+    }
+    tensors.write(path)
+}
+
+fn read_scaling(
+    path: &Path,
+    kind: ScalingKind,
+    n_features: usize,
+) -> Result<Scaling, SavedHeadError> {
+    let mut tensors = match kind {
+        ScalingKind::None => return Ok(Scaling::None),
+        ScalingKind::L2 => return Ok(Scaling::L2),
+        ScalingKind::Standard | ScalingKind::Max => Tensors::read(path)?,
+    };
+    let mut vector = |name| tensors.vector(name, n_features);
+    let (scaling, divisors) = if kind == ScalingKind::Max {
+        let largest = vector("scaling.largest")?;
+        (
+            Scaling::Max {
+                largest: largest.clone(),
+            },
+            largest,
+        )
+    } else {
+        let (mean, deviation) = (vector("scaling.mean")?, vector("scaling.deviation")?);
+        let divisors = deviation.clone();
+        (Scaling::Standard { mean, deviation }, divisors)
+    };
+    tensors.finish()?;
+    if divisors.iter().any(|&divisor| divisor <= 0.0) {
+        return Err(damaged(path)("a divisor is not above 0".to_owned()));
+    }
+    Ok(scaling)
+}
+
+/// Writes a file through a buffer, and waits until it is on the disk.
+fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+) -> Result<(), SavedHeadError> {
+    let write = || {
+        let mut file = io::BufWriter::new(File::create(path)?);
+        write(&mut file)?;
+        file.into_inner()?.sync_all()
+    };
+    write().map_err(|source| SavedHeadError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, SavedHeadError> {
+    fs::read(path).map_err(|source| SavedHeadError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn damaged(path: &Path) -> impl Fn(String) -> SavedHeadError {
+    move |reason| SavedHeadError::Damaged {
+        path: path.to_owned(),
+        reason,
+    }
+}
