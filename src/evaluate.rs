@@ -53,6 +53,8 @@ pub struct Evaluation {
     pub wilson_95: (f64, f64),
     /// Counts (K, K): `confusion[[truth, predicted]]`.
     pub confusion: Array2<usize>,
+    /// The class that each row was taken for (N).
+    pub predicted: Vec<usize>,
     /// What was classified wrong, in the order of the rows.
     pub mistakes: Vec<Mistake>,
 }
@@ -91,6 +93,7 @@ impl Evaluation {
         }
         let mut confusion = Array2::zeros((n_classes, n_classes));
         let mut mistakes = Vec::new();
+        let mut predictions = Vec::with_capacity(n);
         for (row, (given, &label)) in probabilities.rows().into_iter().zip(labels).enumerate() {
             if label >= n_classes {
                 return Err(EvaluateError::UnknownLabel {
@@ -102,6 +105,7 @@ impl Evaluation {
             let (predicted, confidence) =
                 largest(given).ok_or(EvaluateError::NotANumber { row })?;
             confusion[[label, predicted]] += 1;
+            predictions.push(predicted);
             if predicted != label {
                 mistakes.push(Mistake {
                     row,
@@ -118,6 +122,7 @@ impl Evaluation {
             top1_accuracy: correct as f64 / n as f64,
             wilson_95: wilson_95(correct, n),
             confusion,
+            predicted: predictions,
             mistakes,
         })
     }

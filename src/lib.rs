@@ -23,3 +23,5 @@ pub mod extract;
 pub mod head;
 pub mod model;
 pub mod picture;
+pub mod report;
+pub mod train;

@@ -6,7 +6,7 @@
 mod doctor;
 mod extract_features;
 mod fetch;
-// mod train_head;
+mod train_head;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ enum Verb {
     Fetch(fetch::Arguments),
     Doctor(doctor::Arguments),
     ExtractFeatures(extract_features::Arguments),
-    // TrainHead(train_head::Arguments),
+    TrainHead(train_head::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -82,7 +82,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Fetch(arguments) => fetch::run(&arguments, &assets),
         Verb::Doctor(arguments) => doctor::run(&arguments, &assets),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments, &assets),
-        // Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::TrainHead(arguments) => train_head::run(&arguments),
     };
     match done {
         Ok(code) => code,

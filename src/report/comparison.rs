@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use ndarray::Array2;
 use serde_json::{Value, json};
 
 use crate::evaluate::{Evaluation, McNemar};
@@ -17,21 +18,12 @@ pub struct HeadResult {
     pub name: &'static str,
     /// Accuracy, confusion, mistakes.
     pub evaluation: Evaluation,
-    /// Probabilities were predicted for each validation picture; this is what they say.
-    pub predictions: Vec<Prediction>,
+    /// Probabilities (N, K) for the validation pictures; each row sums to 1.
+    pub probabilities: Array2<f32>,
     /// From the codes in memory to the trained head.
     pub training_time: Duration,
     /// What must be known about the training: how it converged.
     pub remark: String,
-}
-
-/// A head's answer for one picture.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prediction {
-    /// Class index of the largest probability.
-    pub class: usize,
-    /// Probabilities (K), which sum to 1.
-    pub probabilities: Vec<f32>,
 }
 
 /// Heads that were trained on one store and judged on another.
@@ -101,7 +93,11 @@ impl Comparison {
         let (mcnemar, [first, second]) = (self.mcnemar.as_ref()?, self.heads.as_slice()) else {
             return None;
         };
-        let McNemar { only_a, only_b, p_value } = mcnemar;
+        let McNemar {
+            only_a,
+            only_b,
+            p_value,
+        } = mcnemar;
         let meaning = if *p_value >= SIGNIFICANCE {
             "no more than luck can explain".to_owned()
         } else if only_a > only_b {
@@ -118,7 +114,11 @@ impl Comparison {
     fn confusion(&self, head: &HeadResult) -> String {
         let width = self.classes.iter().map(|class| class.chars().count()).max();
         let width = width.unwrap_or(0).max(5);
-        let mut text = format!("confusion matrix (rows: label, columns: prediction)\n{:1$}", "", width + 2);
+        let mut text = format!(
+            "confusion matrix (rows: label, columns: prediction)\n{:1$}",
+            "",
+            width + 2
+        );
         for class in &self.classes {
             let _ = write!(text, "  {class:>width$}");
         }
@@ -163,14 +163,18 @@ impl Comparison {
             .iter()
             .map(|head| (head.name.to_owned(), self.head_json(head)))
             .collect();
-        let mcnemar = self.mcnemar.as_ref().zip(self.heads.get(..2)).map(|(test, pair)| {
-            json!({
-                "heads": [pair[0].name, pair[1].name],
-                "only_first_correct": test.only_a,
-                "only_second_correct": test.only_b,
-                "p_value": test.p_value,
-            })
-        });
+        let mcnemar = self
+            .mcnemar
+            .as_ref()
+            .zip(self.heads.get(..2))
+            .map(|(test, pair)| {
+                json!({
+                    "heads": [pair[0].name, pair[1].name],
+                    "only_first_correct": test.only_a,
+                    "only_second_correct": test.only_b,
+                    "p_value": test.p_value,
+                })
+            });
         json!({
             "classes": self.classes,
             "training_pictures": self.n_train,
@@ -182,7 +186,12 @@ impl Comparison {
 
     fn head_json(&self, head: &HeadResult) -> Value {
         let evaluation = &head.evaluation;
-        let confusion: Vec<Vec<usize>> = evaluation.confusion.rows().into_iter().map(|row| row.to_vec()).collect();
+        let confusion: Vec<Vec<usize>> = evaluation
+            .confusion
+            .rows()
+            .into_iter()
+            .map(|row| row.to_vec())
+            .collect();
         let mistakes: Vec<Value> = evaluation
             .mistakes
             .iter()

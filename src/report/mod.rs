@@ -3,5 +3,5 @@
 mod comparison;
 mod predictions;
 
-pub use comparison::{Comparison, HeadResult, Prediction};
+pub use comparison::{Comparison, HeadResult};
 pub use predictions::write_predictions;

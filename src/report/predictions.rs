@@ -13,20 +13,22 @@ pub fn write_predictions(comparison: &Comparison, out: impl io::Write) -> io::Re
     let mut table = csv::Writer::from_writer(out);
     let fixed = ["row", "path", "label", "head", "prediction", "confidence"];
     let classes = &comparison.classes;
-    let probabilities = classes.iter().map(|class| format!("probability of {class}"));
+    let probabilities = classes
+        .iter()
+        .map(|class| format!("probability of {class}"));
     table.write_record(fixed.map(str::to_owned).into_iter().chain(probabilities))?;
     for head in &comparison.heads {
-        for (row, prediction) in head.predictions.iter().enumerate() {
-            let confidence = prediction.probabilities[prediction.class];
+        for (row, probabilities) in head.probabilities.rows().into_iter().enumerate() {
+            let predicted = head.evaluation.predicted[row];
             let fixed = [
                 row.to_string(),
                 comparison.pictures[row].clone(),
                 classes[comparison.labels[row]].clone(),
                 head.name.to_owned(),
-                classes[prediction.class].clone(),
-                confidence.to_string(),
+                classes[predicted].clone(),
+                probabilities[predicted].to_string(),
             ];
-            let probabilities = prediction.probabilities.iter().map(ToString::to_string);
+            let probabilities = probabilities.iter().map(ToString::to_string);
             table.write_record(fixed.into_iter().chain(probabilities))?;
         }
     }
