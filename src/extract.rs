@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Both queues are bounded, so memory does not grow with the number of pictures: at most
-//! [`QUEUE_DEPTH`] batches wait at each, and a slow disk holds the decoders back. Batches keep the
+//! two batches wait at each, and a slow disk holds the decoders back. Batches keep the
 //! order of the pictures, so that the rows do not depend on the number of threads.
 
 use std::fs::File;

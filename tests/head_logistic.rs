@@ -138,6 +138,44 @@ fn scaling_the_codes_and_the_strength_together_changes_nothing() {
     }
 }
 
+/// Sparse codes with long tails, a few of each class, classes by `sizes`.
+fn sparse_codes(seed: u32, sizes: &[usize], n_features: usize) -> (Array2<f32>, Vec<usize>) {
+    let mut state = seed;
+    let mut random = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 16_777_216.0
+    };
+    let of_class = |class: usize| std::iter::repeat_n(class, sizes[class]);
+    let labels: Vec<usize> = (0..sizes.len()).flat_map(of_class).collect();
+    let codes = Array2::from_shape_fn((labels.len(), n_features), |(row, feature)| {
+        let is_own = feature % sizes.len() == labels[row];
+        let gain = if is_own { 3.0 } else { 1.0 };
+        let is_active = random() < 0.2 * gain;
+        if is_active {
+            400.0 * gain * random().powi(4)
+        } else {
+            0.0
+        }
+    });
+    (codes, labels)
+}
+
+/// From a start without weights, linfa's line search gives up on some of these.
+#[test]
+fn few_samples_of_large_codes_are_fitted_from_stronger_penalties_down() {
+    let sizes = [8, 6, 7, 15, 4];
+    for seed in 0..20 {
+        let (codes, labels) = sparse_codes(seed, &sizes, 500);
+        let samples = Samples::new(codes.view(), &labels, sizes.len()).unwrap();
+        let fit = Logistic::fit(&samples, &options(0.01)).unwrap();
+        assert!(
+            fit.convergence.converged,
+            "seed {seed}: {:?}",
+            fit.convergence
+        );
+    }
+}
+
 #[test]
 fn a_fit_that_stops_short_says_so_and_stays_usable() {
     let (codes, labels) = clusters(40, 90, 0.5);

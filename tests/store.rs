@@ -136,7 +136,8 @@ fn cut(path: &Path, bytes: u64) {
 
 #[test]
 fn damaged_stores_are_refused_with_the_file_and_the_reason() {
-    let cases: [(&str, Box<dyn FnOnce(&Path)>); 9] = [
+    type Spoil = Box<dyn FnOnce(&Path)>;
+    let cases: [(&str, Spoil); 9] = [
         (
             "STORE is not a store: it has no store.json",
             Box::new(|store| fs::remove_file(store.join("store.json")).unwrap()),

@@ -17,7 +17,7 @@ mod pooling;
 mod store;
 mod writer;
 
-pub use manifest::{CodesIdentity, Counts, Manifest, OutputSpec, TrunkIdentity};
+pub use manifest::{CodesIdentity, Counts, FORMAT, Manifest, OutputSpec, TrunkIdentity};
 pub use npy::Dtype;
 pub use pooling::Pool;
 pub use store::{PictureRow, Store, StoreError};

@@ -21,7 +21,8 @@
 //! 2. With fewer samples than features, the codes are turned into the span of the samples, at most
 //!    N - 1 coordinates in place of D.
 //! 3. linfa solves this in f64, from no weights and the classes' log frequencies as intercepts.
-//!    Where it stops short it is started again from where it stopped.
+//!    Where it stops short it is started again from where it stopped, and if that does not help
+//!    either, it is led down from stronger penalties.
 //! 4. The weights are turned back and rounded to f32, and F and its gradient are computed from the
 //!    codes themselves: [`Convergence`] is about the parameters that are used.
 

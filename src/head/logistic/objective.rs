@@ -2,8 +2,10 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
+use super::solver::Solution;
+
 /// A problem as linfa gets it: centred and scaled codes, and classes that all have samples.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem {
     /// Codes (N, R).
     pub(super) codes: Array2<f64>,
@@ -16,6 +18,12 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    /// [`Value::relative_gradient`] at a solution.
+    pub(super) fn share_at(&self, solution: &Solution) -> f64 {
+        let value = self.value(&solution.weights, &solution.intercepts);
+        value.relative_gradient()
+    }
+
     /// F and its gradient at weights (R, K) and intercepts (K).
     pub(super) fn value(&self, weights: &Array2<f64>, intercepts: &Array1<f64>) -> Value {
         let logits = self.codes.dot(weights) + intercepts;

@@ -13,6 +13,9 @@ use crate::head::{HeadError, quiet};
 /// collected, and so leaves a line search in which it is stuck.
 const MAX_STARTS: usize = 8;
 
+/// Power of ten of the strongest penalty from which linfa is led down.
+const STRONGEST: i32 = 5;
+
 /// How far below the tolerance the solver goes: rounding the weights to f32 takes some of it back.
 /// Much further and linfa spends most of its time in line searches that rounding has made blind.
 const MARGIN: f64 = 0.01;
@@ -30,14 +33,64 @@ pub(super) struct Solution {
     pub(super) complaint: Option<String>,
 }
 
-/// Lets linfa solve the problem, again from where it stopped for as long as that helps.
+/// Lets linfa solve the problem.
+///
+/// On few samples of large codes its line search overshoots from a start without weights and then
+/// finds no way back. It is then led down from stronger penalties, tenfold each, where one optimum
+/// is a start for the next.
 ///
 /// # Errors
-/// [`HeadError::Solver`] if linfa failed at its first start.
+/// [`HeadError::Solver`] if linfa failed at the first start of both ways.
 pub(super) fn solve(problem: &Problem, options: &LogisticOptions) -> Result<Solution, HeadError> {
-    let mut best = start(problem);
+    let direct = descend(problem, start(problem), options);
+    match direct {
+        Ok(solution) if problem.share_at(&solution) <= options.gradient_tolerance => Ok(solution),
+        direct => {
+            let led = descend_from_stronger(problem, options);
+            let failed = |reason| HeadError::Solver {
+                reason,
+                l2: options.l2,
+            };
+            match (direct, led) {
+                (Ok(direct), Ok(led)) => Ok(better(problem, direct, led)),
+                (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
+                (Err(reason), Err(_)) => Err(failed(reason)),
+            }
+        }
+    }
+}
+
+/// Solves with penalties that end at the problem's own, each from the optimum of the one before.
+fn descend_from_stronger(problem: &Problem, options: &LogisticOptions) -> Result<Solution, String> {
+    let mut problem = problem.clone();
+    let own = problem.l2;
+    let mut at = start(&problem);
+    for exponent in (0..=STRONGEST).rev() {
+        problem.l2 = own * 10_f64.powi(exponent);
+        at = descend(&problem, at, options)?;
+    }
+    Ok(at)
+}
+
+fn better(problem: &Problem, one: Solution, other: Solution) -> Solution {
+    if problem.share_at(&other) < problem.share_at(&one) {
+        other
+    } else {
+        one
+    }
+}
+
+/// Lets linfa go on from `best`, again from where it stopped for as long as that helps.
+///
+/// # Errors
+/// linfa's reason if it failed at its first start.
+fn descend(
+    problem: &Problem,
+    mut best: Solution,
+    options: &LogisticOptions,
+) -> Result<Solution, String> {
     let mut best_value = problem.value(&best.weights, &best.intercepts);
-    while best.starts < MAX_STARTS {
+    for restart in 0..MAX_STARTS {
         // From the objective here, which is above that at the optimum: if the share turns out too
         // large there, the next start asks for less.
         let tolerance = best_value.gradient_at(MARGIN * options.gradient_tolerance);
@@ -45,12 +98,7 @@ pub(super) fn solve(problem: &Problem, options: &LogisticOptions) -> Result<Solu
         best.starts += 1;
         let (weights, intercepts) = match result {
             Ok(parameters) => parameters,
-            Err(reason) if best.starts == 1 => {
-                return Err(HeadError::Solver {
-                    reason,
-                    l2: options.l2,
-                });
-            }
+            Err(reason) if restart == 0 => return Err(reason),
             Err(reason) => {
                 best.complaint = Some(reason);
                 break;
