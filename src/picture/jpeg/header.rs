@@ -7,6 +7,7 @@ use super::FORMAT;
 
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;
+const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 
@@ -20,9 +21,11 @@ pub(super) struct Header<'a> {
     precision: u8,
     /// Colour channels: 1, 3 or 4.
     channels: u8,
-    /// Where in the file Adobe's colour transform stands: 0 (none), 1 (YCbCr) or 2 (YCCK).
     #[cfg_attr(feature = "turbojpeg", allow(dead_code))]
-    adobe_transform_at: Option<usize>,
+    is_jfif: bool,
+    /// Adobe's colour transform: 0 (none), 1 (YCbCr) or 2 (YCCK).
+    #[cfg_attr(feature = "turbojpeg", allow(dead_code))]
+    adobe_transform: Option<u8>,
     /// The EXIF data, from its TIFF header on.
     pub(super) exif: Option<&'a [u8]>,
     /// Whether an end-of-image marker follows the compressed data. Compressed data cannot hold
@@ -36,7 +39,7 @@ impl<'a> Header<'a> {
         let mut header = Self::default();
         let mut at = 2; // after the start-of-image marker, by which the format was told
         while let Some((marker, body_at, body)) = next_segment(bytes, at) {
-            header.take(marker, body_at, body);
+            header.take(marker, body);
             at = body_at + body.len();
             if marker == START_OF_SCAN {
                 header.has_end = has_end(&bytes[at..]);
@@ -49,17 +52,18 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
-    fn take(&mut self, marker: u8, body_at: usize, body: &'a [u8]) {
+    fn take(&mut self, marker: u8, body: &'a [u8]) {
         match marker {
             // SOF0 to SOF15, without DHT, JPG and DAC, whose codes lie between.
             0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) && body.len() >= 6 => {
                 self.precision = body[0];
                 self.channels = body[5];
             }
-            APP1 if self.exif.is_none() => self.exif = body.strip_prefix(b"Exif\0\0"),
-            APP14 if body.starts_with(b"Adobe") && body.len() > ADOBE_TRANSFORM => {
-                self.adobe_transform_at = Some(body_at + ADOBE_TRANSFORM);
+            APP0 if body.starts_with(b"JFIF\0") => self.is_jfif = true,
+            APP14 if body.starts_with(b"Adobe") => {
+                self.adobe_transform = body.get(ADOBE_TRANSFORM).copied();
             }
+            APP1 if self.exif.is_none() => self.exif = body.strip_prefix(b"Exif\0\0"),
             _ => {}
         }
     }
@@ -77,11 +81,11 @@ impl<'a> Header<'a> {
         Ok(())
     }
 
-    /// Where Adobe's colour transform stands, if it says that the three channels are plain RGB.
+    /// Whether Adobe's segment says that the three channels are plain RGB. libjpeg believes that
+    /// before the channels' numbers, and JFIF before both.
     #[cfg(not(feature = "turbojpeg"))]
-    pub(super) fn plain_rgb_marked_at(&self, bytes: &[u8]) -> Option<usize> {
-        self.adobe_transform_at
-            .filter(|&at| self.channels == 3 && bytes[at] == 0)
+    pub(super) fn is_plain_rgb(&self) -> bool {
+        self.channels == 3 && !self.is_jfif && self.adobe_transform == Some(0)
     }
 }
 
