@@ -22,6 +22,7 @@ pub mod evaluate;
 pub mod extract;
 pub mod head;
 pub mod model;
+pub mod names;
 pub mod picture;
 pub mod report;
 pub mod train;

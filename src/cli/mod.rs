@@ -33,8 +33,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   cnn-codes extract-features pictures/validation --out codes/validation
   cnn-codes train-head --train codes/train --validation codes/validation --out head")]
 pub struct Arguments {
-    #[command(flatten)]
-    assets: AssetOptions,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -49,19 +47,23 @@ enum Verb {
 
 /// Where trunks and ONNX Runtime lie.
 #[derive(Debug, Args)]
-struct AssetOptions {
+struct ModelsOption {
     /// Folder of model cards, trunks and ONNX Runtime
     #[arg(
         long,
-        global = true,
         value_name = "DIR",
         env = "CNN_CODES_MODELS",
         default_value = "models"
     )]
     models: PathBuf,
+}
+
+/// Where ONNX Runtime is looked for first.
+#[derive(Debug, Args)]
+struct RuntimeOption {
     /// ONNX Runtime's library, or its folder [default: ORT_DYLIB_PATH, then beside the executable,
     /// then MODELS/onnxruntime]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     onnxruntime: Option<PathBuf>,
 }
 
@@ -77,11 +79,10 @@ enum Format {
 
 /// Does what the arguments say, prints an error if it fails, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let Arguments { assets, verb } = arguments;
-    let done = match verb {
-        Verb::Fetch(arguments) => fetch::run(&arguments, &assets),
-        Verb::Doctor(arguments) => doctor::run(&arguments, &assets),
-        Verb::ExtractFeatures(arguments) => extract_features::run(&arguments, &assets),
+    let done = match arguments.verb {
+        Verb::Fetch(arguments) => fetch::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
     };
     match done {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::named;
+
 /// What is kept of a trunk's (H, W, C) output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -15,10 +17,9 @@ pub enum Pool {
     Max,
 }
 
-impl Pool {
-    /// The names, for help texts and parsing.
-    pub const NAMES: &[&str] = &["none", "avg", "max"];
+named!(Pool, "pooling", None => "none", Avg => "avg", Max => "max");
 
+impl Pool {
     /// Shape of a pooled code, from the trunk's output shape (channels last, without N).
     ///
     /// Outputs that are vectors already stay as they are.
@@ -48,29 +49,6 @@ impl Pool {
                 let values = code[channel..].iter().step_by(channels);
                 values.fold(f32::NEG_INFINITY, |largest, &value| largest.max(value))
             })),
-        }
-    }
-}
-
-impl std::fmt::Display for Pool {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Avg => "avg",
-            Self::Max => "max",
-        })
-    }
-}
-
-impl std::str::FromStr for Pool {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "none" => Ok(Self::None),
-            "avg" => Ok(Self::Avg),
-            "max" => Ok(Self::Max),
-            _ => Err(format!("'{name}' is none of {}", Self::NAMES.join(", "))),
         }
     }
 }

@@ -6,6 +6,7 @@ use ort::ep;
 use ort::session::Session;
 use ort::value::TensorRef;
 use prost::bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::card::{CardError, CardInput, ModelCard};
@@ -14,10 +15,12 @@ use super::runtime::Runtime;
 use super::sha256::hex;
 use super::tensor_hash::hash_tensors;
 use crate::codes::{OutputSpec, TrunkIdentity};
+use crate::names::named;
 use crate::picture::Layout;
 
 /// Where a session is to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Device {
     /// CUDA where it works, else the CPU.
     #[default]
@@ -28,23 +31,7 @@ pub enum Device {
     Cuda,
 }
 
-impl Device {
-    /// The names, for help texts and parsing.
-    pub const NAMES: &[&str] = &["auto", "cpu", "cuda"];
-}
-
-impl std::str::FromStr for Device {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda),
-            _ => Err(format!("'{name}' is none of {}", Self::NAMES.join(", "))),
-        }
-    }
-}
+named!(Device, "device", Auto => "auto", Cpu => "cpu", Cuda => "cuda");
 
 /// The execution provider that really runs a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

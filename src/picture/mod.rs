@@ -25,7 +25,6 @@
 mod decode;
 mod error;
 mod jpeg;
-mod names;
 mod recipe;
 mod resize;
 
@@ -35,7 +34,6 @@ use serde::{Deserialize, Serialize};
 pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, decode};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
-pub use self::names::UnknownName;
 pub use self::recipe::{Layout, Recipe};
 pub use self::resize::{Filter, Fit, Resize};
 

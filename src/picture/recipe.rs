@@ -7,7 +7,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::names::named;
+use crate::names::named;
 
 /// How a byte of a colour channel becomes the trunk's input.
 ///

@@ -13,7 +13,7 @@ use std::ops::Range;
 use image::{Rgb, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
-use super::names::named;
+use crate::names::named;
 
 /// A target size and how to get there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

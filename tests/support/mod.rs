@@ -83,8 +83,7 @@ pub fn cnn_codes() -> assert_cmd::Command {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     command
         .env_remove("ORT_DYLIB_PATH")
-        .arg("--models")
-        .arg(models);
+        .env("CNN_CODES_MODELS", models);
     command
 }
 

@@ -1,5 +1,5 @@
-//! One-word names for the choices of this module, so that a command line, a model card and a
-//! manifest spell them alike.
+//! One-word names for choices, so that a command line, a model card and a manifest spell them
+//! alike.
 
 /// A word that names none of the choices.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +37,12 @@ macro_rules! named {
         }
 
         impl std::str::FromStr for $choice {
-            type Err = $crate::picture::UnknownName;
+            type Err = $crate::names::UnknownName;
 
             fn from_str(given: &str) -> Result<Self, Self::Err> {
                 match given {
                     $($name => Ok(Self::$variant),)+
-                    _ => Err($crate::picture::UnknownName {
+                    _ => Err($crate::names::UnknownName {
                         kind: $kind,
                         given: given.to_owned(),
                         names: Self::NAMES,
@@ -61,7 +61,10 @@ mod tests {
 
     use serde::{Serialize, de::DeserializeOwned};
 
-    use crate::picture::{Filter, Fit, Layout, Recipe, UnknownName};
+    use super::UnknownName;
+    use crate::codes::Pool;
+    use crate::model::Device;
+    use crate::picture::{Filter, Fit, Layout, Recipe};
 
     fn names_survive_a_round_trip<T>(names: &[&str])
     where
@@ -83,6 +86,8 @@ mod tests {
         names_survive_a_round_trip::<Filter>(Filter::NAMES);
         names_survive_a_round_trip::<Recipe>(Recipe::NAMES);
         names_survive_a_round_trip::<Layout>(Layout::NAMES);
+        names_survive_a_round_trip::<Pool>(Pool::NAMES);
+        names_survive_a_round_trip::<Device>(Device::NAMES);
     }
 
     #[test]
