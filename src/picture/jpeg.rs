@@ -1,7 +1,8 @@
 //! JPEG: two decoders behind one function, and what neither of them looks at.
 //!
 //! The `image` crate is passed by because it takes half a JPEG for a whole one, without a word.
-//! Here a file without its end is an error.
+//! Here a file without its end is an error. What is missing before an end that is there,
+//! jpeg-decoder fills up in silence; libjpeg-turbo (the feature `turbojpeg`) tells.
 
 mod header;
 #[cfg(not(feature = "turbojpeg"))]
