@@ -38,6 +38,12 @@ pub enum DraftError {
         /// The draft in question.
         draft: PathBuf,
     },
+    /// A directory that is not this program's stands where it has to write.
+    #[error("{} is in the way and was not made by this program; move it, or choose another --out", path.display())]
+    InTheWay {
+        /// The directory, which was left alone.
+        path: PathBuf,
+    },
     /// The target's path does not end in a name, as `/` or `..`.
     #[error("{} names no directory that could be written; give --out a name of its own", target.display())]
     Unnamed {
@@ -87,17 +93,22 @@ pub struct Draft {
 impl Draft {
     /// Begins a draft for `target`, after checking that `target` may be written.
     ///
-    /// Missing parents are created. What a killed run left in the draft is thrown away.
+    /// Missing parents are created. What a killed run left in the draft is thrown away; a target
+    /// that it had moved away and not yet replaced is put back.
     ///
     /// # Errors
-    /// [`DraftError::Exists`], [`DraftError::Foreign`] or [`DraftError::Busy`] if `target` is not
-    /// free, [`DraftError::Io`] if the place is not writable.
+    /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Busy`] or
+    /// [`DraftError::InTheWay`] if `target` or a directory needed beside it is not free, [`DraftError::Io`] if the place is not writable.
     pub fn begin(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
         let name = target.file_name().ok_or_else(|| DraftError::Unnamed {
             target: target.to_owned(),
         })?;
+        restore(target, &replaced_path(target), kind)?;
         check_free(target, kind, existing)?;
         let path = target.with_file_name(suffixed(name, ".partial"));
+        if is_filled(&path) && !path.join(LOCK).is_file() {
+            return Err(DraftError::InTheWay { path });
+        }
         fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         let lock = lock(&path)?;
         clear(&path)?;
@@ -143,8 +154,7 @@ impl Draft {
     }
 
     fn replace(&self) -> Result<(), DraftError> {
-        let name = self.target.file_name().unwrap_or_default();
-        let old = self.target.with_file_name(suffixed(name, ".replaced"));
+        let old = replaced_path(&self.target);
         if old.exists() {
             fs::remove_dir_all(&old).map_err(io_error("remove", &old))?;
         }
@@ -163,6 +173,34 @@ impl Drop for Draft {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Where a target waits while it is being replaced.
+fn replaced_path(target: &Path) -> PathBuf {
+    target.with_file_name(suffixed(
+        target.file_name().unwrap_or_default(),
+        ".replaced",
+    ))
+}
+
+/// Puts back a target that a run moved away before it was killed.
+fn restore(target: &Path, old: &Path, kind: Kind) -> Result<(), DraftError> {
+    if !old.exists() {
+        return Ok(());
+    }
+    if !old.join(kind.marker).is_file() {
+        return Err(DraftError::InTheWay {
+            path: old.to_owned(),
+        });
+    }
+    if target.exists() {
+        return Ok(());
+    }
+    fs::rename(old, target).map_err(io_error("put back", target))
+}
+
+fn is_filled(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn check_free(target: &Path, kind: Kind, existing: Existing) -> Result<(), DraftError> {
@@ -337,7 +375,35 @@ mod tests {
         let target = place.path().join("b");
         fs::create_dir(place.path().join("b.partial")).unwrap();
         fs::write(place.path().join("b.partial/stale"), "x").unwrap();
+        fs::write(place.path().join("b.partial").join(LOCK), "").unwrap();
         publish(&target, "1", Existing::Keep).unwrap();
         assert_eq!(names(&target), ["box.json"]);
+    }
+
+    #[test]
+    fn a_users_own_directory_beside_the_target_is_left_alone() {
+        for name in ["b.partial", "b.replaced"] {
+            let place = tempfile::tempdir().unwrap();
+            let target = place.path().join("b");
+            publish(&target, "1", Existing::Keep).unwrap();
+            fs::create_dir(place.path().join(name)).unwrap();
+            fs::write(place.path().join(name).join("thesis.txt"), "dear").unwrap();
+            let refused = publish(&target, "2", Existing::Replace).unwrap_err();
+            assert!(matches!(refused, DraftError::InTheWay { .. }), "{refused}");
+            assert_eq!(names(&place.path().join(name)), ["thesis.txt"]);
+            assert_eq!(fs::read_to_string(target.join("box.json")).unwrap(), "1");
+        }
+    }
+
+    #[test]
+    fn a_target_that_was_moved_away_when_a_run_was_killed_is_put_back() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("b");
+        publish(&target, "1", Existing::Keep).unwrap();
+        fs::rename(&target, place.path().join("b.replaced")).unwrap();
+        let refused = publish(&target, "2", Existing::Keep).unwrap_err();
+        assert!(matches!(refused, DraftError::Exists { .. }), "{refused}");
+        assert_eq!(fs::read_to_string(target.join("box.json")).unwrap(), "1");
+        assert_eq!(names(place.path()), ["b"]);
     }
 }

@@ -54,6 +54,14 @@ pub enum TrainError {
         /// What differs, and what to do about it.
         reason: String,
     },
+    /// The training store holds one class only.
+    #[error("{} has pictures of one class only, '{class}'; a head needs two or more", store.display())]
+    OneClass {
+        /// The training store.
+        store: PathBuf,
+        /// The class.
+        class: String,
+    },
     /// A store's codes, or the options, cannot be used for training.
     #[error("{}: {source}", store.display())]
     Head {
@@ -102,6 +110,7 @@ pub fn train(
     on_epoch: &mut dyn FnMut(&Epoch),
 ) -> Result<Comparison, TrainError> {
     check_pair(train, validation)?;
+    check_classes(train)?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
     let (train_codes, validation_codes) = (train.read_codes(), validation.read_codes());
     let data = Data {
@@ -176,6 +185,24 @@ fn check_pair(train: &Store, validation: &Store) -> Result<(), TrainError> {
         validation: validation.dir().to_owned(),
         reason,
     })
+}
+
+/// Refuses a store of one class by the class's name.
+fn check_classes(train: &Store) -> Result<(), TrainError> {
+    let Manifest {
+        classes, counts, ..
+    } = train.manifest();
+    let mut present = classes
+        .iter()
+        .zip(&counts.per_class)
+        .filter(|&(_, &n)| n > 0);
+    match (present.next(), present.next()) {
+        (Some((class, _)), None) => Err(TrainError::OneClass {
+            store: train.dir().to_owned(),
+            class: class.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn samples<'a>(store: &'a Store, codes: &'a Array2<f32>) -> Result<Samples<'a>, TrainError> {

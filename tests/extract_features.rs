@@ -225,9 +225,11 @@ fn pictures_that_cannot_be_read_are_listed_and_the_rest_goes_on() {
         .assert()
         .success()
         .stdout(predicate::str::contains(
-            "2 pictures could not be used (store/failures.csv)",
+            "could not be used: 2 (store/failures.csv)",
         ))
-        .stdout(predicate::str::contains("1 files passed over"));
+        .stdout(predicate::str::contains(
+            "passed over, not pictures by their endings: 1",
+        ));
     let failures = fs::read_to_string(place.path().join("store/failures.csv")).unwrap();
     let lines: Vec<_> = failures.lines().collect();
     assert_eq!(lines.len(), 3, "{failures}");

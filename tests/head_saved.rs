@@ -1,39 +1,29 @@
 //! HEAD on disk: the round trip, its bytes, and files that are wrong.
 
+mod support;
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use cnn_codes::codes::{CodesIdentity, OutputSpec, Pool, TrunkIdentity};
+use cnn_codes::codes::{CodesIdentity, Dtype, OutputSpec, Pool};
 use cnn_codes::draft::{DraftError, Existing};
 use cnn_codes::head::Samples;
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Epoch, Mlp, MlpOptions};
 use cnn_codes::head::saved::{SavedHead, SavedHeadError, SavedLogistic, SavedMlp, write_history};
 use cnn_codes::head::scaling::{Scaling, ScalingKind};
-use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
 use ndarray::Array2;
 use safetensors::SafeTensors;
 
+/// Codes of 12 features.
 fn identity() -> CodesIdentity {
     CodesIdentity {
-        trunk: TrunkIdentity {
-            name: "tiny".to_owned(),
-            sha256: "0".repeat(64),
-            tensors_sha256: "1".repeat(64),
-        },
-        recipe: Recipe::Caffe,
-        resize: Resize {
-            width: 224,
-            height: 224,
-            fit: Fit::Stretch,
-            filter: Filter::Bilinear,
-        },
         output: OutputSpec {
             name: "out".to_owned(),
             shape: vec![2, 2, 3],
         },
-        pool: Pool::None,
+        ..support::description(Dtype::F32, Pool::None).codes
     }
 }
 

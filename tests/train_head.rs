@@ -245,7 +245,9 @@ fn codes_that_cannot_be_trained_on_are_refused_by_name() {
     );
     let said = message(&place, place.train_on("one class", "validation"));
     assert!(
-        said.starts_with("error: one class: all 2 training samples are of class 1"),
+        said.starts_with(
+            "error: one class has pictures of one class only, 'b c'; a head needs two or more"
+        ),
         "{said}"
     );
 

@@ -233,13 +233,12 @@ fn summary(extracted: &Extracted, out: &Path, n_other_files: usize) -> String {
         busy.write.as_secs_f64(),
     );
     if n_other_files > 0 {
-        text +=
-            &format!("{n_other_files} files passed over that are not pictures by their endings\n");
+        text += &format!("passed over, not pictures by their endings: {n_other_files}\n");
     }
     if !failures.is_empty() {
         let list = out.join("failures.csv");
         text += &format!(
-            "{} pictures could not be used ({}):\n",
+            "could not be used: {} ({})\n",
             failures.len(),
             list.display()
         );

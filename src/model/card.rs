@@ -13,6 +13,10 @@ use crate::picture::{Layout, Recipe};
 /// The version of the card format that this crate reads.
 pub const CARD_FORMAT: u32 = 1;
 
+/// The longest side of a trunk's input: far above any trunk, and below what exhausts memory by a
+/// typing error.
+const MAX_SIDE: u32 = 4096;
+
 /// Colour channels of a picture, and so of every trunk's input.
 const N_CHANNELS: u64 = 3;
 
@@ -312,8 +316,11 @@ impl ModelCard {
             ("input.width", self.input.width),
             ("input.height", self.input.height),
         ];
-        if let Some((key, _)) = sides.iter().find(|(_, side)| *side == 0) {
-            return Err(self.invalid(key, "is 0"));
+        if let Some((key, side)) = sides
+            .iter()
+            .find(|(_, side)| !(1..=MAX_SIDE).contains(side))
+        {
+            return Err(self.invalid(key, format!("is {side}; it must be 1 to {MAX_SIDE}")));
         }
         self.validate_output()
     }
