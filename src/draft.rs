@@ -3,7 +3,8 @@
 //! A [`Draft`] is a directory `NAME.partial` beside the target. It is filled in peace and then
 //! published in one rename, so that a killed run, a full disk or a second process never leaves a
 //! target that is half old and half new. A lock, which dies with its holder, keeps two processes
-//! from filling the same draft.
+//! from filling the same draft. What a killed run left in its draft is there for the next run,
+//! which either goes on with it ([`Draft::reopen`]) or not ([`Draft::begin`]).
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -80,26 +81,37 @@ pub enum Existing {
     Replace,
 }
 
-/// A directory being filled. Dropped unpublished, it is removed.
+/// A directory being filled. Dropped unpublished, it is removed, unless it was to be kept.
 #[derive(Debug)]
 pub struct Draft {
     target: PathBuf,
     path: PathBuf,
     /// Open for as long as the draft is locked.
     lock: Option<File>,
-    published: bool,
+    is_kept: bool,
 }
 
 impl Draft {
-    /// Begins a draft for `target`, after checking that `target` may be written.
+    /// Begins an empty draft for `target`, after checking that `target` may be written.
     ///
     /// Missing parents are created. What a killed run left in the draft is thrown away; a target
     /// that it had moved away and not yet replaced is put back.
     ///
     /// # Errors
     /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Busy`] or
-    /// [`DraftError::InTheWay`] if `target` or a directory needed beside it is not free, [`DraftError::Io`] if the place is not writable.
+    /// [`DraftError::InTheWay`] if `target` or a directory needed beside it is not free,
+    /// [`DraftError::Io`] if the place is not writable.
     pub fn begin(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
+        let draft = Self::reopen(target, kind, existing)?;
+        draft.clear()?;
+        Ok(draft)
+    }
+
+    /// As [`Draft::begin`], but what a killed run left in the draft is still there.
+    ///
+    /// # Errors
+    /// As [`Draft::begin`].
+    pub fn reopen(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
         let name = target.file_name().ok_or_else(|| DraftError::Unnamed {
             target: target.to_owned(),
         })?;
@@ -111,13 +123,33 @@ impl Draft {
         }
         fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         let lock = lock(&path)?;
-        clear(&path)?;
         Ok(Self {
             target: target.to_owned(),
             path,
             lock: Some(lock),
-            published: false,
+            is_kept: false,
         })
+    }
+
+    /// Removes all that is in the draft.
+    ///
+    /// # Errors
+    /// [`DraftError::Io`].
+    pub fn clear(&self) -> Result<(), DraftError> {
+        clear(&self.path)
+    }
+
+    /// From now on the draft outlives this value, for a later run to go on with.
+    pub fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// Makes the draft's list of files as durable as the files are.
+    ///
+    /// # Errors
+    /// [`DraftError::Io`].
+    pub fn sync(&self) -> Result<(), DraftError> {
+        sync_directory(&self.path)
     }
 
     /// Where to put the files.
@@ -133,7 +165,7 @@ impl Draft {
     /// # Errors
     /// [`DraftError::Io`]; the old target is then still in place.
     pub fn publish(mut self) -> Result<(), DraftError> {
-        sync_directory(&self.path)?;
+        self.sync()?;
         if cfg!(windows) {
             // Windows renames no directory that holds an open file.
             self.lock.take();
@@ -143,7 +175,7 @@ impl Draft {
         } else {
             fs::rename(&self.path, &self.target).map_err(io_error("create", &self.target))?;
         }
-        self.published = true;
+        self.is_kept = true;
         // Only now, so that no second process can take the lock before the rename.
         let lock = self.target.join(LOCK);
         fs::remove_file(&lock).map_err(io_error("remove", &lock))?;
@@ -169,7 +201,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.published {
+        if !self.is_kept {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
@@ -203,7 +235,19 @@ fn is_filled(directory: &Path) -> bool {
     fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
 }
 
+/// Removes the lock that stays in a target when the run that published it was killed just then.
+fn tidy(target: &Path, kind: Kind) {
+    let lock = target.join(LOCK);
+    let is_abandoned = target.join(kind.marker).is_file()
+        && File::open(&lock).is_ok_and(|file| file.try_lock().is_ok());
+    if is_abandoned {
+        // Harmless where it cannot be removed: readers do not look at it.
+        let _ = fs::remove_file(&lock);
+    }
+}
+
 fn check_free(target: &Path, kind: Kind, existing: Existing) -> Result<(), DraftError> {
+    tidy(target, kind);
     let target = target.to_owned();
     let entries = match fs::read_dir(&target) {
         Ok(entries) => entries,
@@ -377,6 +421,33 @@ mod tests {
         fs::write(place.path().join("b.partial/stale"), "x").unwrap();
         fs::write(place.path().join("b.partial").join(LOCK), "").unwrap();
         publish(&target, "1", Existing::Keep).unwrap();
+        assert_eq!(names(&target), ["box.json"]);
+    }
+
+    #[test]
+    fn a_kept_draft_is_there_for_the_next_run() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("b");
+        let mut draft = Draft::begin(&target, BOX, Existing::Keep).unwrap();
+        fs::write(draft.path().join("half"), "1").unwrap();
+        draft.keep();
+        drop(draft);
+        let draft = Draft::reopen(&target, BOX, Existing::Keep).unwrap();
+        assert_eq!(
+            fs::read_to_string(draft.path().join("half")).unwrap(),
+            "1"
+        );
+        drop(draft);
+        assert!(names(place.path()).is_empty(), "an unkept one is removed");
+    }
+
+    #[test]
+    fn a_lock_left_in_a_published_target_is_tidied_away() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("b");
+        publish(&target, "1", Existing::Keep).unwrap();
+        fs::write(target.join(LOCK), "").unwrap();
+        publish(&target, "2", Existing::Keep).unwrap_err();
         assert_eq!(names(&target), ["box.json"]);
     }
 

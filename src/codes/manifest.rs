@@ -22,8 +22,16 @@ pub struct Manifest {
     pub dtype: Dtype,
     /// Shape of codes.npy: N, then the shape of one code.
     pub shape: Vec<usize>,
-    /// Class names in the order of their indices (alphabetical).
+    /// Class names in the order of their indices (alphabetical); empty where the pictures are
+    /// unlabelled.
     pub classes: Vec<String>,
+    /// BLAKE3 over the names and labels of all the pictures that the job was given. The parts of
+    /// one store share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<String>,
+    /// Which part of a store this is; nothing for a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// How many pictures went in, and what became of them.
     pub counts: Counts,
     /// The JPEG decoder, with its version: two decoders differ by about 0.35% in the codes.
@@ -70,6 +78,45 @@ pub struct OutputSpec {
     pub name: String,
     /// Shape of one picture's output, channels last: `[7, 7, 512]`.
     pub shape: Vec<usize>,
+}
+
+/// One of the parts that a store is made in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Which part, from 0.
+    pub index: u32,
+    /// How many parts there are.
+    pub of: u32,
+}
+
+impl std::fmt::Display for Part {
+    /// The directory's name, `part-00003-of-00008`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "part-{:05}-of-{:05}", self.index, self.of)
+    }
+}
+
+/// What every picture of a store has in common, known before the first one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreDescription {
+    /// What the codes are.
+    pub codes: CodesIdentity,
+    /// Element type on disk, `F32` or `F16`.
+    pub dtype: Dtype,
+    /// Class names in the order of their indices; empty for unlabelled pictures.
+    pub classes: Vec<String>,
+    /// BLAKE3 over the names and labels of all pictures of the job, where there is a list.
+    pub listing: Option<String>,
+    /// Which part of a store this is; nothing for a whole one.
+    pub part: Option<Part>,
+    /// JPEG decoder with version.
+    pub decoder: String,
+    /// Version of ONNX Runtime.
+    pub onnxruntime: String,
+    /// Execution provider that runs the trunk.
+    pub provider: String,
 }
 
 /// Numbers of pictures.
@@ -137,6 +184,21 @@ fn describe_trunk(trunk: &TrunkIdentity) -> String {
 }
 
 impl Manifest {
+    /// What is known of the store before its first picture.
+    #[must_use]
+    pub fn description(&self) -> StoreDescription {
+        StoreDescription {
+            codes: self.codes.clone(),
+            dtype: self.dtype,
+            classes: self.classes.clone(),
+            listing: self.listing.clone(),
+            part: self.part,
+            decoder: self.decoder.clone(),
+            onnxruntime: self.onnxruntime.clone(),
+            provider: self.provider.clone(),
+        }
+    }
+
     /// The manifest's own invariants, before any other file is looked at.
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.format != FORMAT {

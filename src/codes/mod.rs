@@ -2,26 +2,34 @@
 //!
 //! ```text
 //! codes.npy       float32 or float16, C order, (N, 7, 7, 512), or (N, 512) when pooled
-//! labels.npy      int64 (N,): class indices, classes in alphabetical order
+//! labels.npy      int64 (N,): class indices, classes in alphabetical order; for labelled pictures
 //! images.csv      row, path, label, width, height, blake3
 //! failures.csv    path, error
 //! store.json      format, trunk, recipe, resize, decoder, output, dtype, pooling, classes, counts
 //! ```
 //!
-//! [`StoreWriter`] fills a [`Draft`](crate::draft::Draft) and publishes it whole;
-//! [`Store`] opens it, and refuses anything in which the files disagree.
+//! [`StoreWriter`] fills a [`Draft`](crate::draft::Draft), keeps a journal there from which a killed
+//! run goes on, and publishes it whole; [`Store`] opens it, and refuses anything in which the files
+//! disagree. A store may be made in parts, `STORE/part-00000-of-00004` and so on, each of them a
+//! store; their parent opens as the whole.
 
+mod journal;
 mod manifest;
 pub mod npy;
+mod parts;
 mod pooling;
 mod store;
+mod table;
 mod writer;
 
-pub use manifest::{CodesIdentity, Counts, FORMAT, Manifest, OutputSpec, TrunkIdentity};
+pub use journal::{Checkpoint, Job};
+pub use manifest::{
+    CodesIdentity, Counts, FORMAT, Manifest, OutputSpec, Part, StoreDescription, TrunkIdentity,
+};
 pub use npy::Dtype;
 pub use pooling::Pool;
 pub use store::{PictureRow, Store, StoreError};
-pub use writer::{StoreDescription, StoreWriter, WrittenPicture};
+pub use writer::{Code, Leftover, Opened, StoreWriter, WrittenPicture};
 
 /// The file without which a directory is no store.
 pub const MANIFEST: &str = "store.json";

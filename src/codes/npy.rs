@@ -4,7 +4,7 @@
 //! reserves 128 bytes for the header, so that the number of rows may be filled in at the end and
 //! the data begin on a 64-byte boundary, as NumPy has it, for mapping.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -182,7 +182,8 @@ impl NpyWriter {
     /// # Errors
     /// Whatever the file system answers.
     pub fn create(path: &Path, dtype: Dtype, row_shape: &[usize]) -> io::Result<Self> {
-        let mut file = File::create_new(path)?;
+        // For reading too, in `copy_row`.
+        let mut file = open_options().create_new(true).open(path)?;
         // Not yet a header: until `finish`, no reader takes this for an array.
         file.write_all(&[0; HEADER_BYTES])?;
         Ok(Self {
@@ -193,10 +194,48 @@ impl NpyWriter {
         })
     }
 
+    /// Opens a file that [`NpyWriter::create`] made, to append to its first `rows` rows.
+    ///
+    /// What comes after them is cut off, and the header is open again.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the file has fewer rows; else whatever the file system answers.
+    pub fn reopen(path: &Path, dtype: Dtype, row_shape: &[usize], rows: usize) -> io::Result<Self> {
+        let mut writer = Self {
+            file: open_options().open(path)?,
+            dtype,
+            row_shape: row_shape.to_vec(),
+            rows,
+        };
+        let end = writer.row_offset(rows);
+        let actual = writer.file.metadata()?.len();
+        if actual < end {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("it has {actual} bytes, and {rows} rows take {end}"),
+            ));
+        }
+        writer.file.set_len(end)?;
+        writer.file.write_all(&[0; HEADER_BYTES])?;
+        writer.file.seek(SeekFrom::Start(end))?;
+        Ok(writer)
+    }
+
     /// Bytes of one row.
     #[must_use]
     pub fn row_bytes(&self) -> usize {
         self.dtype.size() * self.row_shape.iter().product::<usize>()
+    }
+
+    /// Rows written so far.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Where a row begins, in bytes from the start of the file.
+    fn row_offset(&self, row: usize) -> u64 {
+        HEADER_BYTES as u64 + row as u64 * self.row_bytes() as u64
     }
 
     /// Appends whole rows, given as little-endian bytes.
@@ -213,6 +252,31 @@ impl NpyWriter {
         Ok(())
     }
 
+    /// Appends the bytes of a row that was written before to `bytes`.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    ///
+    /// # Panics
+    /// If there is no such row yet.
+    pub fn copy_row(&mut self, row: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        let start = bytes.len();
+        bytes.resize(start + self.row_bytes(), 0);
+        self.file.seek(SeekFrom::Start(self.row_offset(row)))?;
+        self.file.read_exact(&mut bytes[start..])?;
+        self.file.seek(SeekFrom::Start(self.row_offset(self.rows)))?;
+        Ok(())
+    }
+
+    /// Brings all rows to the disk.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     /// Writes the header, syncs the file and returns the number of rows.
     ///
     /// # Errors
@@ -225,6 +289,12 @@ impl NpyWriter {
         self.file.sync_all()?;
         Ok(self.rows)
     }
+}
+
+fn open_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
 }
 
 /// The first 128 bytes of a version 1.0 file: text padded with spaces, closed by a newline.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::manifest::Manifest;
 use super::npy::{Header, NpyError};
-use super::{CODES, Dtype, IMAGES, LABELS, MANIFEST};
+use super::{CODES, Dtype, IMAGES, LABELS, MANIFEST, parts};
 use crate::draft::DraftError;
 
 /// Why a store could not be written or opened.
@@ -21,18 +21,36 @@ pub enum StoreError {
     #[error(transparent)]
     Draft(#[from] DraftError),
     /// A file could not be written.
-    #[error("cannot write {}: {source}; nothing was left behind", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system answered.
         source: io::Error,
     },
+    /// An unfinished store belongs to another job.
+    #[error("{} holds {n_done} pictures of a run that was stopped, and this is not the same job: {difference}; run it as it was to go on, or with --restart to throw that away", dir.display())]
+    OtherJob {
+        /// The unfinished store.
+        dir: PathBuf,
+        /// Pictures that it has dealt with.
+        n_done: usize,
+        /// What differs.
+        difference: String,
+    },
     /// The directory has no store.json.
     #[error("{} is not a store: it has no {MANIFEST}; make one with `cnn-codes extract-features IMAGES --out STORE`", dir.display())]
     NotAStore {
         /// The directory.
         dir: PathBuf,
+    },
+    /// The directory holds parts of a store, but not all, or not of one store.
+    #[error("{} cannot be used as one store: {reason}", dir.display())]
+    Parts {
+        /// The directory.
+        dir: PathBuf,
+        /// Which parts are missing, or what differs between two of them.
+        reason: String,
     },
     /// A file could not be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -43,7 +61,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A file is damaged, or two files of the store contradict each other.
-    #[error("{} cannot be used: {reason}; extract the codes again with --overwrite", path.display())]
+    #[error("{} cannot be used: {reason}; extract the codes again with {}", path.display(), if is_draft(path) { "--restart" } else { "--overwrite" })]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -52,21 +70,39 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Makes an error of what the system answered to writing `path`.
+    pub(super) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+
+    /// Makes an error of what the system answered to reading `path`.
+    pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+}
+
+/// Whether a file lies in an unfinished store.
+fn is_draft(path: &Path) -> bool {
+    let parent = path.parent().and_then(Path::file_name);
+    parent.is_some_and(|name| name.as_encoded_bytes().ends_with(b".partial"))
+}
+
 /// A row of images.csv.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureRow {
-    /// Row in codes.npy, from 0.
-    pub row: usize,
     /// Path relative to the input root.
-    pub path: String,
-    /// Class name.
-    pub label: String,
+    pub path: Box<str>,
+    /// Class index; nothing where the store has no classes.
+    pub label: Option<usize>,
     /// Width in pixels before resizing.
     pub width: u32,
     /// Height in pixels before resizing.
     pub height: u32,
-    /// BLAKE3 of the file, hexadecimal.
-    pub blake3: String,
+    /// BLAKE3 of the file.
+    pub blake3: blake3::Hash,
 }
 
 /// A complete store, its codes mapped and not read.
@@ -74,33 +110,94 @@ pub struct PictureRow {
 pub struct Store {
     dir: PathBuf,
     manifest: Manifest,
-    codes: Mmap,
-    codes_offset: usize,
-    labels: Vec<usize>,
+    codes: Vec<MappedCodes>,
+    labels: Option<Vec<usize>>,
     pictures: Vec<PictureRow>,
 }
 
+/// The codes of a store, or of one of its parts.
+#[derive(Debug)]
+struct MappedCodes {
+    map: Mmap,
+    /// For reads that are not to count as this process' memory.
+    file: File,
+    path: PathBuf,
+    offset: usize,
+    n_rows: usize,
+}
+
 impl Store {
-    /// Opens the store at `dir` and checks its files against each other.
+    /// Opens the store at `dir`, whole or in parts, and checks its files against each other.
+    ///
+    /// A directory of parts (`part-00000-of-00004` and so on) is one store if all of them are
+    /// there, of one job: its rows are those of the parts, one part after the other.
     ///
     /// The codes are mapped: another process must not cut codes.npy short meanwhile. Stores are
     /// replaced by renaming, which leaves a mapped one as it was.
     ///
     /// # Errors
-    /// [`StoreError::NotAStore`], [`StoreError::Read`] or [`StoreError::Damaged`], with the file.
+    /// [`StoreError::NotAStore`], [`StoreError::Parts`], [`StoreError::Read`] or
+    /// [`StoreError::Damaged`], with the file.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        if dir.join(MANIFEST).exists() {
+            return Self::open_one(dir);
+        }
+        let parts = parts::find(dir)?;
+        if parts.is_empty() {
+            return Err(StoreError::NotAStore {
+                dir: dir.to_owned(),
+            });
+        }
+        let parts: Vec<Self> = parts
+            .iter()
+            .map(|part| Self::open_one(part))
+            .collect::<Result<_, _>>()?;
+        Self::joined(dir, parts)
+    }
+
+    fn open_one(dir: &Path) -> Result<Self, StoreError> {
         let manifest = read_manifest(dir)?;
-        let (codes, codes_offset) = map_codes(&dir.join(CODES), &manifest)?;
-        let labels = read_labels(&dir.join(LABELS), &manifest)?;
-        let pictures = read_pictures(&dir.join(IMAGES), &manifest, &labels)?;
+        let codes = map_codes(&dir.join(CODES), &manifest)?;
+        let labels = match manifest.classes.as_slice() {
+            [] => None,
+            _ => Some(read_labels(&dir.join(LABELS), &manifest)?),
+        };
+        let path = dir.join(IMAGES);
+        let pictures = read_rows(&path, &manifest.classes)?;
+        check_rows(&pictures, labels.as_deref(), &manifest)
+            .map_err(|reason| damaged(&path, reason))?;
         Ok(Self {
             dir: dir.to_owned(),
             manifest,
-            codes,
-            codes_offset,
+            codes: vec![codes],
             labels,
             pictures,
         })
+    }
+
+    /// One store of all its parts, in their order.
+    fn joined(dir: &Path, parts: Vec<Self>) -> Result<Self, StoreError> {
+        let manifests: Vec<_> = parts.iter().map(|part| &part.manifest).collect();
+        let manifest = parts::join(&manifests).map_err(|reason| StoreError::Parts {
+            dir: dir.to_owned(),
+            reason,
+        })?;
+        let is_labelled = !manifest.classes.is_empty();
+        let mut whole = Self {
+            dir: dir.to_owned(),
+            manifest,
+            codes: Vec::new(),
+            labels: is_labelled.then(Vec::new),
+            pictures: Vec::new(),
+        };
+        for part in parts {
+            whole.codes.extend(part.codes);
+            whole.pictures.extend(part.pictures);
+            if let (Some(labels), Some(more)) = (&mut whole.labels, part.labels) {
+                labels.extend(more);
+            }
+        }
+        Ok(whole)
     }
 
     /// The directory.
@@ -109,16 +206,16 @@ impl Store {
         &self.dir
     }
 
-    /// What store.json says.
+    /// What store.json says; for a store in parts, what their files say together.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Class indices, one a row.
+    /// Class indices, one a row; nothing for a store of unlabelled pictures.
     #[must_use]
-    pub fn labels(&self) -> &[usize] {
-        &self.labels
+    pub fn labels(&self) -> Option<&[usize]> {
+        self.labels.as_deref()
     }
 
     /// The pictures, one a row.
@@ -130,33 +227,81 @@ impl Store {
     /// All codes as float32, flattened to (N, D); f16 is widened exactly.
     #[must_use]
     pub fn read_codes(&self) -> Array2<f32> {
-        let bytes = &self.codes[self.codes_offset..];
-        let values: Vec<f32> = match self.manifest.dtype {
-            Dtype::F16 => {
-                let halves: Vec<half::f16> = elements(bytes, half::f16::from_le_bytes);
-                let mut values = vec![0.0; halves.len()];
-                halves.convert_to_f32_slice(&mut values);
-                values
-            }
-            _ => elements(bytes, f32::from_le_bytes),
-        };
-        let shape = (self.labels.len(), self.manifest.codes.code_len());
+        let shape = (self.pictures.len(), self.manifest.codes.code_len());
+        let mut values = Vec::with_capacity(shape.0 * shape.1);
+        for codes in &self.codes {
+            append_values(
+                &codes.map[codes.offset..],
+                self.manifest.dtype,
+                &mut values,
+            );
+        }
         Array2::from_shape_vec(shape, values).expect("the length was checked when opening")
+    }
+
+    /// Reads the code of `row` into `bytes`, as it is on the disk: little-endian elements of the
+    /// store's dtype.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn read_code_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
+        let row_bytes = self.manifest.codes.code_len() * self.manifest.dtype.size();
+        let mut first = 0;
+        for codes in &self.codes {
+            if row < first + codes.n_rows {
+                let offset = codes.offset as u64 + (row - first) as u64 * row_bytes as u64;
+                bytes.resize(row_bytes, 0);
+                return read_exact_at(&codes.file, bytes, offset)
+                    .map_err(StoreError::reading(&codes.path));
+            }
+            first += codes.n_rows;
+        }
+        panic!("row {row} of {first}");
     }
 }
 
-fn elements<T, const SIZE: usize>(bytes: &[u8], decode: fn([u8; SIZE]) -> T) -> Vec<T> {
-    let (elements, _) = bytes.as_chunks::<SIZE>();
-    elements.iter().copied().map(decode).collect()
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
 }
 
-fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
+#[cfg(windows)]
+fn read_exact_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(bytes)
+}
+
+fn append_values(bytes: &[u8], dtype: Dtype, values: &mut Vec<f32>) {
+    match dtype {
+        Dtype::F16 => {
+            let halves: Vec<half::f16> = elements(bytes, half::f16::from_le_bytes).collect();
+            let start = values.len();
+            values.resize(start + halves.len(), 0.0);
+            halves.convert_to_f32_slice(&mut values[start..]);
+        }
+        _ => values.extend(elements(bytes, f32::from_le_bytes)),
+    }
+}
+
+fn elements<T, const SIZE: usize>(
+    bytes: &[u8],
+    decode: fn([u8; SIZE]) -> T,
+) -> impl Iterator<Item = T> {
+    let (elements, _) = bytes.as_chunks::<SIZE>();
+    elements.iter().copied().map(decode)
+}
+
+pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
     let path = dir.join(MANIFEST);
     let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StoreError::NotAStore {
             dir: dir.to_owned(),
         },
-        _ => read_error(&path)(source),
+        _ => StoreError::reading(&path)(source),
     })?;
     let manifest: Manifest =
         serde_json::from_str(&text).map_err(|error| damaged(&path, error.to_string()))?;
@@ -166,8 +311,8 @@ fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
     Ok(manifest)
 }
 
-fn map_codes(path: &Path, manifest: &Manifest) -> Result<(Mmap, usize), StoreError> {
-    let mut file = File::open(path).map_err(read_error(path))?;
+fn map_codes(path: &Path, manifest: &Manifest) -> Result<MappedCodes, StoreError> {
+    let mut file = File::open(path).map_err(StoreError::reading(path))?;
     let header = Header::read(&mut file).map_err(npy_error(path))?;
     if (header.dtype, &header.shape) != (manifest.dtype, &manifest.shape) {
         return Err(damaged(
@@ -180,12 +325,18 @@ fn map_codes(path: &Path, manifest: &Manifest) -> Result<(Mmap, usize), StoreErr
     }
     // SAFETY: the map is only read. A store is replaced by renaming, never written in place, so
     // the file keeps its length unless someone else cuts it, which `open` documents.
-    let map = unsafe { Mmap::map(&file) }.map_err(read_error(path))?;
-    Ok((map, header.data_offset))
+    let map = unsafe { Mmap::map(&file) }.map_err(StoreError::reading(path))?;
+    Ok(MappedCodes {
+        map,
+        file,
+        path: path.to_owned(),
+        offset: header.data_offset,
+        n_rows: manifest.counts.pictures,
+    })
 }
 
 fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreError> {
-    let mut file = File::open(path).map_err(read_error(path))?;
+    let mut file = File::open(path).map_err(StoreError::reading(path))?;
     let header = Header::read(&mut file).map_err(npy_error(path))?;
     if header.dtype != Dtype::I64 || header.shape != [manifest.counts.pictures] {
         return Err(damaged(
@@ -196,10 +347,9 @@ fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreErro
             ),
         ));
     }
-    let bytes = std::fs::read(path).map_err(read_error(path))?;
+    let bytes = std::fs::read(path).map_err(StoreError::reading(path))?;
     let n_classes = manifest.classes.len();
     elements(&bytes[header.data_offset..], i64::from_le_bytes)
-        .into_iter()
         .enumerate()
         .map(|(row, label)| match usize::try_from(label) {
             Ok(label) if label < n_classes => Ok(label),
@@ -211,32 +361,80 @@ fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreErro
         .collect()
 }
 
-fn read_pictures(
-    path: &Path,
+/// A line of images.csv as it is written.
+#[derive(Deserialize)]
+struct Line<'a> {
+    row: usize,
+    path: &'a str,
+    label: &'a str,
+    width: u32,
+    height: u32,
+    blake3: &'a str,
+}
+
+/// Reads images.csv, whose labels are among `classes`.
+pub(super) fn read_rows(path: &Path, classes: &[String]) -> Result<Vec<PictureRow>, StoreError> {
+    let mut table = csv::Reader::from_path(path)
+        .map_err(|error| StoreError::reading(path)(io::Error::from(error)))?;
+    let header = table.headers().cloned();
+    let broken = |error: csv::Error| damaged(path, error.to_string());
+    let header = header.map_err(broken)?;
+    let mut record = csv::StringRecord::new();
+    let mut rows = Vec::new();
+    while table.read_record(&mut record).map_err(broken)? {
+        let line: Line = record.deserialize(Some(&header)).map_err(broken)?;
+        let row = parse_row(&line, rows.len(), classes);
+        rows.push(row.map_err(|reason| damaged(path, format!("row {}: {reason}", rows.len())))?);
+    }
+    Ok(rows)
+}
+
+fn parse_row(line: &Line, row: usize, classes: &[String]) -> Result<PictureRow, String> {
+    if line.row != row {
+        return Err(format!("it calls itself row {}", line.row));
+    }
+    let label = match (line.label, classes) {
+        ("", []) => None,
+        (label, _) => {
+            let place = classes.binary_search_by(|class| class.as_str().cmp(label));
+            Some(place.map_err(|_| format!("'{label}' is none of the classes"))?)
+        }
+    };
+    Ok(PictureRow {
+        path: line.path.into(),
+        label,
+        width: line.width,
+        height: line.height,
+        blake3: blake3::Hash::from_hex(line.blake3).map_err(|error| error.to_string())?,
+    })
+}
+
+/// Checks the rows of images.csv against labels.npy and store.json.
+fn check_rows(
+    pictures: &[PictureRow],
+    labels: Option<&[usize]>,
     manifest: &Manifest,
-    labels: &[usize],
-) -> Result<Vec<PictureRow>, StoreError> {
-    let mut table =
-        csv::Reader::from_path(path).map_err(|error| read_error(path)(io::Error::from(error)))?;
-    let pictures: Vec<PictureRow> = table
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(|error| damaged(path, error.to_string()))?;
-    if pictures.len() != labels.len() {
-        return Err(damaged(
-            path,
-            format!("it has {} rows for {} codes", pictures.len(), labels.len()),
+) -> Result<(), String> {
+    if pictures.len() != manifest.counts.pictures {
+        return Err(format!(
+            "it has {} rows for {} codes",
+            pictures.len(),
+            manifest.counts.pictures
         ));
     }
-    for (row, (picture, &label)) in pictures.iter().zip(labels).enumerate() {
-        if picture.row != row || picture.label != manifest.classes[label] {
-            return Err(damaged(
-                path,
-                format!("row {row} does not agree with {LABELS}"),
-            ));
+    let mut per_class = vec![0; manifest.classes.len()];
+    for (row, picture) in pictures.iter().enumerate() {
+        if picture.label != labels.map(|labels| labels[row]) {
+            return Err(format!("row {row} does not agree with {LABELS}"));
+        }
+        if let Some(label) = picture.label {
+            per_class[label] += 1;
         }
     }
-    Ok(pictures)
+    if per_class != manifest.counts.per_class {
+        return Err(format!("its labels are not as many as {MANIFEST} says"));
+    }
+    Ok(())
 }
 
 fn damaged(path: &Path, reason: impl Into<String>) -> StoreError {
@@ -252,9 +450,4 @@ fn npy_error(path: &Path) -> impl FnOnce(NpyError) -> StoreError {
         NpyError::Io(source) => StoreError::Read { path, source },
         error => damaged(&path, error.to_string()),
     }
-}
-
-fn read_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| StoreError::Read { path, source }
 }

@@ -1,41 +1,39 @@
 //! Writing a store, row by row, into a draft that is published whole.
 
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use half::slice::HalfFloatSliceExt;
 
-use super::manifest::{FORMAT, Manifest};
+use super::journal::{Checkpoint, JOURNAL, Job, Journal};
+use super::manifest::{FORMAT, Manifest, StoreDescription};
 use super::npy::NpyWriter;
-use super::{CODES, CodesIdentity, Counts, Dtype, FAILURES, IMAGES, LABELS, MANIFEST, StoreError};
+use super::store::{read_manifest, read_rows};
+use super::table::Table;
+use super::{CODES, Counts, Dtype, FAILURES, IMAGES, LABELS, MANIFEST, StoreError};
 use crate::dataset::Failure;
-use crate::draft::{Draft, Existing, Kind};
+use crate::draft::{Draft, DraftError, Existing, Kind};
 
-/// What every picture of a store has in common, known before the first one.
-#[derive(Clone, Debug)]
-pub struct StoreDescription {
-    /// What the codes are.
-    pub codes: CodesIdentity,
-    /// Element type on disk, `F32` or `F16`.
-    pub dtype: Dtype,
-    /// Class names in the order of their indices.
-    pub classes: Vec<String>,
-    /// JPEG decoder with version.
-    pub decoder: String,
-    /// Version of ONNX Runtime.
-    pub onnxruntime: String,
-    /// Execution provider that runs the trunk.
-    pub provider: String,
-}
+/// Columns of images.csv.
+const IMAGE_COLUMNS: [&str; 6] = ["row", "path", "label", "width", "height", "blake3"];
+/// Columns of failures.csv.
+const FAILURE_COLUMNS: [&str; 2] = ["path", "error"];
+
+/// What a store is, for [`Draft`].
+const KIND: Kind = Kind {
+    name: "a store",
+    marker: MANIFEST,
+};
 
 /// A picture whose code is a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenPicture {
     /// Path relative to the input root, with `/` between folders.
     pub path: String,
-    /// Class index.
-    pub label: usize,
+    /// Class index; nothing where the store has no classes.
+    pub label: Option<usize>,
     /// Width in pixels as a person sees the picture, before resizing.
     pub width: u32,
     /// Height in pixels as a person sees the picture, before resizing.
@@ -44,23 +42,55 @@ pub struct WrittenPicture {
     pub blake3: blake3::Hash,
 }
 
-/// Writes a store. Dropped unfinished, it leaves nothing.
+/// Where the code of a new row comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Code<'a> {
+    /// The pooled code itself.
+    Values(&'a [f32]),
+    /// The row's bytes, as a store of the same dtype has them.
+    Bytes(&'a [u8]),
+    /// A row of this store before it.
+    Row(usize),
+}
+
+/// What to do with what an earlier run of the same job left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// Go on with it.
+    Resume,
+    /// Throw it away.
+    Discard,
+}
+
+/// What [`StoreWriter::open`] found.
+#[derive(Debug)]
+pub enum Opened {
+    /// A store with rows to come, after those that an earlier run left.
+    Unfinished(Box<StoreWriter>),
+    /// All was done already; this is what store.json says.
+    Complete(Manifest),
+}
+
+/// Writes a store. Dropped unfinished, it leaves nothing, unless it has a journal and a checkpoint.
 #[derive(Debug)]
 pub struct StoreWriter {
     draft: Draft,
     description: StoreDescription,
     codes: NpyWriter,
-    labels: NpyWriter,
-    images: csv::Writer<File>,
-    failures: csv::Writer<File>,
-    n_failures: usize,
+    labels: Option<NpyWriter>,
+    images: Table,
+    failures: Table,
+    n_failures: BTreeMap<String, usize>,
     per_class: Vec<usize>,
-    /// Little-endian bytes of the batch in hand; kept for its capacity.
+    journal: Option<Journal>,
+    /// Pictures that the journal's last checkpoint counts as dealt with.
+    n_done: usize,
+    /// Little-endian bytes of the rows in hand; kept for its capacity.
     bytes: Vec<u8>,
 }
 
 impl StoreWriter {
-    /// Begins a store at `out`.
+    /// Begins a store at `out` that has no journal: it is written in one go or not at all.
     ///
     /// # Errors
     /// [`StoreError::Draft`] if `out` is not free or not writable, [`StoreError::Write`] after that.
@@ -69,81 +99,195 @@ impl StoreWriter {
         existing: Existing,
         description: StoreDescription,
     ) -> Result<Self, StoreError> {
-        let kind = Kind {
-            name: "a store",
-            marker: MANIFEST,
+        Self::begin(Draft::begin(out, KIND, existing)?, description)
+    }
+
+    /// Opens the store at `out` for `job`: from the start, or from where an earlier run stopped.
+    ///
+    /// # Errors
+    /// As [`StoreWriter::create`]; [`StoreError::OtherJob`] if what is there belongs to another
+    /// job, and is to be gone on with; [`StoreError::Damaged`] if it is not what its journal says.
+    pub fn open(
+        out: &Path,
+        existing: Existing,
+        leftover: Leftover,
+        job: &Job,
+    ) -> Result<Opened, StoreError> {
+        let draft = match Draft::reopen(out, KIND, existing) {
+            Err(DraftError::Exists { target }) => return complete(target, job),
+            draft => draft?,
         };
-        let draft = Draft::begin(out, kind, existing)?;
+        let path = draft.path().to_owned();
+        if leftover == Leftover::Discard {
+            draft.clear()?;
+        }
+        let journal = Journal::reopen(&path).map_err(StoreError::reading(&path.join(JOURNAL)))?;
+        match journal {
+            Some((journal, begun, checkpoint)) if checkpoint != Checkpoint::default() => {
+                Self::go_on(draft, journal, &begun, job, checkpoint)
+            }
+            None if path.join(MANIFEST).is_file() => publish_complete(draft, job),
+            _ => {
+                draft.clear()?;
+                let mut writer = Self::begin(draft, job.store.clone())?;
+                let journal = Journal::create(&path, job);
+                writer.journal = Some(journal.map_err(StoreError::writing(&path.join(JOURNAL)))?);
+                writer.draft.sync()?;
+                Ok(Opened::Unfinished(Box::new(writer)))
+            }
+        }
+    }
+
+    /// Creates all files of a store in an empty draft.
+    fn begin(draft: Draft, description: StoreDescription) -> Result<Self, StoreError> {
         let at = |name: &str| draft.path().join(name);
-        let code_shape = description
-            .codes
-            .pool
-            .shape(&description.codes.output.shape);
         let npy = |name: &str, dtype, shape: &[usize]| {
-            NpyWriter::create(&at(name), dtype, shape).map_err(write_error(&at(name)))
+            NpyWriter::create(&at(name), dtype, shape).map_err(StoreError::writing(&at(name)))
         };
-        let table = |name: &str, columns: &[&str]| -> Result<_, StoreError> {
-            let mut table = File::create_new(at(name))
-                .map(csv::Writer::from_writer)
-                .map_err(write_error(&at(name)))?;
-            table.write_record(columns).map_err(csv_error(&at(name)))?;
-            Ok(table)
-        };
+        let is_labelled = !description.classes.is_empty();
         Ok(Self {
-            codes: npy(CODES, description.dtype, &code_shape)?,
-            labels: npy(LABELS, Dtype::I64, &[])?,
-            images: table(
-                IMAGES,
-                &["row", "path", "label", "width", "height", "blake3"],
-            )?,
-            failures: table(FAILURES, &["path", "error"])?,
-            n_failures: 0,
+            codes: npy(CODES, description.dtype, &code_shape(&description))?,
+            labels: is_labelled
+                .then(|| npy(LABELS, Dtype::I64, &[]))
+                .transpose()?,
+            images: Table::create(at(IMAGES), &IMAGE_COLUMNS)?,
+            failures: Table::create(at(FAILURES), &FAILURE_COLUMNS)?,
+            n_failures: BTreeMap::new(),
             per_class: vec![0; description.classes.len()],
+            journal: None,
+            n_done: 0,
             bytes: Vec::new(),
             description,
             draft,
         })
     }
 
-    /// Channels of the trunk's output, its last axis.
-    #[must_use]
-    pub fn channels(&self) -> usize {
-        self.description
-            .codes
-            .output
-            .shape
-            .last()
-            .copied()
-            .unwrap_or(1)
+    /// Opens all files of a draft at the lengths of `checkpoint`.
+    fn go_on(
+        mut draft: Draft,
+        journal: Journal,
+        begun: &Job,
+        job: &Job,
+        checkpoint: Checkpoint,
+    ) -> Result<Opened, StoreError> {
+        // Whatever comes now, the work in it is not to be lost.
+        draft.keep();
+        if let Some(difference) = job.difference(begun) {
+            return Err(StoreError::OtherJob {
+                dir: draft.path().to_owned(),
+                n_done: checkpoint.n_done,
+                difference,
+            });
+        }
+        let at = |name: &str| draft.path().join(name);
+        // Of a run that was killed while it finished.
+        let _ = fs::remove_file(at(MANIFEST));
+        let description = job.store.clone();
+        let rows = checkpoint.n_rows;
+        let npy = |name: &str, dtype, shape: &[usize]| {
+            NpyWriter::reopen(&at(name), dtype, shape, rows).map_err(unfinished(&at(name)))
+        };
+        let is_labelled = !description.classes.is_empty();
+        let mut writer = Self {
+            codes: npy(CODES, description.dtype, &code_shape(&description))?,
+            labels: is_labelled
+                .then(|| npy(LABELS, Dtype::I64, &[]))
+                .transpose()?,
+            images: Table::reopen(at(IMAGES), checkpoint.images_bytes)?,
+            failures: Table::reopen(at(FAILURES), checkpoint.failures_bytes)?,
+            n_failures: checkpoint.failures,
+            per_class: vec![0; description.classes.len()],
+            journal: Some(journal),
+            n_done: checkpoint.n_done,
+            bytes: Vec::new(),
+            description,
+            draft,
+        };
+        writer.count_classes()?;
+        Ok(Opened::Unfinished(Box::new(writer)))
     }
 
-    /// Appends rows: `codes` holds the pooled code of each of `pictures`, one after the other.
+    /// Counts the rows of each class that an earlier run wrote, and checks their number.
+    fn count_classes(&mut self) -> Result<(), StoreError> {
+        let rows = self.written()?;
+        if rows.len() != self.codes.rows() {
+            return Err(StoreError::Damaged {
+                path: self.at(IMAGES),
+                reason: format!("{} rows where the journal has {}", rows.len(), self.rows()),
+            });
+        }
+        for label in rows.iter().filter_map(|row| row.label) {
+            self.per_class[label] += 1;
+        }
+        Ok(())
+    }
+
+    /// The pictures of the rows on the disk: all of them, after [`StoreWriter::open`].
+    ///
+    /// # Errors
+    /// [`StoreError`] if images.csv cannot be read.
+    pub fn written(&self) -> Result<Vec<super::PictureRow>, StoreError> {
+        read_rows(&self.at(IMAGES), &self.description.classes)
+    }
+
+    /// Rows so far.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.codes.rows()
+    }
+
+    /// Pictures that could not be used so far, by the kind of reason.
+    #[must_use]
+    pub fn failures(&self) -> &BTreeMap<String, usize> {
+        &self.n_failures
+    }
+
+    /// Pictures dealt with that are safe on the disk: where the next run of the job goes on.
+    #[must_use]
+    pub fn n_done(&self) -> usize {
+        self.n_done
+    }
+
+    /// Where the unfinished store lies.
+    #[must_use]
+    pub fn draft(&self) -> &Path {
+        self.draft.path()
+    }
+
+    /// Appends a row.
     ///
     /// # Errors
     /// [`StoreError::Write`], a full disk above all.
     ///
     /// # Panics
-    /// If the lengths do not agree, or a label is outside the classes.
-    pub fn append(&mut self, codes: &[f32], pictures: &[WrittenPicture]) -> Result<(), StoreError> {
-        let code_len = self.description.codes.code_len();
-        assert_eq!(codes.len(), pictures.len() * code_len, "one code a picture");
-        encode(codes, self.description.dtype, &mut self.bytes);
+    /// If the code's length or the label is not one of this store.
+    pub fn append(&mut self, picture: &WrittenPicture, code: Code<'_>) -> Result<(), StoreError> {
+        let codes = self.at(CODES);
+        let row = self.codes.rows().to_string();
+        self.bytes.clear();
+        match code {
+            Code::Values(values) => encode(values, self.description.dtype, &mut self.bytes),
+            Code::Bytes(bytes) => self.bytes.extend_from_slice(bytes),
+            Code::Row(row) => self
+                .codes
+                .copy_row(row, &mut self.bytes)
+                .map_err(StoreError::writing(&codes))?,
+        }
+        assert_eq!(self.bytes.len(), self.codes.row_bytes(), "a code's length");
         self.codes
             .append(&self.bytes)
-            .map_err(write_error(&self.at(CODES)))?;
-        for picture in pictures {
-            let row = self.per_class.iter().sum::<usize>().to_string();
-            let (width, height) = (picture.width.to_string(), picture.height.to_string());
-            let class = &self.description.classes[picture.label];
-            let hash = picture.blake3.to_hex();
-            self.images
-                .write_record([&row, &picture.path, class, &width, &height, hash.as_str()])
-                .map_err(csv_error(&self.draft.path().join(IMAGES)))?;
-            let label = i64::try_from(picture.label).expect("a class index");
-            self.labels
-                .append(&label.to_le_bytes())
-                .map_err(write_error(&self.draft.path().join(LABELS)))?;
-            self.per_class[picture.label] += 1;
+            .map_err(StoreError::writing(&codes))?;
+        let (width, height) = (picture.width.to_string(), picture.height.to_string());
+        let class = picture.label.map_or("", |label| &self.description.classes[label]);
+        let hash = picture.blake3.to_hex();
+        self.images
+            .append(&[&row, &picture.path, class, &width, &height, hash.as_str()])?;
+        if let (Some(labels), Some(label)) = (&mut self.labels, picture.label) {
+            let index = i64::try_from(label).expect("a class index");
+            labels
+                .append(&index.to_le_bytes())
+                .map_err(StoreError::writing(&self.draft.path().join(LABELS)))?;
+            self.per_class[label] += 1;
         }
         Ok(())
     }
@@ -153,54 +297,71 @@ impl StoreWriter {
     /// # Errors
     /// [`StoreError::Write`].
     pub fn fail(&mut self, failure: &Failure) -> Result<(), StoreError> {
-        self.n_failures += 1;
-        self.failures
-            .write_record([&failure.path, &failure.error])
-            .map_err(csv_error(&self.at(FAILURES)))
+        *self.n_failures.entry(failure.kind.to_owned()).or_default() += 1;
+        self.failures.append(&[&failure.path, &failure.error])
+    }
+
+    /// Brings all that was appended to the disk and notes it in the journal: from here on, the
+    /// first `n_done` pictures of the job need not be done again, and the draft is kept.
+    ///
+    /// Without a journal, this does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]; the last checkpoint still holds then.
+    pub fn checkpoint(&mut self, n_done: usize) -> Result<(), StoreError> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let at = |name: &str| self.draft.path().join(name);
+        self.codes.sync().map_err(StoreError::writing(&at(CODES)))?;
+        if let Some(labels) = &self.labels {
+            labels.sync().map_err(StoreError::writing(&at(LABELS)))?;
+        }
+        let checkpoint = Checkpoint {
+            n_done,
+            n_rows: self.codes.rows(),
+            failures: self.n_failures.clone(),
+            images_bytes: self.images.sync()?,
+            failures_bytes: self.failures.sync()?,
+        };
+        journal
+            .append(&checkpoint)
+            .map_err(StoreError::writing(&at(JOURNAL)))?;
+        self.n_done = n_done;
+        self.draft.keep();
+        Ok(())
     }
 
     /// Completes the files, writes store.json and publishes the store.
     ///
     /// # Errors
     /// [`StoreError`]; what was at `out` before is then still there.
-    pub fn finish(self) -> Result<Manifest, StoreError> {
+    pub fn finish(mut self) -> Result<Manifest, StoreError> {
         let at = |name: &str| self.draft.path().join(name);
-        let rows = self.codes.finish().map_err(write_error(&at(CODES)))?;
-        self.labels.finish().map_err(write_error(&at(LABELS)))?;
-        for (name, table) in [(IMAGES, self.images), (FAILURES, self.failures)] {
-            table
-                .into_inner()
-                .map_err(|error| io::Error::other(error.to_string()))
-                .and_then(|file| file.sync_all())
-                .map_err(write_error(&at(name)))?;
+        self.images.sync()?;
+        self.failures.sync()?;
+        let rows = self
+            .codes
+            .finish()
+            .map_err(StoreError::writing(&at(CODES)))?;
+        if let Some(labels) = self.labels {
+            labels
+                .finish()
+                .map_err(StoreError::writing(&at(LABELS)))?;
         }
-        let StoreDescription {
-            codes,
-            dtype,
-            classes,
-            decoder,
-            onnxruntime,
-            provider,
-        } = self.description;
-        let mut shape = vec![rows];
-        shape.extend(codes.pool.shape(&codes.output.shape));
-        let manifest = Manifest {
-            format: FORMAT,
-            created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
-            codes,
-            dtype,
-            shape,
-            classes,
-            counts: Counts {
-                pictures: rows,
-                failures: self.n_failures,
-                per_class: self.per_class,
-            },
-            decoder,
-            onnxruntime,
-            provider,
+        let counts = Counts {
+            pictures: rows,
+            failures: self.n_failures.values().sum(),
+            per_class: self.per_class,
         };
+        let manifest = manifest(self.description, counts);
         write_manifest(&manifest, &at(MANIFEST))?;
+        if self.journal.take().is_some() {
+            // Whoever finds store.json without a journal has only to publish: both names must
+            // reach the disk in this order.
+            self.draft.sync()?;
+            fs::remove_file(at(JOURNAL)).map_err(StoreError::writing(&at(JOURNAL)))?;
+        }
         self.draft.publish()?;
         Ok(manifest)
     }
@@ -210,17 +371,65 @@ impl StoreWriter {
     }
 }
 
+/// The store that is at `target` already, if it is the one that `job` makes.
+fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
+    match read_manifest(&target) {
+        Ok(manifest) if job.store.listing.is_some() && manifest.description() == job.store => {
+            Ok(Opened::Complete(manifest))
+        }
+        _ => Err(DraftError::Exists { target }.into()),
+    }
+}
+
+/// Publishes a draft that lacks nothing but its last rename.
+fn publish_complete(mut draft: Draft, job: &Job) -> Result<Opened, StoreError> {
+    draft.keep();
+    let manifest = read_manifest(draft.path())?;
+    if manifest.description() != job.store {
+        return Err(StoreError::OtherJob {
+            dir: draft.path().to_owned(),
+            n_done: manifest.counts.pictures + manifest.counts.failures,
+            difference: "its pictures or options differ".to_owned(),
+        });
+    }
+    draft.publish()?;
+    Ok(Opened::Complete(manifest))
+}
+
+fn code_shape(description: &StoreDescription) -> Vec<usize> {
+    let codes = &description.codes;
+    codes.pool.shape(&codes.output.shape)
+}
+
+fn manifest(description: StoreDescription, counts: Counts) -> Manifest {
+    let mut shape = vec![counts.pictures];
+    shape.extend(code_shape(&description));
+    Manifest {
+        format: FORMAT,
+        created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
+        codes: description.codes,
+        dtype: description.dtype,
+        shape,
+        classes: description.classes,
+        listing: description.listing,
+        part: description.part,
+        counts,
+        decoder: description.decoder,
+        onnxruntime: description.onnxruntime,
+        provider: description.provider,
+    }
+}
+
 fn write_manifest(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
     let mut text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
     text.push('\n');
     fs::write(path, text)
-        .and_then(|()| File::open(path)?.sync_all())
-        .map_err(write_error(path))
+        .and_then(|()| fs::File::open(path)?.sync_all())
+        .map_err(StoreError::writing(path))
 }
 
-/// Fills `bytes` with `codes` as little-endian elements of `dtype`.
+/// Appends `codes` to `bytes` as little-endian elements of `dtype`.
 fn encode(codes: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
-    bytes.clear();
     match dtype {
         Dtype::F32 => bytes.extend(codes.iter().flat_map(|code| code.to_le_bytes())),
         Dtype::F16 => {
@@ -232,15 +441,14 @@ fn encode(codes: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
     }
 }
 
-fn write_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+/// An unfinished file that is not what its journal says, or cannot be opened.
+fn unfinished(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| StoreError::Write { path, source }
-}
-
-fn csv_error(path: &Path) -> impl FnOnce(csv::Error) -> StoreError {
-    let path = path.to_owned();
-    move |error| StoreError::Write {
-        path,
-        source: io::Error::from(error),
+    move |source| match source.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => StoreError::Damaged {
+            path,
+            reason: source.to_string(),
+        },
+        _ => StoreError::Write { path, source },
     }
 }

@@ -1,0 +1,96 @@
+//! Codes that need not be computed: those of pictures seen before, in this run or in other stores.
+//!
+//! A picture is its file's bytes, and BLAKE3 stands for them.
+
+use std::collections::HashMap;
+
+use blake3::Hash;
+
+use super::ExtractError;
+use crate::codes::{PictureRow, Store, StoreDescription};
+
+/// Where a known code lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A row of the store that is being written.
+    Row(usize),
+    /// A row of one of the stores to reuse.
+    Reused {
+        /// Index of the store.
+        store: usize,
+        /// Row in it.
+        row: usize,
+    },
+}
+
+/// A code that is known, and the size of its picture, which then need not be decoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KnownCode {
+    pub(super) place: Place,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+/// All codes known so far. It takes about 100 bytes a picture.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    by_hash: HashMap<Hash, KnownCode>,
+}
+
+impl Known {
+    /// The codes of `stores`, which must be such as `description` has them, and of the rows that an
+    /// earlier run wrote.
+    pub(super) fn new(
+        stores: &[Store],
+        description: &StoreDescription,
+        written: &[PictureRow],
+    ) -> Result<Self, ExtractError> {
+        let mut known = Self::default();
+        for (row, picture) in written.iter().enumerate() {
+            known.note(picture.blake3, Place::Row(row), picture.width, picture.height);
+        }
+        for (index, store) in stores.iter().enumerate() {
+            check_reusable(store, description)?;
+            for (row, picture) in store.pictures().iter().enumerate() {
+                let place = Place::Reused { store: index, row };
+                known.note(picture.blake3, place, picture.width, picture.height);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The code of the picture with these bytes.
+    pub(super) fn find(&self, hash: &Hash) -> Option<KnownCode> {
+        self.by_hash.get(hash).copied()
+    }
+
+    /// Notes where a code lies, unless it is known from elsewhere.
+    pub(super) fn note(&mut self, hash: Hash, place: Place, width: u32, height: u32) {
+        self.by_hash.entry(hash).or_insert(KnownCode {
+            place,
+            width,
+            height,
+        });
+    }
+}
+
+/// Codes may be copied where they mean the same and are stored the same way.
+fn check_reusable(store: &Store, description: &StoreDescription) -> Result<(), ExtractError> {
+    let theirs = store.manifest();
+    let reason = if let Some(difference) = theirs.codes.difference(&description.codes) {
+        difference
+    } else if theirs.dtype != description.dtype {
+        format!("the dtype differs: {} and {}", theirs.dtype, description.dtype)
+    } else if theirs.decoder != description.decoder {
+        format!(
+            "the JPEG decoder differs: {} and {}",
+            theirs.decoder, description.decoder
+        )
+    } else {
+        return Ok(());
+    };
+    Err(ExtractError::Reuse {
+        store: store.dir().to_owned(),
+        reason,
+    })
+}

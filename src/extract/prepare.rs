@@ -1,0 +1,176 @@
+//! The first stage: pictures become batches of tensors, in their order.
+
+use rayon::prelude::*;
+
+use super::known::{Known, KnownCode, Place};
+use super::{ExtractError, ExtractOptions};
+use crate::codes::WrittenPicture;
+use crate::dataset::{Failure, Picture, Pictures, ReadError};
+use crate::picture::{self, DecodeError};
+
+/// Pictures of one batch.
+pub(super) struct Batch {
+    /// How many pictures of the job it deals with.
+    pub(super) n_pictures: usize,
+    /// The tensors of those whose codes are to be computed, without gaps.
+    pub(super) tensor: Vec<f32>,
+    /// How many those are.
+    pub(super) n_computed: usize,
+    /// The rows that it gives.
+    pub(super) rows: Vec<Row>,
+    /// The pictures that could not be used.
+    pub(super) failures: Vec<Failure>,
+}
+
+/// A row to be written.
+pub(super) struct Row {
+    pub(super) picture: WrittenPicture,
+    /// Where its code lies; nothing where it is the next of the computed ones.
+    pub(super) known: Option<Place>,
+}
+
+/// Makes batches.
+pub(super) struct Preparer<'a> {
+    pictures: &'a Pictures,
+    options: &'a ExtractOptions,
+    decoders: rayon::ThreadPool,
+    known: Known,
+    /// The row that the next usable picture becomes.
+    next_row: usize,
+}
+
+/// Why one picture cannot be used; the messages go into failures.csv.
+#[derive(Debug, thiserror::Error)]
+enum PictureError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+impl PictureError {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Read(error) => error.kind(),
+            Self::Decode(error) => error.kind(),
+        }
+    }
+}
+
+impl<'a> Preparer<'a> {
+    /// Starts the decoders' threads. `next_row` is the number of rows that are there already.
+    pub(super) fn new(
+        pictures: &'a Pictures,
+        options: &'a ExtractOptions,
+        known: Known,
+        next_row: usize,
+    ) -> Result<Self, ExtractError> {
+        let threads = options.threads;
+        let decoders = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|source| ExtractError::Threads { threads, source })?;
+        Ok(Self {
+            pictures,
+            options,
+            decoders,
+            known,
+            next_row,
+        })
+    }
+
+    /// Prepares `chunk`, whose tensors go into `tensor`.
+    ///
+    /// Which of two equal pictures in a batch is the copy does not depend on the threads' luck.
+    pub(super) fn batch(&mut self, chunk: &[Picture], mut tensor: Vec<f32>) -> Batch {
+        let len = self.options.preparation.tensor_len();
+        tensor.resize(chunk.len() * len, 0.0);
+        let prepare = |(tensor, picture): (&mut [f32], &Picture)| self.prepare(picture, tensor);
+        let outcomes: Vec<_> = self.decoders.install(|| {
+            let pairs = tensor.par_chunks_mut(len).zip(chunk).with_max_len(1);
+            pairs.map(prepare).collect()
+        });
+        let mut batch = Batch {
+            n_pictures: chunk.len(),
+            tensor,
+            n_computed: 0,
+            rows: Vec::with_capacity(chunk.len()),
+            failures: Vec::new(),
+        };
+        for (slot, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok((picture, known)) => self.take(&mut batch, slot, picture, known),
+                Err(failure) => batch.failures.push(failure),
+            }
+        }
+        batch.tensor.truncate(batch.n_computed * len);
+        batch
+    }
+
+    /// Makes a picture the next row, and closes the gap that those before it may have left.
+    fn take(
+        &mut self,
+        batch: &mut Batch,
+        slot: usize,
+        picture: WrittenPicture,
+        known: Option<KnownCode>,
+    ) {
+        // Perhaps it is known only since an earlier picture of this batch.
+        let known = known.or_else(|| self.known.find(&picture.blake3));
+        if known.is_none() {
+            let len = self.options.preparation.tensor_len();
+            let to = batch.n_computed * len;
+            if to != slot * len {
+                batch.tensor.copy_within(slot * len..(slot + 1) * len, to);
+            }
+            batch.n_computed += 1;
+        }
+        let place = Place::Row(self.next_row);
+        self.known
+            .note(picture.blake3, place, picture.width, picture.height);
+        self.next_row += 1;
+        batch.rows.push(Row {
+            picture,
+            known: known.map(|code| code.place),
+        });
+    }
+
+    /// Reads a picture and, unless its code is known, decodes it into `tensor`.
+    fn prepare(
+        &self,
+        picture: &Picture,
+        tensor: &mut [f32],
+    ) -> Result<(WrittenPicture, Option<KnownCode>), Failure> {
+        self.try_prepare(picture, tensor).map_err(|error| Failure {
+            path: picture.path.to_string(),
+            error: error.to_string(),
+            kind: error.kind(),
+        })
+    }
+
+    fn try_prepare(
+        &self,
+        picture: &Picture,
+        tensor: &mut [f32],
+    ) -> Result<(WrittenPicture, Option<KnownCode>), PictureError> {
+        let bytes = self.pictures.read(picture)?;
+        let hash = blake3::hash(&bytes);
+        let known = self.known.find(&hash);
+        let (width, height) = match known {
+            Some(known) => (known.width, known.height),
+            None => {
+                let decoded = picture::decode(&bytes)?;
+                self.options.preparation.prepare(&decoded, tensor);
+                decoded.dimensions()
+            }
+        };
+        let picture = WrittenPicture {
+            path: picture.path.to_string(),
+            label: picture.label,
+            width,
+            height,
+            blake3: hash,
+        };
+        Ok((picture, known))
+    }
+}

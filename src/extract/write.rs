@@ -1,0 +1,140 @@
+//! The third stage: rows and failures, in order, to the disk, with a checkpoint now and then.
+
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use super::known::Place;
+use super::prepare::Row;
+use super::{ExtractError, ExtractOptions, OnFailure};
+use crate::codes::{Code, Store, StoreWriter};
+use crate::dataset::Failure;
+
+/// How much work a kill may cost; a checkpoint costs four syncs.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Failures that are kept for the summary; failures.csv has all.
+const KEPT_FAILURES: usize = 5;
+
+/// Codes of one batch, on the way to the disk.
+pub(super) struct Codes {
+    pub(super) n_pictures: usize,
+    /// The computed ones, whole, as the trunk gives them.
+    pub(super) computed: Vec<f32>,
+    pub(super) n_computed: usize,
+    pub(super) rows: Vec<Row>,
+    pub(super) failures: Vec<Failure>,
+}
+
+/// Writes batches into a store.
+pub(super) struct Writing<'a> {
+    writer: &'a mut StoreWriter,
+    options: &'a ExtractOptions,
+    reuse: &'a [Store],
+    /// Channels of the trunk's output, its last axis.
+    channels: usize,
+    n_done: usize,
+    report: Written,
+}
+
+/// What the stage did.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) busy: Duration,
+    pub(super) n_computed: usize,
+    pub(super) n_reused: usize,
+    pub(super) n_repeated: usize,
+    pub(super) first_failures: Vec<Failure>,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(
+        writer: &'a mut StoreWriter,
+        options: &'a ExtractOptions,
+        reuse: &'a [Store],
+        channels: usize,
+    ) -> Self {
+        Self {
+            n_done: writer.n_done(),
+            writer,
+            options,
+            reuse,
+            channels,
+            report: Written::default(),
+        }
+    }
+
+    /// Notes the pictures that were unusable before they were read; an earlier run has done so.
+    pub(super) fn note_unusable(&mut self, failures: &[Failure]) -> Result<(), ExtractError> {
+        if self.n_done == 0 {
+            self.fail(failures)?;
+        }
+        Ok(())
+    }
+
+    /// Writes all batches, and leaves a checkpoint after the last one that came.
+    pub(super) fn run(mut self, batches: Receiver<Codes>) -> Result<Written, ExtractError> {
+        let mut last_checkpoint = Instant::now();
+        for batch in batches {
+            let start = Instant::now();
+            self.write(&batch)?;
+            if last_checkpoint.elapsed() >= CHECKPOINT_EVERY {
+                self.writer.checkpoint(self.n_done)?;
+                last_checkpoint = Instant::now();
+            }
+            self.report.busy += start.elapsed();
+        }
+        self.checkpoint()?;
+        Ok(self.report)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), ExtractError> {
+        if self.n_done > self.writer.n_done() {
+            self.writer.checkpoint(self.n_done)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &Codes) -> Result<(), ExtractError> {
+        self.fail(&batch.failures)?;
+        let code_len = batch.computed.len() / batch.n_computed.max(1);
+        let mut computed = batch.computed.chunks_exact(code_len.max(1));
+        let (mut pooled, mut bytes) = (Vec::new(), Vec::new());
+        for row in &batch.rows {
+            let code = match row.known {
+                Some(Place::Row(row)) => {
+                    self.report.n_repeated += 1;
+                    Code::Row(row)
+                }
+                Some(Place::Reused { store, row }) => {
+                    self.report.n_reused += 1;
+                    self.reuse[store].read_code_bytes(row, &mut bytes)?;
+                    Code::Bytes(&bytes)
+                }
+                None => {
+                    self.report.n_computed += 1;
+                    let code = computed.next().expect("a code for each computed row");
+                    pooled.clear();
+                    self.options.pool.append(code, self.channels, &mut pooled);
+                    Code::Values(&pooled)
+                }
+            };
+            self.writer.append(&row.picture, code)?;
+        }
+        self.n_done += batch.n_pictures;
+        Ok(())
+    }
+
+    fn fail(&mut self, failures: &[Failure]) -> Result<(), ExtractError> {
+        for failure in failures {
+            if self.options.on_failure == OnFailure::Stop {
+                self.checkpoint()?;
+                return Err(ExtractError::Strict(failure.clone()));
+            }
+            self.writer.fail(failure)?;
+            if self.report.first_failures.len() < KEPT_FAILURES {
+                self.report.first_failures.push(failure.clone());
+            }
+        }
+        Ok(())
+    }
+}
