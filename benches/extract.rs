@@ -5,11 +5,12 @@
 //! PICTURES holds one folder per class (default: data/train); ROUNDS defaults to 3. Needs
 //! `cnn-codes fetch`. The ratio says what decoding, hashing and writing cost: 1 is nothing at all.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cnn_codes::codes::{Dtype, Pool};
-use cnn_codes::dataset::{self, LabelledPictures};
+use cnn_codes::codes::{Dtype, Leftover, Pool};
+use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
@@ -48,8 +49,8 @@ fn main() -> anyhow::Result<()> {
         let out = place.path().join(round.to_string());
         whole.push(rate(dataset.len(), || {
             let dataset = dataset::find(&pictures)?;
-            let version = runtime.version();
-            let extracted = extract(&dataset, &mut trunk, version, &options, &out, &mut |_| ())?;
+            let go_on = &mut |_| ControlFlow::Continue(());
+            let extracted = extract(dataset, &mut trunk, &options, &[], &out, go_on)?;
             println!("  stages busy: {:.2?}", extracted.busy);
             Ok(())
         })?);
@@ -87,12 +88,14 @@ fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
         dtype: Dtype::F32,
         on_failure: OnFailure::Stop,
         existing: Existing::Keep,
+        leftover: Leftover::Resume,
+        shard: None,
     }
 }
 
 /// Every batch's number of pictures and its tensor.
 fn ready_tensors(
-    dataset: &LabelledPictures,
+    dataset: &Pictures,
     preparation: &Preparation,
 ) -> anyhow::Result<Vec<(usize, Vec<f32>)>> {
     let len = preparation.tensor_len();
@@ -100,7 +103,7 @@ fn ready_tensors(
     for chunk in dataset.pictures.chunks(BATCH_SIZE) {
         let mut tensor = vec![0.0; chunk.len() * len];
         for (picture, tensor) in chunk.iter().zip(tensor.chunks_mut(len)) {
-            let bytes = std::fs::read(dataset.root.join(&picture.path))?;
+            let bytes = dataset.read(picture)?;
             preparation.prepare(&picture::decode(&bytes)?, tensor);
         }
         batches.push((chunk.len(), tensor));

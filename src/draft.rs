@@ -144,6 +144,11 @@ impl Draft {
         self.is_kept = true;
     }
 
+    /// Removes the draft, also if it was to be kept.
+    pub fn discard(mut self) {
+        self.is_kept = false;
+    }
+
     /// Makes the draft's list of files as durable as the files are.
     ///
     /// # Errors

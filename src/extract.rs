@@ -200,6 +200,23 @@ pub struct Failures {
 }
 
 impl Failures {
+    /// Failures that are kept to be shown.
+    const KEPT: usize = 5;
+
+    /// Counts `failures`, and keeps the first of all.
+    fn note(&mut self, failures: &[Failure], on_failure: OnFailure) -> Result<(), ExtractError> {
+        for failure in failures {
+            if on_failure == OnFailure::Stop {
+                return Err(ExtractError::Strict(failure.clone()));
+            }
+            *self.by_kind.entry(failure.kind.to_owned()).or_default() += 1;
+            if self.first.len() < Self::KEPT {
+                self.first.push(failure.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -248,7 +265,7 @@ impl Busy {
 /// of its own threads. A shard goes to `out/part-IIIII-of-NNNNN`.
 ///
 /// The codes of pictures that `reuse` has, byte for byte, are copied from there; a picture that
-/// comes again is computed once. When `progress`, which is called after each batch, breaks, the
+/// comes again is computed once. When `progress`, which is called at the start and after each batch, breaks, the
 /// batches that are through the trunk are written and kept.
 ///
 /// A store that is there already and was made by this very job is left as it is, and reported.
@@ -383,6 +400,9 @@ fn run_stages(
         total: pictures.pictures.len(),
         failures: 0,
     };
+    if progress(state).is_break() {
+        return Err(ExtractError::Stopped { kept: None });
+    }
     thread::scope(|scope| {
         let size = options.batch_size;
         let decoder = scope.spawn(move || prepare_all(preparer, left, size, &spare, &batches_in));
@@ -524,6 +544,7 @@ pub fn dry_run(
         total: pictures.pictures.len(),
         failures: 0,
     };
+    let _ = progress(state);
     run.failures.note(&pictures.unusable, options.on_failure)?;
     let mut tensor = Vec::new();
     for chunk in pictures.pictures.chunks(options.batch_size) {

@@ -54,6 +54,12 @@ pub enum TrainError {
         /// What differs, and what to do about it.
         reason: String,
     },
+    /// A store's pictures have no labels.
+    #[error("the pictures of {} have no labels, so a head can neither be trained nor judged on them; extract them from class folders, or from a table with labels", store.display())]
+    Unlabelled {
+        /// The store.
+        store: PathBuf,
+    },
     /// The training store holds one class only.
     #[error("{} has pictures of one class only, '{class}'; a head needs two or more", store.display())]
     OneClass {
@@ -109,13 +115,14 @@ pub fn train(
     out: &Path,
     on_epoch: &mut dyn FnMut(&Epoch),
 ) -> Result<Comparison, TrainError> {
+    let labels = (labels(train)?, labels(validation)?);
     check_pair(train, validation)?;
     check_classes(train)?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
     let (train_codes, validation_codes) = (train.read_codes(), validation.read_codes());
     let data = Data {
-        train: samples(train, &train_codes)?,
-        validation: samples(validation, &validation_codes)?,
+        train: samples(train, &train_codes, labels.0)?,
+        validation: samples(validation, &validation_codes, labels.1)?,
     };
     let failed = |source| TrainError::Head {
         store: train.dir().to_owned(),
@@ -156,7 +163,7 @@ pub fn train(
             convergence: fit.convergence,
         });
     }
-    let comparison = compare(train.manifest(), validation, results)?;
+    let comparison = compare(train.manifest(), validation, &data, results)?;
     head.write_into(draft.path())?;
     write(&draft.path().join(PREDICTIONS), |file| {
         write_predictions(&comparison, file)
@@ -205,9 +212,19 @@ fn check_classes(train: &Store) -> Result<(), TrainError> {
     }
 }
 
-fn samples<'a>(store: &'a Store, codes: &'a Array2<f32>) -> Result<Samples<'a>, TrainError> {
+fn labels(store: &Store) -> Result<&[usize], TrainError> {
+    store.labels().ok_or_else(|| TrainError::Unlabelled {
+        store: store.dir().to_owned(),
+    })
+}
+
+fn samples<'a>(
+    store: &Store,
+    codes: &'a Array2<f32>,
+    labels: &'a [usize],
+) -> Result<Samples<'a>, TrainError> {
     let n_classes = store.manifest().classes.len();
-    Samples::new(codes.view(), store.labels(), n_classes).map_err(|source| TrainError::Head {
+    Samples::new(codes.view(), labels, n_classes).map_err(|source| TrainError::Head {
         store: store.dir().to_owned(),
         source,
     })
@@ -259,6 +276,7 @@ fn judge(
 fn compare(
     train: &Manifest,
     validation: &Store,
+    data: &Data,
     heads: Vec<HeadResult>,
 ) -> Result<Comparison, TrainError> {
     let mcnemar = match heads.as_slice() {
@@ -273,9 +291,9 @@ fn compare(
         pictures: validation
             .pictures()
             .iter()
-            .map(|row| row.path.clone())
+            .map(|row| row.path.to_string())
             .collect(),
-        labels: validation.labels().to_vec(),
+        labels: data.validation.labels().to_vec(),
         n_train: train.counts.pictures,
         heads,
         mcnemar,

@@ -196,7 +196,7 @@ fn rows_do_not_depend_on_threads_or_batch_size() {
         .map(|name| fs::read(place.path().join("store").join(name)).unwrap())
     };
     let one = bytes_with("1", "20");
-    assert_eq!(place.store().labels().len(), 11);
+    assert_eq!(place.store().labels().unwrap().len(), 11);
     assert!(one == bytes_with("8", "3"));
 }
 
@@ -235,7 +235,7 @@ fn pictures_that_cannot_be_read_are_listed_and_the_rest_goes_on() {
     assert_eq!(lines.len(), 3, "{failures}");
     assert!(lines[1].starts_with("zwei Wörter/empty.jpg,"), "{failures}");
     assert!(lines[2].starts_with("zwei Wörter/page.png,"), "{failures}");
-    assert_eq!(place.store().labels(), [0, 1]);
+    assert_eq!(place.store().labels().unwrap(), [0, 1]);
 
     place
         .extract()
@@ -243,7 +243,7 @@ fn pictures_that_cannot_be_read_are_listed_and_the_rest_goes_on() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains("error: zwei Wörter/empty.jpg: "));
-    assert_eq!(place.store().labels(), [0, 1], "the old store is whole");
+    assert_eq!(place.store().labels().unwrap(), [0, 1], "the old store is whole");
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn a_disk_that_fills_up_is_an_error_and_the_old_store_stays() {
             "error: cannot write store.partial/",
         ))
         .stderr(predicate::str::contains("File too large"));
-    assert_eq!(place.store().labels(), [0, 1]);
+    assert_eq!(place.store().labels().unwrap(), [0, 1]);
     assert_eq!(
         place.names(),
         ["pictures", "store", "tiny.onnx", "tiny.toml"]
@@ -468,5 +468,5 @@ fn a_closed_pipe_is_no_error() {
         .assert()
         .success()
         .stderr(predicate::str::contains("panicked").not());
-    assert_eq!(place.store().labels(), [0, 1]);
+    assert_eq!(place.store().labels().unwrap(), [0, 1]);
 }

@@ -49,7 +49,7 @@ fn a_store_comes_back_as_it_was_written() {
         let out = place.path().join(dtype.to_string());
         write_store(&out, description(dtype, Pool::None), &[0, 1, 1]);
         let store = Store::open(&out).unwrap();
-        assert_eq!(store.labels(), [0, 1, 1]);
+        assert_eq!(store.labels().unwrap(), [0, 1, 1]);
         assert_eq!(store.manifest().counts.per_class, [1, 2]);
         assert_eq!(store.pictures()[2].path, "a/2, \"é\".jpg");
         assert_eq!(store.pictures()[2].label, "b c");
@@ -109,7 +109,7 @@ fn a_store_that_is_there_already_is_kept() {
         refused,
         Err(StoreError::Draft(DraftError::Exists { .. }))
     ));
-    assert_eq!(Store::open(&out).unwrap().labels(), [0, 1]);
+    assert_eq!(Store::open(&out).unwrap().labels().unwrap(), [0, 1]);
 }
 
 /// Writes a store, spoils it, and returns what opening it says.

@@ -1,38 +1,71 @@
 //! `cnn-codes extract-features`: arguments to options, the library's call, the summary.
 
+mod summary;
+
+use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use cnn_codes::codes::{Dtype, Pool};
-use cnn_codes::dataset;
+use cnn_codes::codes::{Dtype, Leftover, Pool, Store};
+use cnn_codes::dataset::{self, Pictures, Shard};
 use cnn_codes::draft::Existing;
-use cnn_codes::extract::{ExtractOptions, Extracted, OnFailure, Progress, extract};
+use cnn_codes::extract::{
+    ExtractError, ExtractOptions, OnFailure, QUEUE_DEPTH, dry_run, extract,
+};
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
-use cnn_codes::picture::{Filter, Fit, Preparation, Recipe, Resize};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 
+use super::progress::Display;
+use super::stop::Stop;
 use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
-
-/// Failures that the summary names; failures.csv has them all.
-const NAMED_FAILURES: usize = 5;
 
 /// Run a trunk over pictures and leave its codes in a store
 ///
-/// IMAGES holds one folder per class. The store is a folder with codes.npy and labels.npy (both
-/// open in NumPy), images.csv, failures.csv and store.json. Pictures that cannot be read are
-/// listed in failures.csv, and the rest goes on.
+/// The store is a folder with codes.npy and labels.npy (both open in NumPy), images.csv,
+/// failures.csv and store.json. Pictures that cannot be used are listed in failures.csv, and the
+/// rest goes on. A run that was stopped or killed goes on when the same command is given again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes extract-features pictures/train --out codes/train
+  cnn-codes extract-features --csv labels.csv --split train --out codes/train
+  find pictures -name '*.jpg' | cnn-codes extract-features - --out codes/unlabelled
+  cnn-codes extract-features shard-*.tar --out codes/train
+  cnn-codes extract-features pictures/train --out codes/train --shard $SLURM_ARRAY_TASK_ID/8")]
 pub struct Arguments {
-    /// Folder that holds one folder of pictures per class (JPEG, PNG, BMP, GIF, TIFF, WebP)
-    images: PathBuf,
+    /// Folder that holds one folder of pictures per class (JPEG, PNG, BMP, GIF, TIFF, WebP); or
+    /// tar shards with NAME.jpg and NAME.cls or NAME.json (WebDataset); or - for a list of files
+    /// on stdin, without labels
+    #[arg(required_unless_present = "csv", conflicts_with = "csv")]
+    images: Vec<PathBuf>,
+    /// Take the pictures from a table with the columns path, label and perhaps split; paths are
+    /// relative to the table's folder
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Take only the rows of the table whose split is NAME
+    #[arg(long, value_name = "NAME", requires = "csv")]
+    split: Option<String>,
     /// The store to make
-    #[arg(long, value_name = "STORE")]
-    out: PathBuf,
+    #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
+    out: Option<PathBuf>,
     /// Replace the store if it is there already
     #[arg(long)]
     overwrite: bool,
+    /// Throw away what a run that was stopped has done, instead of going on with it
+    #[arg(long)]
+    restart: bool,
+    /// Deal with the I-th of N parts of the pictures, I from 0, and leave it in
+    /// STORE/part-IIIII-of-NNNNN; STORE is complete with its last part
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Copy the codes of pictures that STORE has, byte for byte, instead of computing them; may be
+    /// given again
+    #[arg(long, value_name = "STORE")]
+    reuse: Vec<PathBuf>,
+    /// Read and decode all pictures, and leave no store: what cannot be used, and how fast it goes
+    #[arg(long, conflicts_with_all = ["overwrite", "restart", "reuse"])]
+    dry_run: bool,
     /// Stop at the first picture that cannot be used, and leave no store
     #[arg(long)]
     strict: bool,
@@ -67,6 +100,9 @@ pub struct Arguments {
     /// Threads for decoding and for the trunk [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
+    /// Say more: provider, threads, queues, files
+    #[arg(long, short)]
+    verbose: bool,
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -94,9 +130,22 @@ impl std::str::FromStr for CodesDtype {
 
 /// Extracts, and prints the summary.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let pictures = dataset::find(&arguments.images)?;
-    let (card, model) = find_trunk(arguments)?;
+    let pictures = find_pictures(arguments)?;
     let threads = arguments.threads.unwrap_or_else(default_threads);
+    match &arguments.out {
+        Some(out) if !arguments.dry_run => run_extraction(arguments, pictures, threads, out),
+        _ => run_dry(arguments, pictures, threads),
+    }
+}
+
+fn run_extraction(
+    arguments: &Arguments,
+    pictures: Pictures,
+    threads: usize,
+    out: &Path,
+) -> anyhow::Result<ExitCode> {
+    let (card, model) = find_trunk(arguments)?;
+    let reuse = open_stores(&arguments.reuse)?;
     let library = Library::find(
         arguments.runtime.onnxruntime.as_deref(),
         &arguments.models.models,
@@ -110,44 +159,139 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "CUDA cannot be used, so the CPU runs the trunk: {reason}"
         ));
     }
-    say(&format!(
-        "{} pictures of {} classes through {} on {}, recipe {}",
-        pictures.len(),
-        pictures.classes.len(),
-        trunk.card().name,
-        trunk.provider(),
-        options.preparation.recipe,
-    ));
-    let bar = progress_bar(pictures.len());
-    let extracted = extract(
-        &pictures,
-        &mut trunk,
-        runtime.version(),
-        &options,
-        &arguments.out,
-        &mut |progress| show_progress(&bar, progress),
-    );
-    bar.finish_and_clear();
-    let extracted = extracted?;
+    say(&introduction(&pictures, &trunk, &options));
+    if arguments.verbose {
+        say(&details(&trunk, &library, &options));
+    }
+    let n_other_files = pictures.n_other_files;
+    let stop = Stop::on_signals()?;
+    let mut display = Display::new(pictures.pictures.len());
+    let extracted = extract(pictures, &mut trunk, &options, &reuse, out, &mut |progress| {
+        display.show(progress);
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    display.finish();
+    let extracted = match extracted {
+        Err(error @ ExtractError::Stopped { .. }) => {
+            say(&error.to_string());
+            return Ok(stop.exit_code());
+        }
+        extracted => extracted?,
+    };
     match arguments.format {
-        Format::Text => print(&summary(&extracted, &arguments.out, pictures.n_other_files))?,
-        Format::Json => print(&summary_json(&extracted, &arguments.out))?,
+        Format::Text => print(&summary::text(&extracted, n_other_files))?,
+        Format::Json => print(&summary::json(&extracted))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn run_dry(
+    arguments: &Arguments,
+    pictures: Pictures,
+    threads: usize,
+) -> anyhow::Result<ExitCode> {
+    let (card, _) = find_card(arguments)?;
+    let options = extract_options(arguments, &card, threads);
+    let stop = Stop::on_signals()?;
+    let mut display = Display::new(pictures.pictures.len());
+    let seen = dry_run(pictures, &options, &mut |progress| {
+        display.show(progress);
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    display.finish();
+    let seen = match seen {
+        Err(ExtractError::Stopped { .. }) => return Ok(stop.exit_code()),
+        seen => seen?,
+    };
+    match arguments.format {
+        Format::Text => print(&summary::dry_text(&seen))?,
+        Format::Json => print(&summary::dry_json(&seen))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pictures of whichever kind of input was given.
+fn find_pictures(arguments: &Arguments) -> anyhow::Result<Pictures> {
+    if let Some(csv) = &arguments.csv {
+        return Ok(dataset::read_table(csv, arguments.split.as_deref())?);
+    }
+    let is_archive = |path: &PathBuf| !path.is_dir() && has_archive_ending(path);
+    match arguments.images.as_slice() {
+        [list] if list.as_os_str() == "-" => Ok(dataset::read_list(io::stdin().lock())?),
+        archives if archives.iter().all(is_archive) => Ok(dataset::read_archives(archives)?),
+        [folder] => Ok(dataset::find(folder)?),
+        several => bail!(
+            "{} and {} are given together; give one folder of classes, or tar shards only, or - \
+             for a list of files on stdin",
+            several[0].display(),
+            several[1].display()
+        ),
+    }
+}
+
+/// `.tar`, and the compressed ones, which are refused with advice.
+fn has_archive_ending(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_lowercase();
+    [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+}
+
+fn open_stores(dirs: &[PathBuf]) -> anyhow::Result<Vec<Store>> {
+    Ok(dirs
+        .iter()
+        .map(|dir| Store::open(dir))
+        .collect::<Result<_, _>>()?)
+}
+
+fn introduction(pictures: &Pictures, trunk: &Trunk, options: &ExtractOptions) -> String {
+    let classes = match pictures.classes.len() {
+        0 => "without labels".to_owned(),
+        n => format!("of {n} classes"),
+    };
+    let shard = options
+        .shard
+        .map_or(String::new(), |shard| format!("shard {shard} of "));
+    format!(
+        "{shard}{} pictures {classes} through {} on {}, recipe {}",
+        pictures.len(),
+        trunk.card().name,
+        trunk.provider(),
+        options.preparation.recipe,
+    )
+}
+
+/// What `--verbose` tells.
+fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String {
+    format!(
+        "provider: {}, ONNX Runtime {} ({})\n\
+         threads: {} for decoding, {} for the trunk\n\
+         queues: at most {QUEUE_DEPTH} batches of {} pictures before the trunk, and {QUEUE_DEPTH} after it\n\
+         JPEG decoder: {}\n\
+         trunk: SHA-256 {}",
+        trunk.provider(),
+        trunk.onnxruntime(),
+        library.path.display(),
+        options.threads,
+        trunk.threads(),
+        options.batch_size,
+        picture::DECODER,
+        trunk.identity().sha256,
+    )
+}
+
 /// The model card and the ONNX file that belongs to it.
 fn find_trunk(arguments: &Arguments) -> anyhow::Result<(ModelCard, PathBuf)> {
-    let models = arguments.models.models.as_path();
-    let default_card = models.join("vgg16.toml");
-    let (card, folder) = match &arguments.card {
-        Some(path) => (
-            ModelCard::load(path)?,
-            path.parent().unwrap_or(Path::new("")),
-        ),
-        None if default_card.exists() => (ModelCard::load(&default_card)?, models),
-        None => (ModelCard::vgg16(), models),
-    };
+    let (card, folder) = find_card(arguments)?;
     let model = match &arguments.model {
         Some(model) => model.clone(),
         None => folder.join(&card.file),
@@ -161,6 +305,20 @@ fn find_trunk(arguments: &Arguments) -> anyhow::Result<(ModelCard, PathBuf)> {
         bail!("there is no trunk at {}; {advice}", model.display());
     }
     Ok((card, model))
+}
+
+/// The model card, and the folder that its file's name is relative to.
+fn find_card(arguments: &Arguments) -> anyhow::Result<(ModelCard, &Path)> {
+    let models = arguments.models.models.as_path();
+    let default_card = models.join("vgg16.toml");
+    Ok(match &arguments.card {
+        Some(path) => (
+            ModelCard::load(path)?,
+            path.parent().unwrap_or(Path::new("")),
+        ),
+        None if default_card.exists() => (ModelCard::load(&default_card)?, models),
+        None => (ModelCard::vgg16(), models),
+    })
 }
 
 fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> ExtractOptions {
@@ -189,99 +347,11 @@ fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> E
         } else {
             Existing::Keep
         },
-    }
-}
-
-/// A bar on stderr; nothing where stderr is no terminal.
-fn progress_bar(total: usize) -> ProgressBar {
-    let style = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left{msg}";
-    ProgressBar::new(total as u64)
-        .with_style(ProgressStyle::with_template(style).expect("a valid template"))
-}
-
-fn show_progress(bar: &ProgressBar, progress: Progress) {
-    if progress.failures > 0 {
-        bar.set_message(format!(", {} unusable", progress.failures));
-    }
-    bar.set_position(progress.done as u64);
-}
-
-fn summary(extracted: &Extracted, out: &Path, n_other_files: usize) -> String {
-    let Extracted {
-        manifest,
-        failures,
-        elapsed,
-        busy,
-    } = extracted;
-    let seconds = elapsed.as_secs_f64();
-    let rate = manifest.counts.pictures as f64 / seconds;
-    let mut text = format!(
-        "{} codes of {} ({}, {}) in {seconds:.1} s: {rate:.2} pictures/s\n",
-        manifest.counts.pictures,
-        shape(&manifest.shape[1..]),
-        manifest.dtype,
-        manifest.provider,
-    );
-    let classes = manifest.classes.iter().zip(&manifest.counts.per_class);
-    for (class, n) in classes {
-        text += &format!("  {n:6}  {class}\n");
-    }
-    text += &format!(
-        "busy: decoding {:.1} s, inference {:.1} s, writing {:.1} s\n",
-        busy.decode.as_secs_f64(),
-        busy.inference.as_secs_f64(),
-        busy.write.as_secs_f64(),
-    );
-    if n_other_files > 0 {
-        text += &format!("passed over, not pictures by their endings: {n_other_files}\n");
-    }
-    if !failures.is_empty() {
-        let list = out.join("failures.csv");
-        text += &format!(
-            "could not be used: {} ({})\n",
-            failures.len(),
-            list.display()
-        );
-        for failure in failures.iter().take(NAMED_FAILURES) {
-            text += &format!("  {}: {}\n", failure.path, failure.error);
-        }
-        if failures.len() > NAMED_FAILURES {
-            text += &format!("  and {} more\n", failures.len() - NAMED_FAILURES);
-        }
-    }
-    text + &format!("store: {}\n", out.display())
-}
-
-fn shape(axes: &[usize]) -> String {
-    let axes: Vec<_> = axes.iter().map(ToString::to_string).collect();
-    axes.join("x")
-}
-
-fn summary_json(extracted: &Extracted, out: &Path) -> String {
-    let Extracted {
-        manifest,
-        failures,
-        elapsed,
-        busy,
-    } = extracted;
-    let failures: Vec<_> = failures
-        .iter()
-        .map(|failure| json!({ "path": failure.path, "error": failure.error }))
-        .collect();
-    let document = json!({
-        "store": out.display().to_string(),
-        "pictures": manifest.counts.pictures,
-        "failures": failures,
-        "shape": manifest.shape,
-        "dtype": manifest.dtype,
-        "provider": manifest.provider,
-        "seconds": elapsed.as_secs_f64(),
-        "pictures_per_second": manifest.counts.pictures as f64 / elapsed.as_secs_f64(),
-        "busy_seconds": {
-            "decode": busy.decode.as_secs_f64(),
-            "inference": busy.inference.as_secs_f64(),
-            "write": busy.write.as_secs_f64(),
+        leftover: if arguments.restart {
+            Leftover::Discard
+        } else {
+            Leftover::Resume
         },
-    });
-    format!("{document:#}\n")
+        shard: arguments.shard,
+    }
 }

@@ -6,6 +6,8 @@
 mod doctor;
 mod extract_features;
 mod fetch;
+mod progress;
+mod stop;
 mod train_head;
 
 use std::io::{self, Write};

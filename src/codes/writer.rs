@@ -332,6 +332,11 @@ impl StoreWriter {
         Ok(())
     }
 
+    /// Throws away all that was written, what was to be kept too.
+    pub fn discard(self) {
+        self.draft.discard();
+    }
+
     /// Completes the files, writes store.json and publishes the store.
     ///
     /// # Errors

@@ -6,61 +6,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-/// Endings, in lower case, by which a file is taken for a picture. What it really is, its bytes say.
-pub const EXTENSIONS: &[&str] = &[
-    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp",
-];
+use super::pictures::*;
 
 /// Names that split folders go by; a class is hardly ever called so.
 const SPLITS: &[&str] = &["train", "training", "val", "valid", "validation", "test"];
-
-/// A picture and its class.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LabelledPicture {
-    /// Path relative to the root, with `/` between folders.
-    pub path: String,
-    /// Class index.
-    pub label: usize,
-}
-
-/// A picture that could not be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Path relative to the root, with `/` between folders.
-    pub path: String,
-    /// Why, in one line.
-    pub error: String,
-}
-
-/// Pictures in class folders, in the order in which they become rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelledPictures {
-    /// The folder that holds the class folders.
-    pub root: PathBuf,
-    /// Class names; an index is a place in this list, which is sorted as Keras'
-    /// `flow_from_directory` sorts it.
-    pub classes: Vec<String>,
-    /// The pictures, sorted by class and then by path.
-    pub pictures: Vec<LabelledPicture>,
-    /// Files that look like pictures but cannot be named in a table: their names are not UTF-8.
-    pub unusable: Vec<Failure>,
-    /// How many files were passed over because of their ending.
-    pub n_other_files: usize,
-}
-
-impl LabelledPictures {
-    /// Files found that look like pictures, the unusable ones among them.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.pictures.len() + self.unusable.len()
-    }
-
-    /// Whether there is no picture at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// Why a folder gives no labelled pictures.
 #[derive(Debug, thiserror::Error)]
@@ -125,14 +74,12 @@ pub enum DatasetError {
 ///
 /// # Errors
 /// [`DatasetError`], with the folder that is at fault.
-pub fn find(root: &Path) -> Result<LabelledPictures, DatasetError> {
+pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
     let classes = class_names(root)?;
-    let mut found = LabelledPictures {
+    let mut found = Pictures {
         root: root.to_owned(),
         classes,
-        pictures: Vec::new(),
-        unusable: Vec::new(),
-        n_other_files: 0,
+        ..Pictures::default()
     };
     for label in 0..found.classes.len() {
         search_class(&mut found, label)?;
@@ -191,7 +138,7 @@ fn holds_folders(path: &Path) -> bool {
     })
 }
 
-fn search_class(found: &mut LabelledPictures, label: usize) -> Result<(), DatasetError> {
+fn search_class(found: &mut Pictures, label: usize) -> Result<(), DatasetError> {
     let folder = found.root.join(&found.classes[label]);
     let before = found.pictures.len();
     let entries = WalkDir::new(&folder)
@@ -218,10 +165,10 @@ fn search_class(found: &mut LabelledPictures, label: usize) -> Result<(), Datase
             continue;
         }
         match relative(entry.path(), &found.root) {
-            Ok(path) => found.pictures.push(LabelledPicture { path, label }),
+            Ok(path) => found.pictures.push(Picture { path: path.into(), label: Some(label), place: Place::File }),
             Err(path) => found.unusable.push(Failure {
                 path,
-                error: "the file name is not UTF-8; rename the file".to_owned(),
+                error: "the file name is not UTF-8; rename the file".to_owned(),kind:"not_utf8",
             }),
         }
     }
@@ -243,6 +190,7 @@ fn as_failure(error: &walkdir::Error, root: &Path) -> Option<Failure> {
     Some(Failure {
         path: relative(path, root).unwrap_or_else(|lossy| lossy),
         error: reason,
+ kind: "link",
     })
 }
 
@@ -279,112 +227,3 @@ fn has_picture_extension(path: &Path) -> bool {
         .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(paths: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for path in paths {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, b"").unwrap();
-        }
-        root
-    }
-
-    fn message(paths: &[&str]) -> String {
-        let root = tree(paths);
-        let error = find(root.path()).unwrap_err().to_string();
-        error.replace(root.path().to_str().unwrap(), "ROOT")
-    }
-
-    #[test]
-    fn classes_are_sorted_and_rows_follow_class_and_path() {
-        let root = tree(&[
-            "b/2.JPG",
-            "b/10.jpeg",
-            "a b/x.png",
-            "a/z.webp",
-            "a/sub folder/é.gif",
-            "a/.hidden.jpg",
-            "a/notes.txt",
-            ".ipynb_checkpoints/x.jpg",
-            "README.md",
-        ]);
-        let found = find(root.path()).unwrap();
-        assert_eq!(found.classes, ["a", "a b", "b"]);
-        let rows: Vec<_> = found
-            .pictures
-            .iter()
-            .map(|picture| (picture.label, picture.path.as_str()))
-            .collect();
-        assert_eq!(
-            rows,
-            [
-                (0, "a/sub folder/é.gif"),
-                (0, "a/z.webp"),
-                (1, "a b/x.png"),
-                (2, "b/10.jpeg"),
-                (2, "b/2.JPG"),
-            ]
-        );
-        assert_eq!(found.n_other_files, 1);
-    }
-
-    #[test]
-    fn folders_without_labelled_pictures_are_refused_with_a_reason() {
-        assert!(message(&["x.jpg"]).starts_with("ROOT holds no class folders; put"));
-        assert_eq!(
-            message(&["a/x.jpg"]),
-            "ROOT holds one class only, 'a'; a classifier needs two or more"
-        );
-        assert!(
-            message(&["set/a/x.jpg"])
-                .ends_with("(if the folders in 'set' are the classes, give ROOT/set)")
-        );
-        assert!(
-            message(&["a/x.jpg", "b/x.txt"])
-                .starts_with("the class folder ROOT/b holds no pictures")
-        );
-        assert_eq!(
-            message(&["train/a/x.jpg", "validation/a/x.jpg"]),
-            "ROOT holds train and validation, not classes; give each of them in a call of its own, as ROOT/train"
-        );
-        let missing = find(Path::new("/nowhere/at all")).unwrap_err();
-        assert!(
-            missing
-                .to_string()
-                .starts_with("cannot read /nowhere/at all: ")
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_that_loop_or_lead_nowhere_are_listed_and_the_rest_goes_on() {
-        let root = tree(&["a/1.jpg", "b/2.jpg"]);
-        let link =
-            |to: &str, at: &str| std::os::unix::fs::symlink(to, root.path().join(at)).unwrap();
-        link("../a", "a/again");
-        link("gone.jpg", "b/itself.jpg");
-        link("nowhere.jpg", "b/gone.jpg");
-        link("1.jpg", "a/same.jpg");
-        let found = find(root.path()).unwrap();
-        let paths: Vec<_> = found.pictures.iter().map(|picture| &picture.path).collect();
-        assert_eq!(paths, ["a/1.jpg", "a/same.jpg", "b/2.jpg"]);
-        let unusable: Vec<_> = found.unusable.iter().map(|failure| &failure.path).collect();
-        assert_eq!(unusable, ["a/again", "b/gone.jpg", "b/itself.jpg"]);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_file_name_that_is_not_utf8_is_listed() {
-        use std::os::unix::ffi::OsStrExt;
-        let root = tree(&["a/1.jpg", "b/2.jpg"]);
-        let name = std::ffi::OsStr::from_bytes(b"a/\xff.jpg");
-        fs::write(root.path().join(name), b"").unwrap();
-        let found = find(root.path()).unwrap();
-        assert_eq!(found.pictures.len(), 2);
-        assert_eq!(found.unusable[0].path, "a/\u{fffd}.jpg");
-    }
-}

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cnn_codes::codes::{
-    CodesIdentity, Dtype, OutputSpec, Pool, StoreDescription, StoreWriter, TrunkIdentity,
+    Code, CodesIdentity, Dtype, OutputSpec, Pool, StoreDescription, StoreWriter, TrunkIdentity,
     WrittenPicture,
 };
 use cnn_codes::draft::Existing;
@@ -39,6 +39,8 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
         },
         dtype,
         classes: vec!["a".to_owned(), "b c".to_owned()],
+        listing: None,
+        part: None,
         decoder: "none".to_owned(),
         onnxruntime: "1.32.0".to_owned(),
         provider: "CPUExecutionProvider".to_owned(),
@@ -54,12 +56,12 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
         let codes: Vec<f32> = (start..start + code_len).map(|i| i as f32 / 4.0).collect();
         let picture = WrittenPicture {
             path: format!("a/{row}, \"é\".jpg"),
-            label,
+            label: Some(label),
             width: 10,
             height: 20,
             blake3: blake3::hash(b"picture"),
         };
-        writer.append(&codes, &[picture]).unwrap();
+        writer.append(&picture, Code::Values(&codes)).unwrap();
     }
     writer.finish().unwrap();
 }

@@ -1,0 +1,107 @@
+//! How far a long job is: a bar on a terminal, elsewhere a line now and then.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use cnn_codes::extract::Progress;
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use super::say;
+
+/// How often a line is printed where there is no terminal, as in a scheduler's log.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// Shows progress on stderr.
+pub struct Display {
+    bar: Option<ProgressBar>,
+    /// When the last line was printed, and how far the job was then.
+    last_line: (Instant, usize),
+}
+
+impl Display {
+    /// Begins to show a job of `total` pictures.
+    pub fn new(total: usize) -> Self {
+        let style = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left{msg}";
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template(style).expect("a valid template");
+            ProgressBar::new(total as u64).with_style(style)
+        });
+        Self {
+            bar,
+            last_line: (Instant::now(), 0),
+        }
+    }
+
+    /// Shows how far the job is.
+    pub fn show(&mut self, progress: Progress) {
+        if progress.done == progress.done_before {
+            self.begin(progress);
+        } else if let Some(bar) = &self.bar {
+            bar.set_position(progress.done as u64);
+            bar.set_message(unusable(progress));
+        } else if self.last_line.0.elapsed() >= LINE_EVERY {
+            say(&line(progress, self.last_line.1, self.last_line.0.elapsed()));
+            self.last_line = (Instant::now(), progress.done);
+        }
+    }
+
+    fn begin(&mut self, progress: Progress) {
+        if progress.done_before > 0 {
+            say(&format!(
+                "going on after {} of {} pictures, which an earlier run did",
+                progress.done_before, progress.total
+            ));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(progress.done_before as u64);
+            bar.reset_eta();
+        }
+        self.last_line = (Instant::now(), progress.done);
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn unusable(progress: Progress) -> String {
+    match progress.failures {
+        0 => String::new(),
+        n => format!(", {n} unusable"),
+    }
+}
+
+/// A line about the pictures since `before`, in the time since then.
+fn line(progress: Progress, before: usize, time: Duration) -> String {
+    let rate = (progress.done - before) as f64 / time.as_secs_f64();
+    let left = Duration::from_secs_f64((progress.total - progress.done) as f64 / rate);
+    format!(
+        "{} of {} pictures, {rate:.1} pictures/s, about {} left{}",
+        progress.done,
+        progress.total,
+        HumanDuration(left),
+        unusable(progress)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_counts_what_came_since_the_last_one() {
+        let progress = Progress {
+            done: 1300,
+            done_before: 100,
+            total: 4900,
+            failures: 2,
+        };
+        assert_eq!(
+            line(progress, 700, Duration::from_secs(30)),
+            "1300 of 4900 pictures, 20.0 pictures/s, about 3 minutes left, 2 unusable"
+        );
+    }
+}
