@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cnn_codes::codes::{Dtype, Leftover, Pool};
 use cnn_codes::dataset::{self, Pictures};
@@ -90,6 +90,7 @@ fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
         existing: Existing::Keep,
         leftover: Leftover::Resume,
         shard: None,
+        checkpoint_every: Duration::from_secs(1),
     }
 }
 

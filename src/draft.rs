@@ -438,10 +438,7 @@ mod tests {
         draft.keep();
         drop(draft);
         let draft = Draft::reopen(&target, BOX, Existing::Keep).unwrap();
-        assert_eq!(
-            fs::read_to_string(draft.path().join("half")).unwrap(),
-            "1"
-        );
+        assert_eq!(fs::read_to_string(draft.path().join("half")).unwrap(), "1");
         drop(draft);
         assert!(names(place.path()).is_empty(), "an unkept one is removed");
     }

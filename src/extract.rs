@@ -11,7 +11,7 @@
 //! two batches wait at each, and a slow disk holds the decoders back. Batches keep the order of the
 //! pictures, so that the rows do not depend on the number of threads.
 //!
-//! About once a second the writer brings its files to the disk and notes so in the store's journal.
+//! Every so often the writer brings its files to the disk and notes so in the store's journal.
 //! The next run of the same job begins after the last such batch, and makes the same batches.
 
 mod known;
@@ -61,6 +61,9 @@ pub struct ExtractOptions {
     pub leftover: Leftover,
     /// Which part of the pictures to deal with; nothing for all.
     pub shard: Option<Shard>,
+    /// Time between checkpoints: how much work a kill may cost, besides the batches in flight. A
+    /// checkpoint brings four files to the disk and writes a line of the journal.
+    pub checkpoint_every: Duration,
 }
 
 /// What to do with a picture that cannot be used.
@@ -304,7 +307,15 @@ pub fn extract(
     let done_before = writer.n_done();
     let known = Known::new(reuse, &job.store, &writer.written()?)?;
     let preparer = Preparer::new(&pictures, options, known, writer.rows())?;
-    let stages = run_stages(preparer, &pictures, trunk, options, reuse, &mut writer, progress);
+    let stages = run_stages(
+        preparer,
+        &pictures,
+        trunk,
+        options,
+        reuse,
+        &mut writer,
+        progress,
+    );
     let stages = match stages {
         Ok(stages) => stages,
         Err(error) => return Err(broken_off(error, &writer, pictures.pictures.len())),

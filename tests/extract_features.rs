@@ -3,86 +3,13 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use assert_cmd::Command;
-use cnn_codes::codes::{Dtype, Store};
-use image::{Rgb, RgbImage};
+use cnn_codes::codes::Dtype;
 use predicates::prelude::*;
+use support::place::{Place, quarters};
 use support::tiny_trunk;
-
-/// A folder with a trunk, and pictures of two classes whose names want quoting.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    /// `None`, with a message, where ONNX Runtime was not fetched.
-    fn new() -> Option<Self> {
-        support::models_with_onnxruntime()?;
-        let folder = tempfile::tempdir().unwrap();
-        let place = Self { folder };
-        tiny_trunk::write(place.path());
-        place.save("pictures/Äpfel & Birnen/1.png", &quarters([10, 20, 30]));
-        place.save("pictures/zwei Wörter/sub/2.png", &quarters([200, 100, 0]));
-        Some(place)
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn save(&self, name: &str, picture: &RgbImage) {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        picture.save(path).unwrap();
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    /// The command, in the folder, on the tiny trunk.
-    fn extract(&self) -> Command {
-        self.extract_with_card("tiny.toml")
-    }
-
-    fn extract_with_card(&self, card: &str) -> Command {
-        let mut command = support::cnn_codes();
-        command.current_dir(self.path());
-        command.args([
-            "extract-features",
-            "pictures",
-            "--out",
-            "store",
-            "--card",
-            card,
-        ]);
-        command
-    }
-
-    fn store(&self) -> Store {
-        Store::open(&self.path().join("store")).unwrap()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-/// 8 x 8 pixels: `color` in the upper left quarter, black elsewhere.
-fn quarters(color: [u8; 3]) -> RgbImage {
-    RgbImage::from_fn(8, 8, |x, y| {
-        Rgb(if x < 4 && y < 4 { color } else { [0; 3] })
-    })
-}
 
 #[test]
 fn codes_labels_and_tables_are_what_a_hand_computes() {
@@ -98,16 +25,16 @@ fn codes_labels_and_tables_are_what_a_hand_computes() {
     let store = place.store();
     // By code points, as Python sorts: "z" is before "Ä".
     assert_eq!(store.manifest().classes, ["zwei Wörter", "Äpfel & Birnen"]);
-    let labels: Vec<_> = store
+    let rows: Vec<_> = store
         .pictures()
         .iter()
-        .map(|row| (row.label.as_str(), row.path.as_str()))
+        .map(|row| (row.label, &*row.path))
         .collect();
     assert_eq!(
-        labels,
+        rows,
         [
-            ("zwei Wörter", "zwei Wörter/sub/2.png"),
-            ("Äpfel & Birnen", "Äpfel & Birnen/1.png")
+            (Some(0), "zwei Wörter/sub/2.png"),
+            (Some(1), "Äpfel & Birnen/1.png")
         ]
     );
     let codes = store.read_codes();
@@ -116,10 +43,7 @@ fn codes_labels_and_tables_are_what_a_hand_computes() {
     assert_eq!(codes.row(1).to_vec()[..4], [10.0, 40.0, -30.0, 0.0]);
     assert_eq!(codes.iter().skip(3).take(9).sum::<f32>(), 0.0);
     let file = fs::read(place.path().join("pictures/Äpfel & Birnen/1.png")).unwrap();
-    assert_eq!(
-        store.pictures()[1].blake3,
-        blake3::hash(&file).to_hex().to_string()
-    );
+    assert_eq!(store.pictures()[1].blake3, blake3::hash(&file));
 }
 
 #[test]
@@ -243,7 +167,11 @@ fn pictures_that_cannot_be_read_are_listed_and_the_rest_goes_on() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains("error: zwei Wörter/empty.jpg: "));
-    assert_eq!(place.store().labels().unwrap(), [0, 1], "the old store is whole");
+    assert_eq!(
+        place.store().labels().unwrap(),
+        [0, 1],
+        "the old store is whole"
+    );
 }
 
 #[test]
@@ -448,7 +376,13 @@ fn the_summary_can_be_read_by_a_program() {
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["pictures"], 2);
     assert_eq!(summary["shape"], serde_json::json!([2, 2, 2, 3]));
-    assert_eq!(summary["failures"][0]["path"], "zwei Wörter/empty.jpg");
+    assert_eq!(summary["failures"]["total"], 1);
+    assert_eq!(summary["failures"]["by_kind"]["empty"], 1);
+    assert_eq!(
+        summary["failures"]["first"][0]["path"],
+        "zwei Wörter/empty.jpg"
+    );
+    assert_eq!(summary["computed"], 2);
     assert_eq!(summary["provider"], "CPUExecutionProvider");
 }
 

@@ -51,8 +51,8 @@ fn a_store_comes_back_as_it_was_written() {
         let store = Store::open(&out).unwrap();
         assert_eq!(store.labels().unwrap(), [0, 1, 1]);
         assert_eq!(store.manifest().counts.per_class, [1, 2]);
-        assert_eq!(store.pictures()[2].path, "a/2, \"é\".jpg");
-        assert_eq!(store.pictures()[2].label, "b c");
+        assert_eq!(&*store.pictures()[2].path, "a/2, \"é\".jpg");
+        assert_eq!(store.pictures()[2].label, Some(1));
         let codes = store.read_codes();
         assert_eq!(codes.dim(), (3, 6));
         // Quarters below 4.5 are exact in half precision.
@@ -93,6 +93,7 @@ fn a_writer_that_is_dropped_leaves_nothing() {
     let failure = Failure {
         path: "a/x.jpg".to_owned(),
         error: "empty".to_owned(),
+        kind: "unknown_format",
     };
     writer.fail(&failure).unwrap();
     drop(writer);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use cnn_codes::codes::{Dtype, Pool, StoreDescription, StoreWriter, WrittenPicture};
+use cnn_codes::codes::{Code, Dtype, Pool, StoreDescription, StoreWriter, WrittenPicture};
 use cnn_codes::draft::Existing;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::picture::Recipe;
@@ -56,12 +56,12 @@ impl Place {
             code[0] = 3.0 * first;
             let picture = WrittenPicture {
                 path: format!("{row}.jpg"),
-                label,
+                label: Some(label),
                 width: 1,
                 height: 1,
                 blake3: blake3::hash(&[0]),
             };
-            writer.append(&code, &[picture]).unwrap();
+            writer.append(&picture, Code::Values(&code)).unwrap();
         }
         writer.finish().unwrap();
     }

@@ -6,14 +6,13 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Store};
 use cnn_codes::dataset::{self, Pictures, Shard};
 use cnn_codes::draft::Existing;
-use cnn_codes::extract::{
-    ExtractError, ExtractOptions, OnFailure, QUEUE_DEPTH, dry_run, extract,
-};
+use cnn_codes::extract::{ExtractError, ExtractOptions, OnFailure, QUEUE_DEPTH, dry_run, extract};
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 
@@ -100,6 +99,9 @@ pub struct Arguments {
     /// Threads for decoding and for the trunk [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
+    /// Time between checkpoints, in seconds: how much work a kill may cost
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    checkpoint_every: Duration,
     /// Say more: provider, threads, queues, files
     #[arg(long, short)]
     verbose: bool,
@@ -166,14 +168,21 @@ fn run_extraction(
     let n_other_files = pictures.n_other_files;
     let stop = Stop::on_signals()?;
     let mut display = Display::new(pictures.pictures.len());
-    let extracted = extract(pictures, &mut trunk, &options, &reuse, out, &mut |progress| {
-        display.show(progress);
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
+    let extracted = extract(
+        pictures,
+        &mut trunk,
+        &options,
+        &reuse,
+        out,
+        &mut |progress| {
+            display.show(progress);
+            if stop.is_wanted() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    );
     display.finish();
     let extracted = match extracted {
         Err(error @ ExtractError::Stopped { .. }) => {
@@ -189,11 +198,7 @@ fn run_extraction(
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_dry(
-    arguments: &Arguments,
-    pictures: Pictures,
-    threads: usize,
-) -> anyhow::Result<ExitCode> {
+fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow::Result<ExitCode> {
     let (card, _) = find_card(arguments)?;
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
@@ -244,6 +249,14 @@ fn has_archive_ending(path: &Path) -> bool {
     [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2"]
         .iter()
         .any(|ending| name.ends_with(ending))
+}
+
+/// A time of 0 or more.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "it is not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn open_stores(dirs: &[PathBuf]) -> anyhow::Result<Vec<Store>> {
@@ -353,5 +366,6 @@ fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> E
             Leftover::Resume
         },
         shard: arguments.shard,
+        checkpoint_every: arguments.checkpoint_every,
     }
 }

@@ -40,7 +40,11 @@ impl Display {
             bar.set_position(progress.done as u64);
             bar.set_message(unusable(progress));
         } else if self.last_line.0.elapsed() >= LINE_EVERY {
-            say(&line(progress, self.last_line.1, self.last_line.0.elapsed()));
+            say(&line(
+                progress,
+                self.last_line.1,
+                self.last_line.0.elapsed(),
+            ));
             self.last_line = (Instant::now(), progress.done);
         }
     }

@@ -51,7 +51,12 @@ impl Job {
         let settings = |job: &Self| {
             [
                 ("dtype", job.store.dtype.to_string()),
-                ("part", job.store.part.map_or("none".to_owned(), |part| part.to_string())),
+                (
+                    "part",
+                    job.store
+                        .part
+                        .map_or("none".to_owned(), |part| part.to_string()),
+                ),
                 ("batch size", job.batch_size.to_string()),
                 ("number of threads", job.threads.to_string()),
                 ("JPEG decoder", job.store.decoder.clone()),
@@ -63,9 +68,7 @@ impl Job {
         let mut pairs = settings(begun).into_iter().zip(settings(self));
         pairs
             .find(|(begun, now)| begun != now)
-            .map(|((what, begun), (_, now))| {
-                format!("the {what} differs: {begun} then, {now} now")
-            })
+            .map(|((what, begun), (_, now))| format!("the {what} differs: {begun} then, {now} now"))
     }
 }
 

@@ -265,7 +265,8 @@ impl NpyWriter {
         bytes.resize(start + self.row_bytes(), 0);
         self.file.seek(SeekFrom::Start(self.row_offset(row)))?;
         self.file.read_exact(&mut bytes[start..])?;
-        self.file.seek(SeekFrom::Start(self.row_offset(self.rows)))?;
+        self.file
+            .seek(SeekFrom::Start(self.row_offset(self.rows)))?;
         Ok(())
     }
 

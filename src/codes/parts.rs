@@ -70,7 +70,10 @@ fn check_complete(parts: &[Part], is_complete: impl Fn(&Part) -> bool) -> Result
         ));
     }
     let missing: Vec<String> = (0..first.of)
-        .map(|index| Part { index, of: first.of })
+        .map(|index| Part {
+            index,
+            of: first.of,
+        })
         .filter(|part| !is_complete(part))
         .map(|part| format!("{}/{}", part.index, part.of))
         .collect();
@@ -79,7 +82,11 @@ fn check_complete(parts: &[Part], is_complete: impl Fn(&Part) -> bool) -> Result
     }
     let named = missing[..missing.len().min(NAMED_PARTS)].join(", ");
     let more = missing.len().saturating_sub(NAMED_PARTS);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     Err(format!(
         "{} of its {} parts are missing or unfinished: {named}{more}; make them with `cnn-codes extract-features --shard I/N`",
         missing.len(),
@@ -99,12 +106,16 @@ pub(super) fn join(parts: &[&Manifest]) -> Result<Manifest, String> {
         per_class: vec![0; whole.classes.len()],
     };
     for (index, part) in parts.iter().enumerate() {
-        check_sibling(parts[0], part).map_err(|what| {
-            format!("part 0 and part {index} are not of one store: {what}")
-        })?;
+        check_sibling(parts[0], part)
+            .map_err(|what| format!("part 0 and part {index} are not of one store: {what}"))?;
         whole.counts.pictures += part.counts.pictures;
         whole.counts.failures += part.counts.failures;
-        for (sum, n) in whole.counts.per_class.iter_mut().zip(&part.counts.per_class) {
+        for (sum, n) in whole
+            .counts
+            .per_class
+            .iter_mut()
+            .zip(&part.counts.per_class)
+        {
             *sum += n;
         }
     }
@@ -120,7 +131,10 @@ fn check_sibling(first: &Manifest, part: &Manifest) -> Result<(), String> {
     }
     let differences = [
         ("dtypes", first.dtype != part.dtype),
-        ("pictures", first.listing != part.listing || first.classes != part.classes),
+        (
+            "pictures",
+            first.listing != part.listing || first.classes != part.classes,
+        ),
         ("JPEG decoders", first.decoder != part.decoder),
     ];
     match differences.iter().find(|(_, differ)| *differ) {

@@ -230,11 +230,7 @@ impl Store {
         let shape = (self.pictures.len(), self.manifest.codes.code_len());
         let mut values = Vec::with_capacity(shape.0 * shape.1);
         for codes in &self.codes {
-            append_values(
-                &codes.map[codes.offset..],
-                self.manifest.dtype,
-                &mut values,
-            );
+            append_values(&codes.map[codes.offset..], self.manifest.dtype, &mut values);
         }
         Array2::from_shape_vec(shape, values).expect("the length was checked when opening")
     }

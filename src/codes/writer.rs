@@ -278,7 +278,9 @@ impl StoreWriter {
             .append(&self.bytes)
             .map_err(StoreError::writing(&codes))?;
         let (width, height) = (picture.width.to_string(), picture.height.to_string());
-        let class = picture.label.map_or("", |label| &self.description.classes[label]);
+        let class = picture
+            .label
+            .map_or("", |label| &self.description.classes[label]);
         let hash = picture.blake3.to_hex();
         self.images
             .append(&[&row, &picture.path, class, &width, &height, hash.as_str()])?;
@@ -350,9 +352,7 @@ impl StoreWriter {
             .finish()
             .map_err(StoreError::writing(&at(CODES)))?;
         if let Some(labels) = self.labels {
-            labels
-                .finish()
-                .map_err(StoreError::writing(&at(LABELS)))?;
+            labels.finish().map_err(StoreError::writing(&at(LABELS)))?;
         }
         let counts = Counts {
             pictures: rows,

@@ -165,10 +165,15 @@ fn search_class(found: &mut Pictures, label: usize) -> Result<(), DatasetError> 
             continue;
         }
         match relative(entry.path(), &found.root) {
-            Ok(path) => found.pictures.push(Picture { path: path.into(), label: Some(label), place: Place::File }),
+            Ok(path) => found.pictures.push(Picture {
+                path: path.into(),
+                label: Some(label),
+                place: Place::File,
+            }),
             Err(path) => found.unusable.push(Failure {
                 path,
-                error: "the file name is not UTF-8; rename the file".to_owned(),kind:"not_utf8",
+                error: "the file name is not UTF-8; rename the file".to_owned(),
+                kind: "not_utf8",
             }),
         }
     }
@@ -190,7 +195,7 @@ fn as_failure(error: &walkdir::Error, root: &Path) -> Option<Failure> {
     Some(Failure {
         path: relative(path, root).unwrap_or_else(|lossy| lossy),
         error: reason,
- kind: "link",
+        kind: "link",
     })
 }
 
@@ -226,4 +231,3 @@ fn has_picture_extension(path: &Path) -> bool {
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()))
 }
-

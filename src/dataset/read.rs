@@ -77,7 +77,8 @@ impl Pictures {
                 n_bytes,
             } => {
                 let archive = self.archives.get(archive as usize);
-                let archive = archive.ok_or_else(|| io::Error::other("its archive is not listed"))?;
+                let archive =
+                    archive.ok_or_else(|| io::Error::other("its archive is not listed"))?;
                 read_member(archive, offset, n_bytes)
             }
         }

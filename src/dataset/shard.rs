@@ -157,7 +157,19 @@ mod tests {
 
     #[test]
     fn what_is_no_shard_is_refused_with_what_to_write() {
-        for text in ["", "1", "/", "1/", "/2", "a/2", "+1/2", "1/-2", "1/2/3", "1 /2", "4294967296/2"] {
+        for text in [
+            "",
+            "1",
+            "/",
+            "1/",
+            "/2",
+            "a/2",
+            "+1/2",
+            "1/-2",
+            "1/2/3",
+            "1 /2",
+            "4294967296/2",
+        ] {
             let expected = format!("'{text}' is no shard; write I/N, as 0/4 for the first of four");
             assert_eq!(message(text), expected);
         }

@@ -47,7 +47,12 @@ impl Known {
     ) -> Result<Self, ExtractError> {
         let mut known = Self::default();
         for (row, picture) in written.iter().enumerate() {
-            known.note(picture.blake3, Place::Row(row), picture.width, picture.height);
+            known.note(
+                picture.blake3,
+                Place::Row(row),
+                picture.width,
+                picture.height,
+            );
         }
         for (index, store) in stores.iter().enumerate() {
             check_reusable(store, description)?;
@@ -80,7 +85,10 @@ fn check_reusable(store: &Store, description: &StoreDescription) -> Result<(), E
     let reason = if let Some(difference) = theirs.codes.difference(&description.codes) {
         difference
     } else if theirs.dtype != description.dtype {
-        format!("the dtype differs: {} and {}", theirs.dtype, description.dtype)
+        format!(
+            "the dtype differs: {} and {}",
+            theirs.dtype, description.dtype
+        )
     } else if theirs.decoder != description.decoder {
         format!(
             "the JPEG decoder differs: {} and {}",

@@ -9,9 +9,6 @@ use super::{ExtractError, ExtractOptions, OnFailure};
 use crate::codes::{Code, Store, StoreWriter};
 use crate::dataset::Failure;
 
-/// How much work a kill may cost; a checkpoint costs four syncs.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-
 /// Failures that are kept for the summary; failures.csv has all.
 const KEPT_FAILURES: usize = 5;
 
@@ -77,7 +74,7 @@ impl<'a> Writing<'a> {
         for batch in batches {
             let start = Instant::now();
             self.write(&batch)?;
-            if last_checkpoint.elapsed() >= CHECKPOINT_EVERY {
+            if last_checkpoint.elapsed() >= self.options.checkpoint_every {
                 self.writer.checkpoint(self.n_done)?;
                 last_checkpoint = Instant::now();
             }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod onnx;
+pub mod place;
 pub mod tiny_trunk;
 
 use std::path::{Path, PathBuf};

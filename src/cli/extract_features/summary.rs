@@ -40,7 +40,10 @@ fn headline(extracted: &Extracted) -> String {
         return format!("{codes}: complete already, by this very job\n");
     }
     let seconds = extracted.elapsed.as_secs_f64();
-    format!("{codes} in {seconds:.1} s: {:.2} pictures/s\n", rate(extracted))
+    format!(
+        "{codes} in {seconds:.1} s: {:.2} pictures/s\n",
+        rate(extracted)
+    )
 }
 
 /// Pictures that this run dealt with, in a second.
@@ -51,7 +54,10 @@ fn rate(extracted: &Extracted) -> f64 {
 }
 
 fn shape(manifest: &Manifest) -> String {
-    let axes: Vec<_> = manifest.shape[1..].iter().map(ToString::to_string).collect();
+    let axes: Vec<_> = manifest.shape[1..]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     axes.join("x")
 }
 
