@@ -1,0 +1,124 @@
+//! Pictures in the order in which they become rows.
+
+use std::path::PathBuf;
+
+/// Endings, in lower case, by which a file is taken for a picture. What it really is, its bytes say.
+pub const EXTENSIONS: &[&str] = &[
+    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp",
+];
+
+/// Pictures in the order in which they become rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// What relative paths start from; empty where paths are taken as given.
+    pub root: PathBuf,
+    /// The tar files that [`Place::Archived`] refers to.
+    pub archives: Vec<PathBuf>,
+    /// Class names, sorted by code points as Keras' `flow_from_directory` sorts them; a label is a
+    /// place in this list. Empty where the pictures are unlabelled.
+    pub classes: Vec<String>,
+    /// The pictures.
+    pub pictures: Vec<Picture>,
+    /// What was found but can never be read: names that are not UTF-8, links in a loop, and so on.
+    pub unusable: Vec<Failure>,
+    /// How many files were passed over because of their ending.
+    pub n_other_files: usize,
+}
+
+/// A picture, its class, and where its bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The name of the row: a path with `/` between folders, relative to [`Pictures::root`].
+    pub path: Box<str>,
+    /// Class index; `None` for all pictures of an unlabelled set and for none of a labelled one.
+    pub label: Option<usize>,
+    /// Where its bytes are.
+    pub place: Place,
+}
+
+/// Where a picture's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the file that the picture's path names.
+    File,
+    /// Within a tar file.
+    Archived {
+        /// Index into [`Pictures::archives`].
+        archive: u32,
+        /// Where the picture begins, in bytes from the beginning of the archive.
+        offset: u64,
+        /// Length of the picture.
+        n_bytes: u64,
+    },
+}
+
+/// A picture that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The name that its row would have had.
+    pub path: String,
+    /// Why, in one line.
+    pub error: String,
+    /// The kind of failure, for counting: stable words in snake_case, as `not_utf8`.
+    pub kind: &'static str,
+}
+
+impl Failure {
+    /// A picture whose name cannot be written into a table; `path` is the nearest that can.
+    pub(super) fn not_utf8(path: String) -> Self {
+        Self {
+            path,
+            error: "the name is not UTF-8; rename the file".to_owned(),
+            kind: "not_utf8",
+        }
+    }
+}
+
+impl Pictures {
+    /// How many pictures there are, the unusable ones among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pictures.len() + self.unusable.len()
+    }
+
+    /// Whether there is no picture at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the pictures have classes.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        !self.classes.is_empty()
+    }
+}
+
+/// Whether a file of this name is taken for a picture.
+pub(super) fn has_picture_ending(name: &[u8]) -> bool {
+    let file = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
+    let Some(dot) = file.iter().rposition(|&byte| byte == b'.') else {
+        return false;
+    };
+    let ending = &file[dot + 1..];
+    dot > 0
+        && EXTENSIONS
+            .iter()
+            .any(|known| ending.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_known_by_the_last_ending_of_the_file() {
+        for name in ["a.jpg", "a/b.JPEG", "a.b/c.d.Png", "é.tiff"] {
+            assert!(has_picture_ending(name.as_bytes()), "{name}");
+        }
+        for name in ["", "jpg", ".jpg", "a/.jpg", "a.jpg/b", "a.jpg.txt", "a."] {
+            assert!(!has_picture_ending(name.as_bytes()), "{name}");
+        }
+        assert!(has_picture_ending(b"\xff.jpg"));
+    }
+}

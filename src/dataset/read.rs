@@ -1,0 +1,132 @@
+//! A picture's bytes, from its file or out of its archive.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::{Picture, Pictures, Place};
+
+/// The largest file that is read: pictures are smaller, and an endless one must not fill memory.
+pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Why a picture's bytes could not be read.
+///
+/// Every message is one line without the picture's name, as those of
+/// [`DecodeError`](crate::picture::DecodeError) are. [`ReadError::kind`] is for programs.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused, or there is no such file.
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// A folder, a FIFO or a device: it would block, or never end.
+    #[error("not a regular file")]
+    NotAFile,
+    /// More than [`MAX_FILE_BYTES`].
+    #[error("larger than {} MiB", MAX_FILE_BYTES >> 20)]
+    TooLarge,
+    /// The archive is shorter than it was when its members were listed.
+    #[error(
+        "the archive ends {} bytes into this picture's {expected}; it has changed since it was listed",
+        actual
+    )]
+    Truncated {
+        /// The picture's length.
+        expected: u64,
+        /// How many bytes of it there are.
+        actual: u64,
+    },
+}
+
+impl ReadError {
+    /// Every word that [`ReadError::kind`] may return.
+    pub const KINDS: &'static [&'static str] = &[
+        "missing",
+        "unreadable",
+        "not_a_file",
+        "too_large",
+        "truncated",
+    ];
+
+    /// The kind of failure, in stable words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Read(error) if error.kind() == io::ErrorKind::NotFound => "missing",
+            Self::Read(_) => "unreadable",
+            Self::NotAFile => "not_a_file",
+            Self::TooLarge => "too_large",
+            Self::Truncated { .. } => "truncated",
+        }
+    }
+}
+
+impl Pictures {
+    /// The bytes of `picture`, which is one of these.
+    ///
+    /// An archive is opened anew each time: that costs a few microseconds, and any number of
+    /// threads may read at once.
+    ///
+    /// # Errors
+    /// [`ReadError`], and never a wait for a FIFO nor more than [`MAX_FILE_BYTES`] of memory.
+    pub fn read(&self, picture: &Picture) -> Result<Vec<u8>, ReadError> {
+        match picture.place {
+            Place::File => read_file(&self.root.join(&*picture.path)),
+            Place::Archived {
+                archive,
+                offset,
+                n_bytes,
+            } => {
+                let archive = self.archives.get(archive as usize);
+                let archive =
+                    archive.ok_or_else(|| io::Error::other("its archive is not listed"))?;
+                read_member(archive, offset, n_bytes)
+            }
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let (file, n_bytes) = open_regular(path)?;
+    let bytes = read_up_to(file, n_bytes, MAX_FILE_BYTES + 1)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(ReadError::TooLarge);
+    }
+    Ok(bytes)
+}
+
+fn read_member(archive: &Path, offset: u64, n_bytes: u64) -> Result<Vec<u8>, ReadError> {
+    if n_bytes > MAX_FILE_BYTES {
+        return Err(ReadError::TooLarge);
+    }
+    let (mut file, archive_bytes) = open_regular(archive)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let expected = n_bytes.min(archive_bytes.saturating_sub(offset));
+    let bytes = read_up_to(file, expected, n_bytes)?;
+    if (bytes.len() as u64) < n_bytes {
+        return Err(ReadError::Truncated {
+            expected: n_bytes,
+            actual: bytes.len() as u64,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file, with its length. Looks before it opens: to open a FIFO is to wait.
+fn open_regular(path: &Path) -> Result<(File, u64), ReadError> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(ReadError::NotAFile);
+    }
+    Ok((File::open(path)?, metadata.len()))
+}
+
+/// Reads to the end of `file`, `limit` bytes at most; `expected` is how many they probably are.
+fn read_up_to(file: File, expected: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
+    if expected > MAX_FILE_BYTES {
+        return Err(ReadError::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    bytes.reserve_exact(usize::try_from(expected).unwrap_or(0));
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
