@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cnn_codes::codes::{Dtype, Pool};
-use cnn_codes::dataset::{self, LabelledPictures};
+use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
@@ -92,7 +92,7 @@ fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
 
 /// Every batch's number of pictures and its tensor.
 fn ready_tensors(
-    dataset: &LabelledPictures,
+    dataset: &Pictures,
     preparation: &Preparation,
 ) -> anyhow::Result<Vec<(usize, Vec<f32>)>> {
     let len = preparation.tensor_len();
@@ -100,7 +100,7 @@ fn ready_tensors(
     for chunk in dataset.pictures.chunks(BATCH_SIZE) {
         let mut tensor = vec![0.0; chunk.len() * len];
         for (picture, tensor) in chunk.iter().zip(tensor.chunks_mut(len)) {
-            let bytes = std::fs::read(dataset.root.join(&picture.path))?;
+            let bytes = dataset.read(picture)?;
             preparation.prepare(&picture::decode(&bytes)?, tensor);
         }
         batches.push((chunk.len(), tensor));

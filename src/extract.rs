@@ -11,9 +11,7 @@
 //! two batches wait at each, and a slow disk holds the decoders back. Batches keep the
 //! order of the pictures, so that the rows do not depend on the number of threads.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,16 +21,13 @@ use rayon::prelude::*;
 use crate::codes::{
     CodesIdentity, Dtype, Manifest, Pool, StoreDescription, StoreError, StoreWriter, WrittenPicture,
 };
-use crate::dataset::{Failure, LabelledPicture, LabelledPictures};
+use crate::dataset::{Failure, Picture, Pictures, ReadError};
 use crate::draft::Existing;
 use crate::model::{Trunk, TrunkError};
 use crate::picture::{self, DecodeError, Preparation};
 
 /// Batches that may wait in each queue: one being made while one is used is enough to overlap.
 const QUEUE_DEPTH: usize = 2;
-
-/// The largest file that is read: pictures are smaller, and an endless one must not fill memory.
-const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
 
 /// How to extract.
 #[derive(Clone, Debug)]
@@ -150,7 +145,7 @@ struct Codes {
 /// # Errors
 /// [`ExtractError`]; no store is left then, and one that was there before is still there.
 pub fn extract(
-    dataset: &LabelledPictures,
+    dataset: &Pictures,
     trunk: &mut Trunk,
     onnxruntime: &str,
     options: &ExtractOptions,
@@ -194,7 +189,7 @@ struct Stages {
 
 /// Runs the three stages at once, until the last batch is written or one of them fails.
 fn run_stages(
-    dataset: &LabelledPictures,
+    dataset: &Pictures,
     trunk: &mut Trunk,
     options: &ExtractOptions,
     writer: StoreWriter,
@@ -232,7 +227,7 @@ fn run_stages(
 }
 
 fn describe(
-    dataset: &LabelledPictures,
+    dataset: &Pictures,
     trunk: &Trunk,
     onnxruntime: &str,
     options: &ExtractOptions,
@@ -255,7 +250,7 @@ fn describe(
 
 /// The first stage: batches in the order of the pictures, until all are made or nobody wants more.
 fn decode_all(
-    dataset: &LabelledPictures,
+    dataset: &Pictures,
     options: &ExtractOptions,
     decoders: &rayon::ThreadPool,
     spare: &Receiver<Vec<f32>>,
@@ -265,7 +260,7 @@ fn decode_all(
     for chunk in dataset.pictures.chunks(options.batch_size) {
         let tensor = spare.try_recv().unwrap_or_default();
         let start = Instant::now();
-        let batch = decoders.install(|| decode_batch(&dataset.root, chunk, options, tensor));
+        let batch = decoders.install(|| decode_batch(dataset, chunk, options, tensor));
         busy += start.elapsed();
         if batches.send(batch).is_err() {
             break;
@@ -275,8 +270,8 @@ fn decode_all(
 }
 
 fn decode_batch(
-    root: &Path,
-    chunk: &[LabelledPicture],
+    dataset: &Pictures,
+    chunk: &[Picture],
     options: &ExtractOptions,
     mut tensor: Vec<f32>,
 ) -> Batch {
@@ -288,9 +283,10 @@ fn decode_batch(
         .zip(chunk)
         .with_max_len(1)
         .map(|(tensor, picture)| {
-            prepare(root, picture, preparation, tensor).map_err(|error| Failure {
-                path: picture.path.clone(),
+            prepare(dataset, picture, preparation, tensor).map_err(|error| Failure {
+                path: picture.path.to_string(),
                 error: error.to_string(),
+                kind: error.kind(),
             })
         })
         .collect();
@@ -319,47 +315,37 @@ fn decode_batch(
 /// Why one picture cannot be used; the messages go into failures.csv.
 #[derive(Debug, thiserror::Error)]
 enum PictureError {
-    #[error("cannot be read: {0}")]
-    Read(#[from] io::Error),
-    #[error("not a regular file")]
-    NotAFile,
-    #[error("larger than {} MiB", MAX_FILE_BYTES >> 20)]
-    TooLarge,
+    #[error(transparent)]
+    Read(#[from] ReadError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
 
+impl PictureError {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Read(error) => error.kind(),
+            Self::Decode(error) => error.kind(),
+        }
+    }
+}
+
 fn prepare(
-    root: &Path,
-    picture: &LabelledPicture,
+    dataset: &Pictures,
+    picture: &Picture,
     preparation: &Preparation,
     tensor: &mut [f32],
 ) -> Result<WrittenPicture, PictureError> {
-    let bytes = read_picture(&root.join(PathBuf::from(&picture.path)))?;
+    let bytes = dataset.read(picture)?;
     let decoded = picture::decode(&bytes)?;
     preparation.prepare(&decoded, tensor);
     Ok(WrittenPicture {
-        path: picture.path.clone(),
-        label: picture.label,
+        path: picture.path.to_string(),
+        label: picture.label.unwrap_or_default(),
         width: decoded.width(),
         height: decoded.height(),
         blake3: blake3::hash(&bytes),
     })
-}
-
-/// Reads a regular file of bounded size; a FIFO or a device would block or never end.
-fn read_picture(path: &Path) -> Result<Vec<u8>, PictureError> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(PictureError::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    bytes.reserve_exact(usize::try_from(file.metadata()?.len().min(MAX_FILE_BYTES)).unwrap_or(0));
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(PictureError::TooLarge);
-    }
-    Ok(bytes)
 }
 
 /// The second stage: each batch through the session, its tensor back to the decoders.

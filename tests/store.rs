@@ -93,6 +93,7 @@ fn a_writer_that_is_dropped_leaves_nothing() {
     let failure = Failure {
         path: "a/x.jpg".to_owned(),
         error: "empty".to_owned(),
+        kind: "empty",
     };
     writer.fail(&failure).unwrap();
     drop(writer);
