@@ -1,116 +1,63 @@
 //! One folder per class: `IMAGES/tomato/1.jpg`, `IMAGES/pumpkin/2.jpg`.
 
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
-use super::pictures::*;
+use super::pictures::has_picture_ending;
+use super::{DatasetError, Failure, Picture, Pictures, Place};
 
 /// Names that split folders go by; a class is hardly ever called so.
 const SPLITS: &[&str] = &["train", "training", "val", "valid", "validation", "test"];
 
-/// Why a folder gives no labelled pictures.
-#[derive(Debug, thiserror::Error)]
-pub enum DatasetError {
-    /// The folder, or one below it, could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The folder.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// The root is a file.
-    #[error("{} is not a folder; give the folder that holds one folder per class", path.display())]
-    NotAFolder {
-        /// The path as given.
-        path: PathBuf,
-    },
-    /// The root holds no folder.
-    #[error("{} holds no class folders; put the pictures of each class into a folder named for it, as {}/tomato/1.jpg", path.display(), path.display())]
-    NoClasses {
-        /// The root.
-        path: PathBuf,
-    },
-    /// The root holds one folder only.
-    #[error("{} holds one class only, '{class}'; a classifier needs two or more{}", path.display(), if *nested { format!(" (if the folders in '{class}' are the classes, give {}/{class})", path.display()) } else { String::new() })]
-    OneClass {
-        /// The root.
-        path: PathBuf,
-        /// The only class.
-        class: String,
-        /// Whether that folder itself holds folders.
-        nested: bool,
-    },
-    /// The root holds train and validation folders in place of classes.
-    #[error("{} holds {}, not classes; give each of them in a call of its own, as {}/{}", path.display(), splits.join(" and "), path.display(), splits[0])]
-    Split {
-        /// The root.
-        path: PathBuf,
-        /// The folders found.
-        splits: Vec<String>,
-    },
-    /// A class folder holds no picture.
-    #[error("the class folder {} holds no pictures ({}); fill it or remove it", path.display(), EXTENSIONS.join(", "))]
-    EmptyClass {
-        /// The class folder.
-        path: PathBuf,
-    },
-    /// A class folder's name cannot be written into a table.
-    #[error("the name of the class folder {} is not UTF-8; rename it", path.display())]
-    ClassName {
-        /// The class folder.
-        path: PathBuf,
-    },
-}
-
 /// Finds the pictures below `root`, which holds one folder per class.
 ///
-/// Folders within a class folder are searched too, and links are followed. Hidden files and
-/// folders (`.DS_Store`, `.ipynb_checkpoints`) are passed over, as are files that lie beside the
-/// class folders.
+/// Rows follow class and path, folder by folder. Folders within a class folder are searched too,
+/// and links are followed. Hidden files and folders (`.DS_Store`, `.ipynb_checkpoints`) are passed
+/// over, as are files that lie beside the class folders. A folder below a class folder that cannot
+/// be read, and a link that leads nowhere or to a folder that it lies in, are listed as unusable.
+/// Whether something with a picture's ending is a file at all, [`Pictures::read`] finds out.
 ///
 /// # Errors
 /// [`DatasetError`], with the folder that is at fault.
 pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
-    let classes = class_names(root)?;
-    let mut found = Pictures {
-        root: root.to_owned(),
-        classes,
-        ..Pictures::default()
-    };
-    for label in 0..found.classes.len() {
-        search_class(&mut found, label)?;
-    }
-    Ok(found)
-}
-
-/// The sorted names of the class folders, at least two.
-fn class_names(root: &Path) -> Result<Vec<String>, DatasetError> {
     if root.is_file() {
         return Err(DatasetError::NotAFolder {
             path: root.to_owned(),
         });
     }
-    let unreadable = |source| DatasetError::Unreadable {
-        path: root.to_owned(),
-        source,
+    let classes = class_names(root)?;
+    let mut search = Search {
+        label: 0,
+        open: vec![fs::canonicalize(root).map_err(unreadable(root))?],
+        found: Pictures {
+            root: root.to_owned(),
+            ..Pictures::default()
+        },
     };
+    for (label, class) in classes.iter().enumerate() {
+        search.label = label;
+        search.class(class)?;
+    }
+    search.found.pictures.shrink_to_fit();
+    search.found.classes = classes;
+    Ok(search.found)
+}
+
+/// The sorted names of the class folders, at least two.
+fn class_names(root: &Path) -> Result<Vec<String>, DatasetError> {
     let mut classes = Vec::new();
-    for entry in fs::read_dir(root).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let name = path.file_name().unwrap_or_default();
-        if !path.is_dir() || is_hidden(name) {
+    for entry in list(root).map_err(unreadable(root))? {
+        let path = root.join(&entry.name);
+        if !(entry.file_type.is_dir() || entry.file_type.is_symlink() && path.is_dir()) {
             continue;
         }
-        match name.to_str() {
-            Some(name) => classes.push(name.to_owned()),
-            None => return Err(DatasetError::ClassName { path }),
+        match entry.name.into_string() {
+            Ok(name) => classes.push(name),
+            Err(_) => return Err(DatasetError::ClassName { path }),
         }
     }
-    classes.sort();
     check_classes(root, classes)
 }
 
@@ -138,96 +85,282 @@ fn holds_folders(path: &Path) -> bool {
     })
 }
 
-fn search_class(found: &mut Pictures, label: usize) -> Result<(), DatasetError> {
-    let folder = found.root.join(&found.classes[label]);
-    let before = found.pictures.len();
-    let entries = WalkDir::new(&folder)
-        .follow_links(true)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
-    for entry in entries {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => match as_failure(&error, &found.root) {
-                Some(failure) => {
-                    found.unusable.push(failure);
-                    continue;
-                }
-                None => return Err(unreadable(error, &folder)),
-            },
+/// What a folder holds: a name, and what it names where that is known without following links.
+struct Entry {
+    name: OsString,
+    file_type: FileType,
+}
+
+/// Everything in a folder that is not hidden, sorted by name.
+///
+/// Why not walkdir? It keeps a path, not a name, for each entry while it sorts: with a million
+/// files in a folder, hundreds of megabytes.
+fn list(folder: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        entries.push(Entry {
+            name,
+            file_type: entry.file_type()?,
+        });
+    }
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// A folder that is being searched, by both of its names.
+struct Folder {
+    /// What the system opens.
+    path: PathBuf,
+    /// What rows are called after: relative to the root, with `/` between folders.
+    relative: String,
+    /// Whether `relative` is the very name, or the nearest that is UTF-8.
+    is_exact: bool,
+}
+
+impl Folder {
+    fn join(&self, name: &OsStr) -> Self {
+        Self {
+            path: self.path.join(name),
+            relative: self.relative_to_root(&name.to_string_lossy()),
+            is_exact: self.is_exact && name.to_str().is_some(),
+        }
+    }
+
+    fn relative_to_root(&self, name: &str) -> String {
+        let mut path = String::with_capacity(self.relative.len() + 1 + name.len());
+        path += &self.relative;
+        path.push('/');
+        path += name;
+        path
+    }
+}
+
+/// The search of the class folders, one after the other.
+struct Search {
+    /// The class in hand.
+    label: usize,
+    /// The real paths, without links, of the root and of the folders on the way to the one in hand.
+    open: Vec<PathBuf>,
+    found: Pictures,
+}
+
+impl Search {
+    fn class(&mut self, name: &str) -> Result<(), DatasetError> {
+        let folder = Folder {
+            path: self.found.root.join(name),
+            relative: name.to_owned(),
+            is_exact: true,
         };
-        if entry.file_type().is_dir() {
-            continue;
+        let (n_pictures, n_unusable) = (self.found.pictures.len(), self.found.unusable.len());
+        let real = fs::canonicalize(&folder.path).map_err(unreadable(&folder.path))?;
+        if self.is_open(&real) {
+            return Err(DatasetError::ClassLoop { path: folder.path });
         }
-        if !has_picture_extension(entry.path()) {
-            found.n_other_files += 1;
-            continue;
+        let entries = list(&folder.path).map_err(unreadable(&folder.path))?;
+        self.search(&folder, real, entries);
+        if self.found.pictures.len() == n_pictures {
+            return Err(DatasetError::EmptyClass {
+                path: folder.path,
+                unusable: self.found.unusable.get(n_unusable).cloned(),
+            });
         }
-        match relative(entry.path(), &found.root) {
-            Ok(path) => found.pictures.push(Picture {
-                path: path.into(),
-                label: Some(label),
+        Ok(())
+    }
+
+    /// Takes up what `folder` holds. Paths have bounded lengths, and so has the recursion.
+    fn search(&mut self, folder: &Folder, real: PathBuf, entries: Vec<Entry>) {
+        self.open.push(real);
+        for Entry { name, file_type } in entries {
+            if file_type.is_symlink() {
+                self.follow(folder, &name);
+            } else if file_type.is_dir() {
+                let real = self.open.last().map(|open| open.join(&name));
+                self.enter(&folder.join(&name), real.unwrap_or_default());
+            } else {
+                self.take(folder, &name);
+            }
+        }
+        self.open.pop();
+    }
+
+    fn enter(&mut self, folder: &Folder, real: PathBuf) {
+        match list(&folder.path) {
+            Ok(entries) => self.search(folder, real, entries),
+            Err(error) => {
+                let reason = format!("the folder cannot be read: {error}");
+                self.fail(folder.relative.clone(), reason, "unreadable");
+            }
+        }
+    }
+
+    fn follow(&mut self, folder: &Folder, name: &OsStr) {
+        let link = folder.join(name);
+        let target = fs::metadata(&link.path).and_then(|target| {
+            let is_folder = target.is_dir();
+            is_folder.then(|| fs::canonicalize(&link.path)).transpose()
+        });
+        match target {
+            Ok(None) => self.take(folder, name),
+            Ok(Some(real)) if self.is_open(&real) => {
+                let reason = "a link to a folder that it lies in".to_owned();
+                self.fail(link.relative, reason, "link_loop");
+            }
+            Ok(Some(real)) => self.enter(&link, real),
+            Err(error) => {
+                let reason = format!("a link that leads nowhere: {error}");
+                self.fail(link.relative, reason, "dangling_link");
+            }
+        }
+    }
+
+    /// Whether a search of the folder `real` would come back to a folder that is being searched.
+    fn is_open(&self, real: &Path) -> bool {
+        self.open.iter().any(|open| open.starts_with(real))
+    }
+
+    fn take(&mut self, folder: &Folder, name: &OsStr) {
+        if !has_picture_ending(name.as_encoded_bytes()) {
+            self.found.n_other_files += 1;
+            return;
+        }
+        match name.to_str() {
+            Some(name) if folder.is_exact => self.found.pictures.push(Picture {
+                path: folder.relative_to_root(name).into_boxed_str(),
+                label: Some(self.label),
                 place: Place::File,
             }),
-            Err(path) => found.unusable.push(Failure {
-                path,
-                error: "the file name is not UTF-8; rename the file".to_owned(),
-                kind: "not_utf8",
-            }),
+            _ => {
+                let path = folder.relative_to_root(&name.to_string_lossy());
+                self.found.unusable.push(Failure::not_utf8(path));
+            }
         }
     }
-    if found.pictures.len() == before {
-        return Err(DatasetError::EmptyClass { path: folder });
-    }
-    Ok(())
-}
 
-/// A link that leads nowhere or back to its own folder spoils itself only.
-fn as_failure(error: &walkdir::Error, root: &Path) -> Option<Failure> {
-    let path = error.path().filter(|path| path.is_symlink())?;
-    let reason = if error.loop_ancestor().is_some() {
-        "a link to a folder that it lies in".to_owned()
-    } else {
-        let source = error.io_error().map(ToString::to_string);
-        format!("a link that leads nowhere: {}", source.unwrap_or_default())
-    };
-    Some(Failure {
-        path: relative(path, root).unwrap_or_else(|lossy| lossy),
-        error: reason,
-        kind: "link",
-    })
-}
-
-fn unreadable(error: walkdir::Error, folder: &Path) -> DatasetError {
-    DatasetError::Unreadable {
-        path: error.path().unwrap_or(folder).to_owned(),
-        source: error
-            .into_io_error()
-            .unwrap_or_else(|| io::Error::other("it could not be searched")),
+    fn fail(&mut self, path: String, error: String, kind: &'static str) {
+        self.found.unusable.push(Failure { path, error, kind });
     }
 }
 
-/// `path` below `root` with `/` between folders; the nearest readable form where it is not UTF-8.
-fn relative(path: &Path, root: &Path) -> Result<String, String> {
-    let components = path.strip_prefix(root).unwrap_or(path).components();
-    let parts: Vec<_> = components.map(|part| part.as_os_str()).collect();
-    let strict: Option<Vec<&str>> = parts.iter().map(|part| part.to_str()).collect();
-    match strict {
-        Some(parts) => Ok(parts.join("/")),
-        None => {
-            let lossy: Vec<_> = parts.iter().map(|part| part.to_string_lossy()).collect();
-            Err(lossy.join("/"))
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
+    let path = path.to_owned();
+    move |source| DatasetError::Unreadable { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(paths: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for path in paths {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
         }
+        root
     }
-}
 
-fn is_hidden(name: &std::ffi::OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
-}
+    fn message(paths: &[&str]) -> String {
+        let root = tree(paths);
+        let error = find(root.path()).unwrap_err().to_string();
+        error.replace(root.path().to_str().unwrap(), "ROOT")
+    }
 
-fn has_picture_extension(path: &Path) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()))
+    #[test]
+    fn classes_are_sorted_and_rows_follow_class_and_path() {
+        let root = tree(&[
+            "b/2.JPG",
+            "b/10.jpeg",
+            "a b/x.png",
+            "a/z.webp",
+            "a/sub folder/é.gif",
+            "a/.hidden.jpg",
+            "a/notes.txt",
+            ".ipynb_checkpoints/x.jpg",
+            "README.md",
+        ]);
+        let found = find(root.path()).unwrap();
+        assert_eq!(found.classes, ["a", "a b", "b"]);
+        let rows: Vec<_> = found
+            .pictures
+            .iter()
+            .map(|picture| (picture.label, &*picture.path))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (Some(0), "a/sub folder/é.gif"),
+                (Some(0), "a/z.webp"),
+                (Some(1), "a b/x.png"),
+                (Some(2), "b/10.jpeg"),
+                (Some(2), "b/2.JPG"),
+            ]
+        );
+        assert_eq!(found.n_other_files, 1);
+    }
+
+    #[test]
+    fn folders_without_labelled_pictures_are_refused_with_a_reason() {
+        assert!(message(&["x.jpg"]).starts_with("ROOT holds no class folders; put"));
+        assert_eq!(
+            message(&["a/x.jpg"]),
+            "ROOT holds one class only, 'a'; a classifier needs two or more"
+        );
+        assert!(
+            message(&["set/a/x.jpg"])
+                .ends_with("(if the folders in 'set' are the classes, give ROOT/set)")
+        );
+        assert!(
+            message(&["a/x.jpg", "b/x.txt"])
+                .starts_with("the class folder ROOT/b holds no pictures")
+        );
+        assert_eq!(
+            message(&["train/a/x.jpg", "validation/a/x.jpg"]),
+            "ROOT holds train and validation, not classes; give each of them in a call of its own, as ROOT/train"
+        );
+        let missing = find(Path::new("/nowhere/at all")).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .starts_with("cannot read /nowhere/at all: ")
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_loop_or_lead_nowhere_are_listed_and_the_rest_goes_on() {
+        let root = tree(&["a/1.jpg", "b/2.jpg"]);
+        let link =
+            |to: &str, at: &str| std::os::unix::fs::symlink(to, root.path().join(at)).unwrap();
+        link("../a", "a/again");
+        link("gone.jpg", "b/itself.jpg");
+        link("nowhere.jpg", "b/gone.jpg");
+        link("1.jpg", "a/same.jpg");
+        let found = find(root.path()).unwrap();
+        let paths: Vec<_> = found
+            .pictures
+            .iter()
+            .map(|picture| &*picture.path)
+            .collect();
+        assert_eq!(paths, ["a/1.jpg", "a/same.jpg", "b/2.jpg"]);
+        let unusable: Vec<_> = found.unusable.iter().map(|failure| &failure.path).collect();
+        assert_eq!(unusable, ["a/again", "b/gone.jpg", "b/itself.jpg"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_name_that_is_not_utf8_is_listed() {
+        use std::os::unix::ffi::OsStrExt;
+        let root = tree(&["a/1.jpg", "b/2.jpg"]);
+        let name = std::ffi::OsStr::from_bytes(b"a/\xff.jpg");
+        fs::write(root.path().join(name), b"").unwrap();
+        let found = find(root.path()).unwrap();
+        assert_eq!(found.pictures.len(), 2);
+        assert_eq!(found.unusable[0].path, "a/\u{fffd}.jpg");
+    }
 }

@@ -1,22 +1,27 @@
-//! Finding pictures.
+//! Finding pictures, labelled or not, and reading their bytes.
+//!
+//! There are four kinds of input, each in a file of its own: [`find`] searches class folders,
+//! [`read_table`] takes the rows of a CSV file, [`read_list`] the lines of a list, and
+//! [`read_archives`] the members of WebDataset's tar files. All of them give [`Pictures`], in an
+//! order that depends on names alone.
+
+mod archives;
+mod classes;
 mod digest;
+mod error;
 mod folders;
+mod lines;
+mod list;
 mod pictures;
 mod read;
 mod shard;
-pub use folders::{DatasetError, find};
+mod table;
+
+pub use archives::read_archives;
+pub use error::DatasetError;
+pub use folders::find;
+pub use list::read_list;
 pub use pictures::{EXTENSIONS, Failure, Picture, Pictures, Place};
 pub use read::{MAX_FILE_BYTES, ReadError};
 pub use shard::{Shard, ShardError};
-/// x
-pub fn read_table(_: &std::path::Path, _: Option<&str>) -> Result<Pictures, DatasetError> {
-    todo!()
-}
-/// x
-pub fn read_list(_: impl std::io::BufRead) -> Result<Pictures, DatasetError> {
-    todo!()
-}
-/// x
-pub fn read_archives(_: &[std::path::PathBuf]) -> Result<Pictures, DatasetError> {
-    todo!()
-}
+pub use table::read_table;

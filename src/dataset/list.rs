@@ -1,0 +1,112 @@
+//! A list of paths, as `find` prints them.
+
+use std::io::{BufRead, Read};
+
+use super::lines::BoundedLines;
+use super::{DatasetError, Failure, Picture, Pictures, Place};
+
+/// The longest list, which is some ten million paths; it is held in memory while it is sorted.
+const MAX_LIST_BYTES: u64 = 1 << 30;
+
+/// Reads a list of pictures without labels: a path in each line, relative to the working folder.
+///
+/// Lines end with LF or CRLF; if there is a NUL anywhere, paths end with NUL instead, as those of
+/// `find -print0` do. Empty lines are passed over. Rows are sorted by path, and a path that comes
+/// twice is one row. Endings are not looked at.
+///
+/// # Errors
+/// [`DatasetError::List`] if it cannot be read or a line is longer than 64 KiB,
+/// [`DatasetError::EmptyList`] if there is no path in it.
+pub fn read_list(list: impl BufRead) -> Result<Pictures, DatasetError> {
+    let mut bytes = Vec::new();
+    BoundedLines::new(list.take(MAX_LIST_BYTES + 1), b"\n\0")
+        .read_to_end(&mut bytes)
+        .map_err(|source| DatasetError::List { source })?;
+    if bytes.len() as u64 > MAX_LIST_BYTES {
+        let problem = "it is longer than 1 GiB; split it, and extract each part by itself";
+        return Err(DatasetError::List {
+            source: std::io::Error::other(problem),
+        });
+    }
+    let mut paths = split(&bytes);
+    if paths.is_empty() {
+        return Err(DatasetError::EmptyList);
+    }
+    paths.sort_unstable();
+    paths.dedup();
+    let mut found = Pictures::default();
+    for path in paths {
+        match str::from_utf8(path) {
+            Ok(path) => found.pictures.push(Picture {
+                path: path.into(),
+                label: None,
+                place: Place::File,
+            }),
+            Err(_) => {
+                let path = String::from_utf8_lossy(path).into_owned();
+                found.unusable.push(Failure::not_utf8(path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The paths of a list that are not empty.
+fn split(list: &[u8]) -> Vec<&[u8]> {
+    let paths: Vec<&[u8]> = if list.contains(&0) {
+        list.split(|&byte| byte == 0).collect()
+    } else {
+        list.split(|&byte| byte == b'\n')
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+            .collect()
+    };
+    paths.into_iter().filter(|path| !path.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(list: &[u8]) -> Vec<String> {
+        let found = read_list(list).unwrap();
+        assert!(!found.is_labelled());
+        assert_eq!(found.root.as_os_str(), "");
+        let paths = found.pictures.iter();
+        paths.map(|picture| picture.path.to_string()).collect()
+    }
+
+    #[test]
+    fn lines_are_sorted_and_kept_once() {
+        assert_eq!(
+            paths("b.jpg\r\n\r\né.jpg\na.jpg\n\n\nb.jpg\n/x y/a.txt".as_bytes()),
+            ["/x y/a.txt", "a.jpg", "b.jpg", "é.jpg"]
+        );
+    }
+
+    #[test]
+    fn with_a_nul_anywhere_paths_may_hold_line_ends() {
+        assert_eq!(paths(b"b\n.jpg\0a\r\0\0b\n.jpg\0"), ["a\r", "b\n.jpg"]);
+        assert_eq!(paths(b"b.jpg\0"), ["b.jpg"]);
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf8_is_unusable() {
+        let found = read_list(&b"a.jpg\n\xff.jpg\n"[..]).unwrap();
+        assert_eq!((found.pictures.len(), found.len()), (1, 2));
+        assert_eq!(found.unusable[0].path, "\u{fffd}.jpg");
+        assert_eq!(found.unusable[0].kind, "not_utf8");
+    }
+
+    #[test]
+    fn a_list_without_paths_or_without_line_ends_is_refused() {
+        for empty in [&b""[..], b"\n\r\n\n", b"\0\0"] {
+            let error = read_list(empty).unwrap_err();
+            assert!(matches!(error, DatasetError::EmptyList), "{error}");
+        }
+        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        assert_eq!(
+            read_list(endless).unwrap_err().to_string(),
+            "cannot read the list of pictures: line 1 is longer than 64 KiB, and no path is"
+        );
+    }
+}

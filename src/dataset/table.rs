@@ -1,0 +1,457 @@
+//! A CSV file with a row for each picture.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use csv::ByteRecord;
+
+use super::classes::Classes;
+use super::lines::{BoundedLines, UniversalNewlines};
+use super::{DatasetError, Failure, Picture, Pictures, Place};
+
+/// Reads the rows of a table: columns `path`, `label` and `split`, found by the names in its first
+/// line; other columns are passed over.
+///
+/// Paths start from the table's folder unless they are absolute, and their endings are not looked
+/// at. Rows are sorted by path, and a path that comes twice with one label is one row. Blanks
+/// around labels and splits do not count. Without a `label` column, or with nothing in it, the
+/// pictures are unlabelled. Of a table with a `split` column that holds several values, `split`
+/// chooses one.
+///
+/// # Errors
+/// [`DatasetError`] with the line that is at fault: a row of another length than the header's, a
+/// path that is missing, labels for some rows only, two labels for one path; or with the splits
+/// there are, if one must be chosen.
+pub fn read_table(csv: &Path, split: Option<&str>) -> Result<Pictures, DatasetError> {
+    let mut table = Table::open(csv)?;
+    table.check_asked_split(split)?;
+    while table.read_row(split)? {}
+    table.check_rows(split)?;
+    table.into_pictures()
+}
+
+/// A row of the split that was asked for.
+struct Row {
+    path: Box<[u8]>,
+    /// A place in [`Table::classes`].
+    label: Option<usize>,
+    /// The line on which it begins, counted from 1.
+    line: u64,
+}
+
+/// A table while it is read.
+struct Table<'a> {
+    csv: &'a Path,
+    reader: csv::Reader<Box<dyn Read>>,
+    record: ByteRecord,
+    columns: Columns,
+    classes: Classes,
+    /// Every value of the split column.
+    splits: BTreeSet<String>,
+    rows: Vec<Row>,
+    /// The line of the first row with a label, and of the first one without.
+    first_labelled: Option<u64>,
+    first_unlabelled: Option<u64>,
+}
+
+/// Where the columns are.
+struct Columns {
+    n: usize,
+    path: usize,
+    label: Option<usize>,
+    split: Option<usize>,
+    /// All their names, for errors.
+    names: Vec<String>,
+}
+
+impl Columns {
+    fn find(csv: &Path, header: &ByteRecord) -> Result<Self, DatasetError> {
+        let path = || csv.to_owned();
+        let names: Vec<_> = header
+            .iter()
+            .map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned())
+            .collect();
+        if names.is_empty() {
+            return Err(DatasetError::NoHeader { path: path() });
+        }
+        let find = |column: &'static str| {
+            let mut places = (0..names.len()).filter(|&place| names[place] == column);
+            let place = places.next();
+            match places.next() {
+                None => Ok(place),
+                Some(_) => Err(DatasetError::TwoColumns {
+                    path: path(),
+                    column,
+                }),
+            }
+        };
+        Ok(Self {
+            n: names.len(),
+            path: find("path")?.ok_or_else(|| DatasetError::NoColumn {
+                path: path(),
+                column: "path",
+                columns: names.clone(),
+            })?,
+            label: find("label")?,
+            split: find("split")?,
+            names,
+        })
+    }
+}
+
+impl<'a> Table<'a> {
+    fn open(csv: &'a Path) -> Result<Self, DatasetError> {
+        let file = File::open(csv).map_err(unreadable(csv))?;
+        // Ends the last line if it does not end itself, so that lines can be counted by their ends.
+        let text = BoundedLines::new(file, b"\r\n").chain(&b"\n"[..]);
+        let text: Box<dyn Read> = Box::new(UniversalNewlines::new(text));
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
+        let header = reader.byte_headers().map_err(csv_error(csv))?;
+        let columns = Columns::find(csv, header)?;
+        Ok(Self {
+            csv,
+            reader,
+            record: ByteRecord::new(),
+            columns,
+            classes: Classes::default(),
+            splits: BTreeSet::new(),
+            rows: Vec::new(),
+            first_labelled: None,
+            first_unlabelled: None,
+        })
+    }
+
+    fn check_asked_split(&self, split: Option<&str>) -> Result<(), DatasetError> {
+        if split.is_some() && self.columns.split.is_none() {
+            return Err(DatasetError::NoColumn {
+                path: self.csv.to_owned(),
+                column: "split",
+                columns: self.columns.names.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads a row, and keeps it if it is of the `split` asked for; `false` at the end.
+    fn read_row(&mut self, split: Option<&str>) -> Result<bool, DatasetError> {
+        let more = self.reader.read_byte_record(&mut self.record);
+        if !more.map_err(csv_error(self.csv))? {
+            return Ok(false);
+        }
+        let line = self.line();
+        if self.record.len() != self.columns.n {
+            let (n, columns) = (self.record.len(), self.columns.n);
+            let problem = format!(
+                "{n} fields where the first line has {columns}; put fields with commas in quotes"
+            );
+            return Err(self.row_error(line, problem));
+        }
+        let row_split = self.text(self.columns.split, "split", line)?.to_owned();
+        let is_asked = split.is_none_or(|split| split == row_split);
+        if !self.splits.contains(&row_split) {
+            self.splits.insert(row_split);
+        }
+        if is_asked {
+            self.keep_row(line)?;
+        }
+        Ok(true)
+    }
+
+    fn keep_row(&mut self, line: u64) -> Result<(), DatasetError> {
+        let path = &self.record[self.columns.path];
+        if path.is_empty() {
+            return Err(self.row_error(line, "the path is missing".to_owned()));
+        }
+        let label = self.text(self.columns.label, "label", line)?.to_owned();
+        let first = if label.is_empty() {
+            &mut self.first_unlabelled
+        } else {
+            &mut self.first_labelled
+        };
+        first.get_or_insert(line);
+        // A class of unusable pictures only would be an empty one.
+        let is_class = !label.is_empty() && str::from_utf8(path).is_ok();
+        let path = path.into();
+        let label = is_class.then(|| self.classes.place(&label));
+        self.rows.push(Row { path, label, line });
+        Ok(())
+    }
+
+    /// A label or a split without the blanks around it; empty if there is no such column.
+    fn text(
+        &self,
+        column: Option<usize>,
+        name: &'static str,
+        line: u64,
+    ) -> Result<&str, DatasetError> {
+        let field = column.map_or(&b""[..], |column| &self.record[column]);
+        let problem = match str::from_utf8(field.trim_ascii()) {
+            Ok(text) if !text.contains('\n') => return Ok(text),
+            Ok(_) => format!("there is a line end within the {name}; is a closing quote missing?"),
+            Err(_) => format!("the {name} is not UTF-8; save the table as UTF-8"),
+        };
+        Err(self.row_error(line, problem))
+    }
+
+    /// The line on which the record begins.
+    ///
+    /// Why not `record.position()`? It is where the reader was before the record, which is before
+    /// any empty lines. Every record ends with a line end that can be counted back from, but one
+    /// with an open quote, which is why the place before it is still a bound.
+    fn line(&self) -> u64 {
+        let line_ends = self.record.as_slice().iter().filter(|&&byte| byte == b'\n');
+        let after = self.reader.position().line();
+        let line = after.saturating_sub(line_ends.count() as u64 + 1);
+        let before = self.record.position().map_or(1, csv::Position::line);
+        line.max(before)
+    }
+
+    fn row_error(&self, line: u64, problem: String) -> DatasetError {
+        DatasetError::Row {
+            path: self.csv.to_owned(),
+            line,
+            problem,
+        }
+    }
+
+    fn check_rows(&self, split: Option<&str>) -> Result<(), DatasetError> {
+        let path = || self.csv.to_owned();
+        let splits = || self.splits.iter().cloned().collect();
+        match split {
+            _ if self.splits.is_empty() => return Err(DatasetError::NoRows { path: path() }),
+            None if self.splits.len() > 1 => {
+                return Err(DatasetError::SplitNotChosen {
+                    path: path(),
+                    splits: splits(),
+                });
+            }
+            Some(split) if self.rows.is_empty() => {
+                return Err(DatasetError::NoSuchSplit {
+                    path: path(),
+                    split: split.to_owned(),
+                    splits: splits(),
+                });
+            }
+            _ => {}
+        }
+        if let (Some(labelled), Some(unlabelled)) = (self.first_labelled, self.first_unlabelled) {
+            let problem = format!(
+                "the label is missing, though line {labelled} has one; label all rows or none"
+            );
+            return Err(self.row_error(unlabelled, problem));
+        }
+        Ok(())
+    }
+
+    fn into_pictures(mut self) -> Result<Pictures, DatasetError> {
+        let mut rows = std::mem::take(&mut self.rows);
+        // Stable, so that of two equal paths the upper one stays.
+        rows.sort_by(|a, b| a.path.cmp(&b.path));
+        self.check_contradictions(&rows)?;
+        rows.dedup_by(|row, kept| row.path == kept.path);
+        let mut found = Pictures {
+            root: self.csv.parent().unwrap_or(Path::new("")).to_owned(),
+            pictures: Vec::with_capacity(rows.len()),
+            ..Pictures::default()
+        };
+        for row in rows {
+            match String::from_utf8(row.path.into_vec()) {
+                Ok(path) => found.pictures.push(Picture {
+                    path: path.into_boxed_str(),
+                    label: row.label,
+                    place: Place::File,
+                }),
+                Err(error) => {
+                    let path = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                    found.unusable.push(Failure::not_utf8(path));
+                }
+            }
+        }
+        let input = self.csv.display().to_string();
+        found.classes = self.classes.assign(&input, &mut found.pictures)?;
+        Ok(found)
+    }
+
+    fn check_contradictions(&self, sorted: &[Row]) -> Result<(), DatasetError> {
+        let contradicts = |a: &Row, b: &Row| a.path == b.path && a.label != b.label;
+        let Some(pair) = sorted
+            .windows(2)
+            .find(|pair| contradicts(&pair[0], &pair[1]))
+        else {
+            return Ok(());
+        };
+        let label = |row: &Row| self.classes.name(row.label).to_owned();
+        Err(DatasetError::Contradiction {
+            path: self.csv.to_owned(),
+            picture: String::from_utf8_lossy(&pair[0].path).into_owned(),
+            labels: [label(&pair[0]), label(&pair[1])],
+            lines: [pair[0].line, pair[1].line],
+        })
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
+    let path = path.to_owned();
+    move |source| DatasetError::Unreadable { path, source }
+}
+
+fn csv_error(path: &Path) -> impl FnOnce(csv::Error) -> DatasetError {
+    let unreadable = unreadable(path);
+    move |error| unreadable(io::Error::from(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `text` as the table `t.csv` of a temporary folder.
+    fn read(text: impl AsRef<[u8]>, split: Option<&str>) -> Result<Pictures, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("t.csv");
+        std::fs::write(&csv, text).unwrap();
+        let folder = folder.path().to_str().unwrap();
+        read_table(&csv, split)
+            .inspect(|found| assert_eq!(found.root, Path::new(folder)))
+            .map_err(|error| error.to_string().replace(&format!("{folder}/"), ""))
+    }
+
+    fn rows(found: &Pictures) -> Vec<(&str, &str)> {
+        let class = |label: Option<usize>| label.map_or("", |label| &found.classes[label]);
+        let pictures = found.pictures.iter();
+        pictures
+            .map(|picture| (&*picture.path, class(picture.label)))
+            .collect()
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_rows_sorted_by_path() {
+        let text = "\u{feff}note, label ,path\r\n\
+                    x,zwei Wörter,b/2.jpg\r\n\
+                    \"y, \"\"z\"\"\",Äpfel, b/1\r\n\
+                    ,a,/abs/3.jpg\r\n";
+        let found = read(text, None).unwrap();
+        assert_eq!(found.classes, ["a", "zwei Wörter", "Äpfel"]);
+        assert_eq!(
+            rows(&found),
+            [
+                (" b/1", "Äpfel"),
+                ("/abs/3.jpg", "a"),
+                ("b/2.jpg", "zwei Wörter")
+            ]
+        );
+    }
+
+    #[test]
+    fn without_labels_the_pictures_are_unlabelled() {
+        for text in ["path\nb\na\n", "path,label\nb,\na, \n"] {
+            let found = read(text, None).unwrap();
+            assert!(!found.is_labelled());
+            assert_eq!(rows(&found), [("a", ""), ("b", "")]);
+            assert!(found.pictures.iter().all(|picture| picture.label.is_none()));
+        }
+    }
+
+    #[test]
+    fn a_path_that_comes_twice_is_one_row_unless_its_labels_differ() {
+        let found = read("path,label\na,x\nb,y\na,x\n", None).unwrap();
+        assert_eq!(rows(&found), [("a", "x"), ("b", "y")]);
+        assert_eq!(
+            read("path,label\na,x\nb,y\na,y\n", None).unwrap_err(),
+            "t.csv contradicts itself: 'a' is 'x' on line 2 and 'y' on line 4; remove one of them"
+        );
+    }
+
+    #[test]
+    fn one_split_is_read_and_it_must_be_named_if_there_are_several() {
+        let text = "path,label,split\na,x,train\nb,y,train\nc,y,test\nd,,other\n";
+        let found = read(text, Some("train")).unwrap();
+        assert_eq!(rows(&found), [("a", "x"), ("b", "y")]);
+        assert_eq!(
+            read(text, None).unwrap_err(),
+            "t.csv holds the splits 'other', 'test', 'train'; choose one with --split NAME"
+        );
+        assert_eq!(
+            read(text, Some("Train")).unwrap_err(),
+            "t.csv holds no split 'Train', only 'other', 'test', 'train'"
+        );
+        assert_eq!(
+            read("path,label\na,x\n", Some("train")).unwrap_err(),
+            "t.csv has no column 'split', only 'path', 'label'; name the columns in the first line"
+        );
+        let only = read("path,split\na,train\n", None).unwrap();
+        assert_eq!(rows(&only), [("a", "")]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_line_whatever_ends_the_lines() {
+        let table = "path,label\n\n\na,x\n\"b\nc\",y\n\nLAST";
+        let cases = [
+            (
+                "d",
+                "1 fields where the first line has 2; put fields with commas in quotes",
+            ),
+            (
+                "d,y,",
+                "3 fields where the first line has 2; put fields with commas in quotes",
+            ),
+            (",y", "the path is missing"),
+            (
+                "d,",
+                "the label is missing, though line 4 has one; label all rows or none",
+            ),
+        ];
+        for (last, problem) in cases {
+            let text = table.replace("LAST", last);
+            for ends in ["\n", "\r\n", "\r"] {
+                let message = read(text.replace('\n', ends), None).unwrap_err();
+                assert_eq!(message, format!("t.csv, line 8: {problem}"), "{ends:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_does_not_swallow_the_rest() {
+        assert_eq!(
+            read("path,label\na,x\nb,\"y\nc,z\n", None).unwrap_err(),
+            "t.csv, line 3: there is a line end within the label; is a closing quote missing?"
+        );
+        assert_eq!(
+            read("path,label\na,x\n\"b,y\nc,z\n", None).unwrap_err(),
+            "t.csv, line 3: 1 fields where the first line has 2; put fields with commas in quotes"
+        );
+    }
+
+    #[test]
+    fn tables_without_rows_columns_or_classes_are_refused() {
+        let message = |text: &str| read(text, None).unwrap_err();
+        assert!(message("").starts_with("t.csv is empty; its first line names the columns"));
+        assert!(message("\n\n").starts_with("t.csv is empty;"));
+        assert_eq!(
+            message("path,label\n\n"),
+            "t.csv has no rows; each row names a picture"
+        );
+        assert!(
+            message("file,label\na,x\n").starts_with("t.csv has no column 'path', only 'file'")
+        );
+        assert!(message("path,path\na,x\n").starts_with("t.csv has two columns 'path'"));
+        assert_eq!(
+            message("path,label\na,x\nb,x\n"),
+            "t.csv: one class only, 'x'; a classifier needs two or more"
+        );
+        let long = format!("path\n{}", "x".repeat(100_000));
+        assert!(message(&long).starts_with("cannot read t.csv: line 2 is longer than 64 KiB"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_spoil_their_row_or_the_labels() {
+        let found = read(b"path,label\n\xff,z\na,x\nb,y\n", None).unwrap();
+        assert_eq!(found.classes, ["x", "y"]);
+        assert_eq!(found.unusable, [Failure::not_utf8("\u{fffd}".to_owned())]);
+        assert_eq!(
+            read(b"path,label\na,\xff\nb,y\n", None).unwrap_err(),
+            "t.csv, line 2: the label is not UTF-8; save the table as UTF-8"
+        );
+    }
+}
