@@ -8,6 +8,20 @@ use crate::picture::{Recipe, Resize};
 /// Version of the store's format that this code writes and reads.
 pub const FORMAT: u32 = 1;
 
+/// Why a text is no store.json.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// It is not JSON, lacks a key, or has one that a manifest does not have.
+    #[error(transparent)]
+    Syntax(#[from] serde_json::Error),
+    /// It is of another format, or contradicts itself.
+    #[error("{reason}")]
+    Invalid {
+        /// What is wrong, in words that follow the file's name.
+        reason: String,
+    },
+}
+
 /// The contents of store.json. It holds no time stamp: the same job leaves the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,10 +176,28 @@ impl CodesIdentity {
     }
 
     /// Number of values in one flattened code, D.
+    ///
+    /// It fits a `usize`, and is not 0, in identities that came out of a checked file.
     #[must_use]
     pub fn code_len(&self) -> usize {
         self.pool.shape(&self.output.shape).iter().product()
     }
+
+    /// Refuses an output without values, or with more than can be counted.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        match checked_product(&self.output.shape) {
+            Some(1..) => Ok(()),
+            _ => Err(format!(
+                "its output {:?} must hold at least one number, and not too many to count",
+                self.output.shape
+            )),
+        }
+    }
+}
+
+fn checked_product(shape: &[usize]) -> Option<usize> {
+    let mut axes = shape.iter();
+    axes.try_fold(1_usize, |product, &axis| product.checked_mul(axis))
 }
 
 fn describe_resize(resize: &Resize) -> String {
@@ -199,34 +231,126 @@ impl Manifest {
         }
     }
 
+    /// Reads the text of a store.json and checks that it does not contradict itself.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn from_json(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_json::from_str(text)?;
+        match manifest.validate() {
+            Ok(()) => Ok(manifest),
+            Err(reason) => Err(ManifestError::Invalid { reason }),
+        }
+    }
+
     /// The manifest's own invariants, before any other file is looked at.
-    pub(super) fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         if self.format != FORMAT {
             return Err(format!(
                 "it has format {}, and this version reads format {FORMAT}",
                 self.format
             ));
         }
-        let code_shape = self.codes.pool.shape(&self.codes.output.shape);
-        match self.shape.split_first() {
-            Some((&rows, rest)) if rest == code_shape && rows == self.counts.pictures => {}
-            _ => {
-                return Err(format!(
-                    "its shape {:?} is not {} pictures of {code_shape:?}",
-                    self.shape, self.counts.pictures
-                ));
-            }
-        }
         if self.dtype == Dtype::I64 {
             return Err("codes are f32 or f16, not i64".to_owned());
         }
-        if self.counts.per_class.len() != self.classes.len() {
+        if self.part.is_some_and(|part| part.index >= part.of) {
+            return Err("it is a part beyond the last".to_owned());
+        }
+        self.codes.validate()?;
+        self.validate_shape()?;
+        self.validate_classes()
+    }
+
+    fn validate_shape(&self) -> Result<(), String> {
+        let code_shape = self.codes.pool.shape(&self.codes.output.shape);
+        let n_pictures = self.counts.pictures;
+        if self.shape.split_first() != Some((&n_pictures, &code_shape[..])) {
+            return Err(format!(
+                "its shape {:?} is not {n_pictures} pictures of {code_shape:?}",
+                self.shape
+            ));
+        }
+        let n_bytes = checked_product(&self.shape).and_then(|n| n.checked_mul(self.dtype.size()));
+        match n_bytes {
+            Some(_) => Ok(()),
+            None => Err(format!("its shape {:?} is too large to count", self.shape)),
+        }
+    }
+
+    fn validate_classes(&self) -> Result<(), String> {
+        let Counts {
+            pictures,
+            per_class,
+            ..
+        } = &self.counts;
+        if per_class.len() != self.classes.len() {
             return Err(format!(
                 "it counts {} classes and names {}",
-                self.counts.per_class.len(),
+                per_class.len(),
                 self.classes.len()
             ));
         }
+        if !self.classes.is_sorted_by(|a, b| a < b) {
+            return Err("its classes are not in alphabetical order".to_owned());
+        }
+        if self.classes.is_empty() {
+            return Ok(());
+        }
+        let mut counts = per_class.iter();
+        let sum = counts.try_fold(0_usize, |sum, &count| sum.checked_add(count));
+        if sum != Some(*pictures) {
+            return Err(format!(
+                "its counts {per_class:?} do not add up to {pictures} pictures"
+            ));
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manifest of 3 pictures in 2 classes, with `from` replaced by `to`.
+    fn reason(from: &str, to: &str) -> String {
+        let text = r#"{
+            "format": 1, "created_by": "a test",
+            "codes": {
+                "trunk": {"name": "t", "sha256": "0", "tensors_sha256": "0"},
+                "recipe": "tf",
+                "resize": {"width": 4, "height": 4, "fit": "crop", "filter": "nearest"},
+                "output": {"name": "o", "shape": [2, 2, 8]},
+                "pool": "none"
+            },
+            "dtype": "f32", "shape": [3, 2, 2, 8], "classes": ["a", "b"],
+            "counts": {"pictures": 3, "failures": 0, "per_class": [1, 2]},
+            "decoder": "d", "onnxruntime": "1", "provider": "p"
+        }"#;
+        assert_eq!(Manifest::from_json(text).unwrap().codes.code_len(), 32);
+        assert!(text.contains(from), "{from}");
+        let error = Manifest::from_json(&text.replace(from, to)).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn an_output_too_large_to_count_is_an_error_and_no_overflow() {
+        let huge = format!("{0}, {0}, 8]", 1_u64 << 62);
+        assert!(reason("2, 2, 8]", &huge).contains("too many to count"));
+    }
+
+    #[test]
+    fn a_code_without_values_is_refused() {
+        assert!(reason("2, 2, 8]", "2, 0, 8]").contains("at least one number"));
+    }
+
+    #[test]
+    fn shape_counts_and_classes_must_agree() {
+        assert!(reason("[3, 2, 2, 8]", "[3, 4, 8]").contains("is not 3 pictures of [2, 2, 8]"));
+        assert!(reason("[3, 2, 2, 8]", "[]").contains("is not 3 pictures"));
+        assert!(reason("[1, 2]", "[1, 3]").contains("do not add up to 3"));
+        assert!(reason("[1, 2]", "[18446744073709551615, 4]").contains("do not add up to 3"));
+        assert!(reason("[1, 2]", "[3]").contains("counts 1 classes and names 2"));
+        assert!(reason(r#""a", "b""#, r#""b", "a""#).contains("alphabetical"));
     }
 }

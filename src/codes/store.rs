@@ -299,12 +299,7 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
         },
         _ => StoreError::reading(&path)(source),
     })?;
-    let manifest: Manifest =
-        serde_json::from_str(&text).map_err(|error| damaged(&path, error.to_string()))?;
-    manifest
-        .validate()
-        .map_err(|reason| damaged(&path, reason))?;
-    Ok(manifest)
+    Manifest::from_json(&text).map_err(|error| damaged(&path, error.to_string()))
 }
 
 fn map_codes(path: &Path, manifest: &Manifest) -> Result<MappedCodes, StoreError> {

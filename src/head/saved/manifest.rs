@@ -89,6 +89,8 @@ impl HeadManifest {
                 created_by,
             });
         }
-        serde_json::from_slice(&bytes).map_err(wrong)
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(wrong)?;
+        manifest.codes.validate().map_err(damaged(path))?;
+        Ok(manifest)
     }
 }
