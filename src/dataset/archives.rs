@@ -132,8 +132,6 @@ struct Index {
     name: String,
     /// Its samples by their keys.
     samples: HashMap<String, Sample>,
-    /// The keys of its pictures.
-    keys: Vec<String>,
 }
 
 /// What the label files of a key say.
@@ -157,7 +155,6 @@ impl Index {
             }
         };
         self.samples.clear();
-        self.keys.clear();
         let n_before = self.found.pictures.len();
         self.read_members(path)?;
         self.check_names(path, n_before)?;
@@ -212,7 +209,7 @@ impl Index {
             return Ok(());
         };
         match split_key(name) {
-            Some((key, _)) if is_picture => self.take_picture(name, key, entry),
+            Some(_) if is_picture => self.take_picture(name, entry),
             Some((key, ending)) if ending.eq_ignore_ascii_case("cls") => {
                 let label = self.read_label(name, entry, class_in_text)?;
                 self.samples.entry(key.to_owned()).or_default().cls = label;
@@ -226,7 +223,7 @@ impl Index {
         Ok(())
     }
 
-    fn take_picture<R: Read>(&mut self, name: &str, key: &str, entry: &Entry<R>) {
+    fn take_picture<R: Read>(&mut self, name: &str, entry: &Entry<R>) {
         let path = format!("{}/{name}", self.name);
         let (error, kind) = match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous if entry.size() > MAX_FILE_BYTES => (
@@ -243,7 +240,6 @@ impl Index {
                         n_bytes: entry.size(),
                     },
                 });
-                self.keys.push(key.to_owned());
                 return;
             }
             EntryType::Link | EntryType::Symlink => (
@@ -299,8 +295,9 @@ impl Index {
     /// Labels the archive's pictures, and sets those aside whose label files say nothing.
     fn label_pictures(&mut self, n_before: usize) {
         let pictures = self.found.pictures.split_off(n_before);
-        for (mut picture, key) in pictures.into_iter().zip(&self.keys) {
-            let sample = self.samples.get(key);
+        for mut picture in pictures {
+            let member = &picture.path[self.name.len() + 1..];
+            let sample = split_key(member).and_then(|(key, _)| self.samples.get(key));
             let label = sample.and_then(|sample| sample.cls.as_ref().or(sample.json.as_ref()));
             match label {
                 Some(Err(problem)) => {
