@@ -155,6 +155,7 @@ fn archives_are_read_member_by_member_with_labels_wherever_they_stand() {
         ("./9.jpg", b"nine"),
         ("./1.jpg", b"one"),
         ("./1.json", br#"{"label": "not this"}"#),
+        ("./no picture.cls", b"nor this"),
     ]);
     let archives = [
         place.write("a/2.tar", &second),
@@ -162,7 +163,7 @@ fn archives_are_read_member_by_member_with_labels_wherever_they_stand() {
     ];
     let found = read_archives(&archives).unwrap();
     // By code points, and by the archives' own names, whatever folders they lie in.
-    assert_eq!(found.classes, ["10", "2", "not this"]);
+    assert_eq!(found.classes, ["10", "2"]);
     assert_eq!(
         rows(&found),
         [
@@ -287,7 +288,7 @@ fn what_is_no_sound_tar_file_is_refused_with_what_to_do() {
     assert_eq!(
         refusal(&tar(&[("1.txt", b"")])),
         format!(
-            "s.tar hold no pictures ({})",
+            "there are no pictures ({}) in s.tar",
             dataset::EXTENSIONS.join(", ")
         )
     );
@@ -511,7 +512,7 @@ mod hostile {
         symlink("../..", place.at("a/sub/root")).unwrap();
         symlink("/", place.at("a/slash")).unwrap();
         symlink("self.jpg", place.at("b/self.jpg")).unwrap();
-        // Not a loop yet, but it holds links that would make one.
+        // No loop by itself, but those that lie in it are still loops.
         symlink("../a/sub", place.at("b/there")).unwrap();
         let found = dataset::find(place.0.path()).unwrap();
         assert_eq!(
@@ -521,8 +522,7 @@ mod hostile {
                 ("a/sub/parent", "link_loop"),
                 ("a/sub/root", "link_loop"),
                 ("b/self.jpg", "dangling_link"),
-                ("b/there/parent/slash", "link_loop"),
-                ("b/there/parent/sub", "link_loop"),
+                ("b/there/parent", "link_loop"),
                 ("b/there/root", "link_loop"),
             ]
         );
