@@ -132,8 +132,6 @@ struct Index {
     name: String,
     /// Its samples by their keys.
     samples: HashMap<String, Sample>,
-    /// The keys of its pictures.
-    keys: Vec<String>,
 }
 
 /// What the label files of a key say.
@@ -157,7 +155,6 @@ impl Index {
             }
         };
         self.samples.clear();
-        self.keys.clear();
         let n_before = self.found.pictures.len();
         self.read_members(path)?;
         self.check_names(path, n_before)?;
@@ -212,7 +209,7 @@ impl Index {
             return Ok(());
         };
         match split_key(name) {
-            Some((key, _)) if is_picture => self.take_picture(name, key, entry),
+            Some(_) if is_picture => self.take_picture(name, entry),
             Some((key, ending)) if ending.eq_ignore_ascii_case("cls") => {
                 let label = self.read_label(name, entry, class_in_text)?;
                 self.samples.entry(key.to_owned()).or_default().cls = label;
@@ -226,37 +223,20 @@ impl Index {
         Ok(())
     }
 
-    fn take_picture<R: Read>(&mut self, name: &str, key: &str, entry: &Entry<R>) {
+    fn take_picture<R: Read>(&mut self, name: &str, entry: &Entry<R>) {
         let path = format!("{}/{name}", self.name);
-        let (error, kind) = match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Continuous if entry.size() > MAX_FILE_BYTES => (
-                format!("larger than {} MiB", MAX_FILE_BYTES >> 20),
-                "too_large",
-            ),
-            EntryType::Regular | EntryType::Continuous => {
-                self.found.pictures.push(Picture {
-                    path: path.into(),
-                    label: None,
-                    place: Place::Archived {
-                        archive: self.number,
-                        offset: entry.raw_file_position(),
-                        n_bytes: entry.size(),
-                    },
-                });
-                self.keys.push(key.to_owned());
-                return;
-            }
-            EntryType::Link | EntryType::Symlink => (
-                "a link to another member; archive the file itself".to_owned(),
-                "not_a_file",
-            ),
-            EntryType::GNUSparse => (
-                "stored as a sparse file; archive it without --sparse".to_owned(),
-                "not_a_file",
-            ),
-            _ => ("not a regular file".to_owned(), "not_a_file"),
-        };
-        self.found.unusable.push(Failure { path, error, kind });
+        match refusal(entry) {
+            None => self.found.pictures.push(Picture {
+                path: path.into(),
+                label: None,
+                place: Place::Archived {
+                    archive: self.number,
+                    offset: entry.raw_file_position(),
+                    n_bytes: entry.size(),
+                },
+            }),
+            Some((kind, error)) => self.found.unusable.push(Failure { path, error, kind }),
+        }
     }
 
     /// What a label file says; `None` if it is not meant to say it.
@@ -267,14 +247,16 @@ impl Index {
         class: fn(&[u8]) -> Result<Option<String>, &'static str>,
     ) -> io::Result<Option<Label>> {
         let name = format!("{}/{name}", self.name);
-        if entry.size() > MAX_LABEL_BYTES {
-            self.is_labelled = true;
-            let limit = MAX_LABEL_BYTES >> 20;
-            return Ok(Some(Err(format!("{name} is larger than {limit} MiB"))));
-        }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes)?;
-        let label = match class(&bytes) {
+        let said = if !is_regular(entry) {
+            Err("is a link or another special file")
+        } else if entry.size() > MAX_LABEL_BYTES {
+            Err("is larger than 1 MiB")
+        } else {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes)?;
+            class(&bytes)
+        };
+        let label = match said {
             Ok(None) => return Ok(None),
             Ok(Some(class)) => Ok(self.classes.place(&class)),
             Err(problem) => Err(format!("{name} {problem}")),
@@ -299,8 +281,9 @@ impl Index {
     /// Labels the archive's pictures, and sets those aside whose label files say nothing.
     fn label_pictures(&mut self, n_before: usize) {
         let pictures = self.found.pictures.split_off(n_before);
-        for (mut picture, key) in pictures.into_iter().zip(&self.keys) {
-            let sample = self.samples.get(key);
+        for mut picture in pictures {
+            let member = &picture.path[self.name.len() + 1..];
+            let sample = split_key(member).and_then(|(key, _)| self.samples.get(key));
             let label = sample.and_then(|sample| sample.cls.as_ref().or(sample.json.as_ref()));
             match label {
                 Some(Err(problem)) => {
@@ -343,6 +326,27 @@ fn open(path: &Path) -> Result<File, DatasetError> {
             command,
         }),
     }
+}
+
+/// Whether a member is a file whose bytes lie behind its header, all of them.
+fn is_regular<R: Read>(entry: &Entry<R>) -> bool {
+    let entry_type = entry.header().entry_type();
+    entry_type.is_file() || entry_type.is_contiguous()
+}
+
+/// Why a picture cannot be read out of its archive: the kind of failure, and its message.
+fn refusal<R: Read>(entry: &Entry<R>) -> Option<(&'static str, String)> {
+    let error = match entry.header().entry_type() {
+        _ if is_regular(entry) && entry.size() > MAX_FILE_BYTES => {
+            let error = format!("larger than {} MiB", MAX_FILE_BYTES >> 20);
+            return Some(("too_large", error));
+        }
+        _ if is_regular(entry) => return None,
+        EntryType::Link | EntryType::Symlink => "a link to another member; archive the file itself",
+        EntryType::GNUSparse => "stored as a sparse file; archive it without --sparse",
+        _ => "not a regular file",
+    };
+    Some(("not_a_file", error.to_owned()))
 }
 
 /// Where the data of a member ends. A sparse one has a size that it takes up nowhere.

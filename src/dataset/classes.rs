@@ -29,7 +29,8 @@ impl Classes {
         found.map_or("", |(name, _)| name)
     }
 
-    /// Sorts the names by code points, and turns the provisional labels of `pictures` into indices.
+    /// Sorts the names that `pictures` have by code points, and turns provisional labels into
+    /// indices.
     ///
     /// No name at all is fine, the pictures are unlabelled then; `input` says in an error where
     /// they come from.
@@ -38,7 +39,12 @@ impl Classes {
         input: &str,
         pictures: &mut [Picture],
     ) -> Result<Vec<String>, DatasetError> {
+        let mut is_used = vec![false; self.places.len()];
+        for place in pictures.iter().filter_map(|picture| picture.label) {
+            is_used[place] = true;
+        }
         let mut named: Vec<_> = self.places.into_iter().collect();
+        named.retain(|(_, place)| is_used[*place]);
         named.sort();
         if let [(class, _)] = named.as_slice() {
             return Err(DatasetError::OneLabel {
@@ -46,7 +52,7 @@ impl Classes {
                 class: class.clone(),
             });
         }
-        let mut indices = vec![0; named.len()];
+        let mut indices = vec![0; is_used.len()];
         for (index, (_, place)) in named.iter().enumerate() {
             indices[*place] = index;
         }

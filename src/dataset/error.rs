@@ -157,7 +157,7 @@ pub enum DatasetError {
     #[error("the list of pictures is empty; it has one path in each line")]
     EmptyList,
     /// Archives hold no picture.
-    #[error("{archives} hold no pictures ({})", EXTENSIONS.join(", "))]
+    #[error("there are no pictures ({}) in {archives}", EXTENSIONS.join(", "))]
     NoMembers {
         /// The archives.
         archives: String,

@@ -93,8 +93,8 @@ struct Entry {
 
 /// Everything in a folder that is not hidden, sorted by name.
 ///
-/// Why not walkdir? It keeps a path, not a name, for each entry while it sorts: with a million
-/// files in a folder, hundreds of megabytes.
+/// Why not walkdir? To sort, it keeps a path in place of a name for each entry of a folder, and of
+/// these there may be a million.
 fn list(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -171,10 +171,8 @@ impl<'a> Table<'a> {
             &mut self.first_labelled
         };
         first.get_or_insert(line);
-        // A class of unusable pictures only would be an empty one.
-        let is_class = !label.is_empty() && str::from_utf8(path).is_ok();
+        let label = (!label.is_empty()).then(|| self.classes.place(&label));
         let path = path.into();
-        let label = is_class.then(|| self.classes.place(&label));
         self.rows.push(Row { path, label, line });
         Ok(())
     }
