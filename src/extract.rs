@@ -301,7 +301,7 @@ pub fn extract(
         threads: trunk.threads(),
     };
     let mut writer = match StoreWriter::open(&store, options.existing, options.leftover, &job)? {
-        Opened::Complete(manifest) => return Ok(already_complete(store, manifest)),
+        Opened::Complete(manifest) => return Ok(already_complete(store, *manifest)),
         Opened::Unfinished(writer) => *writer,
     };
     let done_before = writer.n_done();

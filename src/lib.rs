@@ -24,5 +24,6 @@ pub mod head;
 pub mod model;
 pub mod names;
 pub mod picture;
+mod quiet;
 pub mod report;
 pub mod train;

@@ -24,7 +24,8 @@ mod writer;
 
 pub use journal::{Checkpoint, Job};
 pub use manifest::{
-    CodesIdentity, Counts, FORMAT, Manifest, ManifestError, OutputSpec, Part, StoreDescription, TrunkIdentity,
+    CodesIdentity, Counts, FORMAT, Manifest, ManifestError, OutputSpec, Part, StoreDescription,
+    TrunkIdentity,
 };
 pub use npy::Dtype;
 pub use pooling::Pool;

@@ -68,7 +68,7 @@ pub enum Opened {
     /// A store with rows to come, after those that an earlier run left.
     Unfinished(Box<StoreWriter>),
     /// All was done already; this is what store.json says.
-    Complete(Manifest),
+    Complete(Box<Manifest>),
 }
 
 /// Writes a store. Dropped unfinished, it leaves nothing, unless it has a journal and a checkpoint.
@@ -380,7 +380,7 @@ impl StoreWriter {
 fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
     match read_manifest(&target) {
         Ok(manifest) if job.store.listing.is_some() && manifest.description() == job.store => {
-            Ok(Opened::Complete(manifest))
+            Ok(Opened::Complete(Box::new(manifest)))
         }
         _ => Err(DraftError::Exists { target }.into()),
     }
@@ -398,7 +398,7 @@ fn publish_complete(mut draft: Draft, job: &Job) -> Result<Opened, StoreError> {
         });
     }
     draft.publish()?;
-    Ok(Opened::Complete(manifest))
+    Ok(Opened::Complete(Box::new(manifest)))
 }
 
 fn code_shape(description: &StoreDescription) -> Vec<usize> {

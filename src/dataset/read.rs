@@ -83,6 +83,17 @@ impl Pictures {
             }
         }
     }
+
+    /// How many bytes `picture` has, without reading it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn n_bytes(&self, picture: &Picture) -> Result<u64, ReadError> {
+        match picture.place {
+            Place::File => Ok(fs::metadata(self.root.join(&*picture.path))?.len()),
+            Place::Archived { n_bytes, .. } => Ok(n_bytes),
+        }
+    }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {

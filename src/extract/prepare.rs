@@ -8,6 +8,12 @@ use crate::codes::WrittenPicture;
 use crate::dataset::{Failure, Picture, Pictures, ReadError};
 use crate::picture::{self, DecodeError};
 
+/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
+const LARGE_PIXELS: u64 = 1 << 25;
+
+/// The largest file that is read while others are.
+const LARGE_FILE_BYTES: u64 = 1 << 26;
+
 /// Pictures of one batch.
 pub(super) struct Batch {
     /// How many pictures of the job it deals with.
@@ -37,6 +43,19 @@ pub(super) struct Preparer<'a> {
     known: Known,
     /// The row that the next usable picture becomes.
     next_row: usize,
+}
+
+/// A picture that becomes a row, and its code where that is known already.
+type Usable = (WrittenPicture, Option<KnownCode>);
+
+/// What becomes of one picture.
+type Outcome = Result<Usable, Failure>;
+
+/// What to do with a large picture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Large {
+    Defer,
+    Prepare,
 }
 
 /// Why one picture cannot be used; the messages go into failures.csv.
@@ -85,11 +104,7 @@ impl<'a> Preparer<'a> {
     pub(super) fn batch(&mut self, chunk: &[Picture], mut tensor: Vec<f32>) -> Batch {
         let len = self.options.preparation.tensor_len();
         tensor.resize(chunk.len() * len, 0.0);
-        let prepare = |(tensor, picture): (&mut [f32], &Picture)| self.prepare(picture, tensor);
-        let outcomes: Vec<_> = self.decoders.install(|| {
-            let pairs = tensor.par_chunks_mut(len).zip(chunk).with_max_len(1);
-            pairs.map(prepare).collect()
-        });
+        let outcomes = self.prepare_all(chunk, &mut tensor);
         let mut batch = Batch {
             n_pictures: chunk.len(),
             tensor,
@@ -135,16 +150,45 @@ impl<'a> Preparer<'a> {
         });
     }
 
-    /// Reads a picture and, unless its code is known, decodes it into `tensor`.
-    fn prepare(
-        &self,
-        picture: &Picture,
-        tensor: &mut [f32],
-    ) -> Result<(WrittenPicture, Option<KnownCode>), Failure> {
-        self.try_prepare(picture, tensor).map_err(|error| Failure {
-            path: picture.path.to_string(),
-            error: error.to_string(),
-            kind: error.kind(),
+    /// Prepares pictures side by side, and then the large ones among them one by one, so that
+    /// memory does not grow with the number of threads.
+    fn prepare_all(&self, chunk: &[Picture], tensor: &mut [f32]) -> Vec<Outcome> {
+        let len = self.options.preparation.tensor_len();
+        let at_once = |(tensor, picture): (&mut [f32], &Picture)| {
+            (!self.is_large(picture)).then(|| self.prepare(picture, tensor, Large::Defer))?
+        };
+        let outcomes: Vec<Option<Outcome>> = self.decoders.install(|| {
+            let pairs = tensor.par_chunks_mut(len).zip(chunk).with_max_len(1);
+            pairs.map(at_once).collect()
+        });
+        let tensors = tensor.chunks_mut(len).zip(chunk);
+        let in_turn = |(outcome, (tensor, picture)): (Option<Outcome>, (&mut [f32], &Picture))| {
+            let prepare = || self.prepare(picture, tensor, Large::Prepare);
+            outcome.or_else(|| self.decoders.install(prepare))
+        };
+        outcomes
+            .into_iter()
+            .zip(tensors)
+            .filter_map(in_turn)
+            .collect()
+    }
+
+    /// Whether the picture's file is large; one that cannot be looked at will fail soon enough.
+    fn is_large(&self, picture: &Picture) -> bool {
+        let n_bytes = self.pictures.n_bytes(picture);
+        n_bytes.is_ok_and(|n_bytes| n_bytes > LARGE_FILE_BYTES)
+    }
+
+    /// Reads a picture and, unless its code is known, decodes it into `tensor`. Nothing comes of a
+    /// large one that is to be deferred.
+    fn prepare(&self, picture: &Picture, tensor: &mut [f32], large: Large) -> Option<Outcome> {
+        let outcome = self.try_prepare(picture, tensor, large);
+        outcome.transpose().map(|outcome| {
+            outcome.map_err(|error| Failure {
+                path: picture.path.to_string(),
+                error: error.to_string(),
+                kind: error.kind(),
+            })
         })
     }
 
@@ -152,12 +196,16 @@ impl<'a> Preparer<'a> {
         &self,
         picture: &Picture,
         tensor: &mut [f32],
-    ) -> Result<(WrittenPicture, Option<KnownCode>), PictureError> {
+        large: Large,
+    ) -> Result<Option<Usable>, PictureError> {
         let bytes = self.pictures.read(picture)?;
         let hash = blake3::hash(&bytes);
         let known = self.known.find(&hash);
         let (width, height) = match known {
             Some(known) => (known.width, known.height),
+            None if large == Large::Defer && picture::n_pixels(&bytes)? > LARGE_PIXELS => {
+                return Ok(None);
+            }
             None => {
                 let decoded = picture::decode(&bytes)?;
                 self.options.preparation.prepare(&decoded, tensor);
@@ -171,6 +219,6 @@ impl<'a> Preparer<'a> {
             height,
             blake3: hash,
         };
-        Ok((picture, known))
+        Ok(Some((picture, known)))
     }
 }

@@ -19,7 +19,6 @@
 
 mod blocks;
 mod error;
-mod quiet;
 mod samples;
 mod softmax;
 mod span;

@@ -6,6 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::{DecodeError, jpeg};
+use crate::quiet;
 
 /// The most pixels that a picture may have: Pillow's `Image.MAX_IMAGE_PIXELS`, a quarter of a GiB
 /// at 3 bytes a pixel. Pillow only warns here and refuses at twice as many.
@@ -30,12 +31,35 @@ pub const MAX_DECODER_BYTES: u64 = 1024 * 1024 * 1024;
 /// See [`DecodeError`]. A file that is cut short is an error as soon as a pixel is missing, also
 /// where viewers would show the rest in grey. Sizes are checked before memory is taken.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
-    let (mut picture, orientation) = match sniff(bytes)? {
+    let format = sniff(bytes)?;
+    if cfg!(fuzzing) {
+        return decode_as(bytes, format);
+    }
+    // A file that makes a decoder panic is one bad picture, not the end of a job.
+    quiet::catch(|| decode_as(bytes, format))
+        .unwrap_or_else(|panic| Err(DecodeError::damaged(name(format), panic)))
+}
+
+fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<RgbImage, DecodeError> {
+    let (mut picture, orientation) = match format {
         ImageFormat::Jpeg => jpeg::decode(bytes)?,
         format => decode_with_image(bytes, format)?,
     };
     picture.apply_orientation(orientation);
     Ok(over_white(picture))
+}
+
+/// How many pixels a picture has, from its header alone: what it takes to decode it.
+///
+/// # Errors
+///
+/// See [`DecodeError`]. A picture that has a size may still be damaged after its header.
+pub fn n_pixels(bytes: &[u8]) -> Result<u64, DecodeError> {
+    let (width, height) = match sniff(bytes)? {
+        ImageFormat::Jpeg => jpeg::dimensions(bytes)?,
+        format => open(bytes, format)?.dimensions(),
+    };
+    Ok(u64::from(width) * u64::from(height))
 }
 
 /// The format that the first bytes announce, when it is one that is decoded here.
@@ -96,18 +120,34 @@ pub(super) fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
     Ok(())
 }
 
+/// The name of a format that sniffing let through.
+fn name(format: ImageFormat) -> &'static str {
+    format_name(format).expect("sniffing lets only known formats through")
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    limits
+}
+
+/// A decoder that has read the header.
+fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, DecodeError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits());
+    reader
+        .into_decoder()
+        .map_err(|error| from_image_error(name(format), error))
+}
+
 /// The pixels as they are stored, and how to turn them.
 fn decode_with_image(
     bytes: &[u8],
     format: ImageFormat,
 ) -> Result<(DynamicImage, Orientation), DecodeError> {
-    let name = format_name(format).expect("sniffing lets only known formats through");
-    let failed = |error: ImageError| from_image_error(name, error);
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let failed = |error: ImageError| from_image_error(name(format), error);
+    let mut limits = limits();
+    let mut decoder = open(bytes, format)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
     limits.reserve(decoder.total_bytes()).map_err(failed)?;
@@ -185,6 +225,21 @@ mod tests {
             let refused = Err(DecodeError::TooLarge { width, height });
             assert_eq!(check_size(width, height), refused);
         }
+    }
+
+    #[test]
+    fn the_number_of_pixels_is_told_by_the_header_alone() {
+        let mut png = Vec::new();
+        let picture = RgbImage::new(300, 7);
+        let mut to = Cursor::new(&mut png);
+        picture.write_to(&mut to, ImageFormat::Png).unwrap();
+        assert_eq!(n_pixels(&png), Ok(2100));
+        // Frame header (ITU-T T.81, B.2.2): 8 bits, 7 high, 300 wide, one channel; then a scan.
+        let frame = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x07\x01\x2c\x01\x01\x11\0";
+        let scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0";
+        let jpeg = [&frame[..], scan].concat();
+        assert_eq!(n_pixels(&jpeg), Ok(2100));
+        assert!(n_pixels(b"hello").is_err());
     }
 
     #[test]

@@ -28,6 +28,12 @@ pub const DECODER: &str = decoder::NAME;
 
 const FORMAT: &str = "JPEG";
 
+/// Width and height of the picture as it is stored, from its header alone.
+pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
+    let (height, width) = Header::read(bytes)?.dimensions;
+    Ok((width.into(), height.into()))
+}
+
 /// The pixels as they are stored, as RGB, and how to turn them.
 pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), DecodeError> {
     let header = Header::read(bytes)?;

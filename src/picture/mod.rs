@@ -31,7 +31,7 @@ mod resize;
 pub use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, decode};
+pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, decode, n_pixels};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
 pub use self::recipe::{Layout, Recipe};

@@ -7,7 +7,8 @@ use ndarray::{Array1, Array2};
 
 use super::LogisticOptions;
 use super::objective::Problem;
-use crate::head::{HeadError, quiet};
+use crate::head::HeadError;
+use crate::quiet;
 
 /// How often linfa is started, at most. A new start forgets the curvature that L-BFGS has
 /// collected, and so leaves a line search in which it is stuck.

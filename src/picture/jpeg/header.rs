@@ -19,6 +19,8 @@ const ADOBE_TRANSFORM: usize = 11;
 pub(super) struct Header<'a> {
     /// Bits per sample: 8, or 12 in some medical pictures.
     precision: u8,
+    /// Height and width in pixels, as they are stored.
+    pub(super) dimensions: (u16, u16),
     /// Colour channels: 1, 3 or 4.
     channels: u8,
     #[cfg_attr(feature = "turbojpeg", allow(dead_code))]
@@ -57,6 +59,8 @@ impl<'a> Header<'a> {
             // SOF0 to SOF15, without DHT, JPG and DAC, whose codes lie between.
             0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) && body.len() >= 6 => {
                 self.precision = body[0];
+                let side = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
+                self.dimensions = (side(1), side(3));
                 self.channels = body[5];
             }
             APP0 if body.starts_with(b"JFIF\0") => self.is_jfif = true,

@@ -15,7 +15,7 @@ thread_local! {
 /// The panic hook is process-wide, so it is wrapped once and for good: the hook that was there
 /// goes on to see every panic but those of threads that are inside `catch`. State that `work`
 /// leaves half changed must not be used after an `Err`.
-pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static WRAP_HOOK: Once = Once::new();
     WRAP_HOOK.call_once(|| {
         let previous = panic::take_hook();
