@@ -240,18 +240,53 @@ fn an_unfinished_store_that_was_cut_is_refused_and_kept() {
     assert!(codes.exists());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_filled_the_disk_goes_on_once_there_is_room() {
+    let Some(place) = long_job() else { return };
+    assert_eq!(end(start(&place, "whole", &[])).1, Some(0));
+    // Files may not grow beyond 8 KiB: writing fails as it does on a full disk.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 8; exec '{}' extract-features pictures --out store \
+         --card tiny.toml --threads 2 --batch-size 2 --checkpoint-every 0",
+        assert_cmd::cargo::cargo_bin!("cnn-codes").display(),
+    );
+    let models = support::models_with_onnxruntime().unwrap();
+    assert_cmd::Command::new("bash")
+        .current_dir(place.path())
+        .env("CNN_CODES_MODELS", models)
+        .args(["-c", &limited])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains(
+            "error: cannot write store.partial/",
+        ))
+        .stderr(predicate::str::contains("File too large"))
+        .stderr(predicate::str::contains(
+            "the same command goes on from there",
+        ));
+    let (said, code) = end(start(&place, "store", &[]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("going on after"), "{said}");
+    assert_same_files(
+        &place.path().join("store"),
+        &files(&place.path().join("whole")),
+    );
+}
+
 #[test]
 fn a_second_process_is_refused_until_the_first_is_gone() {
     let Some(place) = long_job() else { return };
-    let first = start(&place, "store", &[]);
+    let mut first = start(&place, "store", &[]);
     wait_for_lines(&place.path().join("store.partial"), 2);
+    // It must not end before the second has been refused.
+    signal(&first, "-STOP");
     let (said, code) = end(start(&place, "store", &[]));
     assert_eq!(code, Some(1));
     assert!(
         said.contains("another process is writing store.partial"),
         "{said}"
     );
-    let mut first = first;
     first.kill().unwrap();
     first.wait().unwrap();
     assert_eq!(end(start(&place, "store", &[])).1, Some(0));

@@ -24,14 +24,35 @@ pub(super) enum Place {
 }
 
 /// A code that is known, and the size of its picture, which then need not be decoded.
+///
+/// There is one for each picture of a job, so it is packed: stores and rows have 32 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownCode {
-    pub(super) place: Place,
+    /// Index of the store to reuse, or [`OWN`].
+    store: u32,
+    row: u32,
     pub(super) width: u32,
     pub(super) height: u32,
 }
 
-/// All codes known so far. It takes about 100 bytes a picture.
+/// The store that is being written.
+const OWN: u32 = u32::MAX;
+
+impl KnownCode {
+    /// Where the code lies.
+    pub(super) fn place(&self) -> Place {
+        let row = self.row as usize;
+        match self.store {
+            OWN => Place::Row(row),
+            store => Place::Reused {
+                store: store as usize,
+                row,
+            },
+        }
+    }
+}
+
+/// All codes known so far: 48 bytes a picture, and the hash table's spare room.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     by_hash: HashMap<Hash, KnownCode>,
@@ -69,13 +90,21 @@ impl Known {
         self.by_hash.get(hash).copied()
     }
 
-    /// Notes where a code lies, unless it is known from elsewhere.
+    /// Notes where a code lies, unless it is known from elsewhere, or in a row beyond 32 bits,
+    /// from where it is only computed again.
     pub(super) fn note(&mut self, hash: Hash, place: Place, width: u32, height: u32) {
-        self.by_hash.entry(hash).or_insert(KnownCode {
-            place,
-            width,
-            height,
-        });
+        let (store, row) = match place {
+            Place::Row(row) => (Some(OWN), row),
+            Place::Reused { store, row } => (u32::try_from(store).ok(), row),
+        };
+        if let (Some(store), Ok(row)) = (store, u32::try_from(row)) {
+            self.by_hash.entry(hash).or_insert(KnownCode {
+                store,
+                row,
+                width,
+                height,
+            });
+        }
     }
 }
 

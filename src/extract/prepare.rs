@@ -146,7 +146,7 @@ impl<'a> Preparer<'a> {
         self.next_row += 1;
         batch.rows.push(Row {
             picture,
-            known: known.map(|code| code.place),
+            known: known.map(|code| code.place()),
         });
     }
 
