@@ -1,10 +1,11 @@
 //! How far a long job is: a bar on a terminal, elsewhere a line now and then.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use cnn_codes::extract::Progress;
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use super::say;
 
@@ -21,11 +22,9 @@ pub struct Display {
 impl Display {
     /// Begins to show a job of `total` pictures.
     pub fn new(total: usize) -> Self {
-        let style = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left{msg}";
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(style).expect("a valid template");
-            ProgressBar::new(total as u64).with_style(style)
-        });
+        let bar = std::io::stderr()
+            .is_terminal()
+            .then(|| ProgressBar::new(total as u64).with_style(style()));
         Self {
             bar,
             last_line: (Instant::now(), 0),
@@ -69,6 +68,22 @@ impl Display {
             bar.finish_and_clear();
         }
     }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:30} {pos}/{len} pictures{rate}{msg}")
+        .expect("a valid template")
+        .with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+            if state.per_sec() > 0.0 {
+                // A text that cannot be written into is the caller's to tell.
+                let _ = write!(
+                    text,
+                    ", {:.1} pictures/s, {:#} left",
+                    state.per_sec(),
+                    HumanDuration(state.eta())
+                );
+            }
+        })
 }
 
 fn unusable(progress: Progress) -> String {
