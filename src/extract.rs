@@ -14,27 +14,32 @@
 //! Every so often the writer brings its files to the disk and notes so in the store's journal.
 //! The next run of the same job begins after the last such batch, and makes the same batches.
 
+mod dry_run;
+mod error;
 mod known;
+mod outcome;
 mod prepare;
 mod write;
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use self::dry_run::{DryRun, dry_run};
+pub use self::error::{ExtractError, Kept};
 use self::known::Known;
+pub use self::outcome::{Busy, Extracted, Failures, Progress, RowCounts};
 use self::prepare::{Batch, Preparer};
 use self::write::{Codes, Writing, Written};
 use crate::codes::{
     CodesIdentity, Dtype, Job, Leftover, Manifest, Opened, Part, Pool, Store, StoreDescription,
-    StoreError, StoreWriter,
+    StoreWriter,
 };
-use crate::dataset::{Failure, Picture, Pictures, Shard};
+use crate::dataset::{Picture, Pictures, Shard};
 use crate::draft::Existing;
-use crate::model::{Trunk, TrunkError};
+use crate::model::Trunk;
 use crate::picture::{self, Preparation};
 
 /// Batches that may wait in each queue: one being made while one is used is enough to overlap.
@@ -73,191 +78,6 @@ pub enum OnFailure {
     List,
     /// Stop, and leave no store.
     Stop,
-}
-
-/// Why an extraction left no store.
-#[derive(Debug, thiserror::Error)]
-pub enum ExtractError {
-    /// The store could not be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The trunk failed.
-    #[error(transparent)]
-    Trunk(#[from] TrunkError),
-    /// A picture could not be used, and [`OnFailure::Stop`] was asked for.
-    #[error("{}: {} (leave out --strict to list such pictures and go on)", .0.path, .0.error)]
-    Strict(Failure),
-    /// Not one picture could be used.
-    #[error("none of the {n} pictures could be used; the first, {}: {}", first.path, first.error)]
-    NothingUsable {
-        /// How many there were.
-        n: usize,
-        /// The first of them.
-        first: Failure,
-    },
-    /// A store's codes cannot be copied, as they are others than those asked for.
-    #[error("the codes of {} cannot be reused: {reason}", store.display())]
-    Reuse {
-        /// The store.
-        store: PathBuf,
-        /// What differs.
-        reason: String,
-    },
-    /// The decoders' threads could not be started.
-    #[error("cannot start {threads} decoder threads: {source}")]
-    Threads {
-        /// How many were asked for.
-        threads: usize,
-        /// What rayon said.
-        source: rayon::ThreadPoolBuildError,
-    },
-    /// The caller wanted to stop.
-    #[error("stopped{}", kept.as_ref().map_or(String::new(), ToString::to_string))]
-    Stopped {
-        /// What the next run goes on from, if any batch was done.
-        kept: Option<Kept>,
-    },
-    /// The job broke off, but not all of its work is lost.
-    #[error("{source}{kept}")]
-    Broken {
-        /// Why it broke off.
-        source: Box<ExtractError>,
-        /// What the next run goes on from.
-        kept: Kept,
-    },
-}
-
-/// Work that is safe on the disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// The unfinished store.
-    pub draft: PathBuf,
-    /// Pictures dealt with.
-    pub n_done: usize,
-    /// Pictures of the job.
-    pub n_pictures: usize,
-}
-
-impl std::fmt::Display for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "; {} of {} pictures are done and kept in {}: the same command goes on from there",
-            self.n_done,
-            self.n_pictures,
-            self.draft.display()
-        )
-    }
-}
-
-/// How far an extraction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Pictures dealt with, the unusable ones and those of an earlier run among them.
-    pub done: usize,
-    /// Pictures that an earlier run dealt with.
-    pub done_before: usize,
-    /// Pictures in all.
-    pub total: usize,
-    /// Pictures that could not be used, in this run.
-    pub failures: usize,
-}
-
-/// What an extraction did.
-#[derive(Clone, Debug)]
-pub struct Extracted {
-    /// The store, or the part of it that was asked for.
-    pub store: PathBuf,
-    /// What store.json says.
-    pub manifest: Manifest,
-    /// Where the pictures' codes come from.
-    pub rows: RowCounts,
-    /// The pictures that could not be used.
-    pub failures: Failures,
-    /// From the first picture to the published store.
-    pub elapsed: Duration,
-    /// How long each stage was busy; they overlap, so that the sum exceeds `elapsed`.
-    pub busy: Busy,
-}
-
-/// Where the rows of a store come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowCounts {
-    /// Pictures that an earlier run of the job dealt with.
-    pub done_before: usize,
-    /// Codes that the trunk computed.
-    pub computed: usize,
-    /// Codes copied from other stores.
-    pub reused: usize,
-    /// Codes of pictures that are equal, byte for byte, to one before them.
-    pub repeated: usize,
-}
-
-/// The pictures that could not be used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failures {
-    /// How many, by the kind of reason.
-    pub by_kind: BTreeMap<String, usize>,
-    /// The first few of this run; failures.csv has them all.
-    pub first: Vec<Failure>,
-}
-
-impl Failures {
-    /// Failures that are kept to be shown.
-    const KEPT: usize = 5;
-
-    /// Counts `failures`, and keeps the first of all.
-    fn note(&mut self, failures: &[Failure], on_failure: OnFailure) -> Result<(), ExtractError> {
-        for failure in failures {
-            if on_failure == OnFailure::Stop {
-                return Err(ExtractError::Strict(failure.clone()));
-            }
-            *self.by_kind.entry(failure.kind.to_owned()).or_default() += 1;
-            if self.first.len() < Self::KEPT {
-                self.first.push(failure.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_kind.values().sum()
-    }
-
-    /// Whether all pictures could be used.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_kind.is_empty()
-    }
-}
-
-/// Time for each stage of the pipeline.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Busy {
-    /// Reading, decoding, resizing and applying the recipe, all threads together counted once.
-    pub decode: Duration,
-    /// ONNX Runtime.
-    pub inference: Duration,
-    /// Pooling, converting, writing and syncing.
-    pub write: Duration,
-}
-
-impl Busy {
-    /// The stage that was busy longest, which is what limits the job, and for how long.
-    #[must_use]
-    pub fn bottleneck(&self) -> (&'static str, Duration) {
-        let stages = [
-            ("inference", self.inference),
-            ("decoding", self.decode),
-            ("writing", self.write),
-        ];
-        stages
-            .into_iter()
-            .reduce(|a, b| if b.1 > a.1 { b } else { a })
-            .expect("three stages")
-    }
 }
 
 /// Runs all of `pictures`, or a shard of them, through `trunk` into a store at `out`.
@@ -324,27 +144,29 @@ pub fn extract(
         by_kind: writer.failures().clone(),
         first: stages.written.first_failures,
     };
-    if let (None, 0, Some(first)) = (part, writer.rows(), failures.first.first()) {
-        let (n, first) = (failures.len(), first.clone());
-        writer.discard();
-        return Err(ExtractError::NothingUsable { n, first });
-    }
     Ok(Extracted {
         store,
-        manifest: writer.finish()?,
+        manifest: finish(writer, &failures)?,
         rows: RowCounts {
             done_before,
-            computed: stages.written.n_computed,
-            reused: stages.written.n_reused,
-            repeated: stages.written.n_repeated,
+            ..stages.written.rows
         },
         failures,
         elapsed: start.elapsed(),
-        busy: Busy {
-            decode: stages.decode,
-            inference: stages.inference,
-            write: stages.written.busy,
-        },
+        busy: stages.busy,
+    })
+}
+
+/// Publishes the store, unless it would be an empty one for want of usable pictures. A part may
+/// be empty.
+fn finish(writer: StoreWriter, failures: &Failures) -> Result<Manifest, ExtractError> {
+    if writer.rows() > 0 || failures.is_empty() || writer.is_part() {
+        return Ok(writer.finish()?);
+    }
+    writer.discard();
+    Err(ExtractError::NothingUsable {
+        n: failures.len(),
+        first: failures.first.first().cloned(),
     })
 }
 
@@ -382,8 +204,7 @@ fn broken_off(error: ExtractError, writer: &StoreWriter, n_pictures: usize) -> E
 
 /// What the stages report.
 struct Stages {
-    decode: Duration,
-    inference: Duration,
+    busy: Busy,
     written: Written,
 }
 
@@ -423,8 +244,11 @@ fn run_stages(
         let decode = decoder.join().expect("the decoder does not panic");
         let written = writer.join().expect("the writer does not panic")?;
         Ok(Stages {
-            decode,
-            inference: inference?,
+            busy: Busy {
+                decode,
+                inference: inference?,
+                write: written.busy,
+            },
             written,
         })
     })
@@ -512,64 +336,4 @@ fn infer_all(
         }
     }
     Ok(busy)
-}
-
-/// What [`dry_run`] saw.
-#[derive(Clone, Debug)]
-pub struct DryRun {
-    /// Pictures that could be used.
-    pub usable: usize,
-    /// Usable pictures that are equal, byte for byte, to one before them.
-    pub repeated: usize,
-    /// Pictures that could not be used.
-    pub failures: Failures,
-    /// From the first picture to the last.
-    pub elapsed: Duration,
-}
-
-/// Does with `pictures` all that [`extract`] does but inference and writing: whether they can be
-/// used, and how fast they come.
-///
-/// # Errors
-/// [`ExtractError::Threads`], [`ExtractError::Strict`] or [`ExtractError::Stopped`].
-pub fn dry_run(
-    pictures: Pictures,
-    options: &ExtractOptions,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<DryRun, ExtractError> {
-    let start = Instant::now();
-    let pictures = match options.shard {
-        Some(shard) => pictures.shard(shard),
-        None => pictures,
-    };
-    let mut preparer = Preparer::new(&pictures, options, Known::default(), 0)?;
-    let mut run = DryRun {
-        usable: 0,
-        repeated: 0,
-        failures: Failures::default(),
-        elapsed: Duration::ZERO,
-    };
-    let mut state = Progress {
-        done: 0,
-        done_before: 0,
-        total: pictures.pictures.len(),
-        failures: 0,
-    };
-    let _ = progress(state);
-    run.failures.note(&pictures.unusable, options.on_failure)?;
-    let mut tensor = Vec::new();
-    for chunk in pictures.pictures.chunks(options.batch_size) {
-        let batch = preparer.batch(chunk, tensor);
-        run.failures.note(&batch.failures, options.on_failure)?;
-        run.usable += batch.rows.len();
-        run.repeated += batch.rows.len() - batch.n_computed;
-        state.done += batch.n_pictures;
-        state.failures += batch.failures.len();
-        tensor = batch.tensor;
-        if progress(state).is_break() {
-            return Err(ExtractError::Stopped { kept: None });
-        }
-    }
-    run.elapsed = start.elapsed();
-    Ok(run)
 }

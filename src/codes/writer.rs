@@ -230,6 +230,12 @@ impl StoreWriter {
         read_rows(&self.at(IMAGES), &self.description.classes)
     }
 
+    /// Whether this is a part of a store, and no whole one.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.description.part.is_some()
+    }
+
     /// Rows so far.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::known::Place;
 use super::prepare::Row;
-use super::{ExtractError, ExtractOptions, OnFailure};
+use super::{ExtractError, ExtractOptions, OnFailure, RowCounts};
 use crate::codes::{Code, Store, StoreWriter};
 use crate::dataset::Failure;
 
@@ -37,9 +37,7 @@ pub(super) struct Writing<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) busy: Duration,
-    pub(super) n_computed: usize,
-    pub(super) n_reused: usize,
-    pub(super) n_repeated: usize,
+    pub(super) rows: RowCounts,
     pub(super) first_failures: Vec<Failure>,
 }
 
@@ -99,16 +97,16 @@ impl<'a> Writing<'a> {
         for row in &batch.rows {
             let code = match row.known {
                 Some(Place::Row(row)) => {
-                    self.report.n_repeated += 1;
+                    self.report.rows.repeated += 1;
                     Code::Row(row)
                 }
                 Some(Place::Reused { store, row }) => {
-                    self.report.n_reused += 1;
+                    self.report.rows.reused += 1;
                     self.reuse[store].read_code_bytes(row, &mut bytes)?;
                     Code::Bytes(&bytes)
                 }
                 None => {
-                    self.report.n_computed += 1;
+                    self.report.rows.computed += 1;
                     let code = computed.next().expect("a code for each computed row");
                     pooled.clear();
                     self.options.pool.append(code, self.channels, &mut pooled);

@@ -1,0 +1,69 @@
+//! All of an extraction but inference and writing.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::known::Known;
+use super::prepare::Preparer;
+use super::{ExtractError, ExtractOptions, Failures, Progress};
+use crate::dataset::Pictures;
+
+/// What [`dry_run`] saw.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// Pictures that could be used.
+    pub usable: usize,
+    /// Usable pictures that are equal, byte for byte, to one before them.
+    pub repeated: usize,
+    /// Pictures that could not be used.
+    pub failures: Failures,
+    /// From the first picture to the last.
+    pub elapsed: Duration,
+}
+
+/// Does with `pictures` all that [`extract`](super::extract) does but inference and writing: whether they can be
+/// used, and how fast they come.
+///
+/// # Errors
+/// [`ExtractError::Threads`], [`ExtractError::Strict`] or [`ExtractError::Stopped`].
+pub fn dry_run(
+    pictures: Pictures,
+    options: &ExtractOptions,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<DryRun, ExtractError> {
+    let start = Instant::now();
+    let pictures = match options.shard {
+        Some(shard) => pictures.shard(shard),
+        None => pictures,
+    };
+    let mut preparer = Preparer::new(&pictures, options, Known::default(), 0)?;
+    let mut run = DryRun {
+        usable: 0,
+        repeated: 0,
+        failures: Failures::default(),
+        elapsed: Duration::ZERO,
+    };
+    let mut state = Progress {
+        done: 0,
+        done_before: 0,
+        total: pictures.pictures.len(),
+        failures: 0,
+    };
+    let _ = progress(state);
+    run.failures.note(&pictures.unusable, options.on_failure)?;
+    let mut tensor = Vec::new();
+    for chunk in pictures.pictures.chunks(options.batch_size) {
+        let batch = preparer.batch(chunk, tensor);
+        run.failures.note(&batch.failures, options.on_failure)?;
+        run.usable += batch.rows.len();
+        run.repeated += batch.rows.len() - batch.n_computed;
+        state.done += batch.n_pictures;
+        state.failures += batch.failures.len();
+        tensor = batch.tensor;
+        if progress(state).is_break() {
+            return Err(ExtractError::Stopped { kept: None });
+        }
+    }
+    run.elapsed = start.elapsed();
+    Ok(run)
+}

@@ -1,0 +1,82 @@
+//! Why an extraction left no store, and what of it is kept.
+
+use std::path::PathBuf;
+
+use crate::codes::StoreError;
+use crate::dataset::Failure;
+use crate::model::TrunkError;
+
+/// Why an extraction left no store.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// The store could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The trunk failed.
+    #[error(transparent)]
+    Trunk(#[from] TrunkError),
+    /// A picture could not be used, and [`OnFailure::Stop`](super::OnFailure::Stop) was asked for.
+    #[error("{}: {} (leave out --strict to list such pictures and go on)", .0.path, .0.error)]
+    Strict(Failure),
+    /// Not one picture could be used.
+    #[error("none of the {n} pictures could be used{}", first.as_ref().map_or(String::new(), |first| format!("; the first, {}: {}", first.path, first.error)))]
+    NothingUsable {
+        /// How many there were.
+        n: usize,
+        /// The first of them in this run.
+        first: Option<Failure>,
+    },
+    /// A store's codes cannot be copied, as they are others than those asked for.
+    #[error("the codes of {} cannot be reused: {reason}", store.display())]
+    Reuse {
+        /// The store.
+        store: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// The decoders' threads could not be started.
+    #[error("cannot start {threads} decoder threads: {source}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What rayon said.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// The caller wanted to stop.
+    #[error("stopped{}", kept.as_ref().map_or(String::new(), ToString::to_string))]
+    Stopped {
+        /// What the next run goes on from, if any batch was done.
+        kept: Option<Kept>,
+    },
+    /// The job broke off, but not all of its work is lost.
+    #[error("{source}{kept}")]
+    Broken {
+        /// Why it broke off.
+        source: Box<ExtractError>,
+        /// What the next run goes on from.
+        kept: Kept,
+    },
+}
+
+/// Work that is safe on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The unfinished store.
+    pub draft: PathBuf,
+    /// Pictures dealt with.
+    pub n_done: usize,
+    /// Pictures of the job.
+    pub n_pictures: usize,
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "; {} of {} pictures are done and kept in {}: the same command goes on from there",
+            self.n_done,
+            self.n_pictures,
+            self.draft.display()
+        )
+    }
+}

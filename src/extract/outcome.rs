@@ -1,0 +1,123 @@
+//! How far an extraction is, and what it did.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{ExtractError, OnFailure};
+use crate::codes::Manifest;
+use crate::dataset::Failure;
+
+/// How far an extraction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Pictures dealt with, the unusable ones and those of an earlier run among them.
+    pub done: usize,
+    /// Pictures that an earlier run dealt with.
+    pub done_before: usize,
+    /// Pictures in all.
+    pub total: usize,
+    /// Pictures that could not be used, in this run.
+    pub failures: usize,
+}
+
+/// What an extraction did.
+#[derive(Clone, Debug)]
+pub struct Extracted {
+    /// The store, or the part of it that was asked for.
+    pub store: PathBuf,
+    /// What store.json says.
+    pub manifest: Manifest,
+    /// Where the pictures' codes come from.
+    pub rows: RowCounts,
+    /// The pictures that could not be used.
+    pub failures: Failures,
+    /// From the first picture to the published store.
+    pub elapsed: Duration,
+    /// How long each stage was busy; they overlap, so that the sum exceeds `elapsed`.
+    pub busy: Busy,
+}
+
+/// Where the rows of a store come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Pictures that an earlier run of the job dealt with.
+    pub done_before: usize,
+    /// Codes that the trunk computed.
+    pub computed: usize,
+    /// Codes copied from other stores.
+    pub reused: usize,
+    /// Codes of pictures that are equal, byte for byte, to one before them.
+    pub repeated: usize,
+}
+
+/// The pictures that could not be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How many, by the kind of reason.
+    pub by_kind: BTreeMap<String, usize>,
+    /// The first few of this run; failures.csv has them all.
+    pub first: Vec<Failure>,
+}
+
+impl Failures {
+    /// Failures that are kept to be shown.
+    const KEPT: usize = 5;
+
+    /// Counts `failures`, and keeps the first of all.
+    pub(super) fn note(
+        &mut self,
+        failures: &[Failure],
+        on_failure: OnFailure,
+    ) -> Result<(), ExtractError> {
+        for failure in failures {
+            if on_failure == OnFailure::Stop {
+                return Err(ExtractError::Strict(failure.clone()));
+            }
+            *self.by_kind.entry(failure.kind.to_owned()).or_default() += 1;
+            if self.first.len() < Self::KEPT {
+                self.first.push(failure.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_kind.values().sum()
+    }
+
+    /// Whether all pictures could be used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_kind.is_empty()
+    }
+}
+
+/// Time for each stage of the pipeline.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Busy {
+    /// Reading, decoding, resizing and applying the recipe, all threads together counted once.
+    pub decode: Duration,
+    /// ONNX Runtime.
+    pub inference: Duration,
+    /// Pooling, converting, writing and syncing.
+    pub write: Duration,
+}
+
+impl Busy {
+    /// The stage that was busy longest, which is what limits the job, and for how long.
+    #[must_use]
+    pub fn bottleneck(&self) -> (&'static str, Duration) {
+        let stages = [
+            ("inference", self.inference),
+            ("decoding", self.decode),
+            ("writing", self.write),
+        ];
+        stages
+            .into_iter()
+            .reduce(|a, b| if b.1 > a.1 { b } else { a })
+            .expect("three stages")
+    }
+}
