@@ -163,3 +163,145 @@ impl<R: BufRead> Lines<R> {
         Ok(entry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::{CodesIdentity, Dtype, OutputSpec, Pool, TrunkIdentity};
+    use super::*;
+    use crate::picture::{Filter, Fit, Recipe, Resize};
+
+    fn job() -> Job {
+        Job {
+            store: StoreDescription {
+                codes: CodesIdentity {
+                    trunk: TrunkIdentity {
+                        name: "t".to_owned(),
+                        sha256: "0".to_owned(),
+                        tensors_sha256: "1".to_owned(),
+                    },
+                    recipe: Recipe::Caffe,
+                    resize: Resize {
+                        width: 8,
+                        height: 8,
+                        fit: Fit::Crop,
+                        filter: Filter::Nearest,
+                    },
+                    output: OutputSpec {
+                        name: "o".to_owned(),
+                        shape: vec![2, 2, 8],
+                    },
+                    pool: Pool::None,
+                },
+                dtype: Dtype::F32,
+                classes: vec!["a".to_owned(), "b".to_owned()],
+                listing: Some("2".to_owned()),
+                part: None,
+                decoder: "d".to_owned(),
+                onnxruntime: "1.32.0".to_owned(),
+                provider: "p".to_owned(),
+            },
+            n_pictures: 100,
+            batch_size: 20,
+            threads: 2,
+        }
+    }
+
+    fn checkpoint(n_done: usize) -> Checkpoint {
+        Checkpoint {
+            n_done,
+            n_rows: n_done - 1,
+            failures: BTreeMap::from([("empty".to_owned(), 1)]),
+            images_bytes: 1000,
+            failures_bytes: 50,
+        }
+    }
+
+    #[test]
+    fn wherever_a_power_failure_cuts_the_journal_the_last_whole_line_counts() {
+        let place = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(place.path(), &job()).unwrap();
+        journal.append(&checkpoint(20)).unwrap();
+        journal.append(&checkpoint(40)).unwrap();
+        let path = place.path().join(JOURNAL);
+        let whole = fs::read(&path).unwrap();
+        let ends: Vec<usize> = (0..whole.len()).filter(|&i| whole[i] == b'\n').collect();
+        for length in 0..=whole.len() {
+            // The blocks behind may be there, and hold anything.
+            for tail in [&b""[..], b"\0\0\0", b"{\"n_done\":"] {
+                fs::write(&path, [&whole[..length], tail].concat()).unwrap();
+                let reopened = Journal::reopen(place.path()).unwrap();
+                let n_lines = ends.iter().filter(|&&end| end < length).count();
+                let expected = match n_lines {
+                    0 => None,
+                    1 => Some(Checkpoint::default()),
+                    n => Some(checkpoint(20 * (n - 1))),
+                };
+                assert_eq!(reopened.map(|(_, _, last)| last), expected, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reopened_journal_goes_on_after_its_last_whole_line() {
+        let place = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(place.path(), &job()).unwrap();
+        journal.append(&checkpoint(20)).unwrap();
+        let path = place.path().join(JOURNAL);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend(b"{\"n_do");
+        fs::write(&path, bytes).unwrap();
+        let (mut journal, begun, last) = Journal::reopen(place.path()).unwrap().unwrap();
+        assert_eq!((begun, last), (job(), checkpoint(20)));
+        journal.append(&checkpoint(60)).unwrap();
+        let (_, _, last) = Journal::reopen(place.path()).unwrap().unwrap();
+        assert_eq!(last, checkpoint(60));
+    }
+
+    #[test]
+    fn every_difference_between_jobs_is_named() {
+        assert_eq!(job().difference(&job()), None);
+        let differs = |change: fn(&mut Job), expected: &str| {
+            let mut now = job();
+            change(&mut now);
+            let said = now.difference(&job()).unwrap();
+            assert!(said.contains(expected), "{said}");
+        };
+        differs(
+            |job| job.n_pictures = 7,
+            "number of pictures differs: 100 then, 7 now",
+        );
+        differs(
+            |job| job.batch_size = 7,
+            "batch size differs: 20 then, 7 now",
+        );
+        differs(
+            |job| job.threads = 7,
+            "number of threads differs: 2 then, 7 now",
+        );
+        differs(
+            |job| job.store.dtype = Dtype::F16,
+            "dtype differs: f32 then, f16 now",
+        );
+        differs(
+            |job| job.store.codes.recipe = Recipe::Tf,
+            "recipe differs: caffe then, tf now",
+        );
+        differs(
+            |job| job.store.decoder.clear(),
+            "JPEG decoder differs: d then",
+        );
+        differs(
+            |job| job.store.onnxruntime.clear(),
+            "ONNX Runtime differs: 1.32.0 then",
+        );
+        differs(|job| job.store.provider.clear(), "provider differs: p then");
+        differs(|job| job.store.listing = None, "names, order or labels");
+        differs(|job| job.store.classes.clear(), "names, order or labels");
+        differs(
+            |job| job.store.codes.trunk.tensors_sha256 = "9".to_owned(),
+            "trunk differs: t (parameters 1) then, t (parameters 9) now",
+        );
+    }
+}
