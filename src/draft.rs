@@ -149,12 +149,13 @@ impl Draft {
         self.is_kept = false;
     }
 
-    /// Makes the draft's list of files as durable as the files are.
+    /// Makes the draft's list of files, and the draft itself, as durable as the files are.
     ///
     /// # Errors
     /// [`DraftError::Io`].
     pub fn sync(&self) -> Result<(), DraftError> {
-        sync_directory(&self.path)
+        sync_directory(&self.path)?;
+        sync_directory(parent(&self.path))
     }
 
     /// Where to put the files.
@@ -184,10 +185,7 @@ impl Draft {
         // Only now, so that no second process can take the lock before the rename.
         let lock = self.target.join(LOCK);
         fs::remove_file(&lock).map_err(io_error("remove", &lock))?;
-        match self.target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
-            _ => sync_directory(Path::new(".")),
-        }
+        sync_directory(parent(&self.target))
     }
 
     fn replace(&self) -> Result<(), DraftError> {
@@ -209,6 +207,14 @@ impl Drop for Draft {
         if !self.is_kept {
             let _ = fs::remove_dir_all(&self.path);
         }
+    }
+}
+
+/// The directory that `path` lies in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
