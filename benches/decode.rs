@@ -7,12 +7,13 @@
 //! to compare with, and only our own rate on PICTURES is printed.
 //!
 //! Two sets are measured: PICTURES as they are, and 100 photographs of 1000 x 750 pixels that
-//! Pillow makes of them: enlarged with Lanczos, with noise in place of the detail that enlarging cannot give, as
-//! JPEG of quality 90 with halved colours; about 230 KB each, as a camera's would have.
+//! Pillow makes of them: enlarged with Lanczos, with noise for the detail that enlarging cannot
+//! give, as JPEG of quality 90 with halved colours; about 230 KB each, as a camera's would have.
 //!
 //! Ours is what `extract` does in front of the session, with a thread for every core: read, hash
 //! with BLAKE3, decode, resize to 224 x 224, apply the recipe `caffe`, in batches of 20. Pillow's
-//! half, `decode_pillow.py`, does the same without the hash. The breakdown is of one thread.
+//! half, `decode_pillow.py`, does the same without the hash, in one thread. Where other programs
+//! keep the cores busy, our threads lose more than its one. The breakdown is of one thread.
 
 use std::ffi::OsString;
 use std::fs;

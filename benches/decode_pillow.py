@@ -3,7 +3,7 @@
     photographs FOLDER N LIST   makes N photographs in FOLDER from the pictures that LIST names
     prepare LIST                makes tensors of the pictures that LIST names, in batches
 
-Words are parted by tabs; LIST is a file with one path a line. The answer to every line is one line: ok.
+Words are parted by tabs; LIST is a file with one path a line. Every line is answered with "ok".
 """
 
 import sys

@@ -25,19 +25,19 @@ const LOADED: usize = 8;
 pub(super) fn across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<u8> {
     let row_len_out = 3 * weights.len();
     let mut bytes_out = vec![0; bytes_in.len() / row_len * row_len_out];
-    let pairs = weight_pairs(weights);
-    // The last pair may begin with the row's last pixel.
-    let mut row = vec![0; row_len + LOADED - 3];
+    let n_pairs = pairs_per_pixel(weights);
+    let pairs = weight_pairs(weights, n_pairs);
+    let window = n_pairs * PAIR + LOADED - PAIR;
+    // The last windows may reach over the row's end, with weights of 0.
+    let mut row = vec![0; row_len + window];
     let rows_out = bytes_out.chunks_exact_mut(row_len_out);
     for (row_in, row_out) in bytes_in.chunks_exact(row_len).zip(rows_out) {
         row[..row_len].copy_from_slice(row_in);
-        let pairs = pairs.chunks_exact(pairs_per_pixel(weights));
-        let pixels_out = row_out.chunks_exact_mut(3);
-        for (((first, weights), pairs), out) in weights.iter().zip(pairs).zip(pixels_out) {
-            let bytes = row[3 * first..].windows(LOADED).step_by(PAIR);
-            let pairs = &pairs[..weights.len().div_ceil(2)];
+        let pixels_out = row_out.chunks_exact_mut(3).zip(pairs.chunks_exact(n_pairs));
+        for ((out, pairs), (first, _)) in pixels_out.zip(weights.iter()) {
+            let bytes = &row[3 * first..][..window];
             let mut sums = _mm256_setzero_si256();
-            for (bytes, weights) in bytes.zip(pairs) {
+            for (bytes, weights) in bytes.windows(LOADED).step_by(PAIR).zip(pairs) {
                 let products = _mm256_mullo_epi32(widened(bytes), *weights);
                 sums = _mm256_add_epi32(sums, products);
             }
@@ -54,16 +54,17 @@ pub(super) fn down(weights: &Weights, bytes_in: &[u8], offset: usize, row_len: u
     plain_down(weights, bytes_in, offset, row_len)
 }
 
+/// As many for all output pixels, although some have a pair less: loops of one length are foreseen.
 fn pairs_per_pixel(weights: &Weights) -> usize {
-    weights.stride().div_ceil(2)
+    let longest = weights.iter().map(|(_, weights)| weights.len()).max();
+    longest.unwrap_or(0).div_ceil(2).max(1)
 }
 
-/// The weights as the lanes want them: [`pairs_per_pixel`] vectors for every output pixel, the
-/// missing one of an odd number being 0.
+/// The weights as the lanes want them: `n_pairs` vectors for every output pixel, filled up with 0.
 #[target_feature(enable = "avx2")]
-fn weight_pairs(weights: &Weights) -> Vec<__m256i> {
-    let mut pairs = vec![_mm256_setzero_si256(); weights.len() * pairs_per_pixel(weights)];
-    let pixels = pairs.chunks_exact_mut(pairs_per_pixel(weights));
+fn weight_pairs(weights: &Weights, n_pairs: usize) -> Vec<__m256i> {
+    let mut pairs = vec![_mm256_setzero_si256(); weights.len() * n_pairs];
+    let pixels = pairs.chunks_exact_mut(n_pairs);
     for ((_, weights), pairs) in weights.iter().zip(pixels) {
         for (pair, weights) in pairs.iter_mut().zip(weights.chunks(2)) {
             let (a, b) = (weights[0], weights.get(1).copied().unwrap_or(0));

@@ -55,11 +55,6 @@ impl Weights {
         self.windows.len()
     }
 
-    /// The most input pixels that an output pixel may be made of.
-    pub(super) fn stride(&self) -> usize {
-        self.stride
-    }
-
     /// The output pixels' windows and weights, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         self.windows
