@@ -2,6 +2,9 @@
 //!
 //! zune-jpeg is faster, but interpolates subsampled colours in two rounded steps, which took the
 //! codes of the recipe `caffe` 1.25% away from Keras'; this decoder takes them 0.8% away.
+//!
+//! Decoding at half the size (`Decoder::scale`) is not used: on 100 photographs of 1000 x 750 it
+//! changed 46% of the bytes after resizing, by up to 11 levels, and saved a fifth of the time.
 
 use image::RgbImage;
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};

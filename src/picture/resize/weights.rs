@@ -1,0 +1,190 @@
+//! Which pixels an output pixel is made of, and with what weights: Pillow's, to the last bit.
+
+use std::f64::consts::PI;
+use std::ops::Range;
+
+use super::{Filter, Span};
+
+/// Fixed point of the weights: of 32 bits, 8 are the result's and 2 are spare for weights that
+/// add up to more than 1 before the negative ones come off. Pillow's `PRECISION_BITS`.
+pub(super) const WEIGHT_BITS: u32 = 32 - 8 - 2;
+/// Half a level, so that dropping the fraction rounds.
+pub(super) const HALF: i32 = 1 << (WEIGHT_BITS - 1);
+
+/// For every output pixel of one axis, the input pixels that it is made of and their weights.
+pub(super) struct Weights {
+    /// First input pixel and number of input pixels, for every output pixel.
+    windows: Vec<(usize, usize)>,
+    /// `stride` weights for every output pixel, of which its window uses the first.
+    weights: Vec<i32>,
+    stride: usize,
+    /// Whether every output pixel is the input pixel of the same index.
+    pub(super) identity: bool,
+}
+
+impl Weights {
+    /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`: `span` of `size_in` pixels goes
+    /// to `size_out` pixels.
+    pub(super) fn new(kernel: Kernel, span: Span, size_in: u32, size_out: u32) -> Self {
+        let scale = f64::from(span.end - span.start) / f64::from(size_out);
+        let kernel = kernel.stretched(scale.max(1.0));
+        let stride = kernel.support.ceil() as usize * 2 + 1;
+        let mut windows = Vec::with_capacity(size_out as usize);
+        let mut weights = vec![0; size_out as usize * stride];
+        for (out, weights) in (0..size_out).zip(weights.chunks_exact_mut(stride)) {
+            let center = f64::from(span.start) + (f64::from(out) + 0.5) * scale;
+            let window = kernel.window(center, size_in);
+            let exact: Vec<f64> = window.clone().map(|x| kernel.weight(x, center)).collect();
+            let total: f64 = exact.iter().sum();
+            for (weight, exact) in weights.iter_mut().zip(exact) {
+                *weight = fixed_point(if total == 0.0 { exact } else { exact / total });
+            }
+            windows.push((window.start as usize, window.len()));
+        }
+        let identity = size_in == size_out && span.start == 0.0 && span.end == size_in as f32;
+        Self {
+            windows,
+            weights,
+            stride,
+            identity,
+        }
+    }
+
+    /// The number of output pixels.
+    pub(super) fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// The output pixels' windows and weights, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        self.windows
+            .iter()
+            .zip(self.weights.chunks_exact(self.stride))
+            .map(|(&(first, count), weights)| (first, &weights[..count]))
+    }
+
+    /// The input pixels that any output pixel needs.
+    pub(super) fn rows(&self) -> Range<usize> {
+        let first = self.windows.first().map_or(0, |window| window.0);
+        let end = self.windows.last().map_or(0, |window| window.0 + window.1);
+        first..end
+    }
+}
+
+/// Pillow rounds halves away from 0.
+fn fixed_point(weight: f64) -> i32 {
+    let scaled = weight * f64::from(1 << WEIGHT_BITS);
+    (if scaled < 0.0 {
+        scaled - 0.5
+    } else {
+        scaled + 0.5
+    }) as i32
+}
+
+/// A filter curve around 0.
+#[derive(Clone, Copy)]
+pub(super) struct Kernel {
+    curve: fn(f64) -> f64,
+    /// How far from 0 the curve reaches, in pixels.
+    support: f64,
+    /// How much wider than its formula the curve is: 1 unless the picture shrinks.
+    stretch: f64,
+}
+
+impl Kernel {
+    /// The filter's curve, or nothing where single pixels are picked.
+    pub(super) fn of(filter: Filter) -> Option<Self> {
+        match filter {
+            Filter::Nearest => None,
+            Filter::Bilinear => Some(Self::new(1.0, triangle)),
+            Filter::Bicubic => Some(Self::new(2.0, cubic)),
+            Filter::Lanczos => Some(Self::new(3.0, windowed_sinc)),
+        }
+    }
+
+    /// A curve that is 0 from `support` pixels on.
+    fn new(support: f64, curve: fn(f64) -> f64) -> Self {
+        Self {
+            curve,
+            support,
+            stretch: 1.0,
+        }
+    }
+
+    fn stretched(self, stretch: f64) -> Self {
+        Self {
+            curve: self.curve,
+            support: self.support * stretch,
+            stretch,
+        }
+    }
+
+    /// The pixels, of `n_pixels`, that the curve reaches when it stands at `center`.
+    fn window(self, center: f64, n_pixels: u32) -> Range<u32> {
+        // A cast to an unsigned integer stops at 0, and so does the window.
+        let start = (center - self.support + 0.5) as u32;
+        let end = (center + self.support + 0.5) as u32;
+        start..end.min(n_pixels)
+    }
+
+    /// The weight, not yet divided by the sum of all, of a pixel when the curve stands at `center`.
+    fn weight(self, pixel: u32, center: f64) -> f64 {
+        // Pillow multiplies by the inverse; a division would round otherwise.
+        (self.curve)((f64::from(pixel) - center + 0.5) * (1.0 / self.stretch))
+    }
+}
+
+fn triangle(x: f64) -> f64 {
+    (1.0 - x.abs()).max(0.0)
+}
+
+/// Keys' cubic convolution with a = -0.5.
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+/// Lanczos with three lobes.
+fn windowed_sinc(x: f64) -> f64 {
+    if (-3.0..3.0).contains(&x) {
+        sinc(x) * sinc(x / 3.0)
+    } else {
+        0.0
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        1.0
+    } else {
+        (x * PI).sin() / (x * PI)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::span;
+    use super::*;
+
+    #[test]
+    fn weights_leave_room_in_32_bits() {
+        for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+            let kernel = Kernel::of(filter).unwrap();
+            for (size_in, size_out) in (1..70).flat_map(|a| (1..70).map(move |b| (a, b))) {
+                let weights =
+                    Weights::new(kernel, span(0.0, f64::from(size_in)), size_in, size_out);
+                for (_, weights) in weights.iter() {
+                    let total: i64 = weights.iter().map(|w| i64::from(w.abs())).sum();
+                    assert!(total * 255 + i64::from(HALF) <= i64::from(i32::MAX));
+                }
+            }
+        }
+    }
+}
