@@ -10,8 +10,8 @@
 //! Pillow makes of them: enlarged with Lanczos, with noise for the detail that enlarging cannot
 //! give, as JPEG of quality 90 with halved colours; about 230 KB each, as a camera's would have.
 //!
-//! Ours is what `extract` does in front of the session, with a thread for every core: read, hash
-//! with BLAKE3, decode, resize to 224 x 224, apply the recipe `caffe`, in batches of 20. Pillow's
+//! Ours is `extract::dry_run`, with a thread for every core: read, hash with BLAKE3, decode, resize to
+//! 224 x 224, apply the recipe `caffe`, in batches of 20. Pillow's
 //! half, `decode_pillow.py`, does the same without the hash, in one thread. Where other programs
 //! keep the cores busy, our threads lose more than its one. The breakdown is of one thread.
 
@@ -19,14 +19,17 @@ use std::ffi::OsString;
 use std::fs;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use cnn_codes::dataset;
+use cnn_codes::codes::{Dtype, Leftover, Pool};
+use cnn_codes::dataset::{self, Pictures};
+use cnn_codes::draft::Existing;
+use cnn_codes::extract::{ExtractOptions, OnFailure, dry_run};
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
-use rayon::prelude::*;
 
 const BATCH_SIZE: usize = 20;
 const N_PHOTOGRAPHS: usize = 100;
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<()> {
 /// Pictures to measure on.
 struct Set {
     name: String,
+    pictures: Pictures,
     paths: Vec<PathBuf>,
     /// A file that names them, for Python.
     list: PathBuf,
@@ -81,16 +85,25 @@ impl Set {
             lines += "\n";
             n_bytes += fs::metadata(path)?.len();
         }
+        let pictures = dataset::read_list(lines.as_bytes())?;
         fs::write(&list, lines)?;
         let kb = n_bytes as f64 / 1000.0 / paths.len() as f64;
         let name = format!("{} {name} of {kb:.0} KB", paths.len());
-        Ok(Self { name, paths, list })
+        Ok(Self {
+            name,
+            pictures,
+            paths,
+            list,
+        })
     }
 
     fn of_dataset(folder: &Path, place: &Path) -> anyhow::Result<Self> {
         let dataset = dataset::find(folder)?;
         let root = dataset.root.canonicalize()?;
-        let paths = dataset.pictures.iter().map(|p| root.join(&p.path));
+        let paths = dataset
+            .pictures
+            .iter()
+            .map(|picture| root.join(&*picture.path));
         let name = format!("pictures in {}", folder.display());
         Self::new(name, paths.collect(), place.join("pictures.txt"))
     }
@@ -110,12 +123,14 @@ impl Set {
     fn measure(&self, mut pillow: Option<&mut Pillow>, rounds: usize) -> anyhow::Result<()> {
         println!("\n{}", self.name);
         let threads = std::thread::available_parallelism()?.get();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()?;
+        let options = options(threads);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            ours.push(self.rate(|| prepare_all(&self.paths, &pool))?);
+            ours.push(self.rate(|| {
+                let pictures = self.pictures.clone();
+                dry_run(pictures, &options, &mut |_| ControlFlow::Continue(()))?;
+                Ok(())
+            })?);
             if let Some(pillow) = &mut pillow {
                 theirs.push(self.rate(|| pillow.ask(format!("prepare\t{}", self.list.display())))?);
             }
@@ -140,27 +155,19 @@ impl Set {
     }
 }
 
-/// What `extract` does in front of the session.
-fn prepare_all(paths: &[PathBuf], pool: &rayon::ThreadPool) -> anyhow::Result<()> {
-    let len = PREPARATION.tensor_len();
-    let mut batch = vec![0.0; BATCH_SIZE * len];
-    for chunk in paths.chunks(BATCH_SIZE) {
-        pool.install(|| {
-            batch
-                .par_chunks_mut(len)
-                .zip(chunk)
-                .with_max_len(1)
-                .try_for_each(|(tensor, path)| prepare(path, tensor))
-        })?;
+fn options(threads: usize) -> ExtractOptions {
+    ExtractOptions {
+        preparation: PREPARATION,
+        batch_size: BATCH_SIZE,
+        threads,
+        pool: Pool::None,
+        dtype: Dtype::F32,
+        on_failure: OnFailure::Stop,
+        existing: Existing::Keep,
+        leftover: Leftover::Resume,
+        shard: None,
+        checkpoint_every: Duration::from_secs(1),
     }
-    Ok(())
-}
-
-fn prepare(path: &Path, tensor: &mut [f32]) -> anyhow::Result<()> {
-    let bytes = fs::read(path)?;
-    black_box(blake3::hash(&bytes));
-    PREPARATION.prepare(&picture::decode(&bytes)?, tensor);
-    Ok(())
 }
 
 /// Prints the time of every stage in one thread, and which of them sets the limit.
