@@ -1,6 +1,6 @@
 //! A file's bytes become an upright RGB picture.
 
-use std::io::{Cursor, ErrorKind};
+use std::io::{self, Cursor, ErrorKind};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
@@ -20,6 +20,9 @@ pub const MAX_SIDE: u32 = 65_535;
 /// half as much for the decoder.
 pub const MAX_DECODER_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// The most memory for what comes with the pixels: a colour profile of 2 MB can unpack to a GiB.
+const MAX_HEADER_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Decodes a picture in JPEG, PNG, GIF (first frame), BMP, TIFF or WebP (first frame).
 ///
 /// What comes out is what a person sees: turned as its EXIF data says, transparent parts over
@@ -32,21 +35,29 @@ pub const MAX_DECODER_BYTES: u64 = 1024 * 1024 * 1024;
 /// where viewers would show the rest in grey. Sizes are checked before memory is taken.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     let format = sniff(bytes)?;
+    caught(format, || decode_as(bytes, format))
+}
+
+/// What `read` gives. A file that makes a decoder panic is one bad picture, not the end of a job.
+fn caught<T>(
+    format: ImageFormat,
+    read: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
     if cfg!(fuzzing) {
-        return decode_as(bytes, format);
+        return read();
     }
-    // A file that makes a decoder panic is one bad picture, not the end of a job.
-    quiet::catch(|| decode_as(bytes, format))
-        .unwrap_or_else(|panic| Err(DecodeError::damaged(name(format), panic)))
+    quiet::catch(read).unwrap_or_else(|panic| Err(DecodeError::damaged(name(format), panic)))
 }
 
 fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<RgbImage, DecodeError> {
-    let (mut picture, orientation) = match format {
+    let (picture, orientation) = match format {
         ImageFormat::Jpeg => jpeg::decode(bytes)?,
         format => decode_with_image(bytes, format)?,
     };
+    // Turning makes a copy, which is smaller in 8 bits and three channels.
+    let mut picture = DynamicImage::from(over_white(picture));
     picture.apply_orientation(orientation);
-    Ok(over_white(picture))
+    Ok(picture.into_rgb8())
 }
 
 /// How many pixels a picture has, from its header alone: what it takes to decode it.
@@ -55,10 +66,11 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<RgbImage, DecodeError>
 ///
 /// See [`DecodeError`]. A picture that has a size may still be damaged after its header.
 pub fn n_pixels(bytes: &[u8]) -> Result<u64, DecodeError> {
-    let (width, height) = match sniff(bytes)? {
-        ImageFormat::Jpeg => jpeg::dimensions(bytes)?,
-        format => open(bytes, format)?.dimensions(),
-    };
+    let format = sniff(bytes)?;
+    let (width, height) = caught(format, || match format {
+        ImageFormat::Jpeg => jpeg::dimensions(bytes),
+        format => Ok(open(bytes, format)?.dimensions()),
+    })?;
     Ok(u64::from(width) * u64::from(height))
 }
 
@@ -125,16 +137,16 @@ fn name(format: ImageFormat) -> &'static str {
     format_name(format).expect("sniffing lets only known formats through")
 }
 
-fn limits() -> Limits {
+fn limits(max_bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    limits.max_alloc = Some(max_bytes);
     limits
 }
 
 /// A decoder that has read the header.
 fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, DecodeError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits());
+    reader.limits(limits(MAX_HEADER_BYTES));
     reader
         .into_decoder()
         .map_err(|error| from_image_error(name(format), error))
@@ -146,28 +158,54 @@ fn decode_with_image(
     format: ImageFormat,
 ) -> Result<(DynamicImage, Orientation), DecodeError> {
     let failed = |error: ImageError| from_image_error(name(format), error);
-    let mut limits = limits();
+    let mut limits = limits(MAX_DECODER_BYTES);
     let mut decoder = open(bytes, format)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
     limits.reserve(decoder.total_bytes()).map_err(failed)?;
     decoder.set_limits(limits).map_err(failed)?;
-    let orientation = orientation(&mut decoder).map_err(failed)?;
+    let orientation = orientation(&mut decoder, bytes, format).map_err(failed)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok((picture, orientation))
 }
 
-/// How to turn the picture. Some writers of WebP and PNG keep the prefix that EXIF data has in
-/// JPEG, which `image` does not expect there.
-fn orientation(decoder: &mut impl ImageDecoder) -> Result<Orientation, ImageError> {
-    let prefixed = decoder.exif_metadata()?;
-    match prefixed
-        .as_deref()
-        .and_then(|exif| exif.strip_prefix(b"Exif\0\0"))
-    {
-        Some(exif) => Ok(Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms)),
+/// How to turn the picture.
+fn orientation(
+    decoder: &mut impl ImageDecoder,
+    bytes: &[u8],
+    format: ImageFormat,
+) -> Result<Orientation, ImageError> {
+    if format == ImageFormat::WebP {
+        return Ok(webp_exif(bytes)?.map_or(Orientation::NoTransforms, exif_orientation));
+    }
+    match decoder.exif_metadata()? {
+        Some(exif) => Ok(exif_orientation(&exif)),
         None => decoder.orientation(),
     }
+}
+
+/// What EXIF data says. Some writers of WebP and PNG keep the prefix that it has in JPEG.
+fn exif_orientation(exif: &[u8]) -> Orientation {
+    let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
+    Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms)
+}
+
+/// The EXIF data of a WebP. Its decoder would take the memory that a chunk claims, up to 4 GiB,
+/// before it looks whether the file has as much.
+fn webp_exif(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
+    let mut chunks = bytes.get(12..).unwrap_or_default(); // after "RIFF", a length and "WEBP"
+    while let Some((tag, rest)) = chunks.split_first_chunk::<4>()
+        && let Some((length, rest)) = rest.split_first_chunk::<4>()
+    {
+        let length = u32::from_le_bytes(*length) as usize;
+        let body = rest.get(..length);
+        if tag == b"EXIF" {
+            return body.map(Some).ok_or(ErrorKind::UnexpectedEof.into());
+        }
+        let next = body.and_then(|_| rest.get(length + length % 2..));
+        chunks = next.unwrap_or_default();
+    }
+    Ok(None)
 }
 
 fn from_image_error(format: &'static str, error: ImageError) -> DecodeError {

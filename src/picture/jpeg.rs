@@ -19,6 +19,7 @@ use self::pure_rust as decoder;
 #[cfg(feature = "turbojpeg")]
 use self::turbo as decoder;
 use super::DecodeError;
+use super::decode::check_size;
 
 /// The JPEG decoder of this build, with its version.
 ///
@@ -38,7 +39,10 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
 pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), DecodeError> {
     let header = Header::read(bytes)?;
     header.check_supported()?;
-    if !header.has_end {
+    let (height, width) = header.dimensions;
+    check_size(width.into(), height.into())?;
+    header.check_cost()?;
+    if !header.has_end() {
         return Err(DecodeError::damaged(
             FORMAT,
             "the end of the picture is missing",

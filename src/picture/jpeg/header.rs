@@ -3,6 +3,7 @@
 //! Markers are those of ITU-T T.81, table B.1.
 
 use super::super::DecodeError;
+use super::super::decode::{MAX_DECODER_BYTES, MAX_PIXELS};
 use super::FORMAT;
 
 const START_OF_SCAN: u8 = 0xDA;
@@ -14,6 +15,42 @@ const APP14: u8 = 0xEE;
 /// Where the byte that names the colour transform stands in an Adobe segment.
 const ADOBE_TRANSFORM: usize = 11;
 
+/// The most scans of a picture. Encoders write about ten; a small file can have thousands, each of
+/// which costs a pass over the picture. 500 is the limit of libjpeg-turbo's own fuzzers.
+pub(super) const MAX_SCANS: u64 = 500;
+
+/// The most pixels that all scans together may pass over: a few seconds.
+const MAX_SCANNED_PIXELS: u64 = 32 * MAX_PIXELS;
+
+/// How the samples are coded.
+#[derive(Clone, Copy, Default)]
+enum Process {
+    #[default]
+    Sequential,
+    Progressive,
+    Lossless,
+}
+
+impl Process {
+    fn of_frame(marker: u8) -> Self {
+        match marker & 3 {
+            2 => Self::Progressive,
+            3 => Self::Lossless,
+            _ => Self::Sequential,
+        }
+    }
+
+    /// Bytes that jpeg-decoder holds for every sample when it holds the most; libjpeg-turbo holds
+    /// less.
+    fn bytes_per_sample(self) -> u64 {
+        match self {
+            Self::Sequential => 2,  // decoded, and interleaved
+            Self::Progressive => 4, // and a 16-bit coefficient
+            Self::Lossless => 6,    // a 32-bit difference and its 16-bit sum
+        }
+    }
+}
+
 /// The segments before the compressed data that matter here.
 #[derive(Default)]
 pub(super) struct Header<'a> {
@@ -23,6 +60,7 @@ pub(super) struct Header<'a> {
     pub(super) dimensions: (u16, u16),
     /// Colour channels: 1, 3 or 4.
     channels: u8,
+    process: Process,
     #[cfg_attr(feature = "turbojpeg", allow(dead_code))]
     is_jfif: bool,
     /// Adobe's colour transform: 0 (none), 1 (YCbCr) or 2 (YCCK).
@@ -30,9 +68,8 @@ pub(super) struct Header<'a> {
     adobe_transform: Option<u8>,
     /// The EXIF data, from its TIFF header on.
     pub(super) exif: Option<&'a [u8]>,
-    /// Whether an end-of-image marker follows the compressed data. Compressed data cannot hold
-    /// one by chance.
-    pub(super) has_end: bool,
+    /// All that follows the header of the first scan.
+    compressed: &'a [u8],
 }
 
 impl<'a> Header<'a> {
@@ -44,7 +81,7 @@ impl<'a> Header<'a> {
             header.take(marker, body);
             at = body_at + body.len();
             if marker == START_OF_SCAN {
-                header.has_end = has_end(&bytes[at..]);
+                header.compressed = &bytes[at..];
                 break;
             }
         }
@@ -62,6 +99,7 @@ impl<'a> Header<'a> {
                 let side = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
                 self.dimensions = (side(1), side(3));
                 self.channels = body[5];
+                self.process = Process::of_frame(marker);
             }
             APP0 if body.starts_with(b"JFIF\0") => self.is_jfif = true,
             APP14 if body.starts_with(b"Adobe") => {
@@ -83,6 +121,39 @@ impl<'a> Header<'a> {
             return Err(DecodeError::unsupported(FORMAT, reason));
         }
         Ok(())
+    }
+
+    /// Refuses what would take too much memory, or too long.
+    pub(super) fn check_cost(&self) -> Result<(), DecodeError> {
+        let n_pixels = u64::from(self.dimensions.0) * u64::from(self.dimensions.1);
+        let n_samples = n_pixels * u64::from(self.channels);
+        if n_samples * self.process.bytes_per_sample() > MAX_DECODER_BYTES {
+            return Err(DecodeError::TooMuchMemory { format: FORMAT });
+        }
+        let n_scans = self.n_scans();
+        if n_scans > MAX_SCANS || n_scans * n_pixels > MAX_SCANNED_PIXELS {
+            let reason = format!("it has {n_scans} scans, too many for its size");
+            return Err(DecodeError::unsupported(FORMAT, reason));
+        }
+        Ok(())
+    }
+
+    /// Whether an end-of-image marker follows the compressed data. Compressed data cannot hold
+    /// one by chance.
+    pub(super) fn has_end(&self) -> bool {
+        let mut pairs = self.compressed.windows(2).rev();
+        pairs.any(|pair| pair == [0xFF, END_OF_IMAGE])
+    }
+
+    /// How often the decoder passes over the picture.
+    fn n_scans(&self) -> u64 {
+        let mut n_scans = 1;
+        let mut at = 0;
+        while let Some((marker, body_at, body)) = next_segment(self.compressed, at) {
+            n_scans += u64::from(marker == START_OF_SCAN);
+            at = body_at + body.len();
+        }
+        n_scans
     }
 
     /// Whether Adobe's segment says that the three channels are plain RGB. libjpeg believes that
@@ -111,11 +182,4 @@ fn next_segment(bytes: &[u8], mut at: usize) -> Option<(u8, usize, &[u8])> {
             }
         }
     }
-}
-
-fn has_end(compressed: &[u8]) -> bool {
-    compressed
-        .windows(2)
-        .rev()
-        .any(|pair| pair == [0xFF, END_OF_IMAGE])
 }

@@ -6,21 +6,19 @@ use turbojpeg::{Colorspace, Decompressor, Error, Image, PixelFormat};
 use super::super::DecodeError;
 use super::super::decode::check_size;
 use super::FORMAT;
-use super::header::Header;
+use super::header::{Header, MAX_SCANS};
 
 #[cfg(test)]
 pub(super) const CRATE: &str = "turbojpeg";
 /// turbojpeg 1.5.1 builds turbojpeg-sys 1.2.0, which brings libjpeg-turbo 3.1.0.
 pub(super) const NAME: &str = "turbojpeg 1.5.1 (libjpeg-turbo 3.1.0)";
 
-/// The most scans of a progressive JPEG. A small file can have thousands, each of which costs a
-/// pass over the picture; 500 is the limit of libjpeg-turbo's own fuzzers.
-const MAX_SCANS: u32 = 500;
-
 /// The pixels as RGB. CMYK is taken as inverted, as Adobe writes it and as Pillow takes it.
 pub(super) fn decode(bytes: &[u8], _header: &Header) -> Result<RgbImage, DecodeError> {
     let mut decompressor = Decompressor::new().map_err(from_turbo)?;
-    decompressor.set_scan_limit(MAX_SCANS).map_err(from_turbo)?;
+    decompressor
+        .set_scan_limit(MAX_SCANS as u32)
+        .map_err(from_turbo)?;
     let header = decompressor.read_header(bytes).map_err(from_turbo)?;
     let (width, height) = (header.width as u32, header.height as u32); // 16 bits each in the file
     check_size(width, height)?;
