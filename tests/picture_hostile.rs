@@ -226,20 +226,15 @@ fn lossless_webp(side: u32) -> Vec<u8> {
     [stream, vec![0; 8]].concat()
 }
 
-/// A GIF with a screen of `side`, and what follows its palette of two.
+/// A GIF with a square screen, and what follows its palette of two.
 fn gif(side: u16, blocks: &[u8]) -> Vec<u8> {
-    let side = side.to_le_bytes();
+    gif_of_size(side, side, blocks)
+}
+
+fn gif_of_size(width: u16, height: u16, blocks: &[u8]) -> Vec<u8> {
+    let screen = [width, height].map(u16::to_le_bytes).concat();
     let palette = [0, 0, 0, 255, 255, 255];
-    [
-        b"GIF89a",
-        &side[..],
-        &side,
-        b"\x80\0\0",
-        &palette,
-        blocks,
-        b";",
-    ]
-    .concat()
+    [b"GIF89a", &screen[..], b"\x80\0\0", &palette, blocks, b";"].concat()
 }
 
 /// A frame of `side` with one pixel's data.
@@ -295,6 +290,16 @@ fn the_length_that_a_webps_exif_claims_takes_no_memory() {
         let chunks: [(_, &[u8]); 2] = [(b"VP8X", &webp_canvas(8, 8)), (b"VP8L", &picture)];
         let webp = [riff(&chunks), exif(length)].concat();
         assert_eq!(refused(&webp), "damaged", "{length}");
+    }
+}
+
+/// Found by `fuzz/fuzz_targets/picture.rs`: resizing a picture without pixels panicked.
+#[test]
+fn a_gif_whose_screen_has_no_pixels_is_damaged() {
+    let _alone = alone();
+    for (width, height) in [(4375, 0), (0, 4375), (0, 0)] {
+        let gif = gif_of_size(width, height, &gif_frame(1));
+        assert_eq!(refused(&gif), "damaged", "{width} x {height}");
     }
 }
 

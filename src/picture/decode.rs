@@ -162,6 +162,9 @@ fn decode_with_image(
     let mut decoder = open(bytes, format)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
+    if width == 0 || height == 0 {
+        return Err(DecodeError::damaged(name(format), "it has no pixels"));
+    }
     limits.reserve(decoder.total_bytes()).map_err(failed)?;
     decoder.set_limits(limits).map_err(failed)?;
     let orientation = orientation(&mut decoder, bytes, format).map_err(failed)?;
