@@ -2,26 +2,32 @@
 #![no_main]
 
 use cnn_codes::picture::{self, DecodeError, Filter, Fit, Layout, Preparation, Recipe, Resize};
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{Corpus, fuzz_target};
 
-/// Larger pictures are decoded and left at that: resizing them is slow, and no different.
-const MAX_PREPARED_PIXELS: u64 = 1 << 22;
+/// Larger pictures are decoded and left at that: they are slow and no different, so they are neither
+/// resized nor kept, lest the corpus fills up with them.
+const LARGE_PIXELS: u64 = 1 << 18;
 
-fuzz_target!(|bytes: &[u8]| {
-    let picture = match picture::decode(bytes) {
-        Ok(picture) => picture,
-        Err(error) => {
-            check_error(&error);
-            return;
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    let n_pixels = picture::n_pixels(bytes);
+    let is_large = matches!(n_pixels, Ok(LARGE_PIXELS..));
+    match picture::decode(bytes) {
+        Ok(picture) => {
+            let (width, height) = (u64::from(picture.width()), u64::from(picture.height()));
+            assert!((1..=picture::MAX_PIXELS).contains(&(width * height)));
+            assert_eq!(n_pixels, Ok(width * height));
+            if !is_large {
+                for fit in [Fit::Stretch, Fit::Crop, Fit::Pad] {
+                    prepare(&picture, fit);
+                }
+            }
         }
-    };
-    let n_pixels = u64::from(picture.width()) * u64::from(picture.height());
-    assert!((1..=picture::MAX_PIXELS).contains(&n_pixels));
-    assert_eq!(picture::n_pixels(bytes).unwrap(), n_pixels);
-    if n_pixels <= MAX_PREPARED_PIXELS {
-        for fit in [Fit::Stretch, Fit::Crop, Fit::Pad] {
-            prepare(&picture, fit);
-        }
+        Err(error) => check_error(&error),
+    }
+    if is_large {
+        Corpus::Reject
+    } else {
+        Corpus::Keep
     }
 });
 
