@@ -1,7 +1,11 @@
 //! Accuracy, confusion, intervals and paired tests, the same for every head.
 
+mod metrics;
+
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
+
+pub use self::metrics::{ClassMetrics, Metrics};
 
 /// The 97.5th percentile of the standard normal distribution: 95% lie within it on both sides.
 const Z_95: f64 = 1.959_963_984_540_054;
@@ -57,6 +61,8 @@ pub struct Evaluation {
     pub predicted: Vec<usize>,
     /// What was classified wrong, in the order of the rows.
     pub mistakes: Vec<Mistake>,
+    /// By class, by rank, and how far the probabilities hold.
+    pub metrics: Metrics,
 }
 
 /// A sample that was classified wrong.
@@ -121,6 +127,7 @@ impl Evaluation {
             errors: mistakes.len(),
             top1_accuracy: correct as f64 / n as f64,
             wilson_95: wilson_95(correct, n),
+            metrics: Metrics::new(probabilities, labels, &predictions, &confusion),
             confusion,
             predicted: predictions,
             mistakes,

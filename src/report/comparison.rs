@@ -54,6 +54,7 @@ impl Comparison {
         }
         for head in &self.heads {
             text += &format!("\n{}: {}\n", head.name, head.remark);
+            text += &self.metrics(head);
             text += &self.confusion(head);
             text += &self.mistakes(head);
         }
@@ -111,9 +112,37 @@ impl Comparison {
         ))
     }
 
+    /// Precision, recall and F1 of each class and their means, and the losses.
+    fn metrics(&self, head: &HeadResult) -> String {
+        let metrics = &head.evaluation.metrics;
+        let width = self.class_width().max("weighted mean".len());
+        let mut text = format!(
+            "log loss {:.4}, expected calibration error {:.4}\n  {:width$}  precision  recall      F1  pictures\n",
+            metrics.log_loss, metrics.calibration_error, ""
+        );
+        let means = [
+            ("macro mean", &metrics.macro_mean),
+            ("weighted mean", &metrics.weighted_mean),
+        ];
+        let classes = self.classes.iter().map(String::as_str);
+        for (name, class) in classes.zip(&metrics.per_class).chain(means) {
+            let _ = writeln!(
+                text,
+                "  {name:width$}  {:9.3}  {:6.3}  {:6.3}  {:8}",
+                class.precision, class.recall, class.f1, class.support
+            );
+        }
+        text
+    }
+
+    /// Characters of the longest class name.
+    fn class_width(&self) -> usize {
+        let widths = self.classes.iter().map(|class| class.chars().count());
+        widths.max().unwrap_or(0)
+    }
+
     fn confusion(&self, head: &HeadResult) -> String {
-        let width = self.classes.iter().map(|class| class.chars().count()).max();
-        let width = width.unwrap_or(0).max(5);
+        let width = self.class_width().max(5);
         let mut text = format!(
             "confusion matrix (rows: label, columns: prediction)\n{:1$}",
             "",
@@ -209,6 +238,7 @@ impl Comparison {
             "errors": evaluation.errors,
             "n": evaluation.n,
             "wilson_95": [evaluation.wilson_95.0, evaluation.wilson_95.1],
+            "metrics": evaluation.metrics,
             "training_seconds": head.training_time.as_secs_f64(),
             "remark": head.remark,
             "confusion": confusion,
