@@ -21,7 +21,7 @@ use crate::evaluate::{EvaluateError, Evaluation, mcnemar_exact};
 use crate::head::logistic::{Logistic, LogisticOptions};
 use crate::head::mlp::{Epoch, Mlp, MlpOptions, TrainedMlp};
 use crate::head::saved::{self, SavedHead, SavedHeadError, SavedLogistic, SavedMlp};
-use crate::head::scaling::Scaling;
+use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{HeadError, Samples};
 use crate::report::{Comparison, HeadResult, write_predictions};
 
@@ -37,6 +37,8 @@ pub struct TrainOptions {
     pub mlp: Option<MlpOptions>,
     /// The logistic regression, unless it is left out.
     pub logistic: Option<LogisticOptions>,
+    /// How the codes are scaled before training, by statistics of the training store alone.
+    pub scaling: ScalingKind,
     /// What to do about a HEAD that is there already.
     pub existing: Existing,
 }
@@ -119,19 +121,26 @@ pub fn train(
     check_pair(train, validation)?;
     check_classes(train)?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
-    let (train_codes, validation_codes) = (train.read_codes(), validation.read_codes());
-    let data = Data {
-        train: samples(train, &train_codes, labels.0)?,
-        validation: samples(validation, &validation_codes, labels.1)?,
-    };
+    let (mut train_codes, mut validation_codes) = (train.read_codes(), validation.read_codes());
     let failed = |source| TrainError::Head {
         store: train.dir().to_owned(),
         source,
     };
+    let scaling = Scaling::fit(options.scaling, &samples(train, &train_codes, labels.0)?);
+    if options.scaling != ScalingKind::None {
+        // What is not finite after scaling is said of the store that it comes from.
+        samples(validation, &validation_codes, labels.1)?;
+        train_codes = scaling.apply(train_codes.view()).map_err(failed)?;
+        validation_codes = scaling.apply(validation_codes.view()).map_err(failed)?;
+    }
+    let data = Data {
+        train: samples(train, &train_codes, labels.0)?,
+        validation: samples(validation, &validation_codes, labels.1)?,
+    };
     let mut head = SavedHead {
         codes: train.manifest().codes.clone(),
         classes: train.manifest().classes.clone(),
-        scaling: Scaling::None,
+        scaling,
         mlp: None,
         logistic: None,
     };

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use cnn_codes::codes::{Code, Dtype, Pool, StoreDescription, StoreWriter, WrittenPicture};
+use cnn_codes::codes::{Code, Dtype, Pool, Store, StoreDescription, StoreWriter, WrittenPicture};
 use cnn_codes::draft::Existing;
 use cnn_codes::head::saved::SavedHead;
+use cnn_codes::head::scaling::Scaling;
 use cnn_codes::picture::Recipe;
 use predicates::prelude::*;
 
@@ -294,4 +295,44 @@ fn a_head_that_is_there_is_kept_unless_it_may_be_replaced() {
         .code(1)
         .stderr(predicate::str::contains("mine exists and is not a head"));
     assert_eq!(place.read("mine/thesis.txt"), "dear");
+}
+
+#[test]
+fn codes_are_scaled_by_the_training_store_alone_and_the_head_keeps_how() {
+    for kind in ["standard", "l2", "max"] {
+        let place = Place::new();
+        place.train().args(["--scale", kind]).assert().success();
+        let head = SavedHead::load(&place.path("head")).unwrap();
+        assert_eq!(head.scaling.kind().to_string(), kind);
+        let store = |name: &str| Store::open(&place.path(name)).unwrap();
+        if let Scaling::Standard { mean, deviation } = &head.scaling {
+            // The first value is 0 or 3, as often as each other; validation has it otherwise.
+            assert!((mean[0] - 1.5).abs() < 1e-6 && (deviation[0] - 1.5).abs() < 1e-6);
+        }
+        if let Scaling::Max { largest } = &head.scaling {
+            assert_eq!(largest[0], 3.0);
+        }
+        // What was judged is what the saved head says of scaled codes.
+        let codes = store("validation").read_codes();
+        let scaled = head.scaling.apply(codes.view()).unwrap();
+        let mlp = head
+            .mlp
+            .unwrap()
+            .model
+            .predict_proba(scaled.view())
+            .unwrap();
+        let table = place.read("head/predictions.csv");
+        let of_mlp = table.lines().filter(|line| line.contains(",mlp,"));
+        for (line, probabilities) in of_mlp.zip(mlp.rows()) {
+            let expected: Vec<f32> = line
+                .rsplit(',')
+                .take(2)
+                .map(|number| number.parse().unwrap())
+                .collect();
+            assert_eq!(
+                [expected[1], expected[0]],
+                [probabilities[0], probabilities[1]]
+            );
+        }
+    }
 }

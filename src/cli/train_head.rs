@@ -9,10 +9,11 @@ use cnn_codes::draft::Existing;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Epoch, MlpOptions};
 use cnn_codes::head::optimizer::RmsPropOptions;
+use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::train::{TrainOptions, train};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Format, positive, print};
+use super::{Format, one_of, positive, print};
 
 /// Train an MLP and a logistic regression on codes, and compare them
 ///
@@ -36,6 +37,10 @@ pub struct Arguments {
     /// Which heads to train
     #[arg(long, value_enum, default_value_t)]
     head: Heads,
+    /// How codes are scaled, by statistics of the training store alone: not at all; each feature to
+    /// mean 0 and deviation 1; each code to length 1; each feature to at most 1
+    #[arg(long, default_value = "none", value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
+    scale: ScalingKind,
     /// How the comparison is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -141,6 +146,7 @@ fn train_options(arguments: &Arguments) -> TrainOptions {
     TrainOptions {
         mlp: (arguments.head != Heads::Logistic).then_some(mlp),
         logistic: (arguments.head != Heads::Mlp).then_some(logistic),
+        scaling: arguments.scale,
         existing: if arguments.overwrite {
             Existing::Replace
         } else {

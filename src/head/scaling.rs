@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::{HeadError, Samples};
+use crate::names::named;
 
 /// A way of scaling codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub enum ScalingKind {
     /// Each feature's largest absolute value over the training samples is 1.
     Max,
 }
+
+named!(ScalingKind, "scaling",
+    None => "none", Standard => "standard", L2 => "l2", Max => "max");
 
 /// A scaling with the statistics it needs.
 #[derive(Clone, Debug, PartialEq)]
