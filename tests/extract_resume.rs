@@ -122,19 +122,21 @@ fn a_run_killed_again_and_again_leaves_the_bytes_of_one_that_was_not() {
     let Some(place) = long_job() else { return };
     let n_kills = std::env::var("CNN_CODES_TEST_KILLS");
     let n_kills = n_kills.map_or(10, |n| n.parse().unwrap());
+    let start_of_whole = Instant::now();
     assert_eq!(end(start(&place, "whole", &[])).1, Some(0));
+    let time_of_whole = start_of_whole.elapsed();
     let expected = files(&place.path().join("whole"));
 
     let (mut kills, mut resumed, mut runs) = (0, 0, 0);
     let mut random = 1_u64;
     while kills < n_kills {
         runs += 1;
-        // Knuth's MMIX generator; the top bits are 0 to 511 ms.
+        // Knuth's MMIX generator, whose upper bits become a share of the time of a whole run.
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         let mut child = start(&place, "store", &[]);
-        thread::sleep(Duration::from_millis(random >> 55));
+        thread::sleep(time_of_whole.mul_f64((random >> 40) as f64 / f64::from(1 << 24)));
         let is_running = child.try_wait().unwrap().is_none();
         child.kill().unwrap();
         let (said, _) = end(child);
