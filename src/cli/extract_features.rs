@@ -12,7 +12,9 @@ use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Store};
 use cnn_codes::dataset::{self, Pictures, Shard};
 use cnn_codes::draft::Existing;
-use cnn_codes::extract::{ExtractError, ExtractOptions, OnFailure, QUEUE_DEPTH, dry_run, extract};
+use cnn_codes::extract::{
+    ExtractError, ExtractOptions, OnFailure, Progress, QUEUE_DEPTH, dry_run, extract,
+};
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 
@@ -174,14 +176,7 @@ fn run_extraction(
         &options,
         &reuse,
         out,
-        &mut |progress| {
-            display.show(progress);
-            if stop.is_wanted() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
+        &mut watch(&mut display, &stop),
     );
     display.finish();
     let extracted = match extracted {
@@ -203,14 +198,7 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
     let mut display = Display::new(pictures.pictures.len());
-    let seen = dry_run(pictures, &options, &mut |progress| {
-        display.show(progress);
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
+    let seen = dry_run(pictures, &options, &mut watch(&mut display, &stop));
     display.finish();
     let seen = match seen {
         Err(ExtractError::Stopped { .. }) => return Ok(stop.exit_code()),
@@ -221,6 +209,18 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
         Format::Json => print(&summary::dry_json(&seen))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows progress, and breaks once a signal has come.
+fn watch(display: &mut Display, stop: &Stop) -> impl FnMut(Progress) -> ControlFlow<()> {
+    |progress| {
+        display.show(progress);
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
 }
 
 /// The pictures of whichever kind of input was given.
