@@ -201,7 +201,10 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     let seen = dry_run(pictures, &options, &mut watch(&mut display, &stop));
     display.finish();
     let seen = match seen {
-        Err(ExtractError::Stopped { .. }) => return Ok(stop.exit_code()),
+        Err(error @ ExtractError::Stopped { .. }) => {
+            say(&error.to_string());
+            return Ok(stop.exit_code());
+        }
         seen => seen?,
     };
     match arguments.format {
