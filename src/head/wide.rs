@@ -5,19 +5,23 @@
 //! descend       gradient and update rule, a row of weights at a time: weights and state are
 //!               read and written once, and the gradient is never stored
 //! tile          a few features of a batch without their zeros, 3 of 4 values in codes of VGG16
+//! aligned       arrays that begin where a cache line does
 //! kernels       the loops over a tile, compiled for what the processor has
 //! ```
 //!
 //! Features are shared out among the threads in blocks whose bounds depend on the shapes alone,
 //! and so do the sums.
 
+mod aligned;
 mod kernels;
+mod prefetch;
 mod tile;
 
 use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
-use self::kernels::{Instructions, Updated};
+pub(super) use self::aligned::aligned_zeros;
+use self::kernels::{Features, Instructions, Updated};
 use self::tile::{TILE_FEATURES, Tile};
 use super::optimizer::Rule;
 
@@ -45,8 +49,8 @@ pub(super) fn multiply(
     mut output: ArrayViewMut2<f32>,
     partials: &mut Array3<f32>,
 ) {
-    let input = input.as_standard_layout();
-    let batch = input.nrows();
+    let (batch, input) = (input.nrows(), input.as_standard_layout());
+    let input = input.as_slice().expect("it was given this layout");
     let (n_in, n_out) = weights.dim();
     let weights = weights.to_slice().expect("weights are in C order");
     let mut partials = partials.slice_mut(s![..n_partials(n_in), ..batch, ..]);
@@ -59,8 +63,12 @@ pub(super) fn multiply(
             || Tile::new(batch),
             |tile, (block, (mut slab, weights))| {
                 let sums = slab.as_slice_mut().expect("a slab's rows are one run");
-                let first = block * SUMMED_FEATURES;
-                sum_block(input.view(), first, weights, sums, tile);
+                let features = Features {
+                    input,
+                    n_in,
+                    first: block * SUMMED_FEATURES,
+                };
+                sum_block(features, weights, n_out, sums, tile);
             },
         );
     output.fill(0.0);
@@ -69,22 +77,14 @@ pub(super) fn multiply(
     }
 }
 
-/// sums (B, O) = the part of the product that comes from the features from `first` on, which have
-/// these weights.
-fn sum_block(
-    input: ArrayView2<f32>,
-    first: usize,
-    weights: &[f32],
-    sums: &mut [f32],
-    tile: &mut Tile,
-) {
+/// sums (B, O) = the part of the product that comes from these features and from those after them
+/// that there are weights for.
+fn sum_block(features: Features, weights: &[f32], n_out: usize, sums: &mut [f32], tile: &mut Tile) {
     let instructions = Instructions::of_this_processor();
-    let n_out = sums.len() / input.nrows();
     sums.fill(0.0);
-    for (index, weights) in weights.chunks(TILE_FEATURES * n_out).enumerate() {
-        let first = first + index * TILE_FEATURES;
-        tile.take(input, first..first + weights.len() / n_out);
-        instructions.add_products(tile, weights, sums, n_out);
+    let tiles = weights.chunks(TILE_FEATURES * n_out);
+    for (weights, features) in tiles.zip(features.by_tile()) {
+        instructions.add_products(tile, features, weights, sums, n_out);
     }
 }
 
@@ -100,8 +100,9 @@ pub(super) fn descend(
     state: &mut [f32],
     rule: &impl Rule,
 ) {
+    let (n_in, (batch, n_out)) = (input.ncols(), d_output.dim());
     let (input, d_output) = (input.as_standard_layout(), d_output.as_standard_layout());
-    let (batch, n_out) = d_output.dim();
+    let input = input.as_slice().expect("it was given this layout");
     let d_output = d_output.as_slice().expect("it was given this layout");
     let instructions = Instructions::of_this_processor();
     weights
@@ -112,17 +113,20 @@ pub(super) fn descend(
         .for_each_init(
             || Tile::new(batch),
             |tile, (block, (weights, state))| {
+                let features = Features {
+                    input,
+                    n_in,
+                    first: block * UPDATED_FEATURES,
+                };
                 let weights = weights.chunks_mut(TILE_FEATURES * n_out);
                 let state = state.chunks_mut(TILE_FEATURES * n_out);
-                for (index, (weights, state)) in weights.zip(state).enumerate() {
-                    let first = block * UPDATED_FEATURES + index * TILE_FEATURES;
-                    tile.take(input.view(), first..first + weights.len() / n_out);
+                for ((weights, state), features) in weights.zip(state).zip(features.by_tile()) {
                     let to = Updated {
                         weights,
                         state,
                         n_out,
                     };
-                    instructions.descend(tile, d_output, to, rule);
+                    instructions.descend(tile, features, d_output, to, rule);
                 }
             },
         );

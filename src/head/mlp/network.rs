@@ -1,12 +1,12 @@
 //! Layers, forward and backward.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip, s};
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Ix2, Ix3, Zip, s};
 use rand::Rng;
 use rand::distributions::{Distribution, Uniform};
 
 use crate::head::optimizer::{NEGLIGIBLE, Rule};
 use crate::head::softmax::{softmax, softmax_cross_entropy};
-use crate::head::wide::{descend, multiply, n_partials};
+use crate::head::wide::{aligned_zeros, descend, multiply, n_partials};
 use crate::head::{HeadError, Samples};
 
 /// Rows that prediction takes at a time: enough to use the weights well while they are in cache,
@@ -83,9 +83,16 @@ impl Dense {
     /// A layer of zeros of the same shape.
     pub(super) fn zeros_like(&self) -> Self {
         Self {
-            weights: Array2::zeros(self.weights.raw_dim()),
+            weights: aligned_zeros(self.weights.raw_dim()),
             bias: Array1::zeros(self.bias.raw_dim()),
         }
+    }
+
+    /// The same layer, with its weights where the processor reads them best.
+    fn aligned(self) -> Self {
+        let mut weights = aligned_zeros(self.weights.raw_dim());
+        weights.assign(&self.weights);
+        Self { weights, ..self }
     }
 
     fn is_finite(&self) -> bool {
@@ -242,6 +249,12 @@ impl Mlp {
         Ok(())
     }
 
+    /// The same network, ready for being trained fast.
+    pub(super) fn aligned(self) -> Self {
+        let layers = self.layers.into_iter().map(Dense::aligned).collect();
+        Self { layers }
+    }
+
     pub(super) fn is_finite(&self) -> bool {
         self.layers.iter().all(Dense::is_finite)
     }
@@ -293,10 +306,10 @@ pub(super) struct Pass {
 
 impl Pass {
     pub(super) fn new(mlp: &Mlp, batch: usize) -> Self {
-        let outputs = |layer: &Dense| Array2::zeros((batch, layer.bias.len()));
+        let outputs = |layer: &Dense| aligned_zeros(Ix2(batch, layer.bias.len()));
         let partials = |layer: &Dense| {
             let (n_in, n_out) = layer.weights.dim();
-            Array3::zeros((n_partials(n_in), batch, n_out))
+            aligned_zeros(Ix3(n_partials(n_in), batch, n_out))
         };
         Self {
             outputs: mlp.layers.iter().map(outputs).collect(),

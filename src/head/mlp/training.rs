@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, s};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::network::Pass;
 use super::{BatchOrder, Dense, Mlp, MlpOptions};
 use crate::head::optimizer::RmsProp;
+use crate::head::wide::aligned_zeros;
 use crate::head::{HeadError, Samples};
 
 /// What one epoch gave, in Keras' sense.
@@ -218,7 +219,7 @@ impl<'a> Batches<'a> {
             order: options.order,
             rng: Streams::new(options.seed).order,
             rows: (0..samples.len()).collect(),
-            codes: Array2::zeros((batch_size, samples.n_features())),
+            codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
             labels: Vec::with_capacity(batch_size),
         }
     }
@@ -273,6 +274,7 @@ impl Trainer {
     /// [`HeadError::InvalidOption`] if an option is outside its range.
     pub fn new(mlp: Mlp, options: &MlpOptions) -> Result<Self, HeadError> {
         options.validate()?;
+        let mlp = mlp.aligned();
         Ok(Self {
             rule: RmsProp::new(&options.optimizer),
             state: mlp.layers().iter().map(Dense::zeros_like).collect(),

@@ -6,12 +6,17 @@
 //! without one. So the results are equal to the bit, and [`Set::Baseline`] is the twin that tests
 //! hold the others against.
 
-use super::tile::{Entry, Tile};
+use super::prefetch::prefetch;
+use super::tile::{Entry, TILE_FEATURES, Tile};
 use crate::head::optimizer::Rule;
 
 /// Outputs that are worked on at a time, so few that their numbers stay in registers: four vectors
 /// of AVX-512.
 const PANEL: usize = 64;
+
+/// Rows of weights that are asked for ahead of the one in work: some hundred nanoseconds' worth, and
+/// few enough to stay in the first-level cache.
+const ROWS_AHEAD: usize = 8;
 
 /// A set of instructions that this processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,34 +47,66 @@ impl Instructions {
         Self(Set::Baseline)
     }
 
-    /// sums (B, O) += tile^T (B, F) weights (F, O).
-    pub(super) fn add_products(self, tile: &Tile, weights: &[f32], sums: &mut [f32], n_out: usize) {
+    /// sums (B, O) += input (B, F) weights (F, O). `tile` is working memory, for B rows.
+    pub(super) fn add_products(
+        self,
+        tile: &mut Tile,
+        features: Features,
+        weights: &[f32],
+        sums: &mut [f32],
+        n_out: usize,
+    ) {
         match self.0 {
-            Set::Baseline => add_products(tile, weights, sums, n_out),
+            Set::Baseline => add_products(tile, features, weights, sums, n_out),
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { add_products_avx2(tile, weights, sums, n_out) },
+            Set::Avx2 => unsafe { add_products_avx2(tile, features, weights, sums, n_out) },
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { add_products_avx512(tile, weights, sums, n_out) },
+            Set::Avx512 => unsafe { add_products_avx512(tile, features, weights, sums, n_out) },
         }
     }
 
-    /// Applies `rule` with the gradient tile (F, B) d_output (B, O) to what it belongs to.
-    pub(super) fn descend(self, tile: &Tile, d_output: &[f32], to: Updated, rule: &impl Rule) {
+    /// Applies `rule` with the gradient input^T (F, B) d_output (B, O) to what it belongs to.
+    /// `tile` is working memory, for B rows.
+    pub(super) fn descend(
+        self,
+        tile: &mut Tile,
+        features: Features,
+        d_output: &[f32],
+        to: Updated,
+        rule: &impl Rule,
+    ) {
         match self.0 {
-            Set::Baseline => descend(tile, d_output, to, rule),
+            Set::Baseline => descend(tile, features, d_output, to, rule),
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { descend_avx2(tile, d_output, to, rule) },
+            Set::Avx2 => unsafe { descend_avx2(tile, features, d_output, to, rule) },
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { descend_avx512(tile, d_output, to, rule) },
+            Set::Avx512 => unsafe { descend_avx512(tile, features, d_output, to, rule) },
         }
     }
 }
 
-/// Weights (F, O) of a tile's features, and the rule's number for each.
+/// Features of input (B, I): those from `first` on, as many as there are weights for and at most
+/// [`TILE_FEATURES`].
+#[derive(Clone, Copy)]
+pub(super) struct Features<'a> {
+    pub(super) input: &'a [f32],
+    pub(super) n_in: usize,
+    pub(super) first: usize,
+}
+
+impl<'a> Features<'a> {
+    /// These, and then those after them, without end.
+    pub(super) fn by_tile(self) -> impl Iterator<Item = Features<'a>> {
+        let firsts = (self.first..).step_by(TILE_FEATURES);
+        firsts.map(move |first| Features { first, ..self })
+    }
+}
+
+/// Weights (F, O) of these features, and the rule's number for each.
 pub(super) struct Updated<'a> {
     pub(super) weights: &'a mut [f32],
     pub(super) state: &'a mut [f32],
@@ -78,38 +115,70 @@ pub(super) struct Updated<'a> {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn add_products_avx2(tile: &Tile, weights: &[f32], sums: &mut [f32], n_out: usize) {
-    add_products(tile, weights, sums, n_out);
+fn add_products_avx2(
+    tile: &mut Tile,
+    features: Features,
+    weights: &[f32],
+    sums: &mut [f32],
+    n_out: usize,
+) {
+    add_products(tile, features, weights, sums, n_out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn add_products_avx512(tile: &Tile, weights: &[f32], sums: &mut [f32], n_out: usize) {
-    add_products(tile, weights, sums, n_out);
+fn add_products_avx512(
+    tile: &mut Tile,
+    features: Features,
+    weights: &[f32],
+    sums: &mut [f32],
+    n_out: usize,
+) {
+    add_products(tile, features, weights, sums, n_out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn descend_avx2(tile: &Tile, d_output: &[f32], to: Updated, rule: &impl Rule) {
-    descend(tile, d_output, to, rule);
+fn descend_avx2(
+    tile: &mut Tile,
+    features: Features,
+    d_output: &[f32],
+    to: Updated,
+    rule: &impl Rule,
+) {
+    descend(tile, features, d_output, to, rule);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn descend_avx512(tile: &Tile, d_output: &[f32], to: Updated, rule: &impl Rule) {
-    descend(tile, d_output, to, rule);
+fn descend_avx512(
+    tile: &mut Tile,
+    features: Features,
+    d_output: &[f32],
+    to: Updated,
+    rule: &impl Rule,
+) {
+    descend(tile, features, d_output, to, rule);
 }
 
 // All that follows is always inlined, to be compiled with its caller's instructions.
 
 /// [`Instructions::add_products`] as it is defined.
 #[inline(always)]
-fn add_products(tile: &Tile, weights: &[f32], sums: &mut [f32], n_out: usize) {
+fn add_products(
+    tile: &mut Tile,
+    features: Features,
+    weights: &[f32],
+    sums: &mut [f32],
+    n_out: usize,
+) {
+    tile.take(features.input, features.n_in, features.first);
     for (feature, weights) in weights.chunks_exact(n_out).enumerate() {
         let entries = tile.feature(feature);
         let (panels, rest) = weights.as_chunks::<PANEL>();
-        for (index, panel) in panels.iter().enumerate() {
-            add_products_to_panel(entries, panel, &mut sums[index * PANEL..], n_out);
+        for (index, &panel) in panels.iter().enumerate() {
+            prefetch(&panels[index], ROWS_AHEAD * n_out);
+            add_products_to_panel(entries, &panel, &mut sums[index * PANEL..], n_out);
         }
         add_products_to_panel(entries, rest, &mut sums[panels.len() * PANEL..], n_out);
     }
@@ -126,7 +195,8 @@ fn add_products_to_panel(entries: &[Entry], weights: &[f32], sums: &mut [f32], n
 
 /// [`Instructions::descend`] as it is defined.
 #[inline(always)]
-fn descend(tile: &Tile, d_output: &[f32], to: Updated, rule: &impl Rule) {
+fn descend(tile: &mut Tile, features: Features, d_output: &[f32], to: Updated, rule: &impl Rule) {
+    tile.take(features.input, features.n_in, features.first);
     let n_out = to.n_out;
     let rows = to.weights.chunks_exact_mut(n_out);
     let rows = rows.zip(to.state.chunks_exact_mut(n_out));
@@ -137,6 +207,8 @@ fn descend(tile: &Tile, d_output: &[f32], to: Updated, rule: &impl Rule) {
         let rest_start = panels.len() * PANEL;
         for (index, (weights, state)) in panels.iter_mut().zip(state_panels).enumerate() {
             let d_output = &d_output[index * PANEL..];
+            prefetch(weights, ROWS_AHEAD * n_out);
+            prefetch(state, ROWS_AHEAD * n_out);
             descend_panel(entries, d_output, n_out, weights, state, rule);
         }
         let d_output = &d_output[rest_start..];
@@ -180,7 +252,6 @@ mod tests {
 
     use super::*;
     use crate::head::optimizer::{RmsProp, RmsPropOptions};
-    use crate::head::wide::tile::TILE_FEATURES;
 
     /// Every set that this processor has.
     fn sets() -> Vec<Instructions> {
@@ -227,24 +298,24 @@ mod tests {
             let input = numbers(batch * n_features, rng);
             let input = Array2::from_shape_vec((batch, n_features), input).unwrap();
             let mut tile = Tile::new(batch);
-            tile.take(input.view(), 0..n_features);
             let n_weights = n_features * n_out;
             let (weights, sums) = (numbers(n_weights, rng), numbers(batch * n_out, rng));
             let mut state: Vec<_> = numbers(n_weights, rng).iter().map(|v| v.abs()).collect();
             state[0] = f32::MIN_POSITIVE / 2.0;
             let d_output = numbers(batch * n_out, rng);
             let rule = RmsProp::new(&RmsPropOptions::default());
+            let features = Features { input: input.as_slice().unwrap(), n_in: n_features, first: 0 };
 
             let (expected_sums, gradient) = by_definition(&input, &weights, &sums, &d_output);
             let (mut expected_weights, mut expected_state) = (weights.clone(), state.clone());
             rule.update(&mut expected_weights, &gradient, &mut expected_state);
             for set in sets() {
                 let mut sums = sums.clone();
-                set.add_products(&tile, &weights, &mut sums, n_out);
+                set.add_products(&mut tile, features, &weights, &mut sums, n_out);
                 prop_assert_eq!(bits(&sums), bits(&expected_sums), "{:?}", set);
                 let (mut weights, mut state) = (weights.clone(), state.clone());
                 let to = Updated { weights: &mut weights, state: &mut state, n_out };
-                set.descend(&tile, &d_output, to, &rule);
+                set.descend(&mut tile, features, &d_output, to, &rule);
                 prop_assert_eq!(bits(&weights), bits(&expected_weights), "{:?}", set);
                 prop_assert_eq!(bits(&state), bits(&expected_state), "{:?}", set);
             }

@@ -1,11 +1,12 @@
 //! A few features of a batch, feature by feature, without their zeros.
 
-use std::ops::Range;
-
-use ndarray::ArrayView2;
+use super::prefetch::prefetch;
 
 /// Features of a tile: a cache line of each row.
 pub(super) const TILE_FEATURES: usize = 16;
+
+/// How far ahead of the tile in work the input is asked for.
+const TILES_AHEAD: usize = 2;
 
 /// A value that is not zero, and its row in the batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,21 +34,35 @@ impl Tile {
         }
     }
 
-    /// Takes `features` of input (B, I), in place of those that it had.
+    /// Takes the features from `first` on of input (B, I), as many as there are up to
+    /// [`TILE_FEATURES`], in place of those that it had.
     ///
-    /// A zero is written too, and then overwritten: a branch on values that are as good as random
-    /// would cost more.
-    pub(super) fn take(&mut self, input: ArrayView2<f32>, features: Range<usize>) {
+    /// Always inlined, to be compiled with its caller's instructions.
+    #[inline(always)]
+    pub(super) fn take(&mut self, input: &[f32], n_in: usize, first: usize) {
         self.counts = [0; TILE_FEATURES];
-        for (row, values) in input.rows().into_iter().enumerate() {
-            let values = values.to_slice().expect("rows are contiguous");
-            let lists = self.entries.chunks_exact_mut(self.batch);
-            let lists = lists.zip(&mut self.counts);
-            for (&value, (list, count)) in values[features.clone()].iter().zip(lists) {
-                let row = row as u32;
-                list[*count] = Entry { row, value };
-                *count += usize::from(value != 0.0);
+        for (row, values) in input.chunks_exact(n_in).enumerate() {
+            let values = &values[first..];
+            match values.first_chunk::<TILE_FEATURES>() {
+                Some(values) => {
+                    prefetch(values, TILES_AHEAD * TILE_FEATURES);
+                    self.take_row(row as u32, values);
+                }
+                None => self.take_row(row as u32, values),
             }
+        }
+    }
+
+    #[inline(always)]
+    fn take_row(&mut self, row: u32, values: &[f32]) {
+        let mut left = not_zero(values);
+        while left != 0 {
+            let feature = left.trailing_zeros() as usize % TILE_FEATURES;
+            let count = &mut self.counts[feature];
+            let value = values[feature];
+            self.entries[feature * self.batch + *count] = Entry { row, value };
+            *count += 1;
+            left &= left - 1;
         }
     }
 
@@ -58,21 +73,41 @@ impl Tile {
     }
 }
 
+/// A bit for each value, the first one's lowest: whether it is not zero.
+///
+/// There is no branch on the values, which are as good as random.
+#[inline(always)]
+fn not_zero(values: &[f32]) -> u32 {
+    let bit = |(index, &value): (usize, &f32)| u32::from(value != 0.0) << index;
+    values.iter().enumerate().map(bit).fold(0, |a, b| a | b)
+}
+
 #[cfg(test)]
 mod tests {
-    use ndarray::{array, s};
-
     use super::*;
 
     #[test]
     fn a_tile_has_what_is_not_zero_in_the_order_of_the_rows() {
-        let input = array![[9.0, 0.0, 2.0], [9.0, -0.0, 0.0], [9.0, 1e-45, 3.0]];
+        let input = [9.0, 0.0, 2.0, 9.0, -0.0, 0.0, 9.0, 1e-45, 3.0];
         let mut tile = Tile::new(3);
         let entry = |row, value| Entry { row, value };
-        tile.take(input.view(), 1..3);
+        tile.take(&input, 3, 1);
         assert_eq!(tile.feature(0), [entry(2, 1e-45)]);
         assert_eq!(tile.feature(1), [entry(0, 2.0), entry(2, 3.0)]);
-        tile.take(input.slice(s![..2, ..]), 2..3);
+        tile.take(&input[..6], 3, 2);
         assert_eq!(tile.feature(0), [entry(0, 2.0)]);
+    }
+
+    #[test]
+    fn a_tile_takes_no_more_features_than_it_has_room_for() {
+        let input: Vec<_> = (1..=40).map(|value| value as f32).collect();
+        let mut tile = Tile::new(2);
+        tile.take(&input, 20, 3);
+        assert_eq!(tile.feature(TILE_FEATURES - 1).len(), 2);
+        assert_eq!(tile.feature(TILE_FEATURES - 1)[1].value, 39.0);
+        // Those from 14 on are six.
+        tile.take(&input, 20, 14);
+        assert_eq!(tile.feature(5)[0].value, 20.0);
+        assert!(tile.feature(6).is_empty());
     }
 }
