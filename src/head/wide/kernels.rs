@@ -32,19 +32,39 @@ enum Set {
     Avx512,
 }
 
-impl Instructions {
-    /// The best set that this processor has; the standard library asks it once.
-    pub(super) fn of_this_processor() -> Self {
+impl Set {
+    const BEST_FIRST: &[Self] = &[
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                return Self(Set::Avx512);
-            }
-            if is_x86_feature_detected!("avx2") {
-                return Self(Set::Avx2);
-            }
+        Self::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        Self::Baseline,
+    ];
+
+    fn is_here(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Baseline => true,
         }
-        Self(Set::Baseline)
+    }
+}
+
+impl Instructions {
+    /// The best set that this processor has.
+    pub(super) fn of_this_processor() -> Self {
+        Self::all()
+            .next()
+            .expect("every processor has the baseline")
+    }
+
+    /// Every set that this processor has, the best first. The standard library remembers what the
+    /// processor said.
+    fn all() -> impl Iterator<Item = Self> {
+        let sets = Set::BEST_FIRST.iter().copied();
+        sets.filter(|set| set.is_here()).map(Self)
     }
 
     /// sums (B, O) += input (B, F) weights (F, O). `tile` is working memory, for B rows.
@@ -253,21 +273,6 @@ mod tests {
     use super::*;
     use crate::head::optimizer::{RmsProp, RmsPropOptions};
 
-    /// Every set that this processor has.
-    fn sets() -> Vec<Instructions> {
-        let mut sets = vec![Instructions(Set::Baseline)];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") {
-                sets.push(Instructions(Set::Avx2));
-            }
-            if is_x86_feature_detected!("avx512f") {
-                sets.push(Instructions(Set::Avx512));
-            }
-        }
-        sets
-    }
-
     /// Numbers of all sizes: half of them zeros, the others from subnormal to large, so that sums
     /// lose digits, squares overflow, and gradients are negligible.
     fn numbers(n: usize, rng: &mut impl Rng) -> Vec<f32> {
@@ -309,7 +314,7 @@ mod tests {
             let (expected_sums, gradient) = by_definition(&input, &weights, &sums, &d_output);
             let (mut expected_weights, mut expected_state) = (weights.clone(), state.clone());
             rule.update(&mut expected_weights, &gradient, &mut expected_state);
-            for set in sets() {
+            for set in Instructions::all() {
                 let mut sums = sums.clone();
                 set.add_products(&mut tile, features, &weights, &mut sums, n_out);
                 prop_assert_eq!(bits(&sums), bits(&expected_sums), "{:?}", set);
