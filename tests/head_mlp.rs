@@ -181,6 +181,17 @@ fn one_seed_gives_the_same_bytes_on_one_thread_and_on_many() {
 }
 
 #[test]
+fn codes_in_another_layout_train_to_the_same_bytes() {
+    let (codes, labels) = made_up(30, 700, 3);
+    let by_column = codes.t().as_standard_layout().into_owned();
+    let [one, other] = [codes.view(), by_column.t()].map(|codes| {
+        let samples = Samples::new(codes, &labels, 3).unwrap();
+        fit(&samples, Some(&samples), &small_options(6)).unwrap()
+    });
+    assert_eq!(one, other);
+}
+
+#[test]
 fn dropout_does_not_change_the_initial_weights() {
     // A learning rate of next to nothing leaves weights as they began.
     let (codes, labels) = made_up(21, 30, 3);

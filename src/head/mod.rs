@@ -17,11 +17,11 @@
 //! thread or with many. Another kind of processor may round differently, because the matrix
 //! products choose their instructions at run time.
 
-mod blocks;
 mod error;
 mod samples;
 mod softmax;
 mod span;
+mod wide;
 
 pub mod logistic;
 pub mod mlp;

@@ -67,6 +67,15 @@ pub(super) fn positive(option: &'static str, value: f64) -> Result<(), HeadError
     })
 }
 
+/// What is done with a gradient: weight by weight, with a number of state for each.
+pub(super) trait Rule: Sync {
+    /// Takes a run of weights with their gradients and their state, all of one length.
+    ///
+    /// Implementations are `#[inline(always)]`, so that the kernels around them compile them for
+    /// the instructions that they use.
+    fn update(&self, weights: &mut [f32], gradient: &[f32], state: &mut [f32]);
+}
+
 /// RMSprop as Keras 3 has it: no momentum, not centred, epsilon under the root.
 ///
 /// ```text
@@ -95,6 +104,7 @@ impl RmsProp {
     }
 
     /// Updates a run of weights from their gradients and their mean squares v, all of one length.
+    #[inline(always)]
     pub fn update(&self, weights: &mut [f32], gradient: &[f32], mean_square: &mut [f32]) {
         debug_assert!(weights.len() == gradient.len() && weights.len() == mean_square.len());
         let fresh = 1.0 - self.rho;
@@ -108,6 +118,14 @@ impl RmsProp {
             *v = kept + fresh * g * g;
             *w -= self.learning_rate * g / (*v + self.epsilon).sqrt();
         }
+    }
+}
+
+impl Rule for RmsProp {
+    #[inline(always)]
+    fn update(&self, weights: &mut [f32], gradient: &[f32], state: &mut [f32]) {
+        // The method above, which is public.
+        Self::update(self, weights, gradient, state);
     }
 }
 

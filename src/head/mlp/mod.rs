@@ -11,4 +11,4 @@ mod training;
 
 pub use network::{Dense, Mlp};
 pub use options::{BatchOrder, MlpOptions};
-pub use training::{BatchResult, Ended, Epoch, TrainedMlp, Trainer};
+pub use training::{BatchResult, Ended, Epoch, StepTimes, TrainedMlp, Trainer};

@@ -1,12 +1,12 @@
 //! Layers, forward and backward.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip, s};
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Ix2, Ix3, Zip, s};
 use rand::Rng;
 use rand::distributions::{Distribution, Uniform};
 
-use crate::head::blocks::{for_each_gradient, multiply, n_partials};
-use crate::head::optimizer::NEGLIGIBLE;
+use crate::head::optimizer::{NEGLIGIBLE, Rule};
 use crate::head::softmax::{softmax, softmax_cross_entropy};
+use crate::head::wide::{aligned_zeros, descend, multiply, n_partials};
 use crate::head::{HeadError, Samples};
 
 /// Rows that prediction takes at a time: enough to use the weights well while they are in cache,
@@ -53,39 +53,46 @@ impl Dense {
         ndarray::linalg::general_mat_mul(1.0, &d_output, &self.weights.t(), 0.0, &mut d_input);
     }
 
-    /// Hands the gradients to `use_block` as (weights, state, gradient), block by block: input^T
-    /// d_output for the weights, the sum of d_output's rows for the bias.
+    /// Applies `rule` with the gradients: input^T d_output for the weights, the sum of d_output's
+    /// rows for the bias.
     ///
     /// `state` has a number for each weight and bias; the layer's input gradient, where it is
-    /// needed, must have been taken before `use_block` changes the weights.
-    pub(super) fn backward_parameters(
+    /// needed, must have been taken before the weights change.
+    pub(super) fn descend(
         &mut self,
         input: ArrayView2<f32>,
         d_output: ArrayView2<f32>,
         state: &mut Self,
-        use_block: impl Fn(&mut [f32], &mut [f32], &[f32]) + Sync,
+        rule: &impl Rule,
     ) {
         let d_bias = d_output.sum_axis(Axis(0));
-        for_each_gradient(
+        descend(
             input,
             d_output,
             contiguous(self.weights.as_slice_mut()),
             contiguous(state.weights.as_slice_mut()),
-            &use_block,
+            rule,
         );
-        use_block(
+        rule.update(
             contiguous(self.bias.as_slice_mut()),
-            contiguous(state.bias.as_slice_mut()),
             contiguous(d_bias.as_slice()),
+            contiguous(state.bias.as_slice_mut()),
         );
     }
 
     /// A layer of zeros of the same shape.
     pub(super) fn zeros_like(&self) -> Self {
         Self {
-            weights: Array2::zeros(self.weights.raw_dim()),
+            weights: aligned_zeros(self.weights.raw_dim()),
             bias: Array1::zeros(self.bias.raw_dim()),
         }
+    }
+
+    /// The same layer, with its weights where the processor reads them best.
+    fn aligned(self) -> Self {
+        let mut weights = aligned_zeros(self.weights.raw_dim());
+        weights.assign(&self.weights);
+        Self { weights, ..self }
     }
 
     fn is_finite(&self) -> bool {
@@ -93,6 +100,16 @@ impl Dense {
             .iter()
             .chain(&self.bias)
             .all(|value| value.is_finite())
+    }
+}
+
+/// Not a rule of training: keeps the gradient as the state.
+struct KeepGradient;
+
+impl Rule for KeepGradient {
+    #[inline(always)]
+    fn update(&self, _weights: &mut [f32], gradient: &[f32], state: &mut [f32]) {
+        state.copy_from_slice(gradient);
     }
 }
 
@@ -218,14 +235,8 @@ impl Mlp {
         pass.backward(self, samples.labels(), 1.0);
         let mut scratch = self.clone();
         let mut gradients: Vec<_> = self.layers.iter().map(Dense::zeros_like).collect();
-        pass.backward_parameters(
-            &mut scratch,
-            samples.codes(),
-            &mut gradients,
-            |_, out, gradient| {
-                out.copy_from_slice(gradient);
-            },
-        );
+        let codes = samples.codes();
+        pass.descend(&mut scratch, codes, &mut gradients, &KeepGradient);
         Ok((loss / samples.len() as f64, gradients))
     }
 
@@ -236,6 +247,12 @@ impl Mlp {
             return Err(HeadError::ClassMismatch { expected, actual });
         }
         Ok(())
+    }
+
+    /// The same network, ready for being trained fast.
+    pub(super) fn aligned(self) -> Self {
+        let layers = self.layers.into_iter().map(Dense::aligned).collect();
+        Self { layers }
     }
 
     pub(super) fn is_finite(&self) -> bool {
@@ -289,10 +306,10 @@ pub(super) struct Pass {
 
 impl Pass {
     pub(super) fn new(mlp: &Mlp, batch: usize) -> Self {
-        let outputs = |layer: &Dense| Array2::zeros((batch, layer.bias.len()));
+        let outputs = |layer: &Dense| aligned_zeros(Ix2(batch, layer.bias.len()));
         let partials = |layer: &Dense| {
             let (n_in, n_out) = layer.weights.dim();
-            Array3::zeros((n_partials(n_in), batch, n_out))
+            aligned_zeros(Ix3(n_partials(n_in), batch, n_out))
         };
         Self {
             outputs: mlp.layers.iter().map(outputs).collect(),
@@ -380,13 +397,13 @@ impl Pass {
         }
     }
 
-    /// Hands every layer's gradients to `use_block`, after [`Pass::backward`].
-    pub(super) fn backward_parameters(
+    /// Applies `rule` to every layer with its gradients, after [`Pass::backward`].
+    pub(super) fn descend(
         &self,
         mlp: &mut Mlp,
         input: ArrayView2<f32>,
         states: &mut [Dense],
-        use_block: impl Fn(&mut [f32], &mut [f32], &[f32]) + Sync,
+        rule: &impl Rule,
     ) {
         let batch = input.nrows();
         for (index, (layer, state)) in mlp.layers.iter_mut().zip(states).enumerate() {
@@ -395,7 +412,7 @@ impl Pass {
                 None => input.reborrow(),
             };
             let d_output = self.d_outputs[index].slice(s![..batch, ..]);
-            layer.backward_parameters(input, d_output, state, &use_block);
+            layer.descend(input, d_output, state, rule);
         }
     }
 }

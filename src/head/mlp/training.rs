@@ -1,8 +1,9 @@
 //! The training loop.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, s};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use super::network::Pass;
 use super::{BatchOrder, Dense, Mlp, MlpOptions};
 use crate::head::optimizer::RmsProp;
+use crate::head::wide::aligned_zeros;
 use crate::head::{HeadError, Samples};
 
 /// What one epoch gave, in Keras' sense.
@@ -60,6 +62,15 @@ pub struct BatchResult {
     pub loss: f64,
     /// How many samples were classified right.
     pub correct: usize,
+}
+
+/// How long the parts of all steps so far took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepTimes {
+    /// From the codes to the logits, with dropout.
+    pub forward: Duration,
+    /// From the logits to the new weights.
+    pub update: Duration,
 }
 
 /// Streams of random numbers from one seed, 2^128 numbers apart, so that an option that takes more
@@ -208,7 +219,7 @@ impl<'a> Batches<'a> {
             order: options.order,
             rng: Streams::new(options.seed).order,
             rows: (0..samples.len()).collect(),
-            codes: Array2::zeros((batch_size, samples.n_features())),
+            codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
             labels: Vec::with_capacity(batch_size),
         }
     }
@@ -253,6 +264,7 @@ pub struct Trainer {
     batch_size: usize,
     dropout: f32,
     dropout_rng: Xoshiro256PlusPlus,
+    times: StepTimes,
 }
 
 impl Trainer {
@@ -262,6 +274,7 @@ impl Trainer {
     /// [`HeadError::InvalidOption`] if an option is outside its range.
     pub fn new(mlp: Mlp, options: &MlpOptions) -> Result<Self, HeadError> {
         options.validate()?;
+        let mlp = mlp.aligned();
         Ok(Self {
             rule: RmsProp::new(&options.optimizer),
             state: mlp.layers().iter().map(Dense::zeros_like).collect(),
@@ -269,6 +282,7 @@ impl Trainer {
             batch_size: 0,
             dropout: options.dropout,
             dropout_rng: Streams::new(options.seed).dropout,
+            times: StepTimes::default(),
             mlp,
         })
     }
@@ -287,24 +301,27 @@ impl Trainer {
             self.batch_size = labels.len();
             self.pass = Pass::new(&self.mlp, self.batch_size);
         }
+        let start = Instant::now();
         let (dropout, rng) = (self.dropout, &mut self.dropout_rng);
         self.pass
             .forward(&self.mlp, codes, |hidden| drop_units(hidden, dropout, rng));
+        let forward = start.elapsed();
         let (loss, correct) = self.pass.loss(labels);
         self.pass.backward(&self.mlp, labels, 1.0 / (1.0 - dropout));
-        let rule = self.rule;
-        self.pass.backward_parameters(
-            &mut self.mlp,
-            codes,
-            &mut self.state,
-            |weights, state, gradient| {
-                rule.update(weights, gradient, state);
-            },
-        );
+        self.pass
+            .descend(&mut self.mlp, codes, &mut self.state, &self.rule);
+        self.times.forward += forward;
+        self.times.update += start.elapsed() - forward;
         BatchResult {
             loss: loss / labels.len() as f64,
             correct,
         }
+    }
+
+    /// How long the parts of all steps so far took.
+    #[must_use]
+    pub fn times(&self) -> StepTimes {
+        self.times
     }
 
     /// The network as it is now.

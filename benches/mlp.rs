@@ -1,0 +1,339 @@
+//! Training the tutorial's MLP, against the memory's limit and against Keras, in turns.
+//!
+//!     cargo bench --bench mlp -- [TRAIN_STORE VALIDATION_STORE] [ROUNDS]
+//!
+//! ROUNDS defaults to 5. Without stores, codes are made up: 600 and 150 of 25,088 features, each
+//! value 0 with a chance of 80%, and else uniform from 0 to 2, with 0.5 added where the feature's
+//! number gives the class (modulo 3).
+//!
+//! The job is [`MlpOptions::default`]: 256 hidden units, batches of 20, 20 epochs, RMSprop,
+//! validation after every epoch, on all cores.
+//!
+//! The limit is what memory alone takes: for each step, the first layer's weights are read once,
+//! and then weights and state are read and written once, in the order in which training does it.
+//!
+//! The environment variable CNN_CODES_TEST_PYTHON names a Python with Keras (KERAS_BACKEND is its
+//! backend), whose half is `mlp_keras.py`; its model is compiled before the first round.
+
+use std::ffi::OsString;
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use cnn_codes::codes::Store;
+use cnn_codes::head::Samples;
+use cnn_codes::head::mlp::{Mlp, MlpOptions, Trainer};
+use ndarray::{Array1, Array2, Axis};
+use ndarray_npy::write_npy;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
+
+const N_CLASSES: usize = 3;
+const N_FEATURES: usize = 25_088;
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
+    let rounds = match arguments.len() {
+        1 | 3 => arguments.pop().expect("there is one").parse()?,
+        _ => 5,
+    };
+    ensure!(rounds > 0, "at least one round");
+    let (train, validation) = match &arguments[..] {
+        [] => (Codes::made_up(600, 1), Codes::made_up(150, 2)),
+        [train, validation] => (Codes::of_store(train)?, Codes::of_store(validation)?),
+        _ => anyhow::bail!("give two stores or none"),
+    };
+    println!(
+        "train: {}\nvalidation: {}",
+        train.about(),
+        validation.about()
+    );
+
+    let mut keras = match std::env::var_os("CNN_CODES_TEST_PYTHON") {
+        Some(python) => Keras::start(python, &train, &validation),
+        None => None,
+    };
+    if keras.is_none() {
+        println!("CNN_CODES_TEST_PYTHON names no Python with Keras: nothing to compare with");
+    }
+    measure(&train, &validation, keras.as_mut(), rounds)?;
+    shares(&train, &validation)
+}
+
+/// Codes and their labels.
+struct Codes {
+    codes: Array2<f32>,
+    labels: Vec<usize>,
+    n_classes: usize,
+}
+
+impl Codes {
+    fn made_up(n: usize, seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let codes = Array2::from_shape_fn((n, N_FEATURES), |(row, feature)| {
+            if rng.gen_bool(0.8) {
+                return 0.0;
+            }
+            let of_class = feature % N_CLASSES == row % N_CLASSES;
+            rng.gen_range(0.0..2.0) + if of_class { 0.5 } else { 0.0 }
+        });
+        Self {
+            codes,
+            labels: (0..n).map(|row| row % N_CLASSES).collect(),
+            n_classes: N_CLASSES,
+        }
+    }
+
+    fn of_store(path: &str) -> anyhow::Result<Self> {
+        let store = Store::open(Path::new(path))?;
+        Ok(Self {
+            codes: store.read_codes(),
+            labels: store.labels().context("the store has no labels")?.to_vec(),
+            n_classes: store.manifest().classes.len(),
+        })
+    }
+
+    fn samples(&self) -> anyhow::Result<Samples<'_>> {
+        Ok(Samples::new(
+            self.codes.view(),
+            &self.labels,
+            self.n_classes,
+        )?)
+    }
+
+    fn about(&self) -> String {
+        let (rows, features) = self.codes.dim();
+        let zeros = self.codes.iter().filter(|&&value| value == 0.0).count();
+        let percent = 100.0 * zeros as f64 / self.codes.len() as f64;
+        format!("{rows} x {features}, {percent:.0}% zeros")
+    }
+}
+
+/// Prints the seconds of ours, of memory alone and of Keras, in turns.
+fn measure(
+    train: &Codes,
+    validation: &Codes,
+    mut keras: Option<&mut Keras>,
+    rounds: usize,
+) -> anyhow::Result<()> {
+    let options = MlpOptions::default();
+    let mut memory = Memory::of_job(train, &options);
+    let (mut ours, mut limit, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        ours.push(seconds(|| fit(train, validation, &options))?);
+        limit.push(seconds(|| {
+            memory.run();
+            Ok(())
+        })?);
+        if let Some(keras) = &mut keras {
+            theirs.push(seconds(|| keras.fit(options.epochs))?);
+        }
+    }
+    let threads = rayon::current_num_threads();
+    let (range, ours, limit) = (range(&ours), median(ours), median(limit));
+    println!(
+        "{} epochs, {threads} threads, medians of {rounds}:",
+        options.epochs
+    );
+    println!(
+        "  ours          {ours:6.2} s ({range}; load average {})",
+        load()
+    );
+    println!(
+        "  memory alone  {limit:6.2} s; ours / limit {:.2}",
+        ours / limit
+    );
+    if !theirs.is_empty() {
+        let theirs = median(theirs);
+        println!(
+            "  Keras         {theirs:6.2} s; Keras / ours {:.1}",
+            theirs / ours
+        );
+    }
+    Ok(())
+}
+
+fn fit(train: &Codes, validation: &Codes, options: &MlpOptions) -> anyhow::Result<()> {
+    let (train, validation) = (train.samples()?, validation.samples()?);
+    let trained = Mlp::fit(&train, Some(&validation), options, &mut |_| {
+        ControlFlow::Continue(())
+    })?;
+    black_box(trained);
+    Ok(())
+}
+
+/// Prints where the time of a training goes, which is done here step by step.
+fn shares(train: &Codes, validation: &Codes) -> anyhow::Result<()> {
+    let options = MlpOptions::default();
+    let sizes = options.sizes(train.codes.ncols(), train.n_classes);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+    let begin = Instant::now();
+    let mut trainer = Trainer::new(Mlp::glorot_uniform(&sizes, &mut rng)?, &options)?;
+    let mut validated = Duration::ZERO;
+    for _ in 0..options.epochs {
+        let batches = train.codes.axis_chunks_iter(Axis(0), options.batch_size);
+        for (codes, labels) in batches.zip(train.labels.chunks(options.batch_size)) {
+            // Gathered rows are in cache as copies.
+            trainer.step(codes.to_owned().view(), labels);
+        }
+        let start = Instant::now();
+        trainer.mlp().evaluate(&validation.samples()?)?;
+        validated += start.elapsed();
+    }
+    let total = begin.elapsed();
+    let times = trainer.times();
+    let rest = total.saturating_sub(times.forward + times.update + validated);
+    for (name, time) in [
+        ("forward", times.forward),
+        ("update", times.update),
+        ("validation", validated),
+        ("rest", rest),
+    ] {
+        let (time, total) = (time.as_secs_f64(), total.as_secs_f64());
+        println!("    {name:11}{time:6.3} s{:4.0}%", 100.0 * time / total);
+    }
+    Ok(())
+}
+
+/// The memory of the first layer and of its state, and how often it is gone through.
+struct Memory {
+    weights: Vec<f32>,
+    state: Vec<f32>,
+    steps: usize,
+}
+
+impl Memory {
+    /// Numbers that a thread takes at a time.
+    const BLOCK: usize = 1 << 14;
+
+    fn of_job(train: &Codes, options: &MlpOptions) -> Self {
+        let n_weights = train.codes.ncols() * options.hidden[0];
+        Self {
+            weights: vec![1.0; n_weights],
+            state: vec![1.0; n_weights],
+            steps: options.epochs * train.codes.nrows().div_ceil(options.batch_size),
+        }
+    }
+
+    fn run(&mut self) {
+        for _ in 0..self.steps {
+            let sums = self.weights.par_chunks(Self::BLOCK).map(sum);
+            black_box(sums.reduce(|| 0.0, f32::max));
+            let blocks = self.weights.par_chunks_mut(Self::BLOCK);
+            let blocks = blocks.zip(self.state.par_chunks_mut(Self::BLOCK));
+            blocks.rev().for_each(|(weights, state)| {
+                for (weight, state) in weights.iter_mut().zip(state) {
+                    *state *= 0.999;
+                    *weight += *state;
+                }
+            });
+        }
+    }
+}
+
+/// The sum in many lanes, so that memory is what it waits for.
+fn sum(values: &[f32]) -> f32 {
+    let mut lanes = [0.0; 32];
+    for values in values.chunks_exact(32) {
+        for (lane, value) in lanes.iter_mut().zip(values) {
+            *lane += value;
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// A Python that has its model compiled and waits for lines.
+struct Keras {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    /// The codes that it has read.
+    _place: tempfile::TempDir,
+}
+
+impl Keras {
+    /// None where it does not run, which Python explains.
+    fn start(python: OsString, train: &Codes, validation: &Codes) -> Option<Self> {
+        match Self::try_start(python, train, validation) {
+            Ok(keras) => Some(keras),
+            Err(error) => {
+                println!("no Keras: {error:#}");
+                None
+            }
+        }
+    }
+
+    fn try_start(python: OsString, train: &Codes, validation: &Codes) -> anyhow::Result<Self> {
+        let place = tempfile::tempdir()?;
+        for (name, set) in [("train", train), ("validation", validation)] {
+            let labels: Array1<i64> = set.labels.iter().map(|&label| label as i64).collect();
+            write_npy(place.path().join(format!("{name}_codes.npy")), &set.codes)?;
+            write_npy(place.path().join(format!("{name}_labels.npy")), &labels)?;
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/mlp_keras.py");
+        let mut child = Command::new(&python)
+            .arg(script)
+            .arg(place.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", python.display()))?;
+        let questions = child.stdin.take().expect("it is piped");
+        let answers = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut keras = Self {
+            child,
+            questions,
+            answers,
+            _place: place,
+        };
+        keras.fit(1)?;
+        Ok(keras)
+    }
+
+    /// Waits until a training of `epochs` is done.
+    fn fit(&mut self, epochs: usize) -> anyhow::Result<()> {
+        writeln!(self.questions, "{epochs}")?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        ensure!(answer == "ok\n", "Python failed");
+        Ok(())
+    }
+}
+
+impl Drop for Keras {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn seconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn range(values: &[f64]) -> String {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    format!("{least:.2} to {most:.2}")
+}
+
+/// The load average of the last minute, of which about the number of threads is our own.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
+}

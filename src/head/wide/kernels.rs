@@ -1,0 +1,348 @@
+//! The loops over a tile, compiled for several sets of instructions.
+//!
+//! What is written here is plain Rust, which the compiler turns into vectors of what it is allowed
+//! to use. Each number comes from the same operations in the same order with every set: products
+//! and sums are rounded apart, since a fused multiply-add would be a function call on processors
+//! without one. So the results are equal to the bit, and [`Set::Baseline`] is the twin that tests
+//! hold the others against.
+
+use super::prefetch::prefetch;
+use super::tile::{Entry, TILE_FEATURES, Tile};
+use crate::head::optimizer::Rule;
+
+/// Outputs that are worked on at a time, so few that their numbers stay in registers: four vectors
+/// of AVX-512.
+const PANEL: usize = 64;
+
+/// Rows of weights that are asked for ahead of the one in work: some hundred nanoseconds' worth, and
+/// few enough to stay in the first-level cache.
+const ROWS_AHEAD: usize = 8;
+
+/// A set of instructions that this processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Instructions(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    /// What every processor of the target has.
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Set {
+    const BEST_FIRST: &[Self] = &[
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        Self::Baseline,
+    ];
+
+    fn is_here(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Baseline => true,
+        }
+    }
+}
+
+impl Instructions {
+    /// The best set that this processor has.
+    pub(super) fn of_this_processor() -> Self {
+        Self::all()
+            .next()
+            .expect("every processor has the baseline")
+    }
+
+    /// Every set that this processor has, the best first. The standard library remembers what the
+    /// processor said.
+    fn all() -> impl Iterator<Item = Self> {
+        let sets = Set::BEST_FIRST.iter().copied();
+        sets.filter(|set| set.is_here()).map(Self)
+    }
+
+    /// sums (B, O) += input (B, F) weights (F, O). `tile` is working memory, for B rows.
+    pub(super) fn add_products(
+        self,
+        tile: &mut Tile,
+        features: Features,
+        weights: &[f32],
+        sums: &mut [f32],
+        n_out: usize,
+    ) {
+        match self.0 {
+            Set::Baseline => add_products(tile, features, weights, sums, n_out),
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { add_products_avx2(tile, features, weights, sums, n_out) },
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { add_products_avx512(tile, features, weights, sums, n_out) },
+        }
+    }
+
+    /// Applies `rule` with the gradient input^T (F, B) d_output (B, O) to what it belongs to.
+    /// `tile` is working memory, for B rows.
+    pub(super) fn descend(
+        self,
+        tile: &mut Tile,
+        features: Features,
+        d_output: &[f32],
+        to: Updated,
+        rule: &impl Rule,
+    ) {
+        match self.0 {
+            Set::Baseline => descend(tile, features, d_output, to, rule),
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { descend_avx2(tile, features, d_output, to, rule) },
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { descend_avx512(tile, features, d_output, to, rule) },
+        }
+    }
+}
+
+/// Features of input (B, I): those from `first` on, as many as there are weights for and at most
+/// [`TILE_FEATURES`].
+#[derive(Clone, Copy)]
+pub(super) struct Features<'a> {
+    pub(super) input: &'a [f32],
+    pub(super) n_in: usize,
+    pub(super) first: usize,
+}
+
+impl<'a> Features<'a> {
+    /// These, and then those after them, without end.
+    pub(super) fn by_tile(self) -> impl Iterator<Item = Features<'a>> {
+        let firsts = (self.first..).step_by(TILE_FEATURES);
+        firsts.map(move |first| Features { first, ..self })
+    }
+}
+
+/// Weights (F, O) of these features, and the rule's number for each.
+pub(super) struct Updated<'a> {
+    pub(super) weights: &'a mut [f32],
+    pub(super) state: &'a mut [f32],
+    pub(super) n_out: usize,
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_products_avx2(
+    tile: &mut Tile,
+    features: Features,
+    weights: &[f32],
+    sums: &mut [f32],
+    n_out: usize,
+) {
+    add_products(tile, features, weights, sums, n_out);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn add_products_avx512(
+    tile: &mut Tile,
+    features: Features,
+    weights: &[f32],
+    sums: &mut [f32],
+    n_out: usize,
+) {
+    add_products(tile, features, weights, sums, n_out);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn descend_avx2(
+    tile: &mut Tile,
+    features: Features,
+    d_output: &[f32],
+    to: Updated,
+    rule: &impl Rule,
+) {
+    descend(tile, features, d_output, to, rule);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn descend_avx512(
+    tile: &mut Tile,
+    features: Features,
+    d_output: &[f32],
+    to: Updated,
+    rule: &impl Rule,
+) {
+    descend(tile, features, d_output, to, rule);
+}
+
+// All that follows is always inlined, to be compiled with its caller's instructions.
+
+/// [`Instructions::add_products`] as it is defined.
+#[inline(always)]
+fn add_products(
+    tile: &mut Tile,
+    features: Features,
+    weights: &[f32],
+    sums: &mut [f32],
+    n_out: usize,
+) {
+    tile.take(features.input, features.n_in, features.first);
+    for (feature, weights) in weights.chunks_exact(n_out).enumerate() {
+        let entries = tile.feature(feature);
+        let (panels, rest) = weights.as_chunks::<PANEL>();
+        for (index, &panel) in panels.iter().enumerate() {
+            prefetch(&panels[index], ROWS_AHEAD * n_out);
+            add_products_to_panel(entries, &panel, &mut sums[index * PANEL..], n_out);
+        }
+        add_products_to_panel(entries, rest, &mut sums[panels.len() * PANEL..], n_out);
+    }
+}
+
+/// `sums` begins at the first row's numbers of the panel.
+#[inline(always)]
+fn add_products_to_panel(entries: &[Entry], weights: &[f32], sums: &mut [f32], n_out: usize) {
+    for entry in entries {
+        let sums = &mut sums[entry.row as usize * n_out..][..weights.len()];
+        add_multiple(entry.value, weights, sums);
+    }
+}
+
+/// [`Instructions::descend`] as it is defined.
+#[inline(always)]
+fn descend(tile: &mut Tile, features: Features, d_output: &[f32], to: Updated, rule: &impl Rule) {
+    tile.take(features.input, features.n_in, features.first);
+    let n_out = to.n_out;
+    let rows = to.weights.chunks_exact_mut(n_out);
+    let rows = rows.zip(to.state.chunks_exact_mut(n_out));
+    for (feature, (weights, state)) in rows.enumerate() {
+        let entries = tile.feature(feature);
+        let (panels, rest) = weights.as_chunks_mut::<PANEL>();
+        let (state_panels, state_rest) = state.as_chunks_mut::<PANEL>();
+        let rest_start = panels.len() * PANEL;
+        for (index, (weights, state)) in panels.iter_mut().zip(state_panels).enumerate() {
+            let d_output = &d_output[index * PANEL..];
+            prefetch(weights, ROWS_AHEAD * n_out);
+            prefetch(state, ROWS_AHEAD * n_out);
+            descend_panel(entries, d_output, n_out, weights, state, rule);
+        }
+        let d_output = &d_output[rest_start..];
+        descend_panel(entries, d_output, n_out, rest, state_rest, rule);
+    }
+}
+
+/// `d_output` begins at the first row's numbers of the panel.
+#[inline(always)]
+fn descend_panel(
+    entries: &[Entry],
+    d_output: &[f32],
+    n_out: usize,
+    weights: &mut [f32],
+    state: &mut [f32],
+    rule: &impl Rule,
+) {
+    let mut gradient = [0.0; PANEL];
+    let gradient = &mut gradient[..weights.len()];
+    for entry in entries {
+        let d_output = &d_output[entry.row as usize * n_out..][..gradient.len()];
+        add_multiple(entry.value, d_output, gradient);
+    }
+    rule.update(weights, gradient, state);
+}
+
+/// sums += factor * values.
+#[inline(always)]
+fn add_multiple(factor: f32, values: &[f32], sums: &mut [f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += factor * value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+    use crate::head::optimizer::{RmsProp, RmsPropOptions};
+
+    /// Numbers of all sizes: half of them zeros, the others from subnormal to large, so that sums
+    /// lose digits, squares overflow, and gradients are negligible.
+    fn numbers(n: usize, rng: &mut impl Rng) -> Vec<f32> {
+        let number = |_| match rng.gen_range(0..6) {
+            0 => rng.gen_range(-1.0..1.0),
+            1 => rng.gen_range(-1.0..1.0) * 10f32.powf(rng.gen_range(-44.0..9.0)),
+            2 => rng.gen_range(-1e-19..1e-19),
+            _ => 0.0,
+        };
+        (0..n).map(number).collect()
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn every_set_gives_the_bits_of_the_baseline_and_of_the_rule(
+            batch in 1_usize..30,
+            n_features in 1..=TILE_FEATURES,
+            n_out in 1_usize..300,
+            seed: u64,
+        ) {
+            let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+            let input = numbers(batch * n_features, rng);
+            let input = Array2::from_shape_vec((batch, n_features), input).unwrap();
+            let mut tile = Tile::new(batch);
+            let n_weights = n_features * n_out;
+            let (weights, sums) = (numbers(n_weights, rng), numbers(batch * n_out, rng));
+            let mut state: Vec<_> = numbers(n_weights, rng).iter().map(|v| v.abs()).collect();
+            state[0] = f32::MIN_POSITIVE / 2.0;
+            let d_output = numbers(batch * n_out, rng);
+            let rule = RmsProp::new(&RmsPropOptions::default());
+            let features = Features { input: input.as_slice().unwrap(), n_in: n_features, first: 0 };
+
+            let (expected_sums, gradient) = by_definition(&input, &weights, &sums, &d_output);
+            let (mut expected_weights, mut expected_state) = (weights.clone(), state.clone());
+            rule.update(&mut expected_weights, &gradient, &mut expected_state);
+            for set in Instructions::all() {
+                let mut sums = sums.clone();
+                set.add_products(&mut tile, features, &weights, &mut sums, n_out);
+                prop_assert_eq!(bits(&sums), bits(&expected_sums), "{:?}", set);
+                let (mut weights, mut state) = (weights.clone(), state.clone());
+                let to = Updated { weights: &mut weights, state: &mut state, n_out };
+                set.descend(&mut tile, features, &d_output, to, &rule);
+                prop_assert_eq!(bits(&weights), bits(&expected_weights), "{:?}", set);
+                prop_assert_eq!(bits(&state), bits(&expected_state), "{:?}", set);
+            }
+        }
+    }
+
+    /// sums (B, O) with the products added, and the gradient (F, O), with zeros left out.
+    fn by_definition(
+        input: &Array2<f32>,
+        weights: &[f32],
+        sums: &[f32],
+        d_output: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
+        let n_out = d_output.len() / input.nrows();
+        let (mut sums, mut gradient) = (sums.to_vec(), vec![0.0; weights.len()]);
+        for ((row, feature), &value) in input.indexed_iter().filter(|(_, value)| **value != 0.0) {
+            for out in 0..n_out {
+                let (in_batch, in_layer) = (row * n_out + out, feature * n_out + out);
+                sums[in_batch] += value * weights[in_layer];
+                gradient[in_layer] += value * d_output[in_batch];
+            }
+        }
+        (sums, gradient)
+    }
+}
