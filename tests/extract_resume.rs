@@ -233,13 +233,18 @@ fn a_stopped_run_is_not_gone_on_with_as_another_job() {
 fn an_unfinished_store_that_was_cut_is_refused_and_kept() {
     let Some(place) = long_job() else { return };
     stopped(&place, "-INT");
-    let codes = place.path().join("store.partial/codes.npy");
-    let file = fs::OpenOptions::new().write(true).open(&codes).unwrap();
-    file.set_len(200).unwrap();
-    let (said, code) = end(start(&place, "store", &[]));
-    assert_eq!(code, Some(1));
-    assert!(said.contains("store.partial/codes.npy cannot be used: it has 200 bytes"));
-    assert!(codes.exists());
+    // The last to be opened first, so that each in its turn is the one at fault.
+    for name in ["failures.csv", "images.csv", "labels.npy", "codes.npy"] {
+        let path = place.path().join("store.partial").join(name);
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(5).unwrap();
+        let (said, code) = end(start(&place, "store", &[]));
+        assert_eq!(code, Some(1));
+        let expected = format!("store.partial/{name} cannot be used: it has 5 bytes");
+        assert!(said.contains(&expected), "{said}");
+        assert!(said.contains("--restart"), "{said}");
+        assert!(path.exists());
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -96,7 +96,7 @@ fn unusable(progress: Progress) -> String {
 /// A line about the pictures since `before`, in the time since then.
 fn line(progress: Progress, before: usize, time: Duration) -> String {
     let rate = (progress.done - before) as f64 / time.as_secs_f64();
-    let left = Duration::from_secs_f64((progress.total - progress.done) as f64 / rate);
+    let left = Duration::from_secs_f64(progress.total.saturating_sub(progress.done) as f64 / rate);
     format!(
         "{} of {} pictures, {rate:.1} pictures/s, about {} left{}",
         progress.done,

@@ -77,6 +77,18 @@ impl StoreError {
         move |source| Self::Write { path, source }
     }
 
+    /// Makes an error of an unfinished file that is not what its journal says, or cannot be opened.
+    pub(super) fn reopening(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => Self::Damaged {
+                path,
+                reason: source.to_string(),
+            },
+            _ => Self::Write { path, source },
+        }
+    }
+
     /// Makes an error of what the system answered to reading `path`.
     pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();

@@ -27,7 +27,7 @@ impl Table {
 
     /// Opens the file to append to its first `length` bytes; what comes after them is cut off.
     pub(super) fn reopen(path: PathBuf, length: u64) -> Result<Self, StoreError> {
-        let file = reopen(&path, length).map_err(StoreError::writing(&path))?;
+        let file = reopen(&path, length).map_err(StoreError::reopening(&path))?;
         // Without a header of its own: the file has one.
         let writer = csv::Writer::from_writer(file);
         Ok(Self { path, writer })
@@ -53,7 +53,7 @@ impl Table {
 }
 
 /// Opens a file that has at least `length` bytes, cuts it there, and stands at its end.
-pub(super) fn reopen(path: &Path, length: u64) -> io::Result<File> {
+fn reopen(path: &Path, length: u64) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let actual = file.metadata()?.len();
     if actual < length {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use half::slice::HalfFloatSliceExt;
@@ -185,7 +184,8 @@ impl StoreWriter {
         let description = job.store.clone();
         let rows = checkpoint.n_rows;
         let npy = |name: &str, dtype, shape: &[usize]| {
-            NpyWriter::reopen(&at(name), dtype, shape, rows).map_err(unfinished(&at(name)))
+            NpyWriter::reopen(&at(name), dtype, shape, rows)
+                .map_err(StoreError::reopening(&at(name)))
         };
         let is_labelled = !description.classes.is_empty();
         let mut writer = Self {
@@ -449,17 +449,5 @@ fn encode(codes: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
             bytes.extend(halves.iter().flat_map(|code| code.to_le_bytes()));
         }
         Dtype::I64 => unreachable!("codes are floating point"),
-    }
-}
-
-/// An unfinished file that is not what its journal says, or cannot be opened.
-fn unfinished(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| match source.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => StoreError::Damaged {
-            path,
-            reason: source.to_string(),
-        },
-        _ => StoreError::Write { path, source },
     }
 }

@@ -227,6 +227,9 @@ impl Trunk {
     ///
     /// # Errors
     /// [`TrunkError::Run`] or [`TrunkError::OutputShape`].
+    ///
+    /// # Panics
+    /// If `n` is 0.
     pub fn run(
         &mut self,
         tensor: &[f32],
