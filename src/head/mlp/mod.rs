@@ -5,6 +5,7 @@
 //!
 //! Shapes: B samples in a batch, D features, K classes; a layer's weights are (in, out).
 
+mod batches;
 mod network;
 mod options;
 mod training;

@@ -3,17 +3,15 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, s};
-use rand::seq::SliceRandom;
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rayon::prelude::*;
 use serde::Serialize;
 
+use super::batches::Batches;
 use super::network::Pass;
-use super::{BatchOrder, Dense, Mlp, MlpOptions};
+use super::{Dense, Mlp, MlpOptions};
 use crate::head::optimizer::RmsProp;
-use crate::head::wide::aligned_zeros;
 use crate::head::{HeadError, Samples};
 
 /// What one epoch gave, in Keras' sense.
@@ -133,7 +131,7 @@ impl Mlp {
         self.check(train)?;
         validation.map_or(Ok(()), |validation| self.check(validation))?;
         let mut trainer = Trainer::new(self, options)?;
-        let mut batches = Batches::new(*train, options);
+        let mut batches = Batches::new(*train, options, Streams::new(options.seed).order);
         let mut history = Vec::with_capacity(options.epochs);
         let mut ended = Ended::Completed;
         for epoch in 1..=options.epochs {
@@ -197,60 +195,6 @@ fn run_epoch(
         val_loss: measured.map(|(loss, _)| loss),
         val_accuracy: measured.map(|(_, accuracy)| accuracy),
     })
-}
-
-/// The training samples, batch by batch in this epoch's order.
-struct Batches<'a> {
-    samples: Samples<'a>,
-    batch_size: usize,
-    order: BatchOrder,
-    rng: Xoshiro256PlusPlus,
-    rows: Vec<usize>,
-    codes: Array2<f32>,
-    labels: Vec<usize>,
-}
-
-impl<'a> Batches<'a> {
-    fn new(samples: Samples<'a>, options: &MlpOptions) -> Self {
-        let batch_size = options.batch_size.min(samples.len());
-        Self {
-            samples,
-            batch_size,
-            order: options.order,
-            rng: Streams::new(options.seed).order,
-            rows: (0..samples.len()).collect(),
-            codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
-            labels: Vec::with_capacity(batch_size),
-        }
-    }
-
-    /// Begins an epoch.
-    fn reorder(&mut self) {
-        if self.order == BatchOrder::Shuffled {
-            self.rows.shuffle(&mut self.rng);
-        }
-    }
-
-    /// The batch that begins at `start` in this epoch's order: codes (B, D) and labels (B).
-    fn next(&mut self, start: usize) -> Option<(ArrayView2<'_, f32>, &[usize])> {
-        let end = (start + self.batch_size).min(self.rows.len());
-        if start >= end {
-            return None;
-        }
-        let rows = &self.rows[start..end];
-        let mut codes = self.codes.slice_mut(s![..rows.len(), ..]);
-        let targets: Vec<_> = codes.axis_iter_mut(Axis(0)).collect();
-        targets
-            .into_par_iter()
-            .zip(rows)
-            .for_each(|(mut target, &row)| {
-                target.assign(&self.samples.codes().row(row));
-            });
-        self.labels.clear();
-        self.labels
-            .extend(rows.iter().map(|&row| self.samples.labels()[row]));
-        Some((self.codes.slice(s![..end - start, ..]), &self.labels))
-    }
 }
 
 /// A network in training, step by step: [`Mlp::fit`] is a loop around it.
@@ -355,6 +299,8 @@ fn drop_units(mut hidden: ArrayViewMut2<f32>, rate: f32, rng: &mut impl Rng) {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
 
     #[test]
@@ -409,37 +355,5 @@ mod tests {
         assert!(weights != order && order != dropout && weights != dropout);
         assert_eq!(first(7), first(7));
         assert_ne!(first(7), first(8));
-    }
-
-    #[test]
-    fn every_epoch_visits_every_row_once() {
-        let codes = Array2::from_shape_fn((7, 1), |(row, _)| row as f32);
-        let labels: Vec<_> = (0..7).collect();
-        let samples = Samples::new(codes.view(), &labels, 7).unwrap();
-        let options = MlpOptions {
-            batch_size: 3,
-            ..MlpOptions::default()
-        };
-        let mut batches = Batches::new(samples, &options);
-        let mut epochs = Vec::new();
-        for _ in 0..2 {
-            batches.reorder();
-            let mut seen = Vec::new();
-            while let Some((codes, labels)) = batches.next(seen.len()) {
-                assert!(
-                    codes
-                        .iter()
-                        .zip(labels)
-                        .all(|(&code, &label)| code == label as f32)
-                );
-                seen.extend_from_slice(labels);
-            }
-            epochs.push(seen);
-        }
-        assert_ne!(epochs[0], epochs[1]);
-        for mut seen in epochs {
-            seen.sort_unstable();
-            assert_eq!(seen, labels);
-        }
     }
 }
