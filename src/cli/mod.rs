@@ -4,6 +4,7 @@
 //! 2 wrong usage (clap's own).
 
 mod doctor;
+mod download;
 mod extract_features;
 mod fetch;
 mod progress;
@@ -43,6 +44,7 @@ pub struct Arguments {
 enum Verb {
     Fetch(fetch::Arguments),
     Doctor(doctor::Arguments),
+    Download(download::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
 }
@@ -84,6 +86,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Fetch(arguments) => fetch::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Download(arguments) => download::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
     };

@@ -8,6 +8,7 @@
 mod archives;
 mod classes;
 mod digest;
+pub mod download;
 mod error;
 mod folders;
 mod lines;

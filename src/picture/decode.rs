@@ -75,7 +75,7 @@ pub fn n_pixels(bytes: &[u8]) -> Result<u64, DecodeError> {
 }
 
 /// The format that the first bytes announce, when it is one that is decoded here.
-fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
+pub(crate) fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }

@@ -31,6 +31,7 @@ mod resize;
 pub use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::decode::sniff;
 pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, decode, n_pixels};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;

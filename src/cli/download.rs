@@ -1,0 +1,274 @@
+//! `cnn-codes download`: arguments to options, the library's call, the summary.
+
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cnn_codes::dataset::download::{
+    DownloadError, DownloadOptions, DownloadProgress, Downloaded, Fate, USER_AGENT, UrlList,
+    download, environment_has_proxy,
+};
+use cnn_codes::extract::Progress;
+use serde_json::json;
+
+use super::progress::Display;
+use super::stop::Stop;
+use super::{Format, positive, print, say};
+
+/// The longest time that an option takes: a day.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Fetch the pictures of a list of URLs into a folder for each label
+///
+/// Pictures are decoded before they count, and become DIR/LABEL/HASH.jpg. DIR/results.csv tells
+/// what became of every row. The same bytes under two labels, or from many URLs (what a server
+/// gives for a picture that is gone), are set aside in DIR/.download. A run that was stopped or
+/// killed goes on when the same command is given again; URLs that failed in a way that may pass
+/// (time-outs, broken connections, 429, 5xx) are asked for again then. The exit code is 0 if at
+/// least one picture can be used.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes download urls.csv --out pictures
+  cnn-codes download - --out pictures --per-host 1 < urls.csv
+  cnn-codes extract-features pictures --out codes")]
+pub struct Arguments {
+    /// CSV file with the columns url and label, or - for stdin; other columns come back in
+    /// results.csv
+    #[arg(value_name = "URLS")]
+    list: PathBuf,
+    /// The folder to fill
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Requests at once
+    #[arg(long, default_value = "16", value_name = "N", value_parser = positive)]
+    jobs: usize,
+    /// Requests at once to one host; a host that answers 429 or 503 gets half as many
+    #[arg(long, default_value = "4", value_name = "N", value_parser = positive)]
+    per_host: usize,
+    /// The longest time for one request, redirects and all
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = timeout)]
+    timeout: Duration,
+    /// How often to ask again after a failure that may pass
+    #[arg(long, default_value = "3", value_name = "N")]
+    retries: u32,
+    /// The wait before asking again, doubled each time
+    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
+    retry_wait: Duration,
+    /// The longest wait, also where a server asks for more (Retry-After)
+    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    max_wait: Duration,
+    /// The largest file, in bytes
+    #[arg(long, default_value_t = 32 << 20, value_name = "BYTES")]
+    max_bytes: u64,
+    /// How often one request may be redirected
+    #[arg(long, default_value = "5", value_name = "N")]
+    max_redirects: u32,
+    /// How servers are told who asks
+    #[arg(long, default_value = USER_AGENT, value_name = "TEXT", value_parser = header)]
+    user_agent: String,
+    /// Ask hosts that are not on the public internet too (this machine, private networks), and use
+    /// the proxy that the environment names (HTTPS_PROXY and others)
+    #[arg(long)]
+    allow_private: bool,
+    /// From how many URLs the same bytes are taken for a placeholder
+    #[arg(long, default_value = "5", value_name = "N", value_parser = at_least_two)]
+    placeholder_at: usize,
+    /// Ask again for everything that gave no picture, also where that hardly helps (404)
+    #[arg(long)]
+    retry_all: bool,
+    /// How the summary is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Downloads, and prints the summary.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let list = read_list(&arguments.list)?;
+    let options = download_options(arguments);
+    if !options.allow_private && environment_has_proxy() {
+        say(
+            "the environment names a proxy, which is not used: behind it, addresses cannot be \
+             judged; --allow-private uses it",
+        );
+    }
+    say(&format!(
+        "{} rows, {} URLs to {}",
+        list.len(),
+        list.n_urls(),
+        arguments.out.display()
+    ));
+    let stop = Stop::on_signals()?;
+    let mut display = Display::new(list.n_urls());
+    let downloaded = download(
+        &list,
+        &arguments.out,
+        &options,
+        &mut watch(&mut display, &stop),
+    );
+    display.finish();
+    let downloaded = match downloaded {
+        Err(error @ DownloadError::Stopped { .. }) => {
+            say(&error.to_string());
+            return Ok(stop.exit_code());
+        }
+        downloaded => downloaded?,
+    };
+    match arguments.format {
+        Format::Text => print(&text(&downloaded))?,
+        Format::Json => print(&json(&downloaded))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_list(list: &Path) -> anyhow::Result<UrlList> {
+    if list.as_os_str() == "-" {
+        return Ok(UrlList::read("the list on stdin", io::stdin().lock())?);
+    }
+    let name = list.display().to_string();
+    // In one line with its cause, as the library's errors are.
+    let file = File::open(list).map_err(|error| anyhow::anyhow!("cannot read {name}: {error}"))?;
+    Ok(UrlList::read(&name, file)?)
+}
+
+/// Shows progress where there is any, and breaks once a signal has come.
+fn watch(display: &mut Display, stop: &Stop) -> impl FnMut(DownloadProgress) -> ControlFlow<()> {
+    let mut shown = None;
+    move |progress| {
+        if shown != Some(progress) {
+            shown = Some(progress);
+            display.show(Progress {
+                done: progress.done,
+                done_before: progress.done_before,
+                total: progress.total,
+                failures: progress.failures,
+            });
+        }
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+fn download_options(arguments: &Arguments) -> DownloadOptions {
+    DownloadOptions {
+        jobs: arguments.jobs,
+        per_host: arguments.per_host,
+        timeout: arguments.timeout,
+        retries: arguments.retries,
+        retry_wait: arguments.retry_wait,
+        max_wait: arguments.max_wait,
+        max_bytes: arguments.max_bytes,
+        max_redirects: arguments.max_redirects,
+        user_agent: arguments.user_agent.clone(),
+        allow_private: arguments.allow_private,
+        placeholder_at: arguments.placeholder_at,
+        retry_all: arguments.retry_all,
+    }
+}
+
+/// The summary for people.
+fn text(downloaded: &Downloaded) -> String {
+    let n_pictures: usize = downloaded.per_class.values().sum();
+    let mut text = format!(
+        "{n_pictures} pictures of {} classes, {} URLs asked for in {:.1} s\n",
+        downloaded.per_class.len(),
+        downloaded.n_fetched,
+        downloaded.elapsed.as_secs_f64(),
+    );
+    for (class, n) in &downloaded.per_class {
+        text += &format!("  {n:6}  {class}\n");
+    }
+    text += &format!("rows: {}\n", downloaded.n_rows);
+    for (fate, n) in &downloaded.by_fate {
+        text += &format!("  {n:6}  {}\n", fate.name().replace('_', " "));
+    }
+    for failure in &downloaded.failures {
+        text += &format!("  {}: {}\n", failure.path, failure.error);
+    }
+    let more = n_failures(downloaded) - downloaded.failures.len();
+    if more > 0 {
+        text += &format!("  and {more} more\n");
+    }
+    if downloaded.n_taken_out > 0 {
+        text += &format!(
+            "set aside, because the list has them no more: {} pictures ({})\n",
+            downloaded.n_taken_out,
+            downloaded.out.join(".download").display()
+        );
+    }
+    text + &format!("results: {}\n", downloaded.results.display())
+}
+
+/// The summary for programs.
+fn json(downloaded: &Downloaded) -> String {
+    let by_status: serde_json::Map<_, _> = downloaded
+        .by_fate
+        .iter()
+        .map(|(fate, n)| (fate.name().to_owned(), json!(n)))
+        .collect();
+    let first: Vec<_> = downloaded
+        .failures
+        .iter()
+        .map(|failure| json!({ "url": failure.path, "status": failure.kind, "error": failure.error }))
+        .collect();
+    let document = json!({
+        "out": downloaded.out.display().to_string(),
+        "results": downloaded.results.display().to_string(),
+        "pictures": downloaded.per_class.values().sum::<usize>(),
+        "per_class": downloaded.per_class,
+        "rows": downloaded.n_rows,
+        "by_status": by_status,
+        "failures": { "total": n_failures(downloaded), "first": first },
+        "urls_asked_for": downloaded.n_fetched,
+        "set_aside": downloaded.n_taken_out,
+        "seconds": downloaded.elapsed.as_secs_f64(),
+    });
+    format!("{document:#}\n")
+}
+
+fn n_failures(downloaded: &Downloaded) -> usize {
+    downloaded.n_rows - downloaded.by_fate.get(&Fate::Ok).copied().unwrap_or(0)
+}
+
+/// A time of 0 to a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=MAX_SECONDS).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        Ok(_) => Err(format!("it must be 0 to {MAX_SECONDS}, a day")),
+        Err(_) => Err("it is not a number of seconds".to_owned()),
+    }
+}
+
+/// A time of more than 0.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let time = seconds(text)?;
+    if time.is_zero() {
+        return Err("it must be more than 0".to_owned());
+    }
+    Ok(time)
+}
+
+fn at_least_two(text: &str) -> Result<usize, String> {
+    match positive(text)? {
+        1 => Err("it must be at least 2".to_owned()),
+        n => Ok(n),
+    }
+}
+
+/// What can be sent in a header of a request.
+fn header(text: &str) -> Result<String, String> {
+    let is_sendable = text
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if text.is_empty() || !is_sendable {
+        return Err("it must be printable ASCII".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,199 @@
+//! One request: the only place that names the HTTP client.
+
+use std::io::{self, Read};
+use std::time::{Duration, SystemTime};
+
+use ureq::http::{HeaderMap, header};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body, Proxy};
+
+use super::address::{AddressRule, PrivateAddress};
+use super::{DownloadOptions, Fate};
+
+/// The longest time for a connection to come about; a host that is there answers sooner.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The name and version by which servers know this program, unless told otherwise.
+pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// A client for many threads.
+#[derive(Debug)]
+pub(super) struct Client {
+    agent: Agent,
+    max_bytes: u64,
+}
+
+/// An answer with a body, of status 2xx.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Why there is no such answer.
+pub(super) struct Refusal {
+    pub(super) fate: Fate,
+    /// The status of the answer that came, if one did.
+    pub(super) status: Option<u16>,
+    /// In one line.
+    pub(super) reason: String,
+    /// How long the server asks to wait.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    fn new(fate: Fate, status: Option<u16>, reason: impl ToString) -> Self {
+        Self {
+            fate,
+            status,
+            reason: one_line(&reason.to_string()),
+            retry_after: None,
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn new(options: &DownloadOptions) -> Self {
+        // Behind a proxy it is the proxy that resolves names, and no address could be judged.
+        let proxy = options.allow_private.then(Proxy::try_from_env).flatten();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(proxy)
+            .max_redirects(options.max_redirects)
+            .user_agent(&options.user_agent)
+            .accept("image/*, */*;q=0.5")
+            .accept_encoding("identity")
+            .timeout_global(Some(options.timeout))
+            .timeout_connect(Some(options.timeout.min(CONNECT_TIMEOUT)))
+            .max_idle_connections(options.jobs)
+            .max_idle_connections_per_host(options.per_host)
+            .build();
+        let rule = AddressRule::new(options.allow_private);
+        Self {
+            agent: Agent::with_parts(config, DefaultConnector::new(), rule),
+            max_bytes: options.max_bytes,
+        }
+    }
+
+    /// Asks for `url`, follows redirects, and reads the whole answer.
+    pub(super) fn get(&self, url: &str) -> Result<Answer, Refusal> {
+        let answer = self.agent.get(url).call();
+        let answer = answer.map_err(|error| refusal(error, None))?;
+        let status = answer.status().as_u16();
+        if !answer.status().is_success() {
+            let reason = answer.status().to_string();
+            let mut refusal = Refusal::new(Fate::of_status(status), Some(status), reason);
+            refusal.retry_after = retry_after(answer.headers(), SystemTime::now());
+            return Err(refusal);
+        }
+        let bytes = self.read(answer.into_body(), status)?;
+        Ok(Answer { status, bytes })
+    }
+
+    fn read(&self, mut body: Body, status: u16) -> Result<Vec<u8>, Refusal> {
+        let too_large = |what: String| {
+            let reason = format!("{what}, and --max-bytes allows {}", self.max_bytes);
+            Refusal::new(Fate::TooLarge, Some(status), reason)
+        };
+        if let Some(length) = body.content_length().filter(|&n| n > self.max_bytes) {
+            return Err(too_large(format!("the server announces {length} bytes")));
+        }
+        let mut bytes = Vec::new();
+        // One byte more than allowed, to see whether there is more. No memory is taken on trust.
+        let mut reader = body.as_reader().take(self.max_bytes.saturating_add(1));
+        let read = reader.read_to_end(&mut bytes);
+        read.map_err(|error| refusal(ureq::Error::from(error), Some(status)))?;
+        if bytes.len() as u64 > self.max_bytes {
+            return Err(too_large("there is more and more to come".to_owned()));
+        }
+        Ok(bytes)
+    }
+
+    /// Ends what is under way on other threads, and refuses all that comes.
+    pub(super) fn shut_down(&self) {
+        self.agent.clone().shutdown();
+    }
+}
+
+/// Whether the environment names a proxy, which is used only where private addresses are allowed.
+#[must_use]
+pub fn environment_has_proxy() -> bool {
+    Proxy::try_from_env().is_some()
+}
+
+/// What an error of the client means.
+fn refusal(error: ureq::Error, status: Option<u16>) -> Refusal {
+    use ureq::Error;
+
+    let (fate, reason) = match error {
+        Error::Timeout(_) => (Fate::TimedOut, "not done within --timeout".to_owned()),
+        Error::HostNotFound => (Fate::NoSuchHost, "the host's name is not known".to_owned()),
+        Error::TooManyRedirects => {
+            let reason = "redirected more often than --max-redirects allows";
+            (Fate::TooManyRedirects, reason.to_owned())
+        }
+        Error::Rustls(error) => (Fate::Tls, error.to_string()),
+        Error::Tls(error) => (Fate::Tls, error.to_owned()),
+        Error::Io(error) => from_io(&error, status),
+        Error::Other(error) if error.is::<PrivateAddress>() => {
+            (Fate::PrivateAddress, error.to_string())
+        }
+        Error::ConnectionFailed | Error::ConnectProxyFailed(_) => {
+            (Fate::NoConnection, error.to_string())
+        }
+        error => (Fate::BadResponse, error.to_string()),
+    };
+    Refusal::new(fate, status, reason)
+}
+
+/// What an error of a connection means: before an answer began, or within it.
+fn from_io(error: &io::Error, status: Option<u16>) -> (Fate, String) {
+    let fate = match (error.kind(), status) {
+        (io::ErrorKind::TimedOut, _) => Fate::TimedOut,
+        (_, Some(_)) => return (Fate::CutOff, format!("the answer is cut off: {error}")),
+        // So the TLS library marks what it does not accept.
+        (io::ErrorKind::InvalidData, None) => Fate::Tls,
+        _ => Fate::NoConnection,
+    };
+    (fate, error.to_string())
+}
+
+/// How long a server asks to wait: seconds, or the time until a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    // A date that has passed is leave to ask at once.
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// A message in which a server may have left anything, as a line of text.
+fn one_line(message: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    let printable = message.replace(|c: char| c.is_control(), " ");
+    let words: Vec<&str> = printable.split_whitespace().collect();
+    words.join(" ").chars().take(MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_says_how_long_to_wait_in_seconds_or_by_a_date() {
+        // RFC 9110, 10.2.3 and 5.6.7; the date is 784111777 s after 1970 (RFC 9110's example).
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 100);
+        let waits = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers, now).map(|wait| wait.as_secs())
+        };
+        assert_eq!(waits("120"), Some(120));
+        assert_eq!(waits("Sun, 06 Nov 1994 08:49:37 GMT"), Some(100));
+        assert_eq!(waits("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
+        assert_eq!(waits("soon"), None);
+        assert_eq!(waits("-5"), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

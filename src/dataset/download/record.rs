@@ -1,0 +1,323 @@
+//! What is known of URLs from run to run: results.csv, and the journal of an unfinished run.
+//!
+//! While a run is under way, `.download/journal.jsonl` gets a line for each URL whose fate is
+//! known. At its end results.csv is replaced as a whole, and the journal emptied; a run that was
+//! killed leaves both, and the journal is the newer one. Neither is believed about pictures: a
+//! picture counts only if a file with its hash is there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::io_error;
+use super::folder::Folder;
+use super::{DownloadError, Fate, label, url};
+use crate::dataset::EXTENSIONS;
+
+/// The columns of results.csv before those that the list has besides.
+pub const COLUMNS: &[&str] = &[
+    "url",
+    "label",
+    "status",
+    "path",
+    "blake3",
+    "bytes",
+    "width",
+    "height",
+    "http_status",
+    "attempts",
+    "reason",
+];
+
+/// How often the journal is brought to the disk. A line that is lost costs one request.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// What came of asking for a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fetch {
+    /// The picture, or why there is none.
+    pub(super) result: Result<PictureFile, Refused>,
+    /// The status of the last answer, if there was one.
+    pub(super) http_status: Option<u16>,
+    /// How often the URL was asked for, in the last run that did.
+    pub(super) attempts: u32,
+}
+
+/// A picture that was decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PictureFile {
+    /// BLAKE3 of the file, in 64 hexadecimal digits.
+    pub(super) blake3: String,
+    /// Length of the file.
+    pub(super) bytes: u64,
+    /// Pixels, upright.
+    pub(super) width: u32,
+    /// Pixels, upright.
+    pub(super) height: u32,
+    /// The ending that goes with the format, one of [`EXTENSIONS`].
+    pub(super) extension: String,
+}
+
+impl PictureFile {
+    /// The name of the file, which its contents alone decide.
+    pub(super) fn name(&self) -> String {
+        format!("{}.{}", self.blake3, self.extension)
+    }
+
+    /// Whether the name can be trusted to be a name.
+    fn is_sound(&self) -> bool {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_hash = self.blake3.len() == 64 && self.blake3.bytes().all(is_hex);
+        is_hash && EXTENSIONS.contains(&self.extension.as_str())
+    }
+}
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refused {
+    pub(super) fate: Fate,
+    /// In one line.
+    pub(super) reason: String,
+}
+
+/// What earlier runs left.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What came of URLs, as servers are asked for them.
+    pub(super) fetches: HashMap<String, Fetch>,
+    /// The labels under which pictures, by their hashes, may lie.
+    pub(super) labels: HashMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    /// Reads results.csv and then the journal, as far as there are any.
+    pub(super) fn read(folder: &Folder) -> Result<Self, DownloadError> {
+        let mut known = Self::default();
+        known.read_results(folder)?;
+        let path = folder.journal();
+        known
+            .read_journal(folder)
+            .map_err(io_error("read", &path))?;
+        Ok(known)
+    }
+
+    fn read_results(&mut self, folder: &Folder) -> Result<(), DownloadError> {
+        let path = folder.results();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        let wrong = |line: u64, problem: String| DownloadError::Results {
+            path: path.clone(),
+            line,
+            problem,
+        };
+        let failed = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            wrong(line, error.to_string())
+        };
+        let mut reader = csv::Reader::from_reader(file);
+        let header = reader.headers().map_err(failed)?;
+        if !header.iter().zip(COLUMNS).all(|(a, b)| a == *b) || header.len() < COLUMNS.len() {
+            let problem = format!("the columns do not begin with {}", COLUMNS.join(","));
+            return Err(wrong(1, problem));
+        }
+        for record in reader.records() {
+            let record = record.map_err(failed)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            self.add_result(&record)
+                .ok_or_else(|| wrong(line, "the row cannot be understood".to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes up a row; `None` if it is not one of ours.
+    fn add_result(&mut self, record: &csv::StringRecord) -> Option<()> {
+        let [
+            url,
+            label,
+            status,
+            path,
+            blake3,
+            bytes,
+            width,
+            height,
+            http,
+            attempts,
+            reason,
+        ] = std::array::from_fn(|column| &record[column]);
+        let fate: Fate = status.parse().ok()?;
+        if matches!(fate, Fate::BadUrl | Fate::BadLabel | Fate::NotTried) {
+            return Some(());
+        }
+        let result = if fate.is_picture() {
+            let file = PictureFile {
+                blake3: blake3.to_owned(),
+                bytes: bytes.parse().ok()?,
+                width: width.parse().ok()?,
+                height: height.parse().ok()?,
+                extension: path.rsplit('.').next()?.to_owned(),
+            };
+            if !file.is_sound() || label::problem(label).is_some() {
+                return None;
+            }
+            let labels = self.labels.entry(file.blake3.clone()).or_default();
+            labels.insert(label.to_owned());
+            Ok(file)
+        } else {
+            let reason = reason.to_owned();
+            Err(Refused { fate, reason })
+        };
+        let fetch = Fetch {
+            result,
+            http_status: http.parse().ok(),
+            attempts: attempts.parse().ok()?,
+        };
+        self.fetches.insert(url::requested(url).ok()?, fetch);
+        Some(())
+    }
+
+    fn read_journal(&mut self, folder: &Folder) -> io::Result<()> {
+        let file = match File::open(folder.journal()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut reader = BufReader::new(file);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            // What a kill or a power failure left half written is passed over.
+            let entry = serde_json::from_slice::<(String, Fetch)>(&line);
+            if let Ok((url, fetch)) = entry
+                && fetch.result.as_ref().map_or(true, PictureFile::is_sound)
+            {
+                self.fetches.insert(url, fetch);
+            }
+            line.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The journal of a run.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    last_sync: Instant,
+}
+
+impl Journal {
+    /// Opens the journal behind its last whole line.
+    pub(super) fn open(folder: &Folder) -> Result<Self, DownloadError> {
+        let path = folder.journal();
+        let open = || -> io::Result<File> {
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            let mut file = options.open(&path)?;
+            let bytes = fs::read(&path)?;
+            let end = bytes.iter().rposition(|&byte| byte == b'\n');
+            let end = end.map_or(0, |end| end as u64 + 1);
+            file.set_len(end)?;
+            file.seek(SeekFrom::Start(end))?;
+            Ok(file)
+        };
+        Ok(Self {
+            file: open().map_err(io_error("open", &path))?,
+            last_sync: Instant::now(),
+        })
+    }
+
+    /// Adds what came of a URL.
+    pub(super) fn append(&mut self, url: &str, fetch: &Fetch) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&(url, fetch)).expect("plain data");
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        if self.last_sync.elapsed() >= SYNC_EVERY {
+            self.file.sync_data()?;
+            self.last_sync = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Empties the journal, once results.csv has all of it.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(extension: &str) -> Fetch {
+        Fetch {
+            result: Ok(PictureFile {
+                blake3: "0f".repeat(32),
+                bytes: 5,
+                width: 3,
+                height: 2,
+                extension: extension.to_owned(),
+            }),
+            http_status: Some(200),
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn wherever_a_kill_cuts_the_journal_its_whole_lines_count_and_it_goes_on_after_them() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let mut journal = Journal::open(&folder).unwrap();
+        journal.append("http://a/1", &picture("png")).unwrap();
+        journal.append("http://a/2", &picture("jpg")).unwrap();
+        let whole = fs::read(folder.journal()).unwrap();
+        for length in 0..=whole.len() {
+            fs::write(folder.journal(), &whole[..length]).unwrap();
+            let n_lines = whole[..length].iter().filter(|&&b| b == b'\n').count();
+            let mut journal = Journal::open(&folder).unwrap();
+            journal.append("http://a/3", &picture("gif")).unwrap();
+            let known = Known::read(&folder).unwrap();
+            assert_eq!(known.fetches.len(), n_lines + 1, "{length}");
+            assert_eq!(known.fetches["http://a/3"], picture("gif"));
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_not_believed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let mut journal = Journal::open(&folder).unwrap();
+        journal
+            .append("http://a/1", &picture("png/../../x.png"))
+            .unwrap();
+        assert!(Known::read(&folder).unwrap().fetches.is_empty());
+
+        let hash = "0f".repeat(32);
+        let header = COLUMNS.join(",");
+        for row in [
+            format!("http://a/1,../x,ok,x.png,{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,ok,a/x.png,../{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,ok,a/x.exe,{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,well,a/x.png,{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,ok,a/x.png,{hash},many,1,1,200,1,"),
+        ] {
+            fs::write(folder.results(), format!("{header}\n{row}\n")).unwrap();
+            let error = Known::read(&folder).unwrap_err().to_string();
+            assert!(
+                error.contains("results.csv, line 2: the row cannot be understood"),
+                "{error}"
+            );
+        }
+        fs::write(folder.results(), "path,label\nx,y\n").unwrap();
+        let error = Known::read(&folder).unwrap_err().to_string();
+        assert!(
+            error.contains("line 1: the columns do not begin with url,label,status"),
+            "{error}"
+        );
+    }
+}
