@@ -32,6 +32,11 @@ pub(super) fn requested(url: &str) -> Result<String, String> {
     if uri.host().is_none_or(str::is_empty) {
         return Err("the URL names no host".to_owned());
     }
+    let port = authority.strip_prefix(host(&requested)).unwrap_or_default();
+    let number = port.strip_prefix(':').unwrap_or("80");
+    if number.parse::<u16>().is_err() {
+        return Err(format!("there is no port {number}"));
+    }
     Ok(requested)
 }
 
