@@ -611,3 +611,17 @@ fn a_list_that_cannot_be_understood_is_refused_before_anything_is_asked_for() {
     );
     assert!(!place.out().exists());
 }
+
+#[test]
+fn a_list_may_come_from_stdin() {
+    let server = Server::start();
+    let place = Place::new(&[("", "")]);
+    support::cnn_codes()
+        .current_dir(place.folder.path())
+        .args(["download", "-", "--out", "out", "--allow-private"])
+        .env("NO_PROXY", "*")
+        .write_stdin(format!("url,label\n{},a\n", server.url("/png/1")))
+        .assert()
+        .success();
+    assert_eq!(place.pictures(), [path_of("a", "1")]);
+}

@@ -59,7 +59,8 @@ const N_FIRST: usize = 5;
 /// How to download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// Requests at once, at least 1.
+    /// Requests at once, at least 1. Each may hold `max_bytes` and a decoded picture in memory; of
+    /// pictures of more than 2^25 pixels, one is decoded at a time.
     pub jobs: usize,
     /// Requests at once to one host, at least 1. Where a redirect leads does not count.
     pub per_host: usize,
@@ -141,6 +142,7 @@ pub fn download(
 ) -> Result<Downloaded, DownloadError> {
     let start = Instant::now();
     let folder = Folder::open(out)?;
+    let results = folder.results();
     let mut run = Run::begin(list, folder)?;
     let todo = run.todo(options.retry_all);
     let is_stopped = run.fetch(&todo, options, progress)?;
@@ -158,7 +160,7 @@ pub fn download(
         n_fetched: todo.len(),
         n_taken_out,
         elapsed: start.elapsed(),
-        ..summary(out, &outcomes)
+        ..summary(out, results, &outcomes)
     };
     if downloaded.per_class.is_empty() {
         return Err(DownloadError::NothingUsable(Box::new(downloaded)));
@@ -342,7 +344,7 @@ impl Keeper<'_> {
 }
 
 /// What the outcomes come to.
-fn summary(out: &Path, outcomes: &[Outcome]) -> Downloaded {
+fn summary(out: &Path, results: PathBuf, outcomes: &[Outcome]) -> Downloaded {
     let mut by_fate = BTreeMap::new();
     let mut files = BTreeSet::new();
     let mut failures = Vec::new();
@@ -364,7 +366,7 @@ fn summary(out: &Path, outcomes: &[Outcome]) -> Downloaded {
     }
     Downloaded {
         out: out.to_owned(),
-        results: settle::results_path(out),
+        results,
         n_rows: outcomes.len(),
         by_fate,
         per_class,

@@ -18,6 +18,12 @@ use super::{DownloadError, Fate, label, url};
 use crate::dataset::EXTENSIONS;
 
 /// The columns of results.csv before those that the list has besides.
+///
+/// `status` is a [`Fate`]; only rows that are `ok` have their picture in a label's folder. The path
+/// of those that were set aside, as placeholders or contradictions, begins with `.download/`. Paths
+/// start from the folder of results.csv. `width` and `height` are those of the upright picture,
+/// `http_status` that of the last answer, `attempts` how often the URL was asked for in the last
+/// run that did.
 pub const COLUMNS: &[&str] = &[
     "url",
     "label",

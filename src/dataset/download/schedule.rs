@@ -16,7 +16,8 @@ pub(super) struct Turn {
     pub(super) attempt: u32,
 }
 
-/// Hands turns to threads. Every turn is given back, by [`Schedule::done`] or [`Schedule::again`].
+/// Hands turns to threads. Until it is stopped, every turn is given back, by [`Schedule::done`] or
+/// [`Schedule::again`].
 #[derive(Debug)]
 pub(super) struct Schedule {
     state: Mutex<State>,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
-use std::path::Path;
+
+use rayon::prelude::*;
 
 use super::error::io_error;
 use super::folder::{Folder, Place};
@@ -206,8 +207,6 @@ pub(super) fn find_places(
     fetches: &Fetches,
     known_labels: &HashMap<String, BTreeSet<String>>,
 ) -> Places {
-    use rayon::prelude::*;
-
     let mut candidates: HashMap<&str, (&PictureFile, BTreeSet<Place>)> = HashMap::new();
     for file in fetches
         .values()
@@ -237,9 +236,4 @@ pub(super) fn find_places(
         })
         .filter(|(_, (_, places)): &(String, (PictureFile, BTreeSet<Place>))| !places.is_empty())
         .collect()
-}
-
-/// The path of results.csv in a folder that is downloaded into.
-pub(super) fn results_path(out: &Path) -> std::path::PathBuf {
-    out.join("results.csv")
 }
