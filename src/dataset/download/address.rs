@@ -103,21 +103,20 @@ impl fmt::Display for PrivateAddress {
 
 impl std::error::Error for PrivateAddress {}
 
-/// Resolves names, and lets only addresses on the public internet through, unless others are
-/// allowed.
+/// Resolves names, and lets only those addresses through that are allowed.
 ///
 /// The client asks it before every connection, those after redirects among them, and connects to
 /// nothing but what it answers.
 #[derive(Debug)]
 pub(super) struct AddressRule {
-    allow_private: bool,
+    is_allowed: fn(IpAddr) -> bool,
     system: DefaultResolver,
 }
 
 impl AddressRule {
-    pub(super) fn new(allow_private: bool) -> Self {
+    pub(super) fn new(is_allowed: fn(IpAddr) -> bool) -> Self {
         Self {
-            allow_private,
+            is_allowed,
             system: DefaultResolver::default(),
         }
     }
@@ -137,7 +136,7 @@ impl Resolver for AddressRule {
         };
         let mut allowed = self.empty();
         for address in &resolved {
-            if self.allow_private || is_public(address.ip()) {
+            if (self.is_allowed)(address.ip()) {
                 allowed.push(*address);
             }
         }
@@ -244,26 +243,26 @@ mod tests {
 
     #[test]
     fn names_and_numbers_that_lead_to_this_machine_are_refused() {
-        let resolve = |host: &str, allow_private| {
+        let resolve = |host: &str, is_allowed| {
             let uri: Uri = format!("http://{host}/x.jpg").parse().unwrap();
-            let rule = AddressRule::new(allow_private);
+            let rule = AddressRule::new(is_allowed);
             rule.resolve(&uri, &Config::default(), NextTimeout::default())
         };
         for host in ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
-            let refused = resolve(host, false).unwrap_err();
+            let refused = resolve(host, is_public).unwrap_err();
             assert!(
                 matches!(&refused, ureq::Error::Other(error) if error.is::<PrivateAddress>()),
                 "{host}: {refused}"
             );
-            assert!(resolve(host, true).is_ok(), "{host}");
+            assert!(resolve(host, |_| true).is_ok(), "{host}");
         }
         // Other spellings of 127.0.0.1: a whole number, octal, hexadecimal, cut short. Some systems
         // read them and some do not; none may come through.
         for host in ["2130706433", "0177.0.0.1", "0x7f.1", "127.1"] {
-            assert!(resolve(host, false).is_err(), "{host}");
+            assert!(resolve(host, is_public).is_err(), "{host}");
         }
         assert_eq!(
-            resolve("8.8.8.8", false).unwrap()[0].ip().to_string(),
+            resolve("8.8.8.8", is_public).unwrap()[0].ip().to_string(),
             "8.8.8.8"
         );
     }

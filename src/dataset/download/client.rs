@@ -7,7 +7,7 @@ use ureq::http::{HeaderMap, header};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
-use super::address::{AddressRule, PrivateAddress};
+use super::address::{AddressRule, PrivateAddress, is_public};
 use super::{DownloadOptions, Fate};
 
 /// The longest time for a connection to come about; a host that is there answers sooner.
@@ -53,6 +53,15 @@ impl Refusal {
 
 impl Client {
     pub(super) fn new(options: &DownloadOptions) -> Self {
+        let is_allowed = if options.allow_private {
+            |_| true
+        } else {
+            is_public
+        };
+        Self::with_rule(options, AddressRule::new(is_allowed))
+    }
+
+    fn with_rule(options: &DownloadOptions, rule: AddressRule) -> Self {
         // Behind a proxy it is the proxy that resolves names, and no address could be judged.
         let proxy = options.allow_private.then(Proxy::try_from_env).flatten();
         let config = Agent::config_builder()
@@ -67,7 +76,6 @@ impl Client {
             .max_idle_connections(options.jobs)
             .max_idle_connections_per_host(options.per_host)
             .build();
-        let rule = AddressRule::new(options.allow_private);
         Self {
             agent: Agent::with_parts(config, DefaultConnector::new(), rule),
             max_bytes: options.max_bytes,
@@ -178,6 +186,9 @@ fn one_line(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener};
+
     use super::*;
 
     #[test]
@@ -195,5 +206,38 @@ mod tests {
         assert_eq!(waits("soon"), None);
         assert_eq!(waits("-5"), None);
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn a_redirect_to_an_address_that_is_not_allowed_is_not_followed() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x.png", server.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            let answer = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2:9/x.png\r\n\
+                          Content-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let options = DownloadOptions {
+            jobs: 1,
+            per_host: 1,
+            timeout: Duration::from_secs(60),
+            retries: 0,
+            retry_wait: Duration::ZERO,
+            max_wait: Duration::ZERO,
+            max_bytes: 1000,
+            max_redirects: 5,
+            user_agent: USER_AGENT.to_owned(),
+            allow_private: false,
+            placeholder_at: 5,
+            retry_all: false,
+        };
+        let rule = AddressRule::new(|address| address == Ipv4Addr::LOCALHOST);
+        let refusal = Client::with_rule(&options, rule).get(&url).err().unwrap();
+        answering.join().unwrap();
+        assert_eq!(refusal.fate, Fate::PrivateAddress);
+        assert!(refusal.reason.contains("127.0.0.2"), "{}", refusal.reason);
     }
 }
