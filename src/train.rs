@@ -22,7 +22,7 @@ use crate::head::logistic::{Logistic, LogisticOptions};
 use crate::head::mlp::{Epoch, Mlp, MlpOptions, TrainedMlp};
 use crate::head::saved::{self, SavedHead, SavedHeadError, SavedLogistic, SavedMlp};
 use crate::head::scaling::{Scaling, ScalingKind};
-use crate::head::{HeadError, Samples};
+use crate::head::{HeadError, Samples, probabilities};
 use crate::report::{Comparison, HeadResult, write_predictions};
 
 /// The comparison for programs, inside a HEAD directory.
@@ -147,10 +147,8 @@ pub fn train(
     let mut results = Vec::new();
     if let Some(options) = &options.mlp {
         let (fit, time) = timed(|| fit_mlp(&data, options, on_epoch)).map_err(failed)?;
-        let proba = fit
-            .mlp
-            .predict_proba(data.validation.codes())
-            .map_err(failed)?;
+        let proba = fit.mlp.logits(data.validation.codes()).map_err(failed)?;
+        let proba = probabilities(proba, 1.0);
         results.push(judge("mlp", proba, &data, time, mlp_remark(&fit, options))?);
         saved::write_history(draft.path(), &fit.history)?;
         head.mlp = Some(SavedMlp {
@@ -160,10 +158,8 @@ pub fn train(
     }
     if let Some(options) = &options.logistic {
         let (fit, time) = timed(|| Logistic::fit(&data.train, options)).map_err(failed)?;
-        let proba = fit
-            .model
-            .predict_proba(data.validation.codes())
-            .map_err(failed)?;
+        let proba = fit.model.logits(data.validation.codes()).map_err(failed)?;
+        let proba = probabilities(proba, 1.0);
         let remark = fit.convergence.explanation.clone();
         results.push(judge("logistic", proba, &data, time, remark)?);
         head.logistic = Some(SavedLogistic {

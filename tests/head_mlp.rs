@@ -408,7 +408,7 @@ fn stores_that_do_not_belong_together_are_refused() {
         }
     );
     let trained = fit(&train, None, &options).unwrap();
-    assert!(trained.mlp.predict_proba(longer.codes()).is_err());
+    assert!(trained.mlp.logits(longer.codes()).is_err());
 }
 
 #[test]

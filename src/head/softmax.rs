@@ -1,5 +1,7 @@
 //! Softmax and cross-entropy, row by row.
 
+use ndarray::Array2;
+
 /// Keras keeps probabilities away from 0 and 1 by this much before it takes the logarithm
 /// (`keras.config.epsilon`), so that no sample costs more than 16.118.
 const KERAS_CLIP: f64 = 1e-7;
@@ -17,6 +19,18 @@ pub(super) fn softmax(row: &mut [f32]) -> f64 {
         *value = ((f64::from(*value) - max).exp() / sum) as f32;
     }
     max + sum.ln()
+}
+
+/// Probabilities (N, K) = softmax(logits / temperature), row by row; rows sum to 1.
+///
+/// A temperature above 1 brings them nearer to each other, and changes no prediction.
+#[must_use]
+pub fn probabilities(mut logits: Array2<f32>, temperature: f32) -> Array2<f32> {
+    for mut row in logits.rows_mut() {
+        row /= temperature;
+        softmax(row.as_slice_mut().expect("logits are in C order"));
+    }
+    logits
 }
 
 /// Turns logits (K) into probabilities (K) in place, and returns the cross-entropy for `label`.

@@ -8,6 +8,7 @@
 mod batches;
 mod network;
 mod options;
+mod order;
 mod training;
 
 pub use network::{Dense, Mlp};

@@ -5,9 +5,9 @@ use rand::Rng;
 use rand::distributions::{Distribution, Uniform};
 
 use crate::head::optimizer::{NEGLIGIBLE, Rule};
-use crate::head::softmax::{softmax, softmax_cross_entropy};
+use crate::head::softmax::{probabilities, softmax_cross_entropy};
 use crate::head::wide::{aligned_zeros, descend, multiply, n_partials};
-use crate::head::{HeadError, Samples};
+use crate::head::{CodesView, HeadError, Samples};
 
 /// Rows that prediction takes at a time: enough to use the weights well while they are in cache,
 /// few enough to keep the partial sums small.
@@ -185,19 +185,23 @@ impl Mlp {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
     pub fn predict_proba(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
-        check_features(self.n_features(), codes.ncols())?;
-        let mut probabilities = Array2::zeros((codes.nrows(), self.n_classes()));
-        let mut pass = Pass::new(self, codes.nrows().min(PREDICTED_ROWS));
-        let rows = codes.axis_chunks_iter(Axis(0), PREDICTED_ROWS);
-        let outputs = probabilities.axis_chunks_iter_mut(Axis(0), PREDICTED_ROWS);
-        for (input, mut output) in rows.zip(outputs) {
-            pass.forward(self, input, |_| {});
-            output.assign(&pass.output(input.nrows()));
-            for mut row in output.rows_mut() {
-                softmax(contiguous(row.as_slice_mut()));
-            }
-        }
-        Ok(probabilities)
+        Ok(probabilities(self.logits(&codes.into())?, 1.0))
+    }
+
+    /// Logits (N, K) of codes (N, D): what the last layer gives before softmax.
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the codes have another D.
+    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+        check_features(self.n_features(), codes.n_features())?;
+        let mut logits = Array2::zeros((codes.n_rows(), self.n_classes()));
+        let mut pass = Pass::new(self, codes.n_rows().min(PREDICTED_ROWS));
+        codes.for_each_chunk(PREDICTED_ROWS, |first, codes| {
+            pass.forward(self, codes, |_| {});
+            let mut logits = logits.slice_mut(s![first..first + codes.nrows(), ..]);
+            logits.assign(&pass.output(codes.nrows()));
+        });
+        Ok(logits)
     }
 
     /// Mean loss and accuracy, without dropout: what Keras' `evaluate` gives.
@@ -209,14 +213,15 @@ impl Mlp {
         self.check(samples)?;
         let mut pass = Pass::new(self, samples.len().min(PREDICTED_ROWS));
         let (mut loss, mut correct) = (0.0, 0);
-        let codes = samples.codes();
-        let rows = codes.axis_chunks_iter(Axis(0), PREDICTED_ROWS);
-        for (input, labels) in rows.zip(samples.labels().chunks(PREDICTED_ROWS)) {
-            pass.forward(self, input, |_| {});
-            let (batch_loss, batch_correct) = pass.loss(labels);
-            loss += batch_loss;
-            correct += batch_correct;
-        }
+        samples
+            .codes()
+            .for_each_chunk(PREDICTED_ROWS, |first, codes| {
+                pass.forward(self, codes, |_| {});
+                let labels = &samples.labels()[first..first + codes.nrows()];
+                let (chunk_loss, chunk_correct) = pass.loss(labels);
+                loss += chunk_loss;
+                correct += chunk_correct;
+            });
         let n = samples.len() as f64;
         Ok((loss / n, correct as f64 / n))
     }
@@ -229,14 +234,16 @@ impl Mlp {
     /// As [`Mlp::evaluate`].
     pub fn loss_and_gradient(&self, samples: &Samples) -> Result<(f64, Vec<Dense>), HeadError> {
         self.check(samples)?;
+        let mut codes = Array2::zeros((samples.len(), samples.n_features()));
+        let rows: Vec<_> = (0..samples.len()).collect();
+        samples.codes().read_rows(&rows, codes.view_mut());
         let mut pass = Pass::new(self, samples.len());
-        pass.forward(self, samples.codes(), |_| {});
+        pass.forward(self, codes.view(), |_| {});
         let (loss, _) = pass.loss(samples.labels());
         pass.backward(self, samples.labels(), 1.0);
         let mut scratch = self.clone();
         let mut gradients: Vec<_> = self.layers.iter().map(Dense::zeros_like).collect();
-        let codes = samples.codes();
-        pass.descend(&mut scratch, codes, &mut gradients, &KeepGradient);
+        pass.descend(&mut scratch, codes.view(), &mut gradients, &KeepGradient);
         Ok((loss / samples.len() as f64, gradients))
     }
 

@@ -131,7 +131,7 @@ impl Mlp {
         self.check(train)?;
         validation.map_or(Ok(()), |validation| self.check(validation))?;
         let mut trainer = Trainer::new(self, options)?;
-        let mut batches = Batches::new(*train, options, Streams::new(options.seed).order);
+        let mut batches = Batches::new(train.clone(), options, Streams::new(options.seed).order);
         let mut history = Vec::with_capacity(options.epochs);
         let mut ended = Ended::Completed;
         for epoch in 1..=options.epochs {
