@@ -2,14 +2,13 @@
 //!
 //! ```text
 //! head.json, mlp.safetensors, logistic.safetensors   the heads (see `head::saved`)
-//! history.csv        epoch, loss, accuracy, val_loss, val_accuracy of the MLP
+//! history.csv        the MLP's learning curve
 //! metrics.json       the comparison, for programs
 //! predictions.csv    a row for each validation picture and head
 //! ```
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use crate::codes::{Manifest, Store};
 use crate::draft::{Draft, DraftError, Existing};
 use crate::evaluate::{EvaluateError, Evaluation, mcnemar_exact};
 use crate::head::logistic::{Logistic, LogisticOptions};
-use crate::head::mlp::{Epoch, Mlp, MlpOptions, TrainedMlp};
+use crate::head::mlp::{Epoch, Mlp, MlpOptions, Monitored, TrainedMlp, Watch};
 use crate::head::saved::{self, SavedHead, SavedHeadError, SavedLogistic, SavedMlp};
 use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{HeadError, Samples, probabilities};
@@ -235,15 +234,25 @@ fn samples<'a>(
     })
 }
 
+/// Tells of epochs, and lets training go on.
+struct OnEpoch<'a>(&'a mut dyn FnMut(&Epoch));
+
+impl Watch for OnEpoch<'_> {
+    fn epoch(&mut self, epoch: &Epoch) {
+        (self.0)(epoch);
+    }
+}
+
 fn fit_mlp(
     data: &Data,
     options: &MlpOptions,
     on_epoch: &mut dyn FnMut(&Epoch),
 ) -> Result<TrainedMlp, HeadError> {
-    Mlp::fit(&data.train, Some(&data.validation), options, &mut |epoch| {
-        on_epoch(epoch);
-        ControlFlow::Continue(())
-    })
+    let monitored = Monitored {
+        validation: Some(&data.validation),
+        ..Monitored::default()
+    };
+    Mlp::fit(&data.train, &monitored, options, &mut OnEpoch(on_epoch))
 }
 
 fn timed<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {

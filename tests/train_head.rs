@@ -125,7 +125,9 @@ fn both_heads_are_compared_and_the_wrong_picture_is_named() {
     let history = place.read("head/history.csv");
     assert_eq!(history.lines().count(), 21);
     assert!(
-        history.starts_with("epoch,loss,accuracy,val_loss,val_acc\n1,"),
+        history.starts_with(
+            "epoch,learning_rate,loss,accuracy,held_out_loss,held_out_accuracy,val_loss,val_acc\n1,"
+        ),
         "{history}"
     );
 

@@ -8,7 +8,7 @@ use cnn_codes::codes::Store;
 use cnn_codes::draft::Existing;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Epoch, MlpOptions};
-use cnn_codes::head::optimizer::RmsPropOptions;
+use cnn_codes::head::optimizer::{OptimizerOptions, UpdateRule};
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::train::{TrainOptions, train};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -130,10 +130,13 @@ fn train_options(arguments: &Arguments) -> TrainOptions {
         dropout: mlp.dropout,
         epochs: mlp.epochs,
         batch_size: mlp.batch_size,
-        optimizer: RmsPropOptions {
+        optimizer: OptimizerOptions {
+            rule: UpdateRule::RmsProp {
+                rho: mlp.rho,
+                epsilon: mlp.epsilon,
+            },
             learning_rate: mlp.learning_rate,
-            rho: mlp.rho,
-            epsilon: mlp.epsilon,
+            ..OptimizerOptions::default()
         },
         seed: mlp.seed,
         ..MlpOptions::default()

@@ -5,7 +5,7 @@
 //! mlp.safetensors       mlp.0.weight (D, H), mlp.0.bias (H), mlp.1.weight (H, K), mlp.1.bias (K)
 //! logistic.safetensors  logistic.weight (D, K), logistic.bias (K)
 //! scaling.safetensors   scaling.mean and scaling.deviation (D), or scaling.largest (D)
-//! history.csv           epoch, loss, accuracy, val_loss, val_acc of the MLP
+//! history.csv           the MLP's learning curve, a row for each epoch
 //! ```
 //!
 //! Tensors are float32 in C order; a layer gives `x @ weight + bias`, weights being (in, out).
@@ -28,7 +28,7 @@ use manifest::{HeadManifest, LogisticEntry, MlpEntry};
 use tensors::{Tensors, TensorsToWrite};
 
 /// Version of the format that this code writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// The file without which a directory is no head.
 pub const MANIFEST: &str = "head.json";
 /// The MLP's weights.
@@ -250,24 +250,34 @@ impl SavedHead {
     }
 }
 
-/// Writes the learning curve to history.csv in `dir`; without validation its columns are empty.
+/// Writes the learning curve to history.csv in `dir`; without held-out samples or validation their
+/// columns are empty.
 ///
 /// # Errors
 /// [`SavedHeadError::Write`] with the file.
 pub fn write_history(dir: &Path, history: &[Epoch]) -> Result<(), SavedHeadError> {
     let text = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     write_file(&dir.join(HISTORY), |file| {
-        writeln!(file, "epoch,loss,accuracy,val_loss,val_acc")?;
+        writeln!(
+            file,
+            "epoch,learning_rate,loss,accuracy,held_out_loss,held_out_accuracy,val_loss,val_acc"
+        )?;
         history.iter().try_for_each(|epoch| {
             let Epoch {
                 epoch,
+                learning_rate,
                 loss,
                 accuracy,
+                held_out_loss,
+                held_out_accuracy,
                 val_loss,
                 val_accuracy,
             } = *epoch;
-            let (val_loss, val_accuracy) = (text(val_loss), text(val_accuracy));
-            writeln!(file, "{epoch},{loss},{accuracy},{val_loss},{val_accuracy}")
+            write!(file, "{epoch},{learning_rate},{loss},{accuracy}")?;
+            for value in [held_out_loss, held_out_accuracy, val_loss, val_accuracy] {
+                write!(file, ",{}", text(value))?;
+            }
+            writeln!(file)
         })
     })
 }
