@@ -1,7 +1,7 @@
 //! What can go wrong with a head, apart from its files.
 
 /// Why a head could not be trained or used.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum HeadError {
     /// There is nothing to learn from.
     #[error(

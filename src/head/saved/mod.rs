@@ -115,6 +115,8 @@ pub struct SavedMlp {
     pub model: Mlp,
     /// Its options, with the seed.
     pub options: MlpOptions,
+    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    pub temperature: f64,
 }
 
 /// A logistic regression and how it was fitted.
@@ -126,6 +128,8 @@ pub struct SavedLogistic {
     pub options: LogisticOptions,
     /// Whether the fit found its optimum.
     pub convergence: Convergence,
+    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    pub temperature: f64,
 }
 
 impl SavedHead {
@@ -181,19 +185,28 @@ impl SavedHead {
             ..
         } = HeadManifest::read(dir, &manifest_path)?;
         let shape = (codes.code_len(), classes.len());
-        let read_mlp = |MlpEntry { options }| {
+        let read_mlp = |MlpEntry {
+                            options,
+                            temperature,
+                        }| {
             let model = read_mlp(&dir.join(MLP), &options.sizes(shape.0, shape.1))?;
-            Ok::<_, SavedHeadError>(SavedMlp { model, options })
+            Ok::<_, SavedHeadError>(SavedMlp {
+                model,
+                options,
+                temperature,
+            })
         };
         let read_logistic = |LogisticEntry {
                                  options,
                                  convergence,
+                                 temperature,
                              }| {
             let model = read_logistic(&dir.join(LOGISTIC), shape)?;
             Ok::<_, SavedHeadError>(SavedLogistic {
                 model,
                 options,
                 convergence,
+                temperature,
             })
         };
         let head = Self {
@@ -229,12 +242,19 @@ impl SavedHead {
             (statistics, n_classes),
             (n_features, n_classes),
         )?;
+        let mlp = self.mlp.iter().map(|mlp| mlp.temperature);
+        let logistic = self.logistic.iter().map(|logistic| logistic.temperature);
+        if let Some(temperature) = mlp.chain(logistic).find(|&t| !(t.is_finite() && t > 0.0)) {
+            return Err(format!(
+                "a temperature is {temperature}, and has to be above 0"
+            ));
+        }
         if let Some(SavedLogistic { model, options, .. }) = &self.logistic {
             options.validate().map_err(|error| error.to_string())?;
             let shape = (model.n_features(), model.n_classes());
             check_shape("the logistic regression", shape, (n_features, n_classes))?;
         }
-        if let Some(SavedMlp { model, options }) = &self.mlp {
+        if let Some(SavedMlp { model, options, .. }) = &self.mlp {
             options.validate().map_err(|error| error.to_string())?;
             let shape = (model.n_features(), model.n_classes());
             check_shape("the MLP", shape, (n_features, n_classes))?;
