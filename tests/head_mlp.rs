@@ -49,8 +49,10 @@ fn plain_loss(
     let counts = samples.class_counts();
     let n_classes = counts.len() as f64;
     let mut total = 0.0;
-    for (code, &label) in samples.codes().rows().into_iter().zip(samples.labels()) {
-        let mut values = code.mapv(f64::from);
+    let mut code = vec![0.0; samples.n_features()];
+    for (row, &label) in samples.labels().iter().enumerate() {
+        samples.codes().read(row, 0..code.len(), &mut code);
+        let mut values: Array1<f64> = code.iter().copied().map(f64::from).collect();
         for (index, (weights, bias)) in layers.iter().enumerate() {
             values = values.dot(weights) + bias;
             if index + 1 < layers.len() {

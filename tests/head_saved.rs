@@ -50,11 +50,13 @@ fn head(scaling: ScalingKind) -> SavedHead {
         mlp: Some(SavedMlp {
             model: trained.mlp,
             options,
+            temperature: 1.5,
         }),
         logistic: Some(SavedLogistic {
             model: fit.model,
             options: LogisticOptions::default(),
             convergence: fit.convergence,
+            temperature: 0.1,
         }),
     }
 }
