@@ -18,7 +18,6 @@
 use std::ffi::OsString;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,7 +25,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use cnn_codes::codes::Store;
 use cnn_codes::head::Samples;
-use cnn_codes::head::mlp::{Mlp, MlpOptions, Trainer};
+use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored, Trainer};
 use ndarray::{Array1, Array2, Axis};
 use ndarray_npy::write_npy;
 use rand::{Rng, SeedableRng};
@@ -163,9 +162,11 @@ fn measure(
 
 fn fit(train: &Codes, validation: &Codes, options: &MlpOptions) -> anyhow::Result<()> {
     let (train, validation) = (train.samples()?, validation.samples()?);
-    let trained = Mlp::fit(&train, Some(&validation), options, &mut |_| {
-        ControlFlow::Continue(())
-    })?;
+    let monitored = Monitored {
+        validation: Some(&validation),
+        ..Monitored::default()
+    };
+    let trained = Mlp::fit(&train, &monitored, options, &mut ())?;
     black_box(trained);
     Ok(())
 }
@@ -176,7 +177,8 @@ fn shares(train: &Codes, validation: &Codes) -> anyhow::Result<()> {
     let sizes = options.sizes(train.codes.ncols(), train.n_classes);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
     let begin = Instant::now();
-    let mut trainer = Trainer::new(Mlp::glorot_uniform(&sizes, &mut rng)?, &options)?;
+    let mlp = Mlp::glorot_uniform(&sizes, &mut rng)?;
+    let mut trainer = Trainer::new(mlp, &options, &train.samples()?)?;
     let mut validated = Duration::ZERO;
     for _ in 0..options.epochs {
         let batches = train.codes.axis_chunks_iter(Axis(0), options.batch_size);

@@ -1,11 +1,17 @@
 //! Accuracy, confusion, intervals and paired tests, the same for every head.
 
+mod bootstrap;
 mod metrics;
+mod spread;
+mod temperature;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
 
+pub use self::bootstrap::{AccuracyDifference, accuracy_difference};
 pub use self::metrics::{ClassMetrics, Metrics};
+pub use self::spread::Spread;
+pub use self::temperature::fit_temperature;
 
 /// The 97.5th percentile of the standard normal distribution: 95% lie within it on both sides.
 const Z_95: f64 = 1.959_963_984_540_054;

@@ -63,6 +63,8 @@ mod tests {
 
     use super::UnknownName;
     use crate::codes::Pool;
+    use crate::head::mlp::{ClassWeights, Keep};
+    use crate::head::optimizer::{OptimizerKind, ScheduleKind};
     use crate::model::Device;
     use crate::picture::{Filter, Fit, Layout, Recipe};
 
@@ -88,6 +90,10 @@ mod tests {
         names_survive_a_round_trip::<Layout>(Layout::NAMES);
         names_survive_a_round_trip::<Pool>(Pool::NAMES);
         names_survive_a_round_trip::<Device>(Device::NAMES);
+        names_survive_a_round_trip::<OptimizerKind>(OptimizerKind::NAMES);
+        names_survive_a_round_trip::<ScheduleKind>(ScheduleKind::NAMES);
+        names_survive_a_round_trip::<ClassWeights>(ClassWeights::NAMES);
+        names_survive_a_round_trip::<Keep>(Keep::NAMES);
     }
 
     #[test]

@@ -1,178 +1,134 @@
-//! Two stores to trained heads and their comparison, in a HEAD directory.
+//! Stores to trained heads and their comparison, in a HEAD directory.
+//!
+//! ```text
+//! options            what is trained, how, how it is judged
+//! splits             stratified folds; a share that is held out
+//! cross_validation   logits for every sample, from heads that were not trained on it
+//! tuning             settings chosen by those
+//! judgement          logits -> probabilities -> results
+//! training           the heads, chosen, trained and ready to be judged
+//! workers            many fits at once
+//! ```
+//!
+//! HEAD holds:
 //!
 //! ```text
 //! head.json, mlp.safetensors, logistic.safetensors   the heads (see `head::saved`)
-//! history.csv        epoch, loss, accuracy, val_loss, val_accuracy of the MLP
+//! history.csv        the MLP's learning curve
 //! metrics.json       the comparison, for programs
-//! predictions.csv    a row for each validation picture and head
+//! predictions.csv    a row for each judged picture and head
 //! ```
+//!
+//! # What is judged on what
+//! The pictures that judge the heads choose nothing: not the settings, not the epoch, not the
+//! temperature. With a validation store all of these are chosen on the training store. Without one
+//! the heads are judged in folds of the training store, each by heads that were trained, tuned and
+//! calibrated on the other folds, and the heads that are kept are then trained on all of it.
+
+mod cross_validation;
+mod error;
+mod judgement;
+mod options;
+mod progress;
+mod splits;
+mod training;
+mod tuning;
+mod workers;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use ndarray::Array2;
-
+use self::error::FitError;
+use self::judgement::Judges;
+use self::training::Training;
 use crate::codes::{Manifest, Store};
-use crate::draft::{Draft, DraftError, Existing};
-use crate::evaluate::{EvaluateError, Evaluation, mcnemar_exact};
-use crate::head::logistic::{Logistic, LogisticOptions};
-use crate::head::mlp::{Epoch, Mlp, MlpOptions, TrainedMlp};
-use crate::head::saved::{self, SavedHead, SavedHeadError, SavedLogistic, SavedMlp};
-use crate::head::scaling::{Scaling, ScalingKind};
-use crate::head::{HeadError, Samples};
-use crate::report::{Comparison, HeadResult, write_predictions};
+use crate::draft::Draft;
+use crate::evaluate::{EvaluateError, accuracy_difference, mcnemar_exact};
+use crate::head::Samples;
+use crate::head::saved::{self, SavedHead};
+use crate::report::{Comparison, HeadResult, PairedTests, write_predictions};
+
+pub use self::error::TrainError;
+pub use self::options::{HeadOptions, TrainOptions};
+pub use self::progress::Progress;
 
 /// The comparison for programs, inside a HEAD directory.
 pub const METRICS: &str = "metrics.json";
-/// Every validation picture and head, inside a HEAD directory.
+/// Every judged picture and head, inside a HEAD directory.
 pub const PREDICTIONS: &str = "predictions.csv";
 
-/// What to train, and how.
-#[derive(Clone, Debug)]
-pub struct TrainOptions {
-    /// The MLP, unless it is left out.
-    pub mlp: Option<MlpOptions>,
-    /// The logistic regression, unless it is left out.
-    pub logistic: Option<LogisticOptions>,
-    /// How the codes are scaled before training, by statistics of the training store alone.
-    pub scaling: ScalingKind,
-    /// What to do about a HEAD that is there already.
-    pub existing: Existing,
-}
-
-/// Why nothing was trained, or nothing was left.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// The stores do not belong together.
-    #[error("{} and {} do not belong together: {reason}", train.display(), validation.display())]
-    Mismatch {
-        /// The training store.
-        train: PathBuf,
-        /// The validation store.
-        validation: PathBuf,
-        /// What differs, and what to do about it.
-        reason: String,
-    },
-    /// A store's pictures have no labels.
-    #[error("the pictures of {} have no labels, so a head can neither be trained nor judged on them; extract them from class folders, or from a table with labels", store.display())]
-    Unlabelled {
-        /// The store.
-        store: PathBuf,
-    },
-    /// The training store holds one class only.
-    #[error("{} has pictures of one class only, '{class}'; a head needs two or more", store.display())]
-    OneClass {
-        /// The training store.
-        store: PathBuf,
-        /// The class.
-        class: String,
-    },
-    /// A store's codes, or the options, cannot be used for training.
-    #[error("{}: {source}", store.display())]
-    Head {
-        /// The training or the validation store.
-        store: PathBuf,
-        /// What is wrong.
-        source: HeadError,
-    },
-    /// A head's predictions cannot be judged.
-    #[error(transparent)]
-    Evaluate(#[from] EvaluateError),
-    /// HEAD is not free or not writable.
-    #[error(transparent)]
-    Draft(#[from] DraftError),
-    /// A head could not be saved.
-    #[error(transparent)]
-    Save(#[from] SavedHeadError),
-    /// A table could not be written.
-    #[error("cannot write {}: {source}; nothing was left behind", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-}
-
-/// The codes of both stores, checked.
-struct Data<'a> {
-    train: Samples<'a>,
-    validation: Samples<'a>,
-}
-
-/// Trains the heads on `train`, judges them on `validation`, and leaves all of it at `out`.
+/// Trains the heads on `train`, judges them on `validation`, or in folds of `train` where there is
+/// none, and leaves all of it at `out`.
 ///
-/// The validation codes are never trained on. The same stores, options and kind of processor give
-/// the same heads and predictions to the byte; metrics.json differs in its training times.
+/// The same stores, options and kind of processor give the same heads and predictions to the byte;
+/// metrics.json differs in its training times.
+///
+/// When `progress` asks to stop while the MLP that is kept is trained, or after that, nothing more
+/// is begun, and what is there is judged and left.
 ///
 /// # Errors
 /// [`TrainError`]; `out` is then as it was before.
-pub fn train(
-    train: &Store,
-    validation: &Store,
+pub fn train<'s>(
+    train: &'s Store,
+    validation: Option<&'s Store>,
     options: &TrainOptions,
     out: &Path,
-    on_epoch: &mut dyn FnMut(&Epoch),
+    progress: &dyn Progress,
 ) -> Result<Comparison, TrainError> {
-    let labels = (labels(train)?, labels(validation)?);
-    check_pair(train, validation)?;
+    let samples = samples(train)?;
+    let validation_samples = validation.map(self::samples).transpose()?;
+    if let Some(validation) = validation {
+        check_pair(train, validation)?;
+    }
     check_classes(train)?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
-    let (mut train_codes, mut validation_codes) = (train.read_codes(), validation.read_codes());
-    let failed = |source| TrainError::Head {
-        store: train.dir().to_owned(),
-        source,
+    let on_train = |error: FitError| error.on(train.dir());
+    let training = Training {
+        samples: &samples,
+        options,
+        progress,
     };
-    let scaling = Scaling::fit(options.scaling, &samples(train, &train_codes, labels.0)?);
-    if options.scaling != ScalingKind::None {
-        // What is not finite after scaling is said of the store that it comes from.
-        samples(validation, &validation_codes, labels.1)?;
-        train_codes = scaling.apply(train_codes.view()).map_err(failed)?;
-        validation_codes = scaling.apply(validation_codes.view()).map_err(failed)?;
+    let scaled = training.scale().map_err(on_train)?;
+    let scaled_validation = match (validation, validation_samples) {
+        (Some(store), Some(samples)) => {
+            let scaled = samples.scaled(scaled.scaling.clone());
+            Some(scaled.map_err(|error| FitError::from(error).on(store.dir()))?)
+        }
+        _ => None,
+    };
+    let trained = match &scaled_validation {
+        Some(validation) => training.judged_on(&scaled.samples, validation),
+        None => training.judged_in_folds(&scaled.samples),
     }
-    let data = Data {
-        train: samples(train, &train_codes, labels.0)?,
-        validation: samples(validation, &validation_codes, labels.1)?,
+    .map_err(on_train)?;
+
+    let judges = Judges {
+        labels: scaled_validation.as_ref().unwrap_or(&samples).labels(),
+        folds: trained.folds.as_deref(),
     };
-    let mut head = SavedHead {
+    let heads = trained.unjudged.into_iter().map(|head| judges.judge(head));
+    let heads = heads.collect::<Result<Vec<_>, _>>()?;
+    let comparison = Comparison {
+        classes: train.manifest().classes.clone(),
+        pictures: paths(validation.unwrap_or(train)),
+        labels: judges.labels.to_vec(),
+        n_train: samples.len(),
+        paired: paired(&heads)?,
+        heads,
+        interrupted: progress.is_stopped(),
+        folds: trained.folds,
+    };
+    let head = SavedHead {
         codes: train.manifest().codes.clone(),
         classes: train.manifest().classes.clone(),
-        scaling,
-        mlp: None,
-        logistic: None,
+        scaling: scaled.scaling,
+        mlp: trained.mlp,
+        logistic: trained.logistic,
     };
-    let mut results = Vec::new();
-    if let Some(options) = &options.mlp {
-        let (fit, time) = timed(|| fit_mlp(&data, options, on_epoch)).map_err(failed)?;
-        let proba = fit
-            .mlp
-            .predict_proba(data.validation.codes())
-            .map_err(failed)?;
-        results.push(judge("mlp", proba, &data, time, mlp_remark(&fit, options))?);
-        saved::write_history(draft.path(), &fit.history)?;
-        head.mlp = Some(SavedMlp {
-            model: fit.mlp,
-            options: options.clone(),
-        });
+    if head.mlp.is_some() {
+        saved::write_history(draft.path(), &trained.history)?;
     }
-    if let Some(options) = &options.logistic {
-        let (fit, time) = timed(|| Logistic::fit(&data.train, options)).map_err(failed)?;
-        let proba = fit
-            .model
-            .predict_proba(data.validation.codes())
-            .map_err(failed)?;
-        let remark = fit.convergence.explanation.clone();
-        results.push(judge("logistic", proba, &data, time, remark)?);
-        head.logistic = Some(SavedLogistic {
-            model: fit.model,
-            options: *options,
-            convergence: fit.convergence,
-        });
-    }
-    let comparison = compare(train.manifest(), validation, &data, results)?;
     head.write_into(draft.path())?;
     write(&draft.path().join(PREDICTIONS), |file| {
         write_predictions(&comparison, file)
@@ -182,6 +138,15 @@ pub fn train(
     })?;
     draft.publish()?;
     Ok(comparison)
+}
+
+fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {
+    Samples::of_store(store).map_err(|error| FitError::from(error).on(store.dir()))
+}
+
+fn paths(store: &Store) -> Vec<String> {
+    let rows = store.pictures().iter();
+    rows.map(|row| row.path.to_string()).collect()
 }
 
 /// Refuses stores whose codes mean different things, or whose classes differ.
@@ -221,92 +186,14 @@ fn check_classes(train: &Store) -> Result<(), TrainError> {
     }
 }
 
-fn labels(store: &Store) -> Result<&[usize], TrainError> {
-    store.labels().ok_or_else(|| TrainError::Unlabelled {
-        store: store.dir().to_owned(),
-    })
-}
-
-fn samples<'a>(
-    store: &Store,
-    codes: &'a Array2<f32>,
-    labels: &'a [usize],
-) -> Result<Samples<'a>, TrainError> {
-    let n_classes = store.manifest().classes.len();
-    Samples::new(codes.view(), labels, n_classes).map_err(|source| TrainError::Head {
-        store: store.dir().to_owned(),
-        source,
-    })
-}
-
-fn fit_mlp(
-    data: &Data,
-    options: &MlpOptions,
-    on_epoch: &mut dyn FnMut(&Epoch),
-) -> Result<TrainedMlp, HeadError> {
-    Mlp::fit(&data.train, Some(&data.validation), options, &mut |epoch| {
-        on_epoch(epoch);
-        ControlFlow::Continue(())
-    })
-}
-
-fn timed<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {
-    let start = Instant::now();
-    let done = work()?;
-    Ok((done, start.elapsed()))
-}
-
-fn mlp_remark(fit: &TrainedMlp, options: &MlpOptions) -> String {
-    let last = fit.history.last();
-    let loss = last.map_or(f64::NAN, |epoch| epoch.loss);
-    format!(
-        "trained for {} epochs, seed {}; last training loss {loss:.4}",
-        fit.history.len(),
-        options.seed
-    )
-}
-
-fn judge(
-    name: &'static str,
-    probabilities: Array2<f32>,
-    data: &Data,
-    training_time: Duration,
-    remark: String,
-) -> Result<HeadResult, TrainError> {
-    Ok(HeadResult {
-        name,
-        evaluation: Evaluation::new(probabilities.view(), data.validation.labels())?,
-        probabilities,
-        training_time,
-        remark,
-    })
-}
-
-fn compare(
-    train: &Manifest,
-    validation: &Store,
-    data: &Data,
-    heads: Vec<HeadResult>,
-) -> Result<Comparison, TrainError> {
-    let mcnemar = match heads.as_slice() {
-        [a, b] => Some(mcnemar_exact(
-            &a.evaluation.correct(),
-            &b.evaluation.correct(),
-        )?),
-        _ => None,
-    };
-    Ok(Comparison {
-        classes: train.classes.clone(),
-        pictures: validation
-            .pictures()
-            .iter()
-            .map(|row| row.path.to_string())
-            .collect(),
-        labels: data.validation.labels().to_vec(),
-        n_train: train.counts.pictures,
-        heads,
-        mcnemar,
-    })
+/// The first head against the second, picture by picture.
+fn paired(heads: &[HeadResult]) -> Result<Option<PairedTests>, EvaluateError> {
+    let [a, b] = heads else { return Ok(None) };
+    let (a, b) = (a.evaluation.correct(), b.evaluation.correct());
+    Ok(Some(PairedTests {
+        mcnemar: mcnemar_exact(&a, &b)?,
+        difference: accuracy_difference(&a, &b)?,
+    }))
 }
 
 /// Creates a file, fills it and syncs it.

@@ -104,7 +104,7 @@ fn a_list_on_stdin_gives_a_store_without_labels_on_which_no_head_is_trained() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains(
-            "the pictures of list have no labels",
+            "list: the pictures have no labels",
         ));
 }
 

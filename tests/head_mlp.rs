@@ -1,9 +1,10 @@
 //! The MLP's gradients, its determinism, and data and options that would break it.
 
-use std::ops::ControlFlow;
-
-use cnn_codes::head::mlp::{BatchOrder, Dense, Ended, Epoch, Mlp, MlpOptions, TrainedMlp};
-use cnn_codes::head::optimizer::RmsPropOptions;
+use cnn_codes::head::mlp::{
+    BatchOrder, ClassWeights, Dense, Ended, Epoch, LossOptions, Mlp, MlpOptions, Monitored,
+    TrainedMlp, Watch,
+};
+use cnn_codes::head::optimizer::OptimizerOptions;
 use cnn_codes::head::{HeadError, Samples};
 use ndarray::{Array1, Array2, array};
 use rand::{Rng, SeedableRng};
@@ -27,40 +28,60 @@ fn made_up(n: usize, d: usize, n_classes: usize) -> (Array2<f32>, Vec<usize>) {
     (codes, (0..n).map(|i| i % n_classes).collect())
 }
 
-fn fit(
+fn fit<'a, 's>(
     samples: &Samples,
-    validation: Option<&Samples>,
+    validation: Option<&'a Samples<'s>>,
     options: &MlpOptions,
 ) -> Result<TrainedMlp, HeadError> {
-    Mlp::fit(samples, validation, options, &mut |_| {
-        ControlFlow::Continue(())
-    })
+    let monitored = Monitored {
+        validation,
+        ..Monitored::default()
+    };
+    Mlp::fit(samples, &monitored, options, &mut ())
 }
 
-/// Mean cross-entropy in f64, written once more and as plainly as possible.
-fn plain_loss(layers: &[(Array2<f64>, Array1<f64>)], codes: &Array2<f32>, labels: &[usize]) -> f64 {
+/// Mean loss of training in f64, written once more and as plainly as possible.
+fn plain_loss(
+    layers: &[(Array2<f64>, Array1<f64>)],
+    samples: &Samples,
+    options: &LossOptions,
+) -> f64 {
+    let counts = samples.class_counts();
+    let n_classes = counts.len() as f64;
     let mut total = 0.0;
-    for (code, &label) in codes.rows().into_iter().zip(labels) {
-        let mut values = code.mapv(f64::from);
+    let mut code = vec![0.0; samples.n_features()];
+    for (row, &label) in samples.labels().iter().enumerate() {
+        samples.codes().read(row, 0..code.len(), &mut code);
+        let mut values: Array1<f64> = code.iter().copied().map(f64::from).collect();
         for (index, (weights, bias)) in layers.iter().enumerate() {
             values = values.dot(weights) + bias;
             if index + 1 < layers.len() {
                 values.mapv_inplace(|z| z.max(0.0));
             }
         }
-        total += values.mapv(f64::exp).sum().ln() - values[label];
+        let losses = values.mapv(f64::exp).sum().ln() - &values;
+        let smoothing = options.label_smoothing;
+        let loss = (1.0 - smoothing) * losses[label] + smoothing * losses.mean().unwrap();
+        total += loss
+            * match options.class_weights {
+                ClassWeights::None => 1.0,
+                ClassWeights::Balanced => samples.len() as f64 / n_classes / counts[label] as f64,
+            };
     }
-    total / labels.len() as f64
+    total / samples.len() as f64
 }
 
 /// Compares every gradient with central differences of [`plain_loss`].
 ///
 /// A step of 1e-5 in f64 leaves an error of about 1e-10, so that what is left is the rounding of
 /// f32: sums of up to 12 * 40 terms below 1, each rounded to 6e-8.
-fn check_gradients(sizes: &[usize]) {
+fn check_gradients(sizes: &[usize], options: &LossOptions) {
     const STEP: f64 = 1e-5;
-    let (codes, labels) = made_up(12, sizes[0], sizes[sizes.len() - 1]);
-    let samples = Samples::new(codes.view(), &labels, sizes[sizes.len() - 1]).unwrap();
+    let n_classes = sizes[sizes.len() - 1];
+    let (codes, mut labels) = made_up(12, sizes[0], n_classes);
+    // One more of the first class and one less of the last, so that balanced weights differ.
+    labels[n_classes - 1] = 0;
+    let samples = Samples::new(codes.view(), &labels, n_classes).unwrap();
     let mut mlp = Mlp::glorot_uniform(sizes, &mut rng(5))
         .unwrap()
         .layers()
@@ -72,8 +93,8 @@ fn check_gradients(sizes: &[usize]) {
     let wide = |layer: &Dense| (layer.weights.mapv(f64::from), layer.bias.mapv(f64::from));
     let layers: Vec<_> = mlp.layers().iter().map(wide).collect();
 
-    let (loss, gradients) = mlp.loss_and_gradient(&samples).unwrap();
-    assert!((loss - plain_loss(&layers, &codes, &labels)).abs() < 1e-6);
+    let (loss, gradients) = mlp.loss_and_gradient(&samples, options).unwrap();
+    assert!((loss - plain_loss(&layers, &samples, options)).abs() < 1e-6);
     let check = |name: String, ours: f32, loss_at: &dyn Fn(f64) -> f64| {
         let expected = (loss_at(STEP) - loss_at(-STEP)) / (2.0 * STEP);
         let error = (f64::from(ours) - expected).abs();
@@ -84,14 +105,14 @@ fn check_gradients(sizes: &[usize]) {
             check(format!("layer {index} weight {at:?}"), ours, &|step| {
                 let mut layers = layers.clone();
                 layers[index].0[at] += step;
-                plain_loss(&layers, &codes, &labels)
+                plain_loss(&layers, &samples, options)
             });
         }
         for (at, &ours) in gradient.bias.indexed_iter() {
             check(format!("layer {index} bias {at}"), ours, &|step| {
                 let mut layers = layers.clone();
                 layers[index].1[at] += step;
-                plain_loss(&layers, &codes, &labels)
+                plain_loss(&layers, &samples, options)
             });
         }
     }
@@ -99,9 +120,17 @@ fn check_gradients(sizes: &[usize]) {
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
-    check_gradients(&[6, 3]);
-    check_gradients(&[6, 5, 3]);
-    check_gradients(&[7, 6, 5, 2]);
+    for class_weights in [ClassWeights::None, ClassWeights::Balanced] {
+        for label_smoothing in [0.0, 0.2] {
+            let options = LossOptions {
+                label_smoothing,
+                class_weights,
+            };
+            check_gradients(&[6, 3], &options);
+            check_gradients(&[6, 5, 3], &options);
+            check_gradients(&[7, 6, 5, 2], &options);
+        }
+    }
 }
 
 #[test]
@@ -112,15 +141,16 @@ fn layers_wider_than_a_block_have_the_same_gradients() {
     let mlp = Mlp::glorot_uniform(&[1100, 200, 2], &mut rng(5)).unwrap();
     let wide = |layer: &Dense| (layer.weights.mapv(f64::from), layer.bias.mapv(f64::from));
     let layers: Vec<_> = mlp.layers().iter().map(wide).collect();
-    let (loss, gradients) = mlp.loss_and_gradient(&samples).unwrap();
-    assert!((loss - plain_loss(&layers, &codes, &labels)).abs() < 1e-5);
+    let options = LossOptions::default();
+    let (loss, gradients) = mlp.loss_and_gradient(&samples, &options).unwrap();
+    assert!((loss - plain_loss(&layers, &samples, &options)).abs() < 1e-5);
     let mut rng = rng(8);
     for _ in 0..20 {
         let at = (rng.gen_range(0..1100), rng.gen_range(0..200));
         let loss_at = |step: f64| {
             let mut layers = layers.clone();
             layers[0].0[at] += step;
-            plain_loss(&layers, &codes, &labels)
+            plain_loss(&layers, &samples, &options)
         };
         let expected = (loss_at(1e-5) - loss_at(-1e-5)) / 2e-5;
         let ours = f64::from(gradients[0].weights[at]);
@@ -152,9 +182,9 @@ fn small_options(seed: u64) -> MlpOptions {
         hidden: vec![40],
         epochs: 6,
         batch_size: 7,
-        optimizer: RmsPropOptions {
+        optimizer: OptimizerOptions {
             learning_rate: 2e-3,
-            ..RmsPropOptions::default()
+            ..OptimizerOptions::default()
         },
         seed,
         ..MlpOptions::default()
@@ -209,22 +239,33 @@ fn dropout_does_not_change_the_initial_weights() {
     assert_eq!(initial(0.0), initial(0.7));
 }
 
+#[derive(Default)]
+struct Seen(Vec<Epoch>);
+
+impl Watch for Seen {
+    fn epoch(&mut self, epoch: &Epoch) {
+        self.0.push(*epoch);
+    }
+}
+
 #[test]
 fn training_learns_and_reports_every_epoch() {
     let (codes, labels) = made_up(60, 90, 3);
     let samples = Samples::new(codes.view(), &labels, 3).unwrap();
-    let mut seen = Vec::new();
     let options = MlpOptions {
         epochs: 30,
         ..small_options(0)
     };
-    let trained = Mlp::fit(&samples, Some(&samples), &options, &mut |epoch| {
-        seen.push(*epoch);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let monitored = Monitored {
+        validation: Some(&samples),
+        ..Monitored::default()
+    };
+    let mut seen = Seen::default();
+    let trained = Mlp::fit(&samples, &monitored, &options, &mut seen).unwrap();
+    let Seen(seen) = seen;
     assert_eq!(trained.history, seen);
     assert_eq!(trained.ended, Ended::Completed);
+    assert_eq!((trained.kept_epoch, trained.unfinished_steps), (30, 0));
     assert_eq!(
         seen.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(),
         (1..=30).collect::<Vec<_>>()
@@ -273,34 +314,35 @@ fn the_losses_of_an_epoch_are_weighted_by_batch_size() {
 }
 
 #[test]
-fn breaking_off_keeps_what_was_learned() {
-    let (codes, labels) = made_up(30, 20, 3);
+fn smoothing_and_class_weights_are_not_in_what_is_measured() {
+    // With a learning rate of next to nothing the weights are those of the start in every run.
+    let (codes, mut labels) = made_up(15, 30, 3);
+    labels[2] = 0;
     let samples = Samples::new(codes.view(), &labels, 3).unwrap();
-    let stop_at = |last: usize| {
-        move |epoch: &Epoch| {
-            if epoch.epoch == last {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        }
+    let first_epoch = |loss: LossOptions| {
+        let mut options = MlpOptions {
+            dropout: 0.0,
+            epochs: 1,
+            loss,
+            ..small_options(4)
+        };
+        options.optimizer.learning_rate = 1e-30;
+        let monitored = Monitored {
+            held_out: Some(&samples),
+            validation: Some(&samples),
+        };
+        let trained = Mlp::fit(&samples, &monitored, &options, &mut ()).unwrap();
+        trained.history[0]
     };
-    let options = small_options(0);
-    let broken = Mlp::fit(&samples, None, &options, &mut stop_at(2)).unwrap();
-    assert_eq!(
-        (broken.ended, broken.history.len()),
-        (Ended::Interrupted, 2)
-    );
-    let short = fit(
-        &samples,
-        None,
-        &MlpOptions {
-            epochs: 2,
-            ..options
-        },
-    )
-    .unwrap();
-    assert_eq!(broken.mlp, short.mlp);
+    let plain = first_epoch(LossOptions::default());
+    let other = first_epoch(LossOptions {
+        label_smoothing: 0.3,
+        class_weights: ClassWeights::Balanced,
+    });
+    assert!((plain.loss - other.loss).abs() > 1e-3);
+    assert_eq!(plain.val_loss, other.val_loss);
+    assert_eq!(plain.held_out_loss, plain.val_loss);
+    assert_eq!(plain.held_out_accuracy, plain.val_accuracy);
 }
 
 #[test]
@@ -408,7 +450,7 @@ fn stores_that_do_not_belong_together_are_refused() {
         }
     );
     let trained = fit(&train, None, &options).unwrap();
-    assert!(trained.mlp.predict_proba(longer.codes()).is_err());
+    assert!(trained.mlp.logits(longer.codes()).is_err());
 }
 
 #[test]
@@ -443,6 +485,15 @@ fn options_outside_their_range_are_named() {
         ..good.clone()
     });
     assert!(bad.starts_with("number of epochs"), "{bad}");
+    let bad = message(MlpOptions {
+        patience: Some(0),
+        ..good.clone()
+    });
+    assert!(bad.starts_with("patience is 0"), "{bad}");
+    let mut smoothed = good.clone();
+    smoothed.loss.label_smoothing = 1.0;
+    let bad = message(smoothed);
+    assert!(bad.starts_with("label smoothing is 1,"), "{bad}");
     let bad = message(MlpOptions {
         batch_size: 0,
         ..good

@@ -3,14 +3,13 @@
 mod support;
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use cnn_codes::codes::{CodesIdentity, Dtype, OutputSpec, Pool};
 use cnn_codes::draft::{DraftError, Existing};
 use cnn_codes::head::Samples;
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
-use cnn_codes::head::mlp::{Epoch, Mlp, MlpOptions};
+use cnn_codes::head::mlp::{Epoch, Mlp, MlpOptions, Monitored};
 use cnn_codes::head::saved::{SavedHead, SavedHeadError, SavedLogistic, SavedMlp, write_history};
 use cnn_codes::head::scaling::{Scaling, ScalingKind};
 use ndarray::Array2;
@@ -42,7 +41,7 @@ fn head(scaling: ScalingKind) -> SavedHead {
         seed: 9,
         ..MlpOptions::default()
     };
-    let trained = Mlp::fit(&samples, None, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let trained = Mlp::fit(&samples, &Monitored::default(), &options, &mut ()).unwrap();
     let fit = Logistic::fit(&samples, &LogisticOptions::default()).unwrap();
     SavedHead {
         codes: identity(),
@@ -51,11 +50,13 @@ fn head(scaling: ScalingKind) -> SavedHead {
         mlp: Some(SavedMlp {
             model: trained.mlp,
             options,
+            temperature: 1.5,
         }),
         logistic: Some(SavedLogistic {
             model: fit.model,
             options: LogisticOptions::default(),
             convergence: fit.convergence,
+            temperature: 0.1,
         }),
     }
 }
@@ -301,11 +302,11 @@ fn files_that_contradict_each_other_are_refused() {
 #[test]
 fn another_format_and_no_head_at_all_are_told_apart() {
     let message = spoiled(|dir| {
-        edit_manifest(dir, "\"format\": 1", "\"format\": 2");
+        edit_manifest(dir, "\"format\": 2", "\"format\": 1");
         edit_manifest(dir, "\"scaling\"", "\"new_in_2\"");
     });
     assert!(
-        message.contains("has format 2, and this version reads format 1"),
+        message.contains("has format 1, and this version reads format 2"),
         "{message}"
     );
     assert!(message.contains("cnn-codes 0."), "{message}");
@@ -326,8 +327,11 @@ fn the_history_is_a_table() {
     let place = tempfile::tempdir().unwrap();
     let first = Epoch {
         epoch: 1,
+        learning_rate: 0.5,
         loss: 1.5,
         accuracy: 0.25,
+        held_out_loss: Some(2.0),
+        held_out_accuracy: None,
         val_loss: Some(0.125),
         val_accuracy: Some(1.0),
     };
@@ -341,7 +345,9 @@ fn the_history_is_a_table() {
     let text = fs::read_to_string(place.path().join("history.csv")).unwrap();
     assert_eq!(
         text,
-        "epoch,loss,accuracy,val_loss,val_acc\n1,1.5,0.25,0.125,1\n2,1.5,0.25,,\n"
+        "epoch,learning_rate,loss,accuracy,held_out_loss,held_out_accuracy,val_loss,val_acc\n\
+         1,0.5,1.5,0.25,2,,0.125,1\n\
+         2,0.5,1.5,0.25,2,,,\n"
     );
     let missing = write_history(&place.path().join("no"), &[first]).unwrap_err();
     assert!(missing.to_string().contains("history.csv"), "{missing}");

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use cnn_codes::head::Samples;
 use cnn_codes::head::mlp::{BatchOrder, Dense, Mlp, MlpOptions, Trainer};
-use cnn_codes::head::optimizer::RmsPropOptions;
+use cnn_codes::head::optimizer::{OptimizerOptions, UpdateRule};
 use ndarray::{Array1, Array2, ArrayBase, Axis, Data, Dimension};
 use ndarray_npy::{ReadableElement, read_npy};
 use serde::Deserialize;
@@ -67,15 +68,19 @@ fn losses_and_final_weights_are_those_of_keras() {
         dropout: config.dropout,
         batch_size: config.batch_size,
         order: BatchOrder::AsStored,
-        optimizer: RmsPropOptions {
+        optimizer: OptimizerOptions {
+            rule: UpdateRule::RmsProp {
+                rho: config.rho,
+                epsilon: config.epsilon,
+            },
             learning_rate: config.learning_rate,
-            rho: config.rho,
-            epsilon: config.epsilon,
+            ..OptimizerOptions::default()
         },
         ..MlpOptions::default()
     };
 
-    let mut trainer = Trainer::new(mlp, &options).unwrap();
+    let samples = Samples::new(x.view(), &labels, config.classes).unwrap();
+    let mut trainer = Trainer::new(mlp, &options, &samples).unwrap();
     let mut losses = Vec::new();
     for _ in 0..config.epochs {
         let batches = x.axis_chunks_iter(Axis(0), config.batch_size);

@@ -125,17 +125,19 @@ fn both_heads_are_compared_and_the_wrong_picture_is_named() {
     let history = place.read("head/history.csv");
     assert_eq!(history.lines().count(), 21);
     assert!(
-        history.starts_with("epoch,loss,accuracy,val_loss,val_acc\n1,"),
+        history.starts_with(
+            "epoch,learning_rate,loss,accuracy,held_out_loss,held_out_accuracy,val_loss,val_acc\n1,"
+        ),
         "{history}"
     );
 
     let mut predictions = csv::Reader::from_path(place.path("head/predictions.csv")).unwrap();
     let rows: Vec<csv::StringRecord> = predictions.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 20);
-    let last: Vec<_> = rows[9].iter().take(5).collect();
-    assert_eq!(last, ["9", "9.jpg", "b c", "mlp", "a"]);
+    let last: Vec<_> = rows[9].iter().take(6).collect();
+    assert_eq!(last, ["9", "9.jpg", "b c", "", "mlp", "a"]);
     for row in rows {
-        let proba: Vec<f64> = row.iter().skip(6).map(|p| p.parse().unwrap()).collect();
+        let proba: Vec<f64> = row.iter().skip(7).map(|p| p.parse().unwrap()).collect();
         assert!((proba.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");
     }
 

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use half::slice::HalfFloatSliceExt;
+#[cfg(unix)]
+use memmap2::Advice;
 use memmap2::Mmap;
 use ndarray::Array2;
 use serde::Deserialize;
@@ -13,6 +16,9 @@ use super::manifest::Manifest;
 use super::npy::{Header, NpyError};
 use super::{CODES, Dtype, IMAGES, LABELS, MANIFEST, parts};
 use crate::draft::DraftError;
+
+/// Halves that are widened at a time: few enough to stay in the first-level cache.
+const WIDENED: usize = 1024;
 
 /// Why a store could not be written or opened.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +141,8 @@ struct MappedCodes {
     file: File,
     path: PathBuf,
     offset: usize,
+    /// The store's row that is the first here.
+    first_row: usize,
     n_rows: usize,
 }
 
@@ -203,7 +211,10 @@ impl Store {
             pictures: Vec::new(),
         };
         for part in parts {
-            whole.codes.extend(part.codes);
+            for mut codes in part.codes {
+                codes.first_row += whole.pictures.len();
+                whole.codes.push(codes);
+            }
             whole.pictures.extend(part.pictures);
             if let (Some(labels), Some(more)) = (&mut whole.labels, part.labels) {
                 labels.extend(more);
@@ -239,12 +250,26 @@ impl Store {
     /// All codes as float32, flattened to (N, D); f16 is widened exactly.
     #[must_use]
     pub fn read_codes(&self) -> Array2<f32> {
-        let shape = (self.pictures.len(), self.manifest.codes.code_len());
-        let mut values = Vec::with_capacity(shape.0 * shape.1);
-        for codes in &self.codes {
-            append_values(&codes.map[codes.offset..], self.manifest.dtype, &mut values);
+        let mut values = Array2::zeros((self.pictures.len(), self.manifest.codes.code_len()));
+        let n_features = values.ncols();
+        for (row, mut code) in values.rows_mut().into_iter().enumerate() {
+            let code = code.as_slice_mut().expect("a fresh array is in C order");
+            self.read_code(row, 0..n_features, code);
         }
-        Array2::from_shape_vec(shape, values).expect("the length was checked when opening")
+        values
+    }
+
+    /// Reads some features of the code of `row` from the map; f16 is widened exactly.
+    ///
+    /// # Panics
+    /// If there is no such row or feature, or `values` is not as long as `features`.
+    pub fn read_code(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
+        let (codes, row) = self.part_of(row);
+        let size = self.manifest.dtype.size();
+        let code = &codes.map[codes.offset..][row * self.row_bytes()..][..self.row_bytes()];
+        let bytes = &code[features.start * size..features.end * size];
+        assert_eq!(values.len(), features.len(), "a value for each feature");
+        widen(bytes, self.manifest.dtype, values);
     }
 
     /// Reads the code of `row` into `bytes`, as it is on the disk: little-endian elements of the
@@ -256,19 +281,50 @@ impl Store {
     /// # Panics
     /// If there is no such row.
     pub fn read_code_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
-        let row_bytes = self.manifest.codes.code_len() * self.manifest.dtype.size();
-        let mut first = 0;
-        for codes in &self.codes {
-            if row < first + codes.n_rows {
-                let offset = codes.offset as u64 + (row - first) as u64 * row_bytes as u64;
-                bytes.resize(row_bytes, 0);
-                return read_exact_at(&codes.file, bytes, offset)
-                    .map_err(StoreError::reading(&codes.path));
-            }
-            first += codes.n_rows;
-        }
-        panic!("row {row} of {first}");
+        let (codes, row) = self.part_of(row);
+        let offset = codes.offset as u64 + row as u64 * self.row_bytes() as u64;
+        bytes.resize(self.row_bytes(), 0);
+        read_exact_at(&codes.file, bytes, offset).map_err(StoreError::reading(&codes.path))
     }
+
+    /// Bytes of a code on the disk.
+    #[must_use]
+    pub fn row_bytes(&self) -> usize {
+        self.manifest.codes.code_len() * self.manifest.dtype.size()
+    }
+
+    /// Tells the system that these codes will be read soon, so that it may begin to; does not wait.
+    pub fn will_need(&self, rows: Range<usize>) {
+        for codes in &self.codes {
+            let first = rows
+                .start
+                .clamp(codes.first_row, codes.first_row + codes.n_rows);
+            let end = rows.end.clamp(first, codes.first_row + codes.n_rows);
+            let offset = codes.offset + (first - codes.first_row) * self.row_bytes();
+            codes.will_need(offset, (end - first) * self.row_bytes());
+        }
+    }
+
+    /// The part that holds `row`, and its row there.
+    fn part_of(&self, row: usize) -> (&MappedCodes, usize) {
+        let after = self.codes.partition_point(|part| part.first_row <= row);
+        let part = &self.codes[after - 1];
+        assert!(row - part.first_row < part.n_rows, "there is no row {row}");
+        (part, row - part.first_row)
+    }
+}
+
+impl MappedCodes {
+    /// Advice alone: where it cannot be given, the pages are read when they are used.
+    #[cfg(unix)]
+    fn will_need(&self, offset: usize, len: usize) {
+        if len > 0 {
+            let _ = self.map.advise_range(Advice::WillNeed, offset, len);
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn will_need(&self, _offset: usize, _len: usize) {}
 }
 
 #[cfg(unix)]
@@ -283,15 +339,28 @@ fn read_exact_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<(
     file.read_exact(bytes)
 }
 
-fn append_values(bytes: &[u8], dtype: Dtype, values: &mut Vec<f32>) {
+/// Turns little-endian elements of a store into float32, one each.
+fn widen(bytes: &[u8], dtype: Dtype, values: &mut [f32]) {
     match dtype {
         Dtype::F16 => {
-            let halves: Vec<half::f16> = elements(bytes, half::f16::from_le_bytes).collect();
-            let start = values.len();
-            values.resize(start + halves.len(), 0.0);
-            halves.convert_to_f32_slice(&mut values[start..]);
+            let mut halves = [half::f16::ZERO; WIDENED];
+            let sources = bytes.chunks(WIDENED * Dtype::F16.size());
+            for (bytes, values) in sources.zip(values.chunks_mut(WIDENED)) {
+                let halves = &mut halves[..values.len()];
+                for (half, bytes) in halves
+                    .iter_mut()
+                    .zip(elements(bytes, half::f16::from_le_bytes))
+                {
+                    *half = bytes;
+                }
+                halves.convert_to_f32_slice(values);
+            }
         }
-        _ => values.extend(elements(bytes, f32::from_le_bytes)),
+        _ => {
+            for (value, element) in values.iter_mut().zip(elements(bytes, f32::from_le_bytes)) {
+                *value = element;
+            }
+        }
     }
 }
 
@@ -334,6 +403,7 @@ fn map_codes(path: &Path, manifest: &Manifest) -> Result<MappedCodes, StoreError
         file,
         path: path.to_owned(),
         offset: header.data_offset,
+        first_row: 0,
         n_rows: manifest.counts.pictures,
     })
 }

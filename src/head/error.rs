@@ -1,7 +1,7 @@
 //! What can go wrong with a head, apart from its files.
 
 /// Why a head could not be trained or used.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum HeadError {
     /// There is nothing to learn from.
     #[error(
@@ -21,6 +21,11 @@ pub enum HeadError {
         /// Number of labels.
         labels: usize,
     },
+    /// There are codes without labels.
+    #[error(
+        "the pictures have no labels, so a head can neither be trained nor judged on them; extract them from class folders, or from a table with labels"
+    )]
+    Unlabelled,
     /// A label names no class.
     #[error(
         "row {row} has label {label}, and there are {n_classes} classes (labels start at 0); extract the store again"

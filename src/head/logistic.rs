@@ -29,14 +29,17 @@
 mod objective;
 mod solver;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::positive;
-use super::softmax::softmax;
+use super::softmax::probabilities;
 use super::span::{Centred, Span};
-use super::{HeadError, Samples};
+use super::{CodesView, HeadError, Samples};
 use objective::{Problem, Value};
+
+/// Rows that prediction takes at a time.
+const PREDICTED_ROWS: usize = 64;
 
 /// Intercept of a class without training samples: its optimum is at minus infinity, and this is
 /// low enough for a probability of 0, and finite.
@@ -136,7 +139,7 @@ impl Logistic {
         options.validate()?;
         train.require_two_classes()?;
         let classes = PresentClasses::of(train);
-        let centred = Centred::new(train.codes());
+        let centred = Centred::new(train.codes().clone());
         let scale = usable_scale(centred.rms_norm);
         let span = (train.len() < train.n_features()).then(|| Span::of(&centred));
         let problem = Problem {
@@ -217,15 +220,24 @@ impl Logistic {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
     pub fn predict_proba(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
-        let (expected, actual) = (self.n_features(), codes.ncols());
+        Ok(probabilities(self.logits(&codes.into())?, 1.0))
+    }
+
+    /// Logits (N, K) = x W + b of codes (N, D).
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the codes have another D.
+    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+        let (expected, actual) = (self.n_features(), codes.n_features());
         if expected != actual {
             return Err(HeadError::FeatureMismatch { expected, actual });
         }
-        let mut probabilities = codes.dot(&self.weights) + &self.intercepts;
-        for mut row in probabilities.rows_mut() {
-            softmax(row.as_slice_mut().expect("a fresh product is contiguous"));
-        }
-        Ok(probabilities)
+        let mut logits = Array2::zeros((codes.n_rows(), self.n_classes()));
+        codes.for_each_chunk(PREDICTED_ROWS, |first, codes| {
+            let mut logits = logits.slice_mut(s![first..first + codes.nrows(), ..]);
+            logits.assign(&(codes.dot(&self.weights) + &self.intercepts));
+        });
+        Ok(logits)
     }
 
     /// F and its gradient on the training codes, for the classes that have samples.
@@ -288,7 +300,7 @@ impl PresentClasses {
         weights: &Array2<f64>,
         intercepts: &Array1<f64>,
     ) -> Logistic {
-        let n_features = centred.codes().ncols();
+        let n_features = centred.codes().n_features();
         let rounded = weights.mapv(|value| value as f32);
         // From the rounded weights, so that rounding does not move the logits' mean.
         let intercepts = intercepts - &centred.mean.dot(&rounded.mapv(f64::from));

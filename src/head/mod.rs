@@ -1,7 +1,8 @@
 //! Classifiers trained on codes.
 //!
 //! ```text
-//! Samples      codes (N, D) f32 and labels (N) below K: what every head trains on
+//! CodesView    codes (N, D) f32, of an array or of a mapped store, scaled on the way
+//! Samples      a view with labels (N) below K: what every head trains on
 //! mlp          dense layers with ReLU, dropout and softmax, trained by optimizer
 //! logistic     multinomial regression with an L2 penalty, solved by linfa: the baseline
 //! scaling      statistics of the training codes, kept with the head
@@ -17,6 +18,7 @@
 //! thread or with many. Another kind of processor may round differently, because the matrix
 //! products choose their instructions at run time.
 
+mod codes_view;
 mod error;
 mod samples;
 mod softmax;
@@ -29,5 +31,7 @@ pub mod optimizer;
 pub mod saved;
 pub mod scaling;
 
+pub use codes_view::CodesView;
 pub use error::HeadError;
 pub use samples::Samples;
+pub use softmax::probabilities;

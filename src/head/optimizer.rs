@@ -1,57 +1,235 @@
-//! Update rules: how a gradient changes the weights.
+//! Optimizers: an update rule, a learning rate with its schedule, and weight decay.
 //!
-//! A rule treats every weight on its own and keeps some numbers of state for each. It can so be
-//! applied to the weights in blocks, in any order and on any thread, and each block's gradient
-//! can be used while it is still in cache.
+//! ```text
+//! rule        what a gradient does to a weight; weight decay
+//! rms_prop, adam, sgd    the rules of the choices in [`UpdateRule`]
+//! schedule    the learning rate from step to step
+//! ```
+//!
+//! The formulas are those of Keras 3. There is no clipping of gradients.
+
+mod adam;
+mod rms_prop;
+mod rule;
+mod schedule;
+mod sgd;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::schedule::{Schedule, ScheduleKind};
+pub(super) use self::{
+    adam::Adam,
+    rms_prop::RmsProp,
+    rule::{Decayed, NEGLIGIBLE, Rule},
+    sgd::{Momentum, Sgd},
+};
 use super::HeadError;
+use crate::names::named;
 
-/// Gradients below this count as zero, and mean squares below its square.
-///
-/// Their squares would be subnormal numbers, on which processors are many times slower: with
-/// `caffe` codes, once nearly all probabilities are 0 or 1, training took a quarter longer. Beside
-/// an epsilon of 1e-7 they change nothing.
-pub(super) const NEGLIGIBLE: f32 = 1e-18;
-
-/// Settings of RMSprop; the default is the tutorial's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RmsPropOptions {
-    /// Step size, above 0.
-    pub learning_rate: f64,
-    /// How much of the running mean of squares is kept at each step: at least 0 and below 1.
-    pub rho: f64,
-    /// Added under the root, above 0.
-    pub epsilon: f64,
+/// The optimizers by name; [`OptimizerOptions::of`] has their settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// RMSprop, the tutorial's.
+    #[default]
+    RmsProp,
+    /// Adam.
+    Adam,
+    /// Adam whose weights decay.
+    AdamW,
+    /// Gradient descent on batches, with momentum if it is asked for.
+    Sgd,
 }
 
-impl Default for RmsPropOptions {
-    fn default() -> Self {
-        Self {
-            learning_rate: 2e-4,
-            rho: 0.9,
-            epsilon: 1e-7,
+named!(OptimizerKind, "optimizer",
+    RmsProp => "rmsprop", Adam => "adam", AdamW => "adamw", Sgd => "sgd");
+
+/// What is done with the gradient g of a weight w, at a learning rate of r; state starts at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
+pub enum UpdateRule {
+    /// Gradients divided by the root of the running mean of their squares.
+    ///
+    /// ```text
+    /// v = rho v + (1 - rho) g^2
+    /// w = w - r g / sqrt(v + epsilon)
+    /// ```
+    ///
+    /// No momentum, not centred. (T. Tieleman and G. Hinton, "Lecture 6.5 - rmsprop", 2012; PyTorch
+    /// and older Keras add epsilon to the root instead.)
+    RmsProp {
+        /// How much of the running mean is kept at each step: at least 0 and below 1.
+        rho: f64,
+        /// Added under the root, above 0.
+        epsilon: f64,
+    },
+    /// Running mean of gradients, divided by the root of the running mean of their squares.
+    ///
+    /// ```text
+    /// m = m + (1 - beta_1) (g - m)
+    /// v = v + (1 - beta_2) (g^2 - v)
+    /// w = w - alpha m / (sqrt(v) + epsilon),  alpha = r sqrt(1 - beta_2^t) / (1 - beta_1^t)
+    /// ```
+    ///
+    /// t is the number of the step, from 1. (D. Kingma and J. Ba, "Adam: a method for stochastic
+    /// optimization", 2015, end of section 2, whose epsilon hat this is; PyTorch has the epsilon of
+    /// algorithm 1.)
+    Adam {
+        /// How much of the running mean of gradients is kept: at least 0 and below 1.
+        beta_1: f64,
+        /// How much of the running mean of squares is kept: at least 0 and below 1.
+        beta_2: f64,
+        /// Added to the root, above 0.
+        epsilon: f64,
+    },
+    /// As Adam; what makes it AdamW is a weight decay, which [`OptimizerOptions::of`] gives it.
+    /// (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", 2019.)
+    AdamW {
+        /// As Adam's.
+        beta_1: f64,
+        /// As Adam's.
+        beta_2: f64,
+        /// As Adam's.
+        epsilon: f64,
+    },
+    /// Gradient descent on batches; not Nesterov's.
+    ///
+    /// ```text
+    /// m = momentum m - r g
+    /// w = w + m
+    /// ```
+    Sgd {
+        /// How much of the last movement is kept: at least 0 and below 1; 0 takes no state.
+        momentum: f64,
+    },
+}
+
+impl UpdateRule {
+    /// The optimizer that the rule is of.
+    #[must_use]
+    pub fn kind(&self) -> OptimizerKind {
+        match self {
+            Self::RmsProp { .. } => OptimizerKind::RmsProp,
+            Self::Adam { .. } => OptimizerKind::Adam,
+            Self::AdamW { .. } => OptimizerKind::AdamW,
+            Self::Sgd { .. } => OptimizerKind::Sgd,
+        }
+    }
+
+    /// Numbers that the rule keeps for each weight, 4 bytes each: 0, 1 or 2.
+    #[must_use]
+    pub fn n_states(&self) -> usize {
+        match *self {
+            Self::Adam { .. } | Self::AdamW { .. } => 2,
+            Self::RmsProp { .. } => 1,
+            Self::Sgd { momentum } => usize::from(momentum > 0.0),
+        }
+    }
+
+    fn validate(&self) -> Result<(), HeadError> {
+        match *self {
+            Self::RmsProp { rho, epsilon } => {
+                below_one("rho", rho)?;
+                positive("epsilon", epsilon)
+            }
+            Self::Adam {
+                beta_1,
+                beta_2,
+                epsilon,
+            }
+            | Self::AdamW {
+                beta_1,
+                beta_2,
+                epsilon,
+            } => {
+                below_one("beta 1", beta_1)?;
+                below_one("beta 2", beta_2)?;
+                positive("epsilon", epsilon)
+            }
+            Self::Sgd { momentum } => below_one("momentum", momentum),
         }
     }
 }
 
-impl RmsPropOptions {
+/// Settings of an optimizer; the default is the tutorial's, RMSprop with a learning rate of 2e-4.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerOptions {
+    /// What is done with a gradient.
+    pub rule: UpdateRule,
+    /// Step size at the start, above 0.
+    pub learning_rate: f64,
+    /// The share of each weight, times the learning rate, that a step takes away before the rule:
+    /// w = w - r weight_decay w. At least 0.
+    ///
+    /// It is decoupled, so no rule scales it as it would a penalty in the loss. Biases do not
+    /// decay; in Keras they do unless `exclude_from_weight_decay` is told.
+    pub weight_decay: f64,
+    /// The learning rate from step to step.
+    pub schedule: Schedule,
+}
+
+impl Default for OptimizerOptions {
+    fn default() -> Self {
+        Self::of(OptimizerKind::default())
+    }
+}
+
+impl OptimizerOptions {
+    /// The defaults of Keras 3, except for RMSprop's learning rate, which is the tutorial's.
+    ///
+    /// | | learning rate | weight decay | others |
+    /// |---|---|---|---|
+    /// | RMSprop | 2e-4 | 0 | rho 0.9, epsilon 1e-7 |
+    /// | Adam | 1e-3 | 0 | beta_1 0.9, beta_2 0.999, epsilon 1e-7 |
+    /// | AdamW | 1e-3 | 0.004 | as Adam |
+    /// | SGD | 0.01 | 0 | momentum 0 |
+    #[must_use]
+    pub fn of(kind: OptimizerKind) -> Self {
+        let (beta_1, beta_2, epsilon) = (0.9, 0.999, 1e-7);
+        let (rule, learning_rate, weight_decay) = match kind {
+            OptimizerKind::RmsProp => (UpdateRule::RmsProp { rho: 0.9, epsilon }, 2e-4, 0.0),
+            OptimizerKind::Adam => {
+                let rule = UpdateRule::Adam {
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                };
+                (rule, 1e-3, 0.0)
+            }
+            OptimizerKind::AdamW => {
+                let rule = UpdateRule::AdamW {
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                };
+                (rule, 1e-3, 0.004)
+            }
+            OptimizerKind::Sgd => (UpdateRule::Sgd { momentum: 0.0 }, 0.01, 0.0),
+        };
+        Self {
+            rule,
+            learning_rate,
+            weight_decay,
+            schedule: Schedule::Constant,
+        }
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first that is outside.
     pub fn validate(&self) -> Result<(), HeadError> {
         positive("learning rate", self.learning_rate)?;
-        if !(0.0..1.0).contains(&self.rho) {
+        self.rule.validate()?;
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return Err(HeadError::InvalidOption {
-                option: "rho",
-                value: self.rho.to_string(),
-                expected: "at least 0 and below 1",
+                option: "weight decay",
+                value: self.weight_decay.to_string(),
+                expected: "a finite number, at least 0",
             });
         }
-        positive("epsilon", self.epsilon)
+        self.schedule.validate()
     }
 }
 
@@ -67,66 +245,16 @@ pub(super) fn positive(option: &'static str, value: f64) -> Result<(), HeadError
     })
 }
 
-/// What is done with a gradient: weight by weight, with a number of state for each.
-pub(super) trait Rule: Sync {
-    /// Takes a run of weights with their gradients and their state, all of one length.
-    ///
-    /// Implementations are `#[inline(always)]`, so that the kernels around them compile them for
-    /// the instructions that they use.
-    fn update(&self, weights: &mut [f32], gradient: &[f32], state: &mut [f32]);
-}
-
-/// RMSprop as Keras 3 has it: no momentum, not centred, epsilon under the root.
-///
-/// ```text
-/// v = rho v + (1 - rho) g^2
-/// w = w - learning_rate g / sqrt(v + epsilon)
-/// ```
-///
-/// v starts at 0. (T. Tieleman and G. Hinton, "Lecture 6.5 - rmsprop", 2012; PyTorch and older
-/// Keras add epsilon to the root instead.)
-#[derive(Clone, Copy, Debug)]
-pub struct RmsProp {
-    learning_rate: f32,
-    rho: f32,
-    epsilon: f32,
-}
-
-impl RmsProp {
-    /// Makes the rule from checked options, in the precision of the weights.
-    #[must_use]
-    pub fn new(options: &RmsPropOptions) -> Self {
-        Self {
-            learning_rate: options.learning_rate as f32,
-            rho: options.rho as f32,
-            epsilon: options.epsilon as f32,
-        }
+/// Refuses what is not a share that leaves something.
+fn below_one(option: &'static str, value: f64) -> Result<(), HeadError> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
     }
-
-    /// Updates a run of weights from their gradients and their mean squares v, all of one length.
-    #[inline(always)]
-    pub fn update(&self, weights: &mut [f32], gradient: &[f32], mean_square: &mut [f32]) {
-        debug_assert!(weights.len() == gradient.len() && weights.len() == mean_square.len());
-        let fresh = 1.0 - self.rho;
-        for ((w, &g), v) in weights.iter_mut().zip(gradient).zip(mean_square) {
-            let g = if g.abs() < NEGLIGIBLE { 0.0 } else { g };
-            let kept = if *v < NEGLIGIBLE * NEGLIGIBLE {
-                0.0
-            } else {
-                self.rho * *v
-            };
-            *v = kept + fresh * g * g;
-            *w -= self.learning_rate * g / (*v + self.epsilon).sqrt();
-        }
-    }
-}
-
-impl Rule for RmsProp {
-    #[inline(always)]
-    fn update(&self, weights: &mut [f32], gradient: &[f32], state: &mut [f32]) {
-        // The method above, which is public.
-        Self::update(self, weights, gradient, state);
-    }
+    Err(HeadError::InvalidOption {
+        option,
+        value: value.to_string(),
+        expected: "at least 0 and below 1",
+    })
 }
 
 #[cfg(test)]
@@ -134,43 +262,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_steps_by_hand() {
-        let rule = RmsProp::new(&RmsPropOptions {
-            learning_rate: 0.1,
-            rho: 0.5,
-            epsilon: 0.01,
-        });
-        let (mut weights, mut mean_square) = ([1.0, -2.0], [0.0, 0.0]);
-        // v = 0.5 * 0.2^2 = 0.02, w = 1 - 0.1 * 0.2 / sqrt(0.03); and with g = 0 nothing moves.
-        rule.update(&mut weights, &[0.2, 0.0], &mut mean_square);
-        assert!((mean_square[0] - 0.02).abs() < 1e-8);
-        assert!((weights[0] - 0.884_53).abs() < 1e-6);
-        assert_eq!((weights[1], mean_square[1]), (-2.0, 0.0));
-        // v = 0.5 * 0.02 + 0.5 * 0.4^2 = 0.09, w += 0.1 * 0.4 / sqrt(0.1).
-        rule.update(&mut weights, &[-0.4, 0.0], &mut mean_square);
-        assert!((mean_square[0] - 0.09).abs() < 1e-8);
-        assert!((weights[0] - 1.011_021).abs() < 1e-6);
+    fn every_kind_has_sound_defaults_and_is_written_by_its_name() {
+        for name in OptimizerKind::NAMES {
+            let kind: OptimizerKind = name.parse().unwrap();
+            let options = OptimizerOptions::of(kind);
+            options.validate().unwrap();
+            assert_eq!(options.rule.kind(), kind);
+            let json = serde_json::to_value(options).unwrap();
+            assert_eq!(json["rule"]["name"], *name);
+            let read: OptimizerOptions = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(read, options);
+            let mut unknown = json;
+            unknown["rule"]["nesterov"] = true.into();
+            let error = serde_json::from_value::<OptimizerOptions>(unknown).unwrap_err();
+            assert!(error.to_string().contains("nesterov"), "{error}");
+        }
     }
 
     #[test]
     fn options_outside_their_range_are_named() {
-        let bad = |options: RmsPropOptions| options.validate().unwrap_err().to_string();
-        let good = RmsPropOptions::default();
-        good.validate().unwrap();
-        assert!(
-            bad(RmsPropOptions {
-                learning_rate: 0.0,
-                ..good
-            })
-            .starts_with("learning rate is 0")
-        );
-        assert!(bad(RmsPropOptions { rho: 1.0, ..good }).starts_with("rho is 1"));
-        assert!(
-            bad(RmsPropOptions {
-                epsilon: f64::NAN,
-                ..good
-            })
-            .starts_with("epsilon is NaN")
-        );
+        let message = |options: OptimizerOptions| options.validate().unwrap_err().to_string();
+        let good = OptimizerOptions::default();
+        let with_rule = |rule| message(OptimizerOptions { rule, ..good });
+        let bad = message(OptimizerOptions {
+            learning_rate: 0.0,
+            ..good
+        });
+        assert!(bad.starts_with("learning rate is 0"), "{bad}");
+        let bad = message(OptimizerOptions {
+            weight_decay: -0.1,
+            ..good
+        });
+        assert!(bad.starts_with("weight decay is -0.1"), "{bad}");
+        let epsilon = f64::NAN;
+        let bad = with_rule(UpdateRule::RmsProp { rho: 0.9, epsilon });
+        assert!(bad.starts_with("epsilon is NaN"), "{bad}");
+        let epsilon = 1e-7;
+        let bad = with_rule(UpdateRule::RmsProp { rho: 1.0, epsilon });
+        assert!(bad.starts_with("rho is 1"), "{bad}");
+        let bad = with_rule(UpdateRule::AdamW {
+            beta_1: 0.9,
+            beta_2: 1.5,
+            epsilon,
+        });
+        assert!(bad.starts_with("beta 2 is 1.5"), "{bad}");
+        let bad = with_rule(UpdateRule::Sgd { momentum: -0.5 });
+        assert!(bad.starts_with("momentum is -0.5"), "{bad}");
     }
 }

@@ -1,16 +1,19 @@
 //! Labelled codes, checked once.
 
-use ndarray::ArrayView2;
-use rayon::prelude::*;
+use std::sync::Arc;
 
-use super::HeadError;
+use ndarray::ArrayView2;
+
+use super::scaling::Scaling;
+use super::{CodesView, HeadError};
+use crate::codes::Store;
 
 /// Codes (N, D) with their labels: N and D are at least 1, every value is finite, every label is
 /// below K.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Samples<'a> {
-    codes: ArrayView2<'a, f32>,
-    labels: &'a [usize],
+    codes: CodesView<'a>,
+    labels: Arc<[usize]>,
     n_classes: usize,
 }
 
@@ -24,10 +27,27 @@ impl<'a> Samples<'a> {
     /// [`HeadError::NotFinite`], for the first row that is wrong.
     pub fn new(
         codes: ArrayView2<'a, f32>,
-        labels: &'a [usize],
+        labels: &[usize],
         n_classes: usize,
     ) -> Result<Self, HeadError> {
-        let (samples, features) = codes.dim();
+        Self::checked(codes.into(), labels, n_classes)
+    }
+
+    /// The codes of a store, read from it whenever they are needed, and its labels.
+    ///
+    /// # Errors
+    /// [`HeadError::Unlabelled`] if it has none, and as [`Samples::new`].
+    pub fn of_store(store: &'a Store) -> Result<Self, HeadError> {
+        let labels = store.labels().ok_or(HeadError::Unlabelled)?;
+        Self::checked(store.into(), labels, store.manifest().classes.len())
+    }
+
+    fn checked(
+        codes: CodesView<'a>,
+        labels: &[usize],
+        n_classes: usize,
+    ) -> Result<Self, HeadError> {
+        let (samples, features) = (codes.n_rows(), codes.n_features());
         if samples == 0 || features == 0 {
             return Err(HeadError::Empty { samples, features });
         }
@@ -45,29 +65,64 @@ impl<'a> Samples<'a> {
                 n_classes,
             });
         }
-        let not_finite = (0..samples)
-            .into_par_iter()
-            .find_first(|&row| codes.row(row).iter().any(|value| !value.is_finite()));
-        match not_finite {
-            Some(row) => Err(HeadError::NotFinite { row }),
-            None => Ok(Self {
-                codes,
-                labels,
-                n_classes,
-            }),
+        Self {
+            codes,
+            labels: labels.into(),
+            n_classes,
         }
+        .finite()
+    }
+
+    /// These samples, once all their values are seen to be finite.
+    fn finite(self) -> Result<Self, HeadError> {
+        let is_finite = |code: &[f32]| code.iter().all(|value| value.is_finite());
+        match self.codes.map_rows(is_finite).iter().position(|&ok| !ok) {
+            Some(row) => Err(HeadError::NotFinite { row }),
+            None => Ok(self),
+        }
+    }
+
+    /// Some of these samples, in the order given.
+    ///
+    /// # Panics
+    /// If there is none in `rows`, or one that is not here.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        assert!(!rows.is_empty(), "samples are never empty");
+        Self {
+            codes: self.codes.select(rows),
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            n_classes: self.n_classes,
+        }
+    }
+
+    /// The same samples, with their codes read through `scaling`.
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the scaling's statistics are of another D;
+    /// [`HeadError::NotFinite`] if a value is too large after it.
+    pub fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
+        if scaling == Scaling::None {
+            return Ok(self.clone());
+        }
+        let codes = self.codes.scaled(scaling)?;
+        Self {
+            codes,
+            ..self.clone()
+        }
+        .finite()
     }
 
     /// The codes (N, D).
     #[must_use]
-    pub fn codes(&self) -> ArrayView2<'a, f32> {
-        self.codes
+    pub fn codes(&self) -> &CodesView<'a> {
+        &self.codes
     }
 
     /// The labels (N), each below K.
     #[must_use]
-    pub fn labels(&self) -> &'a [usize] {
-        self.labels
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
     }
 
     /// N, at least 1.
@@ -80,7 +135,7 @@ impl<'a> Samples<'a> {
     /// D, at least 1.
     #[must_use]
     pub fn n_features(&self) -> usize {
-        self.codes.ncols()
+        self.codes.n_features()
     }
 
     /// K.
@@ -93,7 +148,7 @@ impl<'a> Samples<'a> {
     #[must_use]
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.n_classes];
-        for &label in self.labels {
+        for &label in self.labels() {
             counts[label] += 1;
         }
         counts
@@ -101,8 +156,11 @@ impl<'a> Samples<'a> {
 
     /// Largest absolute value among the codes.
     pub(super) fn largest_code(&self) -> f32 {
-        self.codes
-            .fold(0.0, |largest, value| largest.max(value.abs()))
+        let largest = |code: &[f32]| {
+            code.iter()
+                .fold(0.0, |max: f32, value| max.max(value.abs()))
+        };
+        self.codes.map_rows(largest).into_iter().fold(0.0, f32::max)
     }
 
     /// Refuses samples that are all of one class.

@@ -1,9 +1,11 @@
 //! Scaling of codes, fitted on the training store alone and kept with the head.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
-use super::{HeadError, Samples};
+use super::{CodesView, HeadError, Samples};
 use crate::names::named;
 
 /// A way of scaling codes.
@@ -55,10 +57,11 @@ impl Scaling {
             ScalingKind::Standard => standard(train),
             ScalingKind::Max => {
                 let mut largest = Array1::<f32>::zeros(train.n_features());
-                for code in train.codes().rows() {
-                    largest
-                        .zip_mut_with(&code, |largest, value| *largest = largest.max(value.abs()));
-                }
+                train.codes().for_each_row(|_, code| {
+                    for (largest, value) in largest.iter_mut().zip(code) {
+                        *largest = largest.max(value.abs());
+                    }
+                });
                 let largest = largest.mapv(one_for_zero);
                 Self::Max { largest }
             }
@@ -91,28 +94,44 @@ impl Scaling {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the statistics are of another D.
     pub fn apply(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
-        if let Some(expected) = self.n_features()
-            && expected != codes.ncols()
-        {
-            let actual = codes.ncols();
-            return Err(HeadError::FeatureMismatch { expected, actual });
+        let view = CodesView::from(codes).scaled(self.clone())?;
+        let mut scaled = Array2::zeros(codes.raw_dim());
+        let rows: Vec<_> = (0..codes.nrows()).collect();
+        view.read_rows(&rows, scaled.view_mut());
+        Ok(scaled)
+    }
+
+    /// Refuses codes of another D than the statistics.
+    pub(super) fn check_features(&self, actual: usize) -> Result<(), HeadError> {
+        match self.n_features() {
+            Some(expected) if expected != actual => {
+                Err(HeadError::FeatureMismatch { expected, actual })
+            }
+            _ => Ok(()),
         }
-        let mut scaled = codes.as_standard_layout().into_owned();
+    }
+
+    /// Scales some features of a code whose Euclidean norm is `norm`.
+    pub(super) fn apply_to_features(&self, features: Range<usize>, norm: f32, values: &mut [f32]) {
         match self {
             Self::None => {}
             Self::Standard { mean, deviation } => {
-                scaled -= mean;
-                scaled /= deviation;
-            }
-            Self::Max { largest } => scaled /= largest,
-            Self::L2 => {
-                for mut code in scaled.rows_mut() {
-                    let squares = code.fold(0.0, |sum, &value| sum + f64::from(value).powi(2));
-                    code /= one_for_zero(squares.sqrt() as f32);
+                let statistics = mean.slice(s![features.clone()]).into_iter();
+                let statistics = statistics.zip(deviation.slice(s![features]));
+                for (value, (mean, deviation)) in values.iter_mut().zip(statistics) {
+                    *value = (*value - mean) / deviation;
                 }
             }
+            Self::Max { largest } => {
+                for (value, largest) in values.iter_mut().zip(largest.slice(s![features])) {
+                    *value /= largest;
+                }
+            }
+            Self::L2 => {
+                let norm = one_for_zero(norm);
+                values.iter_mut().for_each(|value| *value /= norm);
+            }
         }
-        Ok(scaled)
     }
 }
 
@@ -121,17 +140,19 @@ fn standard(train: &Samples) -> Scaling {
     let n = train.len() as f64;
     let zeros = || Array1::<f64>::zeros(train.n_features());
     let mut mean = zeros();
-    for code in train.codes().rows() {
-        mean.zip_mut_with(&code, |sum, &value| *sum += f64::from(value));
-    }
+    train.codes().for_each_row(|_, code| {
+        for (sum, &value) in mean.iter_mut().zip(code) {
+            *sum += f64::from(value);
+        }
+    });
     mean /= n;
     let mut variance = zeros();
-    for code in train.codes().axis_iter(Axis(0)) {
-        ndarray::Zip::from(&mut variance)
-            .and(&code)
-            .and(&mean)
-            .for_each(|sum, &value, mean| *sum += (f64::from(value) - mean).powi(2));
-    }
+    train.codes().for_each_row(|_, code| {
+        let statistics = variance.iter_mut().zip(&mean);
+        for ((sum, mean), &value) in statistics.zip(code) {
+            *sum += (f64::from(value) - mean).powi(2);
+        }
+    });
     let deviation = variance.mapv(|sum| one_for_zero((sum / n).sqrt() as f32));
     let mean = mean.mapv(|value| value as f32);
     Scaling::Standard { mean, deviation }

@@ -1,5 +1,7 @@
 //! Softmax and cross-entropy, row by row.
 
+use ndarray::Array2;
+
 /// Keras keeps probabilities away from 0 and 1 by this much before it takes the logarithm
 /// (`keras.config.epsilon`), so that no sample costs more than 16.118.
 const KERAS_CLIP: f64 = 1e-7;
@@ -19,6 +21,18 @@ pub(super) fn softmax(row: &mut [f32]) -> f64 {
     max + sum.ln()
 }
 
+/// Probabilities (N, K) = softmax(logits / temperature), row by row; rows sum to 1.
+///
+/// A temperature above 1 brings them nearer to each other, and changes no prediction.
+#[must_use]
+pub fn probabilities(mut logits: Array2<f32>, temperature: f32) -> Array2<f32> {
+    for mut row in logits.rows_mut() {
+        row /= temperature;
+        softmax(row.as_slice_mut().expect("logits are in C order"));
+    }
+    logits
+}
+
 /// Turns logits (K) into probabilities (K) in place, and returns the cross-entropy for `label`.
 ///
 /// It is Keras' loss: -ln(p), with p clipped to [1e-7, 1 - 1e-7]. Only the number reported is
@@ -27,6 +41,19 @@ pub(super) fn softmax(row: &mut [f32]) -> f64 {
 pub(super) fn softmax_cross_entropy(row: &mut [f32], label: usize) -> f64 {
     let logit = f64::from(row[label]);
     let loss = softmax(row) - logit;
+    clip(loss)
+}
+
+/// [`softmax_cross_entropy`] for a label of which a share of `smoothing` is spread evenly over all
+/// classes: Keras' `label_smoothing`. Each class's part is clipped by itself.
+pub(super) fn smoothed_cross_entropy(row: &mut [f32], label: usize, smoothing: f64) -> f64 {
+    let of_label = softmax_cross_entropy(row, label);
+    let of_all: f64 = row.iter().map(|&p| clip(-f64::from(p).ln())).sum();
+    (1.0 - smoothing) * of_label + smoothing * of_all / row.len() as f64
+}
+
+/// -ln(p) for p clipped as Keras clips it.
+fn clip(loss: f64) -> f64 {
     loss.clamp(-(-KERAS_CLIP).ln_1p(), -KERAS_CLIP.ln())
 }
 
@@ -50,6 +77,17 @@ mod tests {
         let loss = softmax_cross_entropy(&mut row, 0);
         assert!((loss - 2f64.ln()).abs() < 1e-9);
         assert_eq!(row, [0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn a_smoothed_label_asks_for_a_little_of_every_class() {
+        // p = (0.5, 0.25, 0.25), targets (0.1, 0.8, 0.1).
+        let loss = smoothed_cross_entropy(&mut [(2.0f32).ln(), 0.0, 0.0], 1, 0.3);
+        assert!((loss - 1.9 * 2f64.ln()).abs() < 1e-6, "{loss}");
+        // A quarter of the label is on a class of probability 0, which costs the most there is.
+        let loss = smoothed_cross_entropy(&mut [1000.0, 0.0], 0, 0.5);
+        assert!((loss - 0.25 * 16.118_095_65).abs() < 1e-6, "{loss}");
+        assert!(smoothed_cross_entropy(&mut [f32::NAN, 0.0], 1, 0.5).is_nan());
     }
 
     #[test]

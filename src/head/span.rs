@@ -7,8 +7,10 @@
 //! factored by Cholesky with pivoting, which also finds the rank r.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use rayon::prelude::*;
+
+use super::CodesView;
 
 /// Features that are widened to f64 at a time: 600 rows of 1,024 are 5 MB.
 const PANEL: usize = 1024;
@@ -24,7 +26,7 @@ const RANK_TOLERANCE: f64 = 1e-12;
 /// Codes (N, D) with the mean of each feature, read as centred f64.
 #[derive(Debug)]
 pub(super) struct Centred<'a> {
-    codes: ArrayView2<'a, f32>,
+    codes: CodesView<'a>,
     /// Means (D).
     pub(super) mean: Array1<f64>,
     /// Root mean square norm of the centred codes.
@@ -32,22 +34,21 @@ pub(super) struct Centred<'a> {
 }
 
 impl<'a> Centred<'a> {
-    pub(super) fn new(codes: ArrayView2<'a, f32>) -> Self {
-        let n = codes.nrows() as f64;
-        let mut mean = Array1::zeros(codes.ncols());
-        for row in codes.rows() {
-            mean.zip_mut_with(&row, |sum: &mut f64, &value| *sum += f64::from(value));
-        }
+    pub(super) fn new(codes: CodesView<'a>) -> Self {
+        let n = codes.n_rows() as f64;
+        let mut mean = Array1::zeros(codes.n_features());
+        codes.for_each_row(|_, code| {
+            for (sum, &value) in mean.iter_mut().zip(code) {
+                *sum += f64::from(value);
+            }
+        });
         mean /= n;
-        let squares: Vec<f64> = (0..codes.nrows())
-            .into_par_iter()
-            .map(|row| {
-                let pairs = codes.row(row).into_iter().zip(&mean);
-                pairs
-                    .map(|(&value, mean)| (f64::from(value) - mean).powi(2))
-                    .sum()
-            })
-            .collect();
+        let squares: Vec<f64> = codes.map_rows(|code| {
+            let pairs = code.iter().zip(&mean);
+            pairs
+                .map(|(&value, mean): (_, &f64)| (f64::from(value) - mean).powi(2))
+                .sum()
+        });
         let rms_norm = (squares.iter().sum::<f64>() / n).sqrt();
         Self {
             codes,
@@ -56,34 +57,35 @@ impl<'a> Centred<'a> {
         }
     }
 
-    pub(super) fn codes(&self) -> ArrayView2<'a, f32> {
-        self.codes
+    pub(super) fn codes(&self) -> &CodesView<'a> {
+        &self.codes
     }
 
     /// All centred codes (N, D), divided by `divisor`.
     pub(super) fn dense(&self, divisor: f64) -> Array2<f64> {
-        self.panel(0, self.codes.ncols()) / divisor
+        self.panel(0, self.codes.n_features()) / divisor
     }
 
     /// Centred codes of features `start..end`.
     fn panel(&self, start: usize, end: usize) -> Array2<f64> {
-        let mut panel = Array2::zeros((self.codes.nrows(), end - start));
+        let mut panel = Array2::zeros((self.codes.n_rows(), end - start));
         let mean = self.mean.slice(s![start..end]);
-        let rows: Vec<_> = panel
-            .axis_iter_mut(Axis(0))
-            .zip(self.codes.rows())
-            .collect();
-        rows.into_par_iter().for_each(|(mut wide, row)| {
-            ndarray::Zip::from(&mut wide)
-                .and(&row.slice(s![start..end]))
-                .and(&mean)
-                .for_each(|wide, &value, mean| *wide = f64::from(value) - mean);
-        });
+        let rows: Vec<_> = panel.axis_iter_mut(Axis(0)).enumerate().collect();
+        rows.into_par_iter().for_each_init(
+            || vec![0.0; end - start],
+            |values, (row, wide)| {
+                self.codes.read(row, start..end, values);
+                ndarray::Zip::from(wide)
+                    .and(&ArrayView1::from(&*values))
+                    .and(&mean)
+                    .for_each(|wide, &value, mean| *wide = f64::from(value) - mean);
+            },
+        );
         panel
     }
 
     fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let d = self.codes.ncols();
+        let d = self.codes.n_features();
         (0..d)
             .step_by(PANEL)
             .map(move |start| (start, (start + PANEL).min(d)))
@@ -91,7 +93,7 @@ impl<'a> Centred<'a> {
 
     /// Centred codes times weights: (N, D) (D, K) -> (N, K).
     pub(super) fn times(&self, weights: ArrayView2<f64>) -> Array2<f64> {
-        let mut product = Array2::zeros((self.codes.nrows(), weights.ncols()));
+        let mut product = Array2::zeros((self.codes.n_rows(), weights.ncols()));
         for (start, end) in self.panels() {
             let panel = self.panel(start, end);
             general_mat_mul(
@@ -107,7 +109,7 @@ impl<'a> Centred<'a> {
 
     /// Centred codes, transposed, times coefficients: (D, N) (N, K) -> (D, K).
     pub(super) fn transposed_times(&self, coefficients: ArrayView2<f64>) -> Array2<f64> {
-        let mut product = Array2::zeros((self.codes.ncols(), coefficients.ncols()));
+        let mut product = Array2::zeros((self.codes.n_features(), coefficients.ncols()));
         for (start, end) in self.panels() {
             let panel = self.panel(start, end);
             let mut rows = product.slice_mut(s![start..end, ..]);
@@ -118,7 +120,7 @@ impl<'a> Centred<'a> {
 
     /// Gram matrix (N, N) of the centred codes; only its lower triangle is filled.
     fn gram(&self) -> Array2<f64> {
-        let n = self.codes.nrows();
+        let n = self.codes.n_rows();
         let mut gram = Array2::zeros((n, n));
         for (start, end) in self.panels() {
             let panel = self.panel(start, end);
@@ -181,7 +183,7 @@ impl Span {
                 row.scaled_add(-factor, &here);
             }
         }
-        let mut by_sample = Array2::zeros((centred.codes.nrows(), coefficients.ncols()));
+        let mut by_sample = Array2::zeros((centred.codes.n_rows(), coefficients.ncols()));
         for (row, &pivot) in solved.rows().into_iter().zip(&self.pivots) {
             by_sample.row_mut(pivot).assign(&row);
         }
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn coordinates_keep_all_products_of_samples() {
         let codes = codes(9, 40);
-        let centred = Centred::new(codes.view());
+        let centred = Centred::new(codes.view().into());
         let span = Span::of(&centred);
         let dense = centred.dense(1.0);
         let error = dense.dot(&dense.t()) - span.coordinates.dot(&span.coordinates.t());
@@ -263,7 +265,7 @@ mod tests {
         let mut codes = codes(9, 40);
         let copy = codes.row(2).to_owned();
         codes.row_mut(5).assign(&copy);
-        let centred = Centred::new(codes.view());
+        let centred = Centred::new(codes.view().into());
         let span = Span::of(&centred);
         assert_eq!(span.pivots.len(), 7, "a repeated sample adds nothing");
         let b = Array2::from_shape_fn((7, 3), |(i, j)| (i as f64 - 3.0) * (j as f64 + 0.5));
@@ -277,7 +279,7 @@ mod tests {
     #[test]
     fn equal_samples_have_an_empty_span() {
         let codes = Array2::from_elem((4, 6), 0.1f32);
-        let centred = Centred::new(codes.view());
+        let centred = Centred::new(codes.view().into());
         assert!(Span::of(&centred).pivots.is_empty() || centred.rms_norm < 1e-12);
     }
 }

@@ -21,7 +21,7 @@ use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 pub(super) use self::aligned::aligned_zeros;
-use self::kernels::{Features, Instructions, Updated};
+use self::kernels::{Features, Instructions, Updated, chunks};
 use self::tile::{TILE_FEATURES, Tile};
 use super::optimizer::Rule;
 
@@ -89,45 +89,46 @@ fn sum_block(features: Features, weights: &[f32], n_out: usize, sums: &mut [f32]
 }
 
 /// Forms the gradient input^T (I, B) d_output (B, O) of weights (I, O) row by row, and applies
-/// `rule` to each row while it is at hand. `weights` and `state` have I * O numbers in C order.
+/// `rule` to each row while it is at hand. `weights` and each of `state` have I * O numbers in C
+/// order.
 ///
 /// The blocks come in the opposite order to [`multiply`]'s, so that the last weights that it read
 /// are still in cache, and in the next step the other way round.
-pub(super) fn descend(
+pub(super) fn descend<const S: usize>(
     input: ArrayView2<f32>,
     d_output: ArrayView2<f32>,
     weights: &mut [f32],
-    state: &mut [f32],
-    rule: &impl Rule,
+    state: [&mut [f32]; S],
+    rule: &impl Rule<S>,
 ) {
     let (n_in, (batch, n_out)) = (input.ncols(), d_output.dim());
     let (input, d_output) = (input.as_standard_layout(), d_output.as_standard_layout());
     let input = input.as_slice().expect("it was given this layout");
     let d_output = d_output.as_slice().expect("it was given this layout");
     let instructions = Instructions::of_this_processor();
-    weights
-        .par_chunks_mut(UPDATED_FEATURES * n_out)
-        .zip(state.par_chunks_mut(UPDATED_FEATURES * n_out))
-        .enumerate()
-        .rev()
-        .for_each_init(
-            || Tile::new(batch),
-            |tile, (block, (weights, state))| {
-                let features = Features {
-                    input,
-                    n_in,
-                    first: block * UPDATED_FEATURES,
+    let state = chunks(state, UPDATED_FEATURES * n_out);
+    let blocks: Vec<_> = weights
+        .chunks_mut(UPDATED_FEATURES * n_out)
+        .zip(state)
+        .collect();
+    blocks.into_par_iter().enumerate().rev().for_each_init(
+        || Tile::new(batch),
+        |tile, (block, (weights, state))| {
+            let features = Features {
+                input,
+                n_in,
+                first: block * UPDATED_FEATURES,
+            };
+            let weights = weights.chunks_mut(TILE_FEATURES * n_out);
+            let state = chunks(state, TILE_FEATURES * n_out);
+            for ((weights, state), features) in weights.zip(state).zip(features.by_tile()) {
+                let to = Updated {
+                    weights,
+                    state,
+                    n_out,
                 };
-                let weights = weights.chunks_mut(TILE_FEATURES * n_out);
-                let state = state.chunks_mut(TILE_FEATURES * n_out);
-                for ((weights, state), features) in weights.zip(state).zip(features.by_tile()) {
-                    let to = Updated {
-                        weights,
-                        state,
-                        n_out,
-                    };
-                    instructions.descend(tile, features, d_output, to, rule);
-                }
-            },
-        );
+                instructions.descend(tile, features, d_output, to, rule);
+            }
+        },
+    );
 }

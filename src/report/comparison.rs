@@ -1,46 +1,44 @@
 //! Both heads side by side, as text and as JSON: numbers in, strings out.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use ndarray::Array2;
 use serde_json::{Value, json};
 
-use crate::evaluate::{Evaluation, McNemar};
+use super::HeadResult;
+use crate::evaluate::{AccuracyDifference, McNemar};
 
 /// Below this probability a difference between two heads is not called luck.
 const SIGNIFICANCE: f64 = 0.05;
 
-/// How one head did on the validation store.
-#[derive(Clone, Debug)]
-pub struct HeadResult {
-    /// `mlp` or `logistic`.
-    pub name: &'static str,
-    /// Accuracy, confusion, mistakes.
-    pub evaluation: Evaluation,
-    /// Probabilities (N, K) for the validation pictures; each row sums to 1.
-    pub probabilities: Array2<f32>,
-    /// From the codes in memory to the trained head.
-    pub training_time: Duration,
-    /// What must be known about the training: how it converged.
-    pub remark: String,
-}
-
-/// Heads that were trained on one store and judged on another.
+/// Heads that were trained on one store and judged on the same pictures.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// Class names in the order of their indices.
     pub classes: Vec<String>,
-    /// Path of each validation picture, in row order.
+    /// Path of each judged picture, in row order.
     pub pictures: Vec<String>,
-    /// Class index of each validation picture.
+    /// Class index of each judged picture.
     pub labels: Vec<usize>,
+    /// Fold of each judged picture where they are those of the training store, each judged by heads
+    /// that were trained outside of its fold; nothing where they are of a validation store.
+    pub folds: Option<Vec<usize>>,
     /// Pictures in the training store.
     pub n_train: usize,
     /// The heads, in the order in which they are told.
     pub heads: Vec<HeadResult>,
-    /// The paired test of the first head against the second, where there are two.
-    pub mcnemar: Option<McNemar>,
+    /// The first head against the second, where there are two.
+    pub paired: Option<PairedTests>,
+    /// Whether training was stopped before all was done that was asked for.
+    pub interrupted: bool,
+}
+
+/// Two heads compared picture by picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairedTests {
+    /// Whether one of them is better.
+    pub mcnemar: McNemar,
+    /// By how much.
+    pub difference: AccuracyDifference,
 }
 
 impl Comparison {
@@ -53,7 +51,7 @@ impl Comparison {
             text += &format!("\n{verdict}\n");
         }
         for head in &self.heads {
-            text += &format!("\n{}: {}\n", head.name, head.remark);
+            text += &format!("\n{}", head.remarks());
             text += &self.metrics(head);
             text += &self.confusion(head);
             text += &self.mistakes(head);
@@ -63,9 +61,8 @@ impl Comparison {
 
     fn table(&self) -> String {
         let mut text = format!(
-            "{} training pictures, {} validation pictures, {} classes\n\n{:10}{:>16}{:>12}{:>20}{:>16}\n",
-            self.n_train,
-            self.labels.len(),
+            "{}, {} classes\n\n{:10}{:>16}{:>12}{:>20}{:>16}\n",
+            self.pictures_judged(),
             self.classes.len(),
             "head",
             "top-1 accuracy",
@@ -89,26 +86,49 @@ impl Comparison {
         text
     }
 
-    /// What the paired test says, in words.
+    fn pictures_judged(&self) -> String {
+        let n_train = self.n_train;
+        match self.folds.iter().flatten().max() {
+            Some(last) => format!(
+                "{n_train} training pictures, each judged by heads trained without its fold, one of {}",
+                last + 1
+            ),
+            None => format!(
+                "{n_train} training pictures, {} validation pictures",
+                self.labels.len()
+            ),
+        }
+    }
+
+    /// What the paired tests say, in words.
     fn verdict(&self) -> Option<String> {
-        let (mcnemar, [first, second]) = (self.mcnemar.as_ref()?, self.heads.as_slice()) else {
+        let (paired, [first, second]) = (self.paired.as_ref()?, self.heads.as_slice()) else {
             return None;
         };
         let McNemar {
             only_a,
             only_b,
             p_value,
-        } = mcnemar;
-        let meaning = if *p_value >= SIGNIFICANCE {
+        } = paired.mcnemar;
+        let meaning = if p_value >= SIGNIFICANCE {
             "no more than luck can explain".to_owned()
         } else if only_a > only_b {
             format!("{} is better than luck explains", first.name)
         } else {
             format!("{} is better than luck explains", second.name)
         };
+        let AccuracyDifference {
+            difference,
+            interval_95: (low, high),
+        } = paired.difference;
         Some(format!(
-            "McNemar's exact test: {only_a} pictures only {} got right, {only_b} only {}; p = {p_value:.3}: {meaning}",
-            first.name, second.name
+            "{first} minus {second}: accuracy {:+.1} points, 95% from {:+.1} to {:+.1} (paired bootstrap)\n\
+             McNemar's exact test: {only_a} pictures only {first} got right, {only_b} only {second}; p = {p_value:.3}: {meaning}",
+            100.0 * difference,
+            100.0 * low,
+            100.0 * high,
+            first = first.name,
+            second = second.name
         ))
     }
 
@@ -192,24 +212,25 @@ impl Comparison {
             .iter()
             .map(|head| (head.name.to_owned(), self.head_json(head)))
             .collect();
-        let mcnemar = self
-            .mcnemar
-            .as_ref()
-            .zip(self.heads.get(..2))
-            .map(|(test, pair)| {
-                json!({
-                    "heads": [pair[0].name, pair[1].name],
-                    "only_first_correct": test.only_a,
-                    "only_second_correct": test.only_b,
-                    "p_value": test.p_value,
-                })
-            });
+        let pair = self.paired.as_ref().zip(self.heads.get(..2));
+        let mcnemar = pair.map(|(tests, pair)| {
+            json!({
+                "heads": [pair[0].name, pair[1].name],
+                "only_first_correct": tests.mcnemar.only_a,
+                "only_second_correct": tests.mcnemar.only_b,
+                "p_value": tests.mcnemar.p_value,
+            })
+        });
+        let n_folds = self.folds.iter().flatten().max().map(|last| last + 1);
         json!({
             "classes": self.classes,
             "training_pictures": self.n_train,
-            "validation_pictures": self.labels.len(),
+            "judged_pictures": self.labels.len(),
+            "folds": n_folds,
             "heads": heads,
             "mcnemar": mcnemar,
+            "accuracy_difference": self.paired.map(|tests| tests.difference),
+            "interrupted": self.interrupted,
         })
     }
 
@@ -239,6 +260,10 @@ impl Comparison {
             "n": evaluation.n,
             "wilson_95": [evaluation.wilson_95.0, evaluation.wilson_95.1],
             "metrics": evaluation.metrics,
+            "accuracy_by_fold": head.by_fold,
+            "errors_by_seed": head.by_seed,
+            "tuning": head.tuning,
+            "calibration": head.calibration,
             "training_seconds": head.training_time.as_secs_f64(),
             "remark": head.remark,
             "confusion": confusion,

@@ -1,7 +1,9 @@
 //! What a person reads at the end.
 
 mod comparison;
+mod head_result;
 mod predictions;
 
-pub use comparison::{Comparison, HeadResult};
+pub use comparison::{Comparison, PairedTests};
+pub use head_result::{Calibration, HeadResult, Trial, Tuning};
 pub use predictions::write_predictions;

@@ -1,10 +1,9 @@
 //! Training samples, batch by batch.
 
-use ndarray::{Array2, ArrayView2, Axis, Ix2, s};
-use rand::seq::SliceRandom;
+use ndarray::{Array2, ArrayView2, Ix2, s};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rayon::prelude::*;
 
+use super::order::Order;
 use super::{BatchOrder, MlpOptions};
 use crate::head::Samples;
 use crate::head::wide::aligned_zeros;
@@ -14,9 +13,8 @@ use crate::head::wide::aligned_zeros;
 pub(super) struct Batches<'a> {
     samples: Samples<'a>,
     batch_size: usize,
-    order: BatchOrder,
+    order: Order,
     rng: Xoshiro256PlusPlus,
-    rows: Vec<usize>,
     codes: Array2<f32>,
     labels: Vec<usize>,
 }
@@ -24,39 +22,37 @@ pub(super) struct Batches<'a> {
 impl<'a> Batches<'a> {
     pub(super) fn new(samples: Samples<'a>, options: &MlpOptions, rng: Xoshiro256PlusPlus) -> Self {
         let batch_size = options.batch_size.min(samples.len());
+        let row_bytes = samples.codes().mapped_row_bytes();
         Self {
-            samples,
             batch_size,
-            order: options.order,
+            order: match options.order {
+                BatchOrder::AsStored => Order::as_stored(samples.len()),
+                BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
+            },
             rng,
-            rows: (0..samples.len()).collect(),
             codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
             labels: Vec::with_capacity(batch_size),
+            samples,
         }
     }
 
     /// Begins an epoch.
     pub(super) fn reorder(&mut self) {
-        if self.order == BatchOrder::Shuffled {
-            self.rows.shuffle(&mut self.rng);
-        }
+        self.order.renew(&mut self.rng);
     }
 
     /// The batch that begins at `start` in this epoch's order: codes (B, D) and labels (B).
     pub(super) fn next(&mut self, start: usize) -> Option<(ArrayView2<'_, f32>, &[usize])> {
-        let end = (start + self.batch_size).min(self.rows.len());
+        let end = (start + self.batch_size).min(self.samples.len());
         if start >= end {
             return None;
         }
-        let rows = &self.rows[start..end];
+        for (_, block) in self.order.announce(end) {
+            self.samples.codes().will_need(block.clone());
+        }
+        let rows = &self.order.rows()[start..end];
         let mut codes = self.codes.slice_mut(s![..rows.len(), ..]);
-        let targets: Vec<_> = codes.axis_iter_mut(Axis(0)).collect();
-        targets
-            .into_par_iter()
-            .zip(rows)
-            .for_each(|(mut target, &row)| {
-                target.assign(&self.samples.codes().row(row));
-            });
+        self.samples.codes().read_rows(rows, codes.view_mut());
         self.labels.clear();
         self.labels
             .extend(rows.iter().map(|&row| self.samples.labels()[row]));

@@ -1,15 +1,30 @@
 //! The multilayer perceptron: dense layers with ReLU and dropout between them, softmax at the end.
 //!
+//! ```text
+//! options          everything that decides a training
+//! network          layers, forward and backward
+//! loss             what training makes small
+//! trainer          a network and its optimizer, step by step
+//! training         epochs: batches, what is measured, when it ends
+//! early_stopping   which epoch's weights are kept
+//! ```
+//!
 //! The tutorial's head is `Dense(256, relu) -> Dropout(0.5) -> Dense(K, softmax)`, trained by
 //! RMSprop on the categorical cross-entropy, and that is [`MlpOptions::default`].
 //!
 //! Shapes: B samples in a batch, D features, K classes; a layer's weights are (in, out).
 
 mod batches;
+mod early_stopping;
+mod loss;
 mod network;
 mod options;
+mod order;
+mod trainer;
 mod training;
 
+pub use loss::{ClassWeights, LossOptions};
 pub use network::{Dense, Mlp};
-pub use options::{BatchOrder, MlpOptions};
-pub use training::{BatchResult, Ended, Epoch, StepTimes, TrainedMlp, Trainer};
+pub use options::{BatchOrder, Keep, MlpOptions};
+pub use trainer::{BatchResult, StepTimes, Trainer};
+pub use training::{Ended, Epoch, Monitored, TrainedMlp, Watch};

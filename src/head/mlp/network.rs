@@ -4,10 +4,12 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Ix2, Ix3,
 use rand::Rng;
 use rand::distributions::{Distribution, Uniform};
 
-use crate::head::optimizer::{NEGLIGIBLE, Rule};
-use crate::head::softmax::{softmax, softmax_cross_entropy};
+use super::LossOptions;
+use super::loss::Loss;
+use crate::head::optimizer::{Decayed, Rule};
+use crate::head::softmax::{probabilities, softmax_cross_entropy};
 use crate::head::wide::{aligned_zeros, descend, multiply, n_partials};
-use crate::head::{HeadError, Samples};
+use crate::head::{CodesView, HeadError, Samples};
 
 /// Rows that prediction takes at a time: enough to use the weights well while they are in cache,
 /// few enough to keep the partial sums small.
@@ -53,30 +55,33 @@ impl Dense {
         ndarray::linalg::general_mat_mul(1.0, &d_output, &self.weights.t(), 0.0, &mut d_input);
     }
 
-    /// Applies `rule` with the gradients: input^T d_output for the weights, the sum of d_output's
-    /// rows for the bias.
+    /// Applies `rule` with the gradients: input^T d_output for the weights, which decay by a share
+    /// of `decay` before, and the sum of d_output's rows for the bias.
     ///
-    /// `state` has a number for each weight and bias; the layer's input gradient, where it is
-    /// needed, must have been taken before the weights change.
-    pub(super) fn descend(
+    /// Each of `state` has a number for each weight and bias; the layer's input gradient, where it
+    /// is needed, must have been taken before the weights change.
+    pub(super) fn descend<const S: usize>(
         &mut self,
         input: ArrayView2<f32>,
         d_output: ArrayView2<f32>,
-        state: &mut Self,
-        rule: &impl Rule,
+        mut state: [&mut Self; S],
+        rule: &impl Rule<S>,
+        decay: f32,
     ) {
         let d_bias = d_output.sum_axis(Axis(0));
         descend(
             input,
             d_output,
             contiguous(self.weights.as_slice_mut()),
-            contiguous(state.weights.as_slice_mut()),
-            rule,
+            state
+                .each_mut()
+                .map(|state| contiguous(state.weights.as_slice_mut())),
+            &Decayed { rule, rate: decay },
         );
         rule.update(
             contiguous(self.bias.as_slice_mut()),
             contiguous(d_bias.as_slice()),
-            contiguous(state.bias.as_slice_mut()),
+            state.map(|state| contiguous(state.bias.as_slice_mut())),
         );
     }
 
@@ -106,10 +111,10 @@ impl Dense {
 /// Not a rule of training: keeps the gradient as the state.
 struct KeepGradient;
 
-impl Rule for KeepGradient {
+impl Rule<1> for KeepGradient {
     #[inline(always)]
-    fn update(&self, _weights: &mut [f32], gradient: &[f32], state: &mut [f32]) {
-        state.copy_from_slice(gradient);
+    fn step(&self, weight: f32, gradient: f32, _: [f32; 1]) -> (f32, [f32; 1]) {
+        (weight, [gradient])
     }
 }
 
@@ -185,19 +190,23 @@ impl Mlp {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
     pub fn predict_proba(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
-        check_features(self.n_features(), codes.ncols())?;
-        let mut probabilities = Array2::zeros((codes.nrows(), self.n_classes()));
-        let mut pass = Pass::new(self, codes.nrows().min(PREDICTED_ROWS));
-        let rows = codes.axis_chunks_iter(Axis(0), PREDICTED_ROWS);
-        let outputs = probabilities.axis_chunks_iter_mut(Axis(0), PREDICTED_ROWS);
-        for (input, mut output) in rows.zip(outputs) {
-            pass.forward(self, input, |_| {});
-            output.assign(&pass.output(input.nrows()));
-            for mut row in output.rows_mut() {
-                softmax(contiguous(row.as_slice_mut()));
-            }
-        }
-        Ok(probabilities)
+        Ok(probabilities(self.logits(&codes.into())?, 1.0))
+    }
+
+    /// Logits (N, K) of codes (N, D): what the last layer gives before softmax.
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the codes have another D.
+    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+        check_features(self.n_features(), codes.n_features())?;
+        let mut logits = Array2::zeros((codes.n_rows(), self.n_classes()));
+        let mut pass = Pass::new(self, codes.n_rows().min(PREDICTED_ROWS));
+        codes.for_each_chunk(PREDICTED_ROWS, |first, codes| {
+            pass.forward(self, codes, |_| {});
+            let mut logits = logits.slice_mut(s![first..first + codes.nrows(), ..]);
+            logits.assign(&pass.output(codes.nrows()));
+        });
+        Ok(logits)
     }
 
     /// Mean loss and accuracy, without dropout: what Keras' `evaluate` gives.
@@ -209,34 +218,44 @@ impl Mlp {
         self.check(samples)?;
         let mut pass = Pass::new(self, samples.len().min(PREDICTED_ROWS));
         let (mut loss, mut correct) = (0.0, 0);
-        let codes = samples.codes();
-        let rows = codes.axis_chunks_iter(Axis(0), PREDICTED_ROWS);
-        for (input, labels) in rows.zip(samples.labels().chunks(PREDICTED_ROWS)) {
-            pass.forward(self, input, |_| {});
-            let (batch_loss, batch_correct) = pass.loss(labels);
-            loss += batch_loss;
-            correct += batch_correct;
-        }
+        samples
+            .codes()
+            .for_each_chunk(PREDICTED_ROWS, |first, codes| {
+                pass.forward(self, codes, |_| {});
+                let labels = &samples.labels()[first..first + codes.nrows()];
+                let (chunk_loss, chunk_correct) = pass.loss(labels);
+                loss += chunk_loss;
+                correct += chunk_correct;
+            });
         let n = samples.len() as f64;
         Ok((loss / n, correct as f64 / n))
     }
 
-    /// Mean loss of all samples as one batch, and its gradient in the shape of the layers.
+    /// Mean training loss of all samples as one batch, and its gradient in the shape of the layers.
     ///
     /// Training never stores a gradient; this is for checks against other implementations.
     ///
     /// # Errors
-    /// As [`Mlp::evaluate`].
-    pub fn loss_and_gradient(&self, samples: &Samples) -> Result<(f64, Vec<Dense>), HeadError> {
+    /// As [`Mlp::evaluate`], and [`HeadError::InvalidOption`].
+    pub fn loss_and_gradient(
+        &self,
+        samples: &Samples,
+        loss: &LossOptions,
+    ) -> Result<(f64, Vec<Dense>), HeadError> {
         self.check(samples)?;
+        loss.validate()?;
+        let training_loss = Loss::new(loss, samples);
+        let mut codes = Array2::zeros((samples.len(), samples.n_features()));
+        let rows: Vec<_> = (0..samples.len()).collect();
+        samples.codes().read_rows(&rows, codes.view_mut());
+        let codes = codes.view();
         let mut pass = Pass::new(self, samples.len());
-        pass.forward(self, samples.codes(), |_| {});
-        let (loss, _) = pass.loss(samples.labels());
-        pass.backward(self, samples.labels(), 1.0);
+        pass.forward(self, codes, |_| {});
+        let (loss, _) = pass.training_loss(samples.labels(), &training_loss);
+        pass.backward(self, samples.labels(), &training_loss, 1.0);
         let mut scratch = self.clone();
         let mut gradients: Vec<_> = self.layers.iter().map(Dense::zeros_like).collect();
-        let codes = samples.codes();
-        pass.descend(&mut scratch, codes, &mut gradients, &KeepGradient);
+        pass.descend(&mut scratch, codes, [&mut gradients], &KeepGradient, 0.0);
         Ok((loss / samples.len() as f64, gradients))
     }
 
@@ -253,6 +272,14 @@ impl Mlp {
     pub(super) fn aligned(self) -> Self {
         let layers = self.layers.into_iter().map(Dense::aligned).collect();
         Self { layers }
+    }
+
+    /// Takes over the weights of a network of the same shape.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        for (layer, other) in self.layers.iter_mut().zip(&other.layers) {
+            layer.weights.assign(&other.weights);
+            layer.bias.assign(&other.bias);
+        }
     }
 
     pub(super) fn is_finite(&self) -> bool {
@@ -347,39 +374,52 @@ impl Pass {
         self.outputs[self.outputs.len() - 1].slice(s![..batch, ..])
     }
 
-    /// Turns the last layer's logits into probabilities; gives the sum of the losses, and how many
-    /// labels have the largest probability.
+    /// Turns the last layer's logits into probabilities; gives the sum of the plain losses, and how
+    /// many labels have the largest probability.
     pub(super) fn loss(&mut self, labels: &[usize]) -> (f64, usize) {
+        self.sum_losses(labels, softmax_cross_entropy)
+    }
+
+    /// As [`Pass::loss`], with the loss of training.
+    pub(super) fn training_loss(&mut self, labels: &[usize], loss: &Loss) -> (f64, usize) {
+        self.sum_losses(labels, |row, label| loss.of_logits(row, label))
+    }
+
+    fn sum_losses(
+        &mut self,
+        labels: &[usize],
+        of_logits: impl Fn(&mut [f32], usize) -> f64,
+    ) -> (f64, usize) {
         let last = self.outputs.len() - 1;
         let (mut loss, mut correct) = (0.0, 0);
         for (mut row, &label) in self.outputs[last].rows_mut().into_iter().zip(labels) {
             let row = contiguous(row.as_slice_mut());
-            loss += softmax_cross_entropy(row, label);
+            loss += of_logits(row, label);
             correct += usize::from(is_first_largest(row, label));
         }
         (loss, correct)
     }
 
-    /// Fills `d_outputs` after [`Pass::loss`]; the input's gradient is never formed.
+    /// Fills `d_outputs` after [`Pass::training_loss`]; the input's gradient is never formed.
     ///
-    /// The last layer's is (p - y) / B. Through dropout and ReLU a gradient passes where the
-    /// output is above zero, times `dropout_scale`: a unit that was left out gave zero, as one
-    /// that ReLU stopped.
-    pub(super) fn backward(&mut self, mlp: &Mlp, labels: &[usize], dropout_scale: f32) {
+    /// The last layer's is the loss's by the logits, divided by B. Through dropout and ReLU a
+    /// gradient passes where the output is above zero, times `dropout_scale`: a unit that was left
+    /// out gave zero, as one that ReLU stopped.
+    pub(super) fn backward(
+        &mut self,
+        mlp: &Mlp,
+        labels: &[usize],
+        loss: &Loss,
+        dropout_scale: f32,
+    ) {
         let batch = labels.len();
         let last = mlp.layers.len() - 1;
         let mut d_logits = self.d_outputs[last].slice_mut(s![..batch, ..]);
         d_logits.assign(&self.outputs[last].slice(s![..batch, ..]));
-        for (mut d_row, &label) in d_logits.rows_mut().into_iter().zip(labels) {
-            d_row[label] -= 1.0;
+        for (mut row, &label) in d_logits.rows_mut().into_iter().zip(labels) {
+            loss.d_logits(contiguous(row.as_slice_mut()), label);
         }
-        d_logits.mapv_inplace(|d| {
-            if d.abs() < NEGLIGIBLE {
-                0.0
-            } else {
-                d / batch as f32
-            }
-        });
+        d_logits.mapv_inplace(|d| d / batch as f32);
         for index in (0..last).rev() {
             let (here, after) = self.d_outputs.split_at_mut(index + 1);
             let mut d_output = here[index].slice_mut(s![..batch, ..]);
@@ -397,22 +437,25 @@ impl Pass {
         }
     }
 
-    /// Applies `rule` to every layer with its gradients, after [`Pass::backward`].
-    pub(super) fn descend(
+    /// Applies `rule` to every layer with its gradients, after [`Pass::backward`]. Each of `state`
+    /// has the shape of the layers, and weights decay by a share of `decay` before.
+    pub(super) fn descend<const S: usize>(
         &self,
         mlp: &mut Mlp,
         input: ArrayView2<f32>,
-        states: &mut [Dense],
-        rule: &impl Rule,
+        mut state: [&mut [Dense]; S],
+        rule: &impl Rule<S>,
+        decay: f32,
     ) {
         let batch = input.nrows();
-        for (index, (layer, state)) in mlp.layers.iter_mut().zip(states).enumerate() {
+        for (index, layer) in mlp.layers.iter_mut().enumerate() {
+            let state = state.each_mut().map(|layers| &mut layers[index]);
             let input = match index.checked_sub(1) {
                 Some(before) => self.outputs[before].slice(s![..batch, ..]),
                 None => input.reborrow(),
             };
             let d_output = self.d_outputs[index].slice(s![..batch, ..]);
-            layer.descend(input, d_output, state, rule);
+            layer.descend(input, d_output, state, rule, decay);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LossOptions;
 use crate::head::HeadError;
-use crate::head::optimizer::RmsPropOptions;
+use crate::head::optimizer::OptimizerOptions;
+use crate::names::named;
 
 /// Most units of a hidden layer: far above any use, and below what exhausts memory by a typing
 /// error.
@@ -20,6 +22,19 @@ pub enum BatchOrder {
     AsStored,
 }
 
+/// Which weights a training leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// Those after the last epoch.
+    #[default]
+    Last,
+    /// Those after the epoch with the smallest loss on held-out samples, of equal ones the first.
+    Best,
+}
+
+named!(Keep, "weights to keep", Last => "last", Best => "best");
+
 /// How an MLP is built and trained; the default is the tutorial's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,8 +47,15 @@ pub struct MlpOptions {
     pub epochs: usize,
     /// Samples in a step; the last step of an epoch takes what is left.
     pub batch_size: usize,
-    /// The update rule's settings.
-    pub optimizer: RmsPropOptions,
+    /// The update rule, the learning rate, the weight decay.
+    pub optimizer: OptimizerOptions,
+    /// What training makes small.
+    pub loss: LossOptions,
+    /// Which weights are left at the end; the best ones need held-out samples.
+    pub keep: Keep,
+    /// Training ends after so many epochs in a row whose loss on held-out samples is not below the
+    /// smallest before them; at least 1, and it needs held-out samples.
+    pub patience: Option<usize>,
     /// Seed of the initial weights, of the order and of dropout, which have a stream each.
     pub seed: u64,
     /// The order of the training samples.
@@ -47,7 +69,10 @@ impl Default for MlpOptions {
             dropout: 0.5,
             epochs: 20,
             batch_size: 20,
-            optimizer: RmsPropOptions::default(),
+            optimizer: OptimizerOptions::default(),
+            loss: LossOptions::default(),
+            keep: Keep::Last,
+            patience: None,
             seed: 0,
             order: BatchOrder::Shuffled,
         }
@@ -76,7 +101,26 @@ impl MlpOptions {
         if self.batch_size == 0 {
             return Err(invalid("batch size", self.batch_size, "at least 1"));
         }
+        if self.patience == Some(0) {
+            return Err(invalid("patience", 0, "at least 1"));
+        }
+        self.loss.validate()?;
         self.optimizer.validate()
+    }
+
+    /// Refuses what needs samples that are held out of training, where there are none.
+    pub(super) fn require_held_out(&self) -> Result<(), HeadError> {
+        if self.keep == Keep::Best {
+            let expected = "last without held-out samples, as nothing else tells which epoch is \
+                            best; hold a part of the training samples out";
+            return Err(invalid("keep", self.keep, expected));
+        }
+        if let Some(patience) = self.patience {
+            let expected = "left away without held-out samples, as nothing else tells whether \
+                            epochs get better; hold a part of the training samples out";
+            return Err(invalid("patience", patience, expected));
+        }
+        Ok(())
     }
 
     /// Sizes of all layers for D = `n_features` and K = `n_classes`: D, hidden, K.
@@ -89,7 +133,11 @@ impl MlpOptions {
     }
 }
 
-fn invalid(option: &'static str, value: impl ToString, expected: &'static str) -> HeadError {
+pub(super) fn invalid(
+    option: &'static str,
+    value: impl ToString,
+    expected: &'static str,
+) -> HeadError {
     HeadError::InvalidOption {
         option,
         value: value.to_string(),

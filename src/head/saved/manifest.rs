@@ -30,6 +30,7 @@ pub(super) struct HeadManifest {
 #[serde(deny_unknown_fields)]
 pub(super) struct MlpEntry {
     pub(super) options: MlpOptions,
+    pub(super) temperature: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,7 @@ pub(super) struct MlpEntry {
 pub(super) struct LogisticEntry {
     pub(super) options: LogisticOptions,
     pub(super) convergence: Convergence,
+    pub(super) temperature: f64,
 }
 
 /// What every format has, so that another format is recognised before it is misread.
@@ -57,10 +59,12 @@ impl HeadManifest {
             scaling: head.scaling.kind(),
             mlp: head.mlp.as_ref().map(|mlp| MlpEntry {
                 options: mlp.options.clone(),
+                temperature: mlp.temperature,
             }),
             logistic: head.logistic.as_ref().map(|logistic| LogisticEntry {
                 options: logistic.options,
                 convergence: logistic.convergence.clone(),
+                temperature: logistic.temperature,
             }),
         }
     }

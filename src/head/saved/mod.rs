@@ -5,7 +5,7 @@
 //! mlp.safetensors       mlp.0.weight (D, H), mlp.0.bias (H), mlp.1.weight (H, K), mlp.1.bias (K)
 //! logistic.safetensors  logistic.weight (D, K), logistic.bias (K)
 //! scaling.safetensors   scaling.mean and scaling.deviation (D), or scaling.largest (D)
-//! history.csv           epoch, loss, accuracy, val_loss, val_acc of the MLP
+//! history.csv           the MLP's learning curve, a row for each epoch
 //! ```
 //!
 //! Tensors are float32 in C order; a layer gives `x @ weight + bias`, weights being (in, out).
@@ -28,7 +28,7 @@ use manifest::{HeadManifest, LogisticEntry, MlpEntry};
 use tensors::{Tensors, TensorsToWrite};
 
 /// Version of the format that this code writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// The file without which a directory is no head.
 pub const MANIFEST: &str = "head.json";
 /// The MLP's weights.
@@ -115,6 +115,8 @@ pub struct SavedMlp {
     pub model: Mlp,
     /// Its options, with the seed.
     pub options: MlpOptions,
+    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    pub temperature: f64,
 }
 
 /// A logistic regression and how it was fitted.
@@ -126,6 +128,8 @@ pub struct SavedLogistic {
     pub options: LogisticOptions,
     /// Whether the fit found its optimum.
     pub convergence: Convergence,
+    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    pub temperature: f64,
 }
 
 impl SavedHead {
@@ -181,19 +185,28 @@ impl SavedHead {
             ..
         } = HeadManifest::read(dir, &manifest_path)?;
         let shape = (codes.code_len(), classes.len());
-        let read_mlp = |MlpEntry { options }| {
+        let read_mlp = |MlpEntry {
+                            options,
+                            temperature,
+                        }| {
             let model = read_mlp(&dir.join(MLP), &options.sizes(shape.0, shape.1))?;
-            Ok::<_, SavedHeadError>(SavedMlp { model, options })
+            Ok::<_, SavedHeadError>(SavedMlp {
+                model,
+                options,
+                temperature,
+            })
         };
         let read_logistic = |LogisticEntry {
                                  options,
                                  convergence,
+                                 temperature,
                              }| {
             let model = read_logistic(&dir.join(LOGISTIC), shape)?;
             Ok::<_, SavedHeadError>(SavedLogistic {
                 model,
                 options,
                 convergence,
+                temperature,
             })
         };
         let head = Self {
@@ -229,12 +242,19 @@ impl SavedHead {
             (statistics, n_classes),
             (n_features, n_classes),
         )?;
+        let mlp = self.mlp.iter().map(|mlp| mlp.temperature);
+        let logistic = self.logistic.iter().map(|logistic| logistic.temperature);
+        if let Some(temperature) = mlp.chain(logistic).find(|&t| !(t.is_finite() && t > 0.0)) {
+            return Err(format!(
+                "a temperature is {temperature}, and has to be above 0"
+            ));
+        }
         if let Some(SavedLogistic { model, options, .. }) = &self.logistic {
             options.validate().map_err(|error| error.to_string())?;
             let shape = (model.n_features(), model.n_classes());
             check_shape("the logistic regression", shape, (n_features, n_classes))?;
         }
-        if let Some(SavedMlp { model, options }) = &self.mlp {
+        if let Some(SavedMlp { model, options, .. }) = &self.mlp {
             options.validate().map_err(|error| error.to_string())?;
             let shape = (model.n_features(), model.n_classes());
             check_shape("the MLP", shape, (n_features, n_classes))?;
@@ -250,24 +270,34 @@ impl SavedHead {
     }
 }
 
-/// Writes the learning curve to history.csv in `dir`; without validation its columns are empty.
+/// Writes the learning curve to history.csv in `dir`; without held-out samples or validation their
+/// columns are empty.
 ///
 /// # Errors
 /// [`SavedHeadError::Write`] with the file.
 pub fn write_history(dir: &Path, history: &[Epoch]) -> Result<(), SavedHeadError> {
     let text = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     write_file(&dir.join(HISTORY), |file| {
-        writeln!(file, "epoch,loss,accuracy,val_loss,val_acc")?;
+        writeln!(
+            file,
+            "epoch,learning_rate,loss,accuracy,held_out_loss,held_out_accuracy,val_loss,val_acc"
+        )?;
         history.iter().try_for_each(|epoch| {
             let Epoch {
                 epoch,
+                learning_rate,
                 loss,
                 accuracy,
+                held_out_loss,
+                held_out_accuracy,
                 val_loss,
                 val_accuracy,
             } = *epoch;
-            let (val_loss, val_accuracy) = (text(val_loss), text(val_accuracy));
-            writeln!(file, "{epoch},{loss},{accuracy},{val_loss},{val_accuracy}")
+            write!(file, "{epoch},{learning_rate},{loss},{accuracy}")?;
+            for value in [held_out_loss, held_out_accuracy, val_loss, val_accuracy] {
+                write!(file, ",{}", text(value))?;
+            }
+            writeln!(file)
         })
     })
 }

@@ -89,13 +89,13 @@ impl Instructions {
 
     /// Applies `rule` with the gradient input^T (F, B) d_output (B, O) to what it belongs to.
     /// `tile` is working memory, for B rows.
-    pub(super) fn descend(
+    pub(super) fn descend<const S: usize>(
         self,
         tile: &mut Tile,
         features: Features,
         d_output: &[f32],
-        to: Updated,
-        rule: &impl Rule,
+        to: Updated<S>,
+        rule: &impl Rule<S>,
     ) {
         match self.0 {
             Set::Baseline => descend(tile, features, d_output, to, rule),
@@ -126,11 +126,26 @@ impl<'a> Features<'a> {
     }
 }
 
-/// Weights (F, O) of these features, and the rule's number for each.
-pub(super) struct Updated<'a> {
+/// Weights (F, O) of these features, and the rule's S numbers for each, in S arrays.
+pub(super) struct Updated<'a, const S: usize> {
     pub(super) weights: &'a mut [f32],
-    pub(super) state: &'a mut [f32],
+    pub(super) state: [&'a mut [f32]; S],
     pub(super) n_out: usize,
+}
+
+/// Goes through all of S arrays at once, `len` numbers of each at a time; without end, so that it
+/// can be zipped with the weights where S is 0.
+#[inline(always)]
+pub(super) fn chunks<const S: usize>(
+    mut arrays: [&mut [f32]; S],
+    len: usize,
+) -> impl Iterator<Item = [&mut [f32]; S]> {
+    std::iter::repeat_with(move || {
+        arrays.each_mut().map(|rest| {
+            let len = len.min(rest.len());
+            rest.split_off_mut(..len).unwrap_or_default()
+        })
+    })
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -159,24 +174,24 @@ fn add_products_avx512(
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn descend_avx2(
+fn descend_avx2<const S: usize>(
     tile: &mut Tile,
     features: Features,
     d_output: &[f32],
-    to: Updated,
-    rule: &impl Rule,
+    to: Updated<S>,
+    rule: &impl Rule<S>,
 ) {
     descend(tile, features, d_output, to, rule);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn descend_avx512(
+fn descend_avx512<const S: usize>(
     tile: &mut Tile,
     features: Features,
     d_output: &[f32],
-    to: Updated,
-    rule: &impl Rule,
+    to: Updated<S>,
+    rule: &impl Rule<S>,
 ) {
     descend(tile, features, d_output, to, rule);
 }
@@ -215,36 +230,46 @@ fn add_products_to_panel(entries: &[Entry], weights: &[f32], sums: &mut [f32], n
 
 /// [`Instructions::descend`] as it is defined.
 #[inline(always)]
-fn descend(tile: &mut Tile, features: Features, d_output: &[f32], to: Updated, rule: &impl Rule) {
+fn descend<const S: usize>(
+    tile: &mut Tile,
+    features: Features,
+    d_output: &[f32],
+    to: Updated<S>,
+    rule: &impl Rule<S>,
+) {
     tile.take(features.input, features.n_in, features.first);
     let n_out = to.n_out;
     let rows = to.weights.chunks_exact_mut(n_out);
-    let rows = rows.zip(to.state.chunks_exact_mut(n_out));
+    let rows = rows.zip(chunks(to.state, n_out));
     for (feature, (weights, state)) in rows.enumerate() {
         let entries = tile.feature(feature);
         let (panels, rest) = weights.as_chunks_mut::<PANEL>();
-        let (state_panels, state_rest) = state.as_chunks_mut::<PANEL>();
+        let mut state = state.map(|state| state.as_chunks_mut::<PANEL>());
         let rest_start = panels.len() * PANEL;
-        for (index, (weights, state)) in panels.iter_mut().zip(state_panels).enumerate() {
+        for (index, weights) in panels.iter_mut().enumerate() {
             let d_output = &d_output[index * PANEL..];
+            let state = state.each_mut().map(|(panels, _)| &mut panels[index][..]);
             prefetch(weights, ROWS_AHEAD * n_out);
-            prefetch(state, ROWS_AHEAD * n_out);
+            state
+                .iter()
+                .for_each(|state| prefetch(state, ROWS_AHEAD * n_out));
             descend_panel(entries, d_output, n_out, weights, state, rule);
         }
         let d_output = &d_output[rest_start..];
-        descend_panel(entries, d_output, n_out, rest, state_rest, rule);
+        let state = state.map(|(_, rest)| rest);
+        descend_panel(entries, d_output, n_out, rest, state, rule);
     }
 }
 
 /// `d_output` begins at the first row's numbers of the panel.
 #[inline(always)]
-fn descend_panel(
+fn descend_panel<const S: usize>(
     entries: &[Entry],
     d_output: &[f32],
     n_out: usize,
     weights: &mut [f32],
-    state: &mut [f32],
-    rule: &impl Rule,
+    state: [&mut [f32]; S],
+    rule: &impl Rule<S>,
 ) {
     let mut gradient = [0.0; PANEL];
     let gradient = &mut gradient[..weights.len()];
@@ -271,7 +296,7 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
-    use crate::head::optimizer::{RmsProp, RmsPropOptions};
+    use crate::head::optimizer::{Adam, Decayed, Momentum, RmsProp, Sgd};
 
     /// Numbers of all sizes: half of them zeros, the others from subnormal to large, so that sums
     /// lose digits, squares overflow, and gradients are negligible.
@@ -302,28 +327,94 @@ mod tests {
             let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
             let input = numbers(batch * n_features, rng);
             let input = Array2::from_shape_vec((batch, n_features), input).unwrap();
-            let mut tile = Tile::new(batch);
-            let n_weights = n_features * n_out;
-            let (weights, sums) = (numbers(n_weights, rng), numbers(batch * n_out, rng));
-            let mut state: Vec<_> = numbers(n_weights, rng).iter().map(|v| v.abs()).collect();
-            state[0] = f32::MIN_POSITIVE / 2.0;
-            let d_output = numbers(batch * n_out, rng);
-            let rule = RmsProp::new(&RmsPropOptions::default());
-            let features = Features { input: input.as_slice().unwrap(), n_in: n_features, first: 0 };
-
-            let (expected_sums, gradient) = by_definition(&input, &weights, &sums, &d_output);
-            let (mut expected_weights, mut expected_state) = (weights.clone(), state.clone());
-            rule.update(&mut expected_weights, &gradient, &mut expected_state);
-            for set in Instructions::all() {
-                let mut sums = sums.clone();
-                set.add_products(&mut tile, features, &weights, &mut sums, n_out);
-                prop_assert_eq!(bits(&sums), bits(&expected_sums), "{:?}", set);
-                let (mut weights, mut state) = (weights.clone(), state.clone());
-                let to = Updated { weights: &mut weights, state: &mut state, n_out };
-                set.descend(&mut tile, features, &d_output, to, &rule);
-                prop_assert_eq!(bits(&weights), bits(&expected_weights), "{:?}", set);
-                prop_assert_eq!(bits(&state), bits(&expected_state), "{:?}", set);
+            let weights = numbers(n_features * n_out, rng);
+            let mut state = [(); 2].map(|()| numbers(weights.len(), rng));
+            for value in state.iter_mut().flatten() {
+                *value = value.abs();
             }
+            state[0][0] = f32::MIN_POSITIVE / 2.0;
+            let problem = Problem {
+                sums: numbers(batch * n_out, rng),
+                d_output: numbers(batch * n_out, rng),
+                input,
+                weights,
+                n_out,
+            };
+            let [first, second] = state;
+            problem.check_products()?;
+            problem.check_rule(&RmsProp::new(2e-4, 0.9, 1e-7), [first.clone()])?;
+            let adam = Adam::new(1e-3, 0.9, 0.999, 1e-7, 1 + (seed % 1000) as usize);
+            problem.check_rule(&adam, [first.clone(), second.clone()])?;
+            problem.check_rule(&Decayed { rule: &adam, rate: 1e-3 }, [first.clone(), second])?;
+            problem.check_rule(&Momentum::new(0.01, 0.9), [first])?;
+            problem.check_rule(&Sgd::new(0.01), [])?;
+        }
+    }
+
+    struct Problem {
+        /// (B, F).
+        input: Array2<f32>,
+        /// (F, O).
+        weights: Vec<f32>,
+        /// (B, O).
+        sums: Vec<f32>,
+        /// (B, O).
+        d_output: Vec<f32>,
+        n_out: usize,
+    }
+
+    impl Problem {
+        fn features(&self) -> Features<'_> {
+            Features {
+                input: self.input.as_slice().unwrap(),
+                n_in: self.input.ncols(),
+                first: 0,
+            }
+        }
+
+        fn check_products(&self) -> Result<(), TestCaseError> {
+            let (expected, _) =
+                by_definition(&self.input, &self.weights, &self.sums, &self.d_output);
+            let tile = &mut Tile::new(self.input.nrows());
+            for set in Instructions::all() {
+                let mut sums = self.sums.clone();
+                set.add_products(tile, self.features(), &self.weights, &mut sums, self.n_out);
+                prop_assert_eq!(bits(&sums), bits(&expected), "{:?}", set);
+            }
+            Ok(())
+        }
+
+        fn check_rule<const S: usize>(
+            &self,
+            rule: &impl Rule<S>,
+            state: [Vec<f32>; S],
+        ) -> Result<(), TestCaseError> {
+            let (_, gradient) =
+                by_definition(&self.input, &self.weights, &self.sums, &self.d_output);
+            let (mut expected_weights, mut expected_state) = (self.weights.clone(), state.clone());
+            for (index, &gradient) in gradient.iter().enumerate() {
+                let before = std::array::from_fn(|number| state[number][index]);
+                let (weight, after) = rule.step(self.weights[index], gradient, before);
+                expected_weights[index] = weight;
+                for (state, after) in expected_state.iter_mut().zip(after) {
+                    state[index] = after;
+                }
+            }
+            let tile = &mut Tile::new(self.input.nrows());
+            for set in Instructions::all() {
+                let (mut weights, mut state) = (self.weights.clone(), state.clone());
+                let to = Updated {
+                    weights: &mut weights,
+                    state: state.each_mut().map(Vec::as_mut_slice),
+                    n_out: self.n_out,
+                };
+                set.descend(tile, self.features(), &self.d_output, to, rule);
+                prop_assert_eq!(bits(&weights), bits(&expected_weights), "{:?}", set);
+                for (state, expected) in state.iter().zip(&expected_state) {
+                    prop_assert_eq!(bits(state), bits(expected), "{:?}", set);
+                }
+            }
+            Ok(())
         }
     }
 

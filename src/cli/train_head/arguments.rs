@@ -1,0 +1,277 @@
+//! The arguments of `cnn-codes train-head`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use cnn_codes::draft::Existing;
+use cnn_codes::head::logistic::LogisticOptions;
+use cnn_codes::head::mlp::{ClassWeights, Keep, LossOptions, MlpOptions};
+use cnn_codes::head::optimizer::{
+    OptimizerKind, OptimizerOptions, Schedule, ScheduleKind, UpdateRule,
+};
+use cnn_codes::head::scaling::ScalingKind;
+use cnn_codes::train::{HeadOptions, TrainOptions};
+
+use crate::cli::{Format, one_of, positive};
+
+/// Train an MLP and a logistic regression on codes, and compare them
+///
+/// The defaults are those of the 2018 Keras tutorial: Dense(256, relu), Dropout(0.5),
+/// Dense(classes, softmax), RMSprop, 20 epochs. HEAD is a folder with the weights (safetensors),
+/// head.json, history.csv, metrics.json and predictions.csv.
+///
+/// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate
+/// look at the training store alone. Ctrl-C keeps the best head so far.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Store to train on
+    #[arg(long, value_name = "STORE")]
+    pub train: PathBuf,
+    /// Store to judge the heads on; it is never trained on
+    #[arg(long, value_name = "STORE", required_unless_present = "folds")]
+    pub validation: Option<PathBuf>,
+    /// The folder to make
+    #[arg(long, value_name = "HEAD")]
+    pub out: PathBuf,
+    /// Replace the folder if it is a head already
+    #[arg(long)]
+    overwrite: bool,
+    /// Which heads to train
+    #[arg(long, value_enum, default_value_t)]
+    head: Heads,
+    /// How codes are scaled, by statistics of the training store alone: not at all; each feature to
+    /// mean 0 and deviation 1; each code to length 1; each feature to at most 1
+    #[arg(long, default_value = "none", value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
+    scale: ScalingKind,
+    /// How the comparison is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    #[command(flatten)]
+    judging: JudgingArguments,
+    #[command(flatten)]
+    loss: LossArguments,
+    #[command(flatten)]
+    mlp: MlpArguments,
+    #[command(flatten)]
+    optimizer: OptimizerArguments,
+    #[command(flatten)]
+    logistic: LogisticArguments,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Heads {
+    Mlp,
+    Logistic,
+    #[default]
+    Both,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Choosing and judging")]
+struct JudgingArguments {
+    /// Choose L2 strength, learning rate and dropout by cross-validation of the training store
+    #[arg(long)]
+    tune: bool,
+    /// Fit a temperature to each head's out-of-fold logits, so that its probabilities hold
+    #[arg(long)]
+    calibrate: bool,
+    /// Folds of cross-validation [default: 5]; without --validation the heads are judged in them
+    #[arg(long, value_name = "K", value_parser = positive)]
+    folds: Option<usize>,
+    /// Seeds that the MLP is trained with, in parallel; the first one's network is kept
+    #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
+    repeats: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of the MLP")]
+struct MlpArguments {
+    /// Units of the hidden layers, separated by commas, or none
+    #[arg(long, value_name = "N,...", default_value = "256", value_parser = hidden)]
+    hidden: Hidden,
+    /// Share of hidden units that a training step leaves out
+    #[arg(long, value_name = "SHARE", default_value = "0.5")]
+    dropout: f32,
+    /// Passes over the training codes
+    #[arg(long, value_name = "N", default_value = "20", value_parser = positive)]
+    epochs: usize,
+    /// Codes in a training step
+    #[arg(long, value_name = "N", default_value = "20", value_parser = positive)]
+    batch_size: usize,
+    /// Which epoch's weights are kept: the last one's, or those with the smallest loss on pictures
+    /// that are held out of the training store
+    #[arg(long, default_value = "last", value_parser = one_of::<Keep>(Keep::NAMES))]
+    keep: Keep,
+    /// Stop once the held-out loss has not become smaller for N epochs
+    #[arg(long, value_name = "N", value_parser = positive)]
+    patience: Option<usize>,
+    /// Share of each class that --keep best and --patience hold out
+    #[arg(long, value_name = "SHARE", default_value = "0.1")]
+    hold_out: f64,
+    /// Share of each label that is spread over all classes
+    #[arg(long, value_name = "SHARE", default_value = "0")]
+    label_smoothing: f64,
+    /// Seed of the initial weights, the order of the codes, the dropout and the folds
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of the MLP's optimizer")]
+struct OptimizerArguments {
+    /// Update rule
+    #[arg(long, default_value = "rmsprop", value_parser = one_of::<OptimizerKind>(OptimizerKind::NAMES))]
+    optimizer: OptimizerKind,
+    /// Learning rate [default: 0.0002 for rmsprop, 0.001 for adam and adamw, 0.01 for sgd]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// What the learning rate does: nothing; down to 0 along a cosine; down in steps
+    #[arg(long, default_value = "constant", value_parser = one_of::<ScheduleKind>(ScheduleKind::NAMES))]
+    schedule: ScheduleKind,
+    /// What --schedule step multiplies the learning rate with
+    #[arg(long, value_name = "FACTOR", default_value = "0.1")]
+    step_factor: f64,
+    /// Epochs between two steps of --schedule step [default: a third of the epochs]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    step_every: Option<usize>,
+    /// Share of each weight, times the learning rate, that a step takes away [default: 0.004 for
+    /// adamw, otherwise 0]
+    #[arg(long, value_name = "SHARE")]
+    weight_decay: Option<f64>,
+    /// Momentum of sgd
+    #[arg(long, value_name = "SHARE", default_value = "0.9")]
+    momentum: f64,
+    /// Decay of rmsprop's mean of squared gradients
+    #[arg(long, value_name = "SHARE", default_value = "0.9")]
+    rho: f64,
+    /// Decay of adam's mean of gradients
+    #[arg(long, value_name = "SHARE", default_value = "0.9")]
+    beta_1: f64,
+    /// Decay of adam's mean of squared gradients
+    #[arg(long, value_name = "SHARE", default_value = "0.999")]
+    beta_2: f64,
+    /// What rmsprop, adam and adamw add to their divisors
+    #[arg(long, value_name = "NUMBER", default_value = "1e-7")]
+    epsilon: f64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of both heads")]
+struct LossArguments {
+    /// How much a picture counts: the same, or the less the more pictures its class has
+    #[arg(long, default_value = "none", value_parser = one_of::<ClassWeights>(ClassWeights::NAMES))]
+    class_weights: ClassWeights,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of the logistic regression")]
+struct LogisticArguments {
+    /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH
+    #[arg(long, value_name = "STRENGTH", default_value = "1")]
+    l2: f64,
+    /// Most iterations of the solver at each start
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
+    max_iterations: usize,
+}
+
+/// Units of the hidden layers; a type of its own, so that `none` is one value.
+#[derive(Clone, Debug)]
+struct Hidden(Vec<usize>);
+
+fn hidden(text: &str) -> Result<Hidden, String> {
+    if text == "none" {
+        return Ok(Hidden(Vec::new()));
+    }
+    let units = text.split(',').map(positive);
+    units.collect::<Result<_, _>>().map(Hidden)
+}
+
+impl Arguments {
+    /// What the arguments ask for.
+    pub fn options(&self) -> TrainOptions {
+        let mlp = self.mlp_options();
+        let logistic = LogisticOptions {
+            l2: self.logistic.l2,
+            max_iterations: self.logistic.max_iterations as u64,
+            ..LogisticOptions::default()
+        };
+        TrainOptions {
+            heads: HeadOptions {
+                mlp: (self.head != Heads::Logistic).then_some(mlp),
+                logistic: (self.head != Heads::Mlp).then_some(logistic),
+                scaling: self.scale,
+                hold_out: self.mlp.hold_out,
+            },
+            folds: self.judging.folds.unwrap_or(5),
+            tune: self.judging.tune,
+            repeats: self.judging.repeats,
+            calibrate: self.judging.calibrate,
+            existing: if self.overwrite {
+                Existing::Replace
+            } else {
+                Existing::Keep
+            },
+        }
+    }
+
+    fn mlp_options(&self) -> MlpOptions {
+        let mlp = &self.mlp;
+        MlpOptions {
+            hidden: mlp.hidden.0.clone(),
+            dropout: mlp.dropout,
+            epochs: mlp.epochs,
+            batch_size: mlp.batch_size,
+            optimizer: self.optimizer.options(mlp.epochs),
+            loss: LossOptions {
+                label_smoothing: mlp.label_smoothing,
+                class_weights: self.loss.class_weights,
+            },
+            keep: mlp.keep,
+            patience: mlp.patience,
+            seed: mlp.seed,
+            ..MlpOptions::default()
+        }
+    }
+}
+
+impl OptimizerArguments {
+    fn options(&self, epochs: usize) -> OptimizerOptions {
+        let defaults = OptimizerOptions::of(self.optimizer);
+        let Self {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } = *self;
+        OptimizerOptions {
+            rule: match self.optimizer {
+                OptimizerKind::RmsProp => UpdateRule::RmsProp {
+                    rho: self.rho,
+                    epsilon,
+                },
+                OptimizerKind::Adam => UpdateRule::Adam {
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                },
+                OptimizerKind::AdamW => UpdateRule::AdamW {
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                },
+                OptimizerKind::Sgd => UpdateRule::Sgd {
+                    momentum: self.momentum,
+                },
+            },
+            learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
+            weight_decay: self.weight_decay.unwrap_or(defaults.weight_decay),
+            schedule: match self.schedule.schedule(epochs) {
+                Schedule::Step { every, .. } => Schedule::Step {
+                    factor: self.step_factor,
+                    every: self.step_every.unwrap_or(every),
+                },
+                schedule => schedule,
+            },
+        }
+    }
+}

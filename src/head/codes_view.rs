@@ -1,0 +1,261 @@
+//! Codes as heads read them, wherever they are.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, s};
+use rayon::prelude::*;
+
+use super::HeadError;
+use super::scaling::Scaling;
+use super::wide::aligned_zeros;
+use crate::codes::Store;
+
+/// Codes (N, D), row by row: those of an array or of a mapped store, all or some of them, as they
+/// are or scaled on the way.
+///
+/// Nothing is held in memory but what a reader asks for, so that a store may be larger than it.
+#[derive(Clone, Debug)]
+pub struct CodesView<'a> {
+    source: Source<'a>,
+    /// Rows of the source, where not all of them are meant.
+    rows: Option<Arc<[usize]>>,
+    scaling: Option<Scaled>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    Array(ArrayView2<'a, f32>),
+    Store(&'a Store),
+}
+
+/// A scaling, with the norms (N) of the view's rows where it divides by them.
+#[derive(Clone, Debug)]
+struct Scaled {
+    scaling: Arc<Scaling>,
+    norms: Option<Arc<[f32]>>,
+}
+
+impl<'a> From<ArrayView2<'a, f32>> for CodesView<'a> {
+    fn from(codes: ArrayView2<'a, f32>) -> Self {
+        Self::of(Source::Array(codes))
+    }
+}
+
+impl<'a> From<&'a Store> for CodesView<'a> {
+    fn from(store: &'a Store) -> Self {
+        Self::of(Source::Store(store))
+    }
+}
+
+impl<'a> CodesView<'a> {
+    fn of(source: Source<'a>) -> Self {
+        Self {
+            source,
+            rows: None,
+            scaling: None,
+        }
+    }
+
+    /// N.
+    #[must_use]
+    pub fn n_rows(&self) -> usize {
+        match (&self.rows, self.source) {
+            (Some(rows), _) => rows.len(),
+            (None, Source::Array(codes)) => codes.nrows(),
+            (None, Source::Store(store)) => store.pictures().len(),
+        }
+    }
+
+    /// D.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        match self.source {
+            Source::Array(codes) => codes.ncols(),
+            Source::Store(store) => store.manifest().codes.code_len(),
+        }
+    }
+
+    /// Some of these rows, in the order given.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let n_rows = self.n_rows();
+        assert!(rows.iter().all(|&row| row < n_rows), "a row is not there");
+        let norms_of = |norms: &Arc<[f32]>| rows.iter().map(|&row| norms[row]).collect();
+        Self {
+            source: self.source,
+            rows: Some(rows.iter().map(|&row| self.source_row(row)).collect()),
+            scaling: self.scaling.as_ref().map(|scaled| Scaled {
+                scaling: Arc::clone(&scaled.scaling),
+                norms: scaled.norms.as_ref().map(norms_of),
+            }),
+        }
+    }
+
+    /// The same rows, read through `scaling` in place of the one before.
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the scaling's statistics are of another D.
+    pub fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
+        scaling.check_features(self.n_features())?;
+        let bare = Self {
+            scaling: None,
+            ..self.clone()
+        };
+        let norms = match scaling {
+            Scaling::None => return Ok(bare),
+            Scaling::L2 => Some(bare.norms()),
+            Scaling::Standard { .. } | Scaling::Max { .. } => None,
+        };
+        let scaling = Arc::new(scaling);
+        Ok(Self {
+            scaling: Some(Scaled { scaling, norms }),
+            ..bare
+        })
+    }
+
+    /// Reads some features of a row into `values`, one number each.
+    ///
+    /// # Panics
+    /// If there is no such row or feature, or `values` is not as long as `features`.
+    pub fn read(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
+        let source_row = self.source_row(row);
+        match self.source {
+            Source::Array(codes) => {
+                let codes = codes.row(source_row);
+                match codes.to_slice() {
+                    Some(codes) => values.copy_from_slice(&codes[features.clone()]),
+                    None => values
+                        .iter_mut()
+                        .zip(features.clone())
+                        .for_each(|(value, feature)| *value = codes[feature]),
+                }
+            }
+            Source::Store(store) => store.read_code(source_row, features.clone(), values),
+        }
+        if let Some(Scaled { scaling, norms }) = &self.scaling {
+            let norm = norms.as_ref().map_or(1.0, |norms| norms[row]);
+            scaling.apply_to_features(features, norm, values);
+        }
+    }
+
+    /// Reads whole rows into `into` (rows, D), on all threads.
+    ///
+    /// # Panics
+    /// If there is no such row, or `into` has another shape.
+    pub fn read_rows(&self, rows: &[usize], mut into: ArrayViewMut2<f32>) {
+        let n_features = self.n_features();
+        assert_eq!(into.dim(), (rows.len(), n_features), "shape to read into");
+        let targets: Vec<_> = into.axis_iter_mut(Axis(0)).zip(rows).collect();
+        targets.into_par_iter().for_each(|(mut target, &row)| {
+            let values = target.as_slice_mut().expect("rows are in C order");
+            self.read(row, 0..n_features, values);
+        });
+    }
+
+    /// Calls `visit` with the first row and the codes (rows, D) of one chunk of rows after the
+    /// other.
+    pub(super) fn for_each_chunk(
+        &self,
+        chunk_rows: usize,
+        mut visit: impl FnMut(usize, ArrayView2<f32>),
+    ) {
+        let n_rows = self.n_rows();
+        let mut chunk = aligned_zeros(Ix2(chunk_rows.min(n_rows), self.n_features()));
+        let mut rows = Vec::with_capacity(chunk_rows);
+        for first in (0..n_rows).step_by(chunk_rows) {
+            let end = (first + chunk_rows).min(n_rows);
+            self.will_need(end..(end + chunk_rows).min(n_rows));
+            rows.clear();
+            rows.extend(first..end);
+            let mut codes = chunk.slice_mut(s![..rows.len(), ..]);
+            self.read_rows(&rows, codes.view_mut());
+            visit(first, codes.view());
+        }
+    }
+
+    /// Calls `visit` with each row and its code, in order, without holding more than one of them.
+    pub(super) fn for_each_row(&self, mut visit: impl FnMut(usize, &[f32])) {
+        let mut code = vec![0.0; self.n_features()];
+        for row in 0..self.n_rows() {
+            self.read(row, 0..code.len(), &mut code);
+            visit(row, &code);
+        }
+    }
+
+    /// What `of_code` makes of each row's code, on all threads.
+    pub(super) fn map_rows<T: Send>(&self, of_code: impl Fn(&[f32]) -> T + Sync) -> Vec<T> {
+        let n_features = self.n_features();
+        (0..self.n_rows())
+            .into_par_iter()
+            .map_init(
+                || vec![0.0; n_features],
+                |code, row| {
+                    self.read(row, 0..n_features, code);
+                    of_code(code)
+                },
+            )
+            .collect()
+    }
+
+    /// Bytes of the codes where they are mapped from a file; nothing where they are in memory.
+    pub(super) fn mapped_row_bytes(&self) -> Option<usize> {
+        match self.source {
+            Source::Array(_) => None,
+            Source::Store(store) => Some(store.row_bytes()),
+        }
+    }
+
+    /// Has the system begin to read consecutive rows of a mapped store, without waiting for them.
+    pub(super) fn will_need(&self, rows: Range<usize>) {
+        if let (Source::Store(store), false) = (self.source, rows.is_empty()) {
+            store.will_need(self.source_row(rows.start)..self.source_row(rows.end - 1) + 1);
+        }
+    }
+
+    fn source_row(&self, row: usize) -> usize {
+        self.rows.as_ref().map_or(row, |rows| rows[row])
+    }
+
+    /// Euclidean norms (N), summed in f64.
+    fn norms(&self) -> Arc<[f32]> {
+        let squares = |code: &[f32]| code.iter().map(|&value| f64::from(value).powi(2)).sum();
+        let norms: Vec<f64> = self.map_rows(squares);
+        norms.iter().map(|squares| squares.sqrt() as f32).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn selections_of_selections_keep_their_norms() {
+        let codes = array![[3.0, 4.0], [0.0, 2.0], [6.0, 8.0]];
+        let view = CodesView::from(codes.view()).scaled(Scaling::L2).unwrap();
+        let view = view.select(&[2, 0]).select(&[1, 0]);
+        let mut read = Array2::zeros((2, 2));
+        view.read_rows(&[0, 1], read.view_mut());
+        assert_eq!(read, array![[0.6, 0.8], [0.6, 0.8]]);
+        let mut last = [0.0];
+        view.read(1, 1..2, &mut last);
+        assert_eq!(
+            last,
+            [0.8],
+            "a part of a row is divided by the norm of all of it"
+        );
+    }
+
+    #[test]
+    fn columns_first_reads_the_same() {
+        let codes = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let mut values = [0.0; 2];
+        CodesView::from(codes.t()).read(1, 0..2, &mut values);
+        assert_eq!(values, [2.0, 5.0]);
+    }
+}

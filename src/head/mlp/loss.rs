@@ -1,0 +1,145 @@
+//! What training makes small: cross-entropy, with smoothed labels and weighted classes.
+
+use serde::{Deserialize, Serialize};
+
+use super::options::invalid;
+use crate::head::optimizer::NEGLIGIBLE;
+use crate::head::softmax::{smoothed_cross_entropy, softmax_cross_entropy};
+use crate::head::{HeadError, Samples};
+use crate::names::named;
+
+/// How much the samples of a class count in the loss of training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// Each sample as much as any other.
+    #[default]
+    None,
+    /// Each class as much as any other: a sample of class c counts N / (C N_c) times, where N_c of N
+    /// training samples are of class c, and C classes have any. It is scikit-learn's `balanced`.
+    Balanced,
+}
+
+named!(ClassWeights, "class weights", None => "none", Balanced => "balanced");
+
+/// The loss of training; the default is the plain cross-entropy.
+///
+/// ```text
+/// loss = 1/B sum_i weight_(y_i) sum_k -t_ik ln p_ik,  t_ik = (1 - s) [k = y_i] + s / K
+/// ```
+///
+/// for B samples with labels y, probabilities p (B, K) and a smoothing of s. It is what Keras has
+/// for `CategoricalCrossentropy(label_smoothing=s)` and `fit(class_weight=...)`: weights multiply
+/// losses, and the mean is over the number of samples, not over their weights.
+///
+/// Losses of held-out and validation samples are plain cross-entropies whatever is chosen here, so
+/// that those of different choices can be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossOptions {
+    /// How much of a label is spread over all classes: at least 0 and below 1.
+    pub label_smoothing: f64,
+    /// How much the samples of a class count.
+    pub class_weights: ClassWeights,
+}
+
+impl LossOptions {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`HeadError::InvalidOption`] if the smoothing is outside.
+    pub fn validate(&self) -> Result<(), HeadError> {
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let expected = "at least 0 and below 1";
+            return Err(invalid("label smoothing", self.label_smoothing, expected));
+        }
+        Ok(())
+    }
+}
+
+/// The loss of training on certain samples.
+#[derive(Debug)]
+pub(super) struct Loss {
+    label_smoothing: f64,
+    /// By label (K).
+    class_weights: Vec<f64>,
+}
+
+impl Loss {
+    pub(super) fn new(options: &LossOptions, train: &Samples) -> Self {
+        let class_weights = match options.class_weights {
+            ClassWeights::None => vec![1.0; train.n_classes()],
+            ClassWeights::Balanced => balanced(&train.class_counts()),
+        };
+        Self {
+            label_smoothing: options.label_smoothing,
+            class_weights,
+        }
+    }
+
+    /// Turns a sample's logits (K) into probabilities (K) in place, and returns its loss.
+    pub(super) fn of_logits(&self, logits: &mut [f32], label: usize) -> f64 {
+        let loss = if self.label_smoothing == 0.0 {
+            softmax_cross_entropy(logits, label)
+        } else {
+            smoothed_cross_entropy(logits, label, self.label_smoothing)
+        };
+        self.class_weights[label] * loss
+    }
+
+    /// Turns a sample's probabilities (K) into the gradient of its loss by its logits in place:
+    /// weight (p - t).
+    pub(super) fn d_logits(&self, probabilities: &mut [f32], label: usize) {
+        let spread = (self.label_smoothing / probabilities.len() as f64) as f32;
+        let weight = self.class_weights[label] as f32;
+        probabilities[label] -= 1.0 - self.label_smoothing as f32;
+        for d in probabilities {
+            *d -= spread;
+            *d = if d.abs() < NEGLIGIBLE {
+                0.0
+            } else {
+                *d * weight
+            };
+        }
+    }
+}
+
+/// N / (C N_c) by class; classes without samples have none that would count.
+fn balanced(counts: &[usize]) -> Vec<f64> {
+    let n: usize = counts.iter().sum();
+    let n_present = counts.iter().filter(|&&count| count > 0).count();
+    let weight = |&count: &usize| match count {
+        0 => 0.0,
+        _ => n as f64 / (n_present * count) as f64,
+    };
+    counts.iter().map(weight).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balanced_weights_by_hand() {
+        // scikit-learn's compute_class_weight("balanced", ...) for 6, 2 and 4 samples.
+        assert_eq!(balanced(&[6, 2, 0, 4]), [2.0 / 3.0, 2.0, 0.0, 1.0]);
+        assert_eq!(balanced(&[5, 5]), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn loss_and_gradient_of_a_row_by_hand() {
+        let loss = Loss {
+            label_smoothing: 0.3,
+            class_weights: vec![1.0, 2.0, 1.0],
+        };
+        // p = (0.5, 0.25, 0.25) and t = (0.1, 0.8, 0.1):
+        // 2 * (0.1 * ln 2 + 0.8 * ln 4 + 0.1 * ln 4) = 2 * 1.9 * ln 2.
+        let mut row = [2f32.ln(), 0.0, 0.0];
+        let value = loss.of_logits(&mut row, 1);
+        assert!((value - 3.8 * 2f64.ln()).abs() < 1e-6, "{value}");
+        loss.d_logits(&mut row, 1);
+        for (d, expected) in row.into_iter().zip([0.8, -1.1, 0.3]) {
+            assert!((d - expected).abs() < 1e-6, "{row:?}");
+        }
+    }
+}

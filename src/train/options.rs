@@ -1,0 +1,40 @@
+//! What is trained, how, and how it is judged.
+
+use crate::draft::Existing;
+use crate::head::logistic::LogisticOptions;
+use crate::head::mlp::MlpOptions;
+use crate::head::scaling::ScalingKind;
+
+/// What is trained on samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadOptions {
+    /// The MLP, unless it is left out.
+    pub mlp: Option<MlpOptions>,
+    /// The logistic regression, unless it is left out.
+    pub logistic: Option<LogisticOptions>,
+    /// How the codes are scaled before training, by statistics of the training samples alone.
+    pub scaling: ScalingKind,
+    /// Share of each class that the MLP is not trained on where an epoch has to be chosen, above 0
+    /// and below 1. Without [`Keep::Best`](crate::head::mlp::Keep::Best) and patience nothing is
+    /// held out.
+    pub hold_out: f64,
+}
+
+/// What [`train`](super::train) does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainOptions {
+    /// The heads.
+    pub heads: HeadOptions,
+    /// Folds of cross-validation, at least 2: for tuning, for calibration, and for judging the
+    /// heads where there is no validation store.
+    pub folds: usize,
+    /// Whether L2 strength, learning rate and dropout are chosen by cross-validation.
+    pub tune: bool,
+    /// Seeds that the MLP is trained with, at least 1: its own, and those after it. The first one's
+    /// network is kept, whichever does best.
+    pub repeats: usize,
+    /// Whether a temperature is fitted to each head's out-of-fold logits.
+    pub calibrate: bool,
+    /// What to do about a HEAD that is there already.
+    pub existing: Existing,
+}

@@ -1,0 +1,347 @@
+//! Heads chosen, trained, and given the logits by which they are judged.
+
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+
+use super::cross_validation::{Folds, ScaledSamples, fit_mlp, fit_seeds, scale, with_seeds};
+use super::error::FitError;
+use super::judgement::Unjudged;
+use super::options::{HeadOptions, TrainOptions};
+use super::progress::{Epochs, Progress};
+use super::tuning::{tune_logistic, tune_mlp};
+use crate::evaluate::fit_temperature;
+use crate::head::logistic::Logistic;
+use crate::head::mlp::{Ended, Epoch, Keep, MlpOptions, TrainedMlp};
+use crate::head::saved::{SavedLogistic, SavedMlp};
+use crate::head::{HeadError, Samples};
+use crate::report::Tuning;
+
+/// One call of [`train`](super::train).
+pub(super) struct Training<'a, 's> {
+    /// The training samples as they are stored.
+    pub(super) samples: &'a Samples<'s>,
+    pub(super) options: &'a TrainOptions,
+    pub(super) progress: &'a dyn Progress,
+}
+
+/// Heads trained on all samples, not judged yet.
+#[derive(Default)]
+pub(super) struct Trained {
+    pub(super) mlp: Option<SavedMlp>,
+    pub(super) logistic: Option<SavedLogistic>,
+    /// The MLP's learning curve.
+    pub(super) history: Vec<Epoch>,
+    pub(super) unjudged: Vec<Unjudged>,
+    /// The fold of each judged sample, where they are judged in folds.
+    pub(super) folds: Option<Vec<usize>>,
+}
+
+/// Settings of both heads, chosen on some samples.
+struct Choice {
+    heads: HeadOptions,
+    mlp: Chosen,
+    logistic: Chosen,
+}
+
+/// How one head's settings were chosen.
+#[derive(Default)]
+struct Chosen {
+    tuning: Option<Tuning>,
+    /// Out-of-fold logits with the chosen settings, where they are known.
+    logits: Option<Array2<f32>>,
+}
+
+/// Logits (N, K) of all samples by heads that were not trained on them.
+struct OutOfFold {
+    /// One for each seed.
+    mlp: Vec<Array2<f32>>,
+    logistic: Option<Array2<f32>>,
+    folds: Vec<usize>,
+}
+
+impl<'s> Training<'_, 's> {
+    pub(super) fn scale(&self) -> Result<ScaledSamples<'s>, FitError> {
+        Ok(scale(self.samples, self.options.heads.scaling)?)
+    }
+
+    /// Heads trained on `train`, these samples scaled, to be judged on `validation`.
+    pub(super) fn judged_on(
+        &self,
+        train: &Samples<'s>,
+        validation: &Samples<'s>,
+    ) -> Result<Trained, FitError> {
+        let choice = self.choose(self.samples, self.options.calibrate)?;
+        let mut trained = Trained::default();
+        if let Some(options) = &choice.heads.mlp {
+            let (fit, time) = self.fit_kept_mlp(train, Some(validation), options)?;
+            let mut logits = vec![fit.mlp.logits(validation.codes())?];
+            let others = &with_seeds(options, self.options.repeats)[1..];
+            if !others.is_empty() && !self.progress.is_stopped() {
+                self.progress
+                    .stage("training with other seeds", others.len());
+                let share = self.options.heads.hold_out;
+                logits.extend(fit_seeds(train, validation, others, share, self.progress)?);
+            }
+            let temperature = self.temperature(choice.mlp.logits.as_ref())?;
+            trained.add_mlp(fit, options, (logits, temperature, choice.mlp.tuning), time);
+        }
+        if choice.heads.logistic.is_some() && !self.progress.is_stopped() {
+            let temperature = self.temperature(choice.logistic.logits.as_ref())?;
+            let judged = |model: &Logistic| model.logits(validation.codes());
+            self.add_logistic(
+                &mut trained,
+                train,
+                &choice.heads,
+                judged,
+                temperature,
+                choice.logistic.tuning,
+            )?;
+        }
+        Ok(trained)
+    }
+
+    /// Heads trained on `train`, these samples scaled, to be judged by others of their kind that
+    /// were trained outside of each fold.
+    pub(super) fn judged_in_folds(&self, train: &Samples<'s>) -> Result<Trained, FitError> {
+        let judged = self.out_of_fold()?;
+        let choice = self.choose(self.samples, false)?;
+        let mut trained = Trained::default();
+        if let Some(options) = &choice.heads.mlp {
+            let (fit, time) = self.fit_kept_mlp(train, None, options)?;
+            let temperature = self.temperature(judged.mlp.first())?;
+            trained.add_mlp(
+                fit,
+                options,
+                (judged.mlp, temperature, choice.mlp.tuning),
+                time,
+            );
+        }
+        if let (Some(logits), false) = (judged.logistic, self.progress.is_stopped()) {
+            let temperature = self.temperature(Some(&logits))?;
+            let judged = |_: &Logistic| Ok(logits);
+            self.add_logistic(
+                &mut trained,
+                train,
+                &choice.heads,
+                judged,
+                temperature,
+                choice.logistic.tuning,
+            )?;
+        }
+        trained.folds = Some(judged.folds);
+        Ok(trained)
+    }
+
+    /// Chooses the settings on `samples`, by cross-validation if that is asked for; `logits` asks
+    /// for the out-of-fold logits as well.
+    fn choose(&self, samples: &Samples, logits: bool) -> Result<Choice, FitError> {
+        let mut choice = Choice {
+            heads: self.options.heads.clone(),
+            mlp: Chosen::default(),
+            logistic: Chosen::default(),
+        };
+        if !self.options.tune && !logits {
+            return Ok(choice);
+        }
+        let heads = &self.options.heads;
+        let folds = Folds::new(
+            samples,
+            self.options.folds,
+            heads.scaling,
+            heads.split_seed(),
+        )?;
+        if let Some(given) = &heads.mlp {
+            choice.mlp.logits = Some(if self.options.tune {
+                let chosen = tune_mlp(&folds, samples, given, heads.hold_out, self.progress)?;
+                choice.mlp.tuning = Some(chosen.tuning);
+                choice.heads.mlp = Some(chosen.options);
+                chosen.logits
+            } else {
+                self.progress.stage("calibrating the MLP", folds.len());
+                let given = std::slice::from_ref(given);
+                folds
+                    .mlp_logits(given, heads.hold_out, self.progress)?
+                    .swap_remove(0)?
+            });
+        }
+        if let Some(given) = &heads.logistic {
+            choice.logistic.logits = Some(if self.options.tune {
+                let chosen = tune_logistic(&folds, samples, given, self.progress)?;
+                choice.logistic.tuning = Some(chosen.tuning);
+                choice.heads.logistic = Some(chosen.options);
+                chosen.logits
+            } else {
+                self.progress
+                    .stage("calibrating the logistic regression", folds.len());
+                folds
+                    .logistic_logits(&[given.l2], given, self.progress)?
+                    .swap_remove(0)
+            });
+        }
+        Ok(choice)
+    }
+
+    /// Logits of every sample by heads that were trained, and tuned if need be, outside of its fold.
+    fn out_of_fold(&self) -> Result<OutOfFold, FitError> {
+        let heads = &self.options.heads;
+        let n_folds = self.options.folds;
+        let folds = Folds::new(self.samples, n_folds, heads.scaling, heads.split_seed())?;
+        let choices: Vec<_> = if self.options.tune {
+            (0..n_folds)
+                .map(|fold| {
+                    let (_, outside) = folds.split(fold);
+                    Ok(self.choose(&self.samples.select(&outside), false)?.heads)
+                })
+                .collect::<Result<_, FitError>>()?
+        } else {
+            vec![heads.clone(); n_folds]
+        };
+        let mut logits = OutOfFold {
+            mlp: Vec::new(),
+            logistic: None,
+            folds: folds.of_row.clone(),
+        };
+        if heads.mlp.is_some() {
+            let repeats = self.options.repeats;
+            self.progress.stage("judging the MLP", n_folds * repeats);
+            let by_fold: Vec<_> = choices
+                .iter()
+                .filter_map(|heads| Some(with_seeds(heads.mlp.as_ref()?, repeats)))
+                .collect();
+            logits.mlp = folds
+                .mlp_logits_by_fold(&by_fold, heads.hold_out, self.progress)?
+                .into_iter()
+                .collect::<Result<_, HeadError>>()?;
+        }
+        if let Some(options) = &heads.logistic {
+            self.progress
+                .stage("judging the logistic regression", n_folds);
+            let by_fold: Vec<_> = choices
+                .iter()
+                .filter_map(|heads| Some(vec![heads.logistic.as_ref()?.l2]))
+                .collect();
+            let found = folds.logistic_logits_by_fold(&by_fold, options, self.progress)?;
+            logits.logistic = found.into_iter().next();
+        }
+        Ok(logits)
+    }
+
+    /// Trains the MLP that is kept, with all threads and every epoch told.
+    fn fit_kept_mlp(
+        &self,
+        train: &Samples<'s>,
+        validation: Option<&Samples<'s>>,
+        options: &MlpOptions,
+    ) -> Result<(TrainedMlp, Duration), FitError> {
+        self.progress.stage("training the MLP", 1);
+        let start = Instant::now();
+        let share = self.options.heads.hold_out;
+        let fit = fit_mlp(
+            train,
+            validation,
+            options,
+            share,
+            &mut Epochs(self.progress),
+        )?;
+        if fit.kept_epoch == 0 && fit.unfinished_steps == 0 {
+            return Err(FitError::Stopped);
+        }
+        Ok((fit, start.elapsed()))
+    }
+
+    fn add_logistic(
+        &self,
+        trained: &mut Trained,
+        train: &Samples,
+        heads: &HeadOptions,
+        judged: impl FnOnce(&Logistic) -> Result<Array2<f32>, HeadError>,
+        temperature: Option<f64>,
+        tuning: Option<Tuning>,
+    ) -> Result<(), FitError> {
+        let Some(options) = heads.logistic else {
+            return Ok(());
+        };
+        self.progress.stage("fitting the logistic regression", 1);
+        let start = Instant::now();
+        let fit = Logistic::fit(train, &options)?;
+        trained.unjudged.push(Unjudged {
+            name: "logistic",
+            logits: vec![judged(&fit.model)?],
+            temperature,
+            tuning,
+            training_time: start.elapsed(),
+            remark: fit.convergence.explanation.clone(),
+        });
+        trained.logistic = Some(SavedLogistic {
+            model: fit.model,
+            options,
+            convergence: fit.convergence,
+            temperature: temperature.unwrap_or(1.0),
+        });
+        Ok(())
+    }
+
+    /// The temperature that fits out-of-fold logits, if calibration is asked for.
+    fn temperature(&self, logits: Option<&Array2<f32>>) -> Result<Option<f64>, FitError> {
+        let logits = logits.filter(|_| self.options.calibrate);
+        let fit = |logits: &Array2<f32>| fit_temperature(logits.view(), self.samples.labels());
+        Ok(logits.map(fit).transpose()?)
+    }
+}
+
+impl Trained {
+    fn add_mlp(
+        &mut self,
+        fit: TrainedMlp,
+        options: &MlpOptions,
+        (logits, temperature, tuning): (Vec<Array2<f32>>, Option<f64>, Option<Tuning>),
+        training_time: Duration,
+    ) {
+        self.unjudged.push(Unjudged {
+            name: "mlp",
+            logits,
+            temperature,
+            tuning,
+            training_time,
+            remark: remark(&fit, options),
+        });
+        self.history = fit.history;
+        self.mlp = Some(SavedMlp {
+            model: fit.mlp,
+            options: options.clone(),
+            temperature: temperature.unwrap_or(1.0),
+        });
+    }
+}
+
+/// How long the MLP was trained, and which epoch's weights it has.
+fn remark(fit: &TrainedMlp, options: &MlpOptions) -> String {
+    let MlpOptions { epochs, seed, .. } = options;
+    let n_done = fit.history.len();
+    let trained = match fit.ended {
+        Ended::Completed => format!("trained for {n_done} epochs"),
+        Ended::StoppedEarly => format!("stopped early after epoch {n_done} of {epochs}"),
+        Ended::Interrupted => format!("interrupted after epoch {n_done} of {epochs}"),
+    };
+    let kept = match (options.keep, fit.unfinished_steps) {
+        (Keep::Best, 0) => {
+            let best = fit.history.get(fit.kept_epoch.wrapping_sub(1));
+            let loss = best.and_then(|epoch| epoch.held_out_loss);
+            let loss = loss.map_or(String::new(), |loss| format!(", held-out loss {loss:.4}"));
+            format!(
+                "the best epoch's weights are kept: epoch {}{loss}",
+                fit.kept_epoch
+            )
+        }
+        (_, 0) => format!(
+            "the last epoch's weights are kept: epoch {}",
+            fit.kept_epoch
+        ),
+        (_, steps) => format!("the last weights are kept: {steps} steps of the epoch after it"),
+    };
+    let last = fit.history.last().map_or(String::new(), |epoch| {
+        format!("; last training loss {:.4}", epoch.loss)
+    });
+    format!("{trained}, seed {seed}; {kept}{last}")
+}
