@@ -29,6 +29,7 @@ pub use manifest::{
 };
 pub use npy::Dtype;
 pub use pooling::Pool;
+pub(crate) use store::read_exact_at;
 pub use store::{PictureRow, Store, StoreError};
 pub use writer::{Code, Leftover, Opened, StoreWriter, WrittenPicture};
 

@@ -6,9 +6,11 @@
 //! order that depends on names alone.
 
 mod archives;
+pub mod check;
 mod classes;
 mod digest;
 pub mod download;
+mod duplicates;
 mod error;
 mod folders;
 mod lines;

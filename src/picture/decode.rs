@@ -5,7 +5,7 @@ use std::io::{self, Cursor, ErrorKind};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{DecodeError, jpeg};
+use super::{ColorMode, DecodeError, jpeg};
 use crate::quiet;
 
 /// The most pixels that a picture may have: Pillow's `Image.MAX_IMAGE_PIXELS`, a quarter of a GiB
@@ -72,6 +72,21 @@ pub fn n_pixels(bytes: &[u8]) -> Result<u64, DecodeError> {
         format => Ok(open(bytes, format)?.dimensions()),
     })?;
     Ok(u64::from(width) * u64::from(height))
+}
+
+/// What colours a picture's file has, from its header alone.
+///
+/// # Errors
+///
+/// See [`DecodeError`].
+pub fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
+    let format = sniff(bytes)?;
+    caught(format, || match format {
+        ImageFormat::Jpeg => jpeg::color_mode(bytes),
+        // Its decoder makes RGBA of them.
+        ImageFormat::Gif => Ok(ColorMode::Palette),
+        format => Ok(open(bytes, format)?.original_color_type().into()),
+    })
 }
 
 /// The format that the first bytes announce, when it is one that is decoded here.

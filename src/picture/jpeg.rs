@@ -18,7 +18,7 @@ use self::header::Header;
 use self::pure_rust as decoder;
 #[cfg(feature = "turbojpeg")]
 use self::turbo as decoder;
-use super::DecodeError;
+use super::{ColorMode, DecodeError};
 use super::decode::check_size;
 
 /// The JPEG decoder of this build, with its version.
@@ -33,6 +33,15 @@ const FORMAT: &str = "JPEG";
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     let (height, width) = Header::read(bytes)?.dimensions;
     Ok((width.into(), height.into()))
+}
+
+/// What colours the picture has, from its header alone.
+pub(super) fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
+    Ok(match Header::read(bytes)?.channels {
+        1 => ColorMode::Grey,
+        4 => ColorMode::Cmyk,
+        _ => ColorMode::Rgb,
+    })
 }
 
 /// The pixels as they are stored, as RGB, and how to turn them.

@@ -22,6 +22,7 @@
 //! assert_eq!(tensor[..3], [-103.939, -116.779, -123.68]); // black, blue first
 //! ```
 
+mod color_mode;
 mod decode;
 mod error;
 mod jpeg;
@@ -32,7 +33,8 @@ pub use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::decode::sniff;
-pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, decode, n_pixels};
+pub use self::color_mode::ColorMode;
+pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, color_mode, decode, n_pixels};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
 pub use self::recipe::{Layout, Recipe};

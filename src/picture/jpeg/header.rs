@@ -59,7 +59,7 @@ pub(super) struct Header<'a> {
     /// Height and width in pixels, as they are stored.
     pub(super) dimensions: (u16, u16),
     /// Colour channels: 1, 3 or 4.
-    channels: u8,
+    pub(super) channels: u8,
     process: Process,
     #[cfg_attr(feature = "turbojpeg", allow(dead_code))]
     is_jfif: bool,

@@ -1,0 +1,31 @@
+//! Why a check gave nothing.
+
+use std::io;
+
+/// Why a check gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The decoders' threads could not be started.
+    #[error("cannot start {threads} decoder threads: {source}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What rayon said.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// The temporary file for thumbnails could not be made, written or read.
+    #[error("cannot keep thumbnails in a temporary file in {}: {source}; 1 KiB is needed for each picture, elsewhere with TMPDIR", std::env::temp_dir().display())]
+    Scratch {
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// More pictures than can be numbered.
+    #[error("{n_pictures} pictures are more than can be compared; check them in parts")]
+    TooMany {
+        /// How many there are.
+        n_pictures: usize,
+    },
+    /// The caller wanted to stop.
+    #[error("stopped before all pictures were looked at; nothing was left behind")]
+    Stopped,
+}

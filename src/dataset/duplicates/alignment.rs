@@ -1,0 +1,299 @@
+//! Laying one thumbnail over another, to see whether they show the same.
+//!
+//! The second is shifted, turned and stretched a little (an affine map) until it lies best over the
+//! first: Gauss-Newton on the differences, after S. Baker and I. Matthews, "Lucas-Kanade 20 years
+//! on" (2004), the inverse compositional algorithm, with light and contrast evened out at each step.
+
+use super::thumbnail::SIDE;
+
+/// Grey levels, row by row.
+pub(super) type SideLevels = [f32; SIDE * SIDE];
+
+/// Steps of the alignment: from a probe's place it is there after four or five.
+const STEPS: usize = 10;
+/// Pixels that a step moves a corner by when the alignment has arrived.
+const ARRIVED: f32 = 0.02;
+
+/// How far an affine map may be from the identity, per pixel: 7 degrees, or an eighth in scale.
+const MAX_DISTORTION: f32 = 0.125;
+/// How far it may shift, in pixels: an eighth of the picture.
+const MAX_SHIFT: f32 = 4.0;
+/// How much of the first picture the second has to cover.
+const MIN_OVERLAP: f32 = 0.75;
+
+/// Correlation from which two pictures show the same, if [`MIN_DETAIL`] is met too.
+const MIN_CORRELATION: f32 = 0.90;
+/// Correlation of the details: levels less their surroundings. Shapes that are alike, as two
+/// tomatoes on white, have the levels in common, but not these.
+const MIN_DETAIL: f32 = 0.80;
+/// Pixels to each side that make up the surroundings.
+const SURROUNDINGS: usize = 2;
+
+/// Middle of a thumbnail, in pixels.
+const MIDDLE: f32 = (SIDE as f32 - 1.0) / 2.0;
+
+/// An affine map of the plane, around a thumbnail's middle:
+/// x' = (1 + a) x + b y + e, y' = c x + (1 + d) y + f, as [a, b, c, d, e, f].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Warp([f32; 6]);
+
+impl Warp {
+    /// Where a pixel comes from in a picture turned by `angle` (radians), of which the middle is
+    /// `kept` along each side.
+    pub(super) fn new(angle: f32, kept: f32) -> Self {
+        let (sin, cos) = angle.sin_cos();
+        Self([kept * cos - 1.0, -kept * sin, kept * sin, kept * cos - 1.0, 0.0, 0.0])
+    }
+
+    fn apply(&self, x: f32, y: f32) -> (f32, f32) {
+        let [a, b, c, d, e, f] = self.0;
+        (x + a * x + b * y + e, y + c * x + d * y + f)
+    }
+
+    /// First `inner`, then this.
+    fn after(&self, inner: &Self) -> Self {
+        let [a, b, c, d, e, f] = inner.0;
+        let (ax, ay) = self.apply(1.0 + a, c);
+        let (bx, by) = self.apply(b, 1.0 + d);
+        let (ex, ey) = self.apply(e, f);
+        let [.., own_e, own_f] = self.0;
+        Self([ax - own_e - 1.0, bx - own_e, ay - own_f, by - own_f - 1.0, ex, ey])
+    }
+
+    /// The way back; nothing where there is none.
+    fn inverse(&self) -> Option<Self> {
+        let [a, b, c, d, e, f] = self.0;
+        let determinant = (1.0 + a) * (1.0 + d) - b * c;
+        if determinant.abs() < 0.5 {
+            return None;
+        }
+        let [p, q, r, s] = [1.0 + d, -b, -c, 1.0 + a].map(|value| value / determinant);
+        Some(Self([p - 1.0, q, r, s - 1.0, -(p * e + q * f), -(r * e + s * f)]))
+    }
+
+    fn is_small(&self) -> bool {
+        let [distortion @ .., e, f] = self.0;
+        distortion.iter().all(|value| value.abs() <= MAX_DISTORTION)
+            && e.abs() <= MAX_SHIFT
+            && f.abs() <= MAX_SHIFT
+    }
+}
+
+/// `levels` where `warp` leads, between pixels by bilinear interpolation; with whether that is
+/// within the picture. What is beside it gets the nearest level.
+pub(super) fn sample(levels: &SideLevels, warp: &Warp) -> [(f32, bool); SIDE * SIDE] {
+    let mut samples = [(0.0, false); SIDE * SIDE];
+    let last = (SIDE - 1) as f32;
+    for (at, sample) in samples.iter_mut().enumerate() {
+        let (x, y) = ((at % SIDE) as f32 - MIDDLE, (at / SIDE) as f32 - MIDDLE);
+        let (x, y) = warp.apply(x, y);
+        let (x, y) = (x + MIDDLE, y + MIDDLE);
+        // Half a pixel beyond the outer pixels' middles is where the picture ends.
+        let is_inside = (-0.5..=last + 0.5).contains(&x) && (-0.5..=last + 0.5).contains(&y);
+        let (x, y) = (x.clamp(0.0, last), y.clamp(0.0, last));
+        let (left, top) = ((x as usize).min(SIDE - 2), (y as usize).min(SIDE - 2));
+        let (right, down) = (x - left as f32, y - top as f32);
+        let row = |row: usize| {
+            let at = row * SIDE + left;
+            levels[at] + right * (levels[at + 1] - levels[at])
+        };
+        let (above, below) = (row(top), row(top + 1));
+        *sample = (above + down * (below - above), is_inside);
+    }
+    samples
+}
+
+/// How well `second` lies over `first` when it is laid best, if they show the same picture.
+///
+/// `start` is where a pixel of `second` comes from in `first`, roughly; `second` is mirrored before
+/// if `is_mirrored`.
+pub(super) fn align(
+    first: &[u8; SIDE * SIDE],
+    second: &[u8; SIDE * SIDE],
+    start: Warp,
+    is_mirrored: bool,
+) -> Option<f32> {
+    let first = first.map(f32::from);
+    let mut second = second.map(f32::from);
+    if is_mirrored {
+        for row in second.chunks_exact_mut(SIDE) {
+            row.reverse();
+        }
+    }
+    // The second picture is the one that stays, and the first is sampled.
+    let warp = laid_over(&smoothed(&second), &smoothed(&first), start)?;
+    let covered = sample(&first, &warp);
+    let n_covered = covered.iter().filter(|sample| sample.1).count();
+    if (n_covered as f32) < MIN_OVERLAP * (SIDE * SIDE) as f32 {
+        return None;
+    }
+    let level = correlation(&second, &covered);
+    let detail = correlation(&detailed(&second), &sample(&detailed(&first), &warp));
+    (level >= MIN_CORRELATION && detail >= MIN_DETAIL).then_some(level)
+}
+
+/// The warp by which `image` lies best over `fixed`; nothing where it leads too far away.
+fn laid_over(fixed: &SideLevels, image: &SideLevels, start: Warp) -> Option<Warp> {
+    let directions = steepest_descent(fixed);
+    let mut warp = start;
+    for _ in 0..STEPS {
+        let samples = sample(image, &warp);
+        let (gain, offset) = evened(fixed, &samples)?;
+        let mut matrix = [[0.0; 6]; 6];
+        let mut vector = [0.0; 6];
+        for ((direction, &(level, is_inside)), fixed) in directions.iter().zip(&samples).zip(fixed)
+        {
+            if !is_inside {
+                continue;
+            }
+            let difference = gain * level + offset - fixed;
+            for (i, &value) in direction.iter().enumerate() {
+                vector[i] += value * difference;
+                for (j, &other) in direction[..=i].iter().enumerate() {
+                    matrix[i][j] += value * other;
+                }
+            }
+        }
+        let step = Warp(solved(matrix, vector)?);
+        warp = warp.after(&step.inverse()?);
+        if !warp.is_small() {
+            return None;
+        }
+        let corner = step.apply(MIDDLE, MIDDLE);
+        if (corner.0 - MIDDLE).abs().max((corner.1 - MIDDLE).abs()) < ARRIVED {
+            break;
+        }
+    }
+    Some(warp)
+}
+
+/// How each pixel's level changes with each number of a warp.
+fn steepest_descent(levels: &SideLevels) -> Vec<[f32; 6]> {
+    let slope = |from: usize, to: usize, n: usize| (levels[to] - levels[from]) / n as f32;
+    (0..SIDE * SIDE)
+        .map(|at| {
+            let (column, row) = (at % SIDE, at / SIDE);
+            let (left, right) = (column.saturating_sub(1), (column + 1).min(SIDE - 1));
+            let (above, below) = (row.saturating_sub(1), (row + 1).min(SIDE - 1));
+            let across = slope(row * SIDE + left, row * SIDE + right, right - left);
+            let down = slope(above * SIDE + column, below * SIDE + column, below - above);
+            let (x, y) = (column as f32 - MIDDLE, row as f32 - MIDDLE);
+            [across * x, across * y, down * x, down * y, across, down]
+        })
+        .collect()
+}
+
+/// Gain and offset by which the samples get the mean and the deviation of `fixed`; nothing where
+/// they are all of one level.
+fn evened(fixed: &SideLevels, samples: &[(f32, bool)]) -> Option<(f32, f32)> {
+    let moments = Moments::new(fixed, samples);
+    let gain = (moments.fixed / moments.samples).sqrt();
+    gain.is_normal()
+        .then(|| (gain, moments.fixed_mean - gain * moments.samples_mean))
+}
+
+/// Correlation of `fixed` with the samples within the picture; 0 where there is nothing to compare.
+fn correlation(fixed: &SideLevels, samples: &[(f32, bool)]) -> f32 {
+    let moments = Moments::new(fixed, samples);
+    let correlation = moments.both / (moments.fixed * moments.samples).sqrt();
+    if correlation.is_finite() {
+        correlation
+    } else {
+        0.0
+    }
+}
+
+/// Means, and sums of squares and products around them, over the samples within the picture.
+struct Moments {
+    fixed_mean: f32,
+    samples_mean: f32,
+    fixed: f32,
+    samples: f32,
+    both: f32,
+}
+
+impl Moments {
+    fn new(fixed: &SideLevels, samples: &[(f32, bool)]) -> Self {
+        let inside = || {
+            let pairs = fixed.iter().zip(samples);
+            pairs.filter_map(|(&a, &(b, is_inside))| is_inside.then_some((a, b)))
+        };
+        let n = inside().count().max(1) as f32;
+        let sums = inside().fold((0.0, 0.0), |sums, (a, b)| (sums.0 + a, sums.1 + b));
+        let (fixed_mean, samples_mean) = (sums.0 / n, sums.1 / n);
+        let mut moments = Self {
+            fixed_mean,
+            samples_mean,
+            fixed: 0.0,
+            samples: 0.0,
+            both: 0.0,
+        };
+        for (a, b) in inside() {
+            let (a, b) = (a - fixed_mean, b - samples_mean);
+            moments.fixed += a * a;
+            moments.samples += b * b;
+            moments.both += a * b;
+        }
+        moments
+    }
+}
+
+/// The solution of a symmetric system of which the lower half is given, by Cholesky's method;
+/// nothing where it has none, as for a picture that only changes in one direction.
+fn solved(mut matrix: [[f32; 6]; 6], mut vector: [f32; 6]) -> Option<[f32; 6]> {
+    let scale = (0..6).map(|i| matrix[i][i]).fold(0.0, f32::max);
+    for i in 0..6 {
+        for j in 0..=i {
+            let sum: f32 = (0..j).map(|k| matrix[i][k] * matrix[j][k]).sum();
+            let rest = matrix[i][j] - sum;
+            if i == j {
+                if rest <= 1e-6 * scale {
+                    return None;
+                }
+                matrix[i][i] = rest.sqrt();
+            } else {
+                matrix[i][j] = rest / matrix[j][j];
+            }
+        }
+        let sum: f32 = (0..i).map(|k| matrix[i][k] * vector[k]).sum();
+        vector[i] = (vector[i] - sum) / matrix[i][i];
+    }
+    for i in (0..6).rev() {
+        let sum: f32 = (i + 1..6).map(|k| matrix[k][i] * vector[k]).sum();
+        vector[i] = (vector[i] - sum) / matrix[i][i];
+    }
+    Some(vector)
+}
+
+/// Means over 3 x 3 pixels: a few pixels off are found more surely without the finest detail.
+fn smoothed(levels: &SideLevels) -> SideLevels {
+    box_mean(levels, 1)
+}
+
+/// Levels less the means around them.
+fn detailed(levels: &SideLevels) -> SideLevels {
+    let mut detailed = box_mean(levels, SURROUNDINGS);
+    for (mean, level) in detailed.iter_mut().zip(levels) {
+        *mean = level - *mean;
+    }
+    detailed
+}
+
+/// Means over the pixels that are up to `reach` away along each axis, and within the picture.
+fn box_mean(levels: &SideLevels, reach: usize) -> SideLevels {
+    let window = |at: usize| at.saturating_sub(reach)..(at + reach + 1).min(SIDE);
+    let mut across = [0.0; SIDE * SIDE];
+    for (row, means) in levels.chunks_exact(SIDE).zip(across.chunks_exact_mut(SIDE)) {
+        for (column, mean) in means.iter_mut().enumerate() {
+            let window = &row[window(column)];
+            *mean = window.iter().sum::<f32>() / window.len() as f32;
+        }
+    }
+    let mut means = [0.0; SIDE * SIDE];
+    for (at, mean) in means.iter_mut().enumerate() {
+        let rows = window(at / SIDE);
+        let n = rows.len() as f32;
+        *mean = rows.map(|row| across[row * SIDE + at % SIDE]).sum::<f32>() / n;
+    }
+    means
+}
