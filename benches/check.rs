@@ -40,10 +40,16 @@ fn found(pictures: &Path, altered: &Path) -> anyhow::Result<()> {
     let n = inputs[1].1.pictures.len();
     let checked = run(&inputs)?;
     let first = inputs[0].1.pictures.len();
-    let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
+    let stem = |path: &str| {
+        path.rsplit_once('.')
+            .map_or(path, |(stem, _)| stem)
+            .to_owned()
+    };
     let original = |picture: &dataset::Picture| {
         let originals = &inputs[0].1.pictures;
-        originals.iter().position(|other| stem(&other.path) == stem(&picture.path))
+        originals
+            .iter()
+            .position(|other| stem(&other.path) == stem(&picture.path))
     };
     let n_found = (0..n)
         .filter(|&copy| {
@@ -58,7 +64,11 @@ fn found(pictures: &Path, altered: &Path) -> anyhow::Result<()> {
         100.0 * n_found as f64 / n as f64
     );
     let names = |group: &cnn_codes::dataset::check::DuplicateGroup| {
-        let mut names: Vec<_> = group.members.iter().map(|m| stem(&m.picture.path)).collect();
+        let mut names: Vec<_> = group
+            .members
+            .iter()
+            .map(|m| stem(&m.picture.path))
+            .collect();
         names.sort();
         names.dedup();
         names
@@ -133,5 +143,10 @@ fn median(mut values: Vec<Duration>) -> Duration {
 fn peak_memory() -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(line.split_whitespace().skip(1).collect::<Vec<_>>().join(" "))
+    Some(
+        line.split_whitespace()
+            .skip(1)
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }

@@ -8,6 +8,7 @@
 //! judgement          logits -> probabilities -> results
 //! training           the heads, chosen, trained and ready to be judged
 //! workers            many fits at once
+//! doubts             labels that the codes speak against
 //! ```
 //!
 //! HEAD holds:
@@ -26,6 +27,7 @@
 //! calibrated on the other folds, and the heads that are kept are then trained on all of it.
 
 mod cross_validation;
+mod doubts;
 mod error;
 mod judgement;
 mod options;
@@ -49,6 +51,7 @@ use crate::head::Samples;
 use crate::head::saved::{self, SavedHead};
 use crate::report::{Comparison, HeadResult, PairedTests, write_predictions};
 
+pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
 pub use self::options::{HeadOptions, TrainOptions};
 pub use self::progress::Progress;

@@ -3,11 +3,13 @@
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
 //! 2 wrong usage (clap's own).
 
+mod check;
 mod doctor;
 mod download;
 mod extract_features;
 mod fetch;
 mod progress;
+mod split;
 mod stop;
 mod train_head;
 
@@ -45,6 +47,8 @@ enum Verb {
     Fetch(fetch::Arguments),
     Doctor(doctor::Arguments),
     Download(download::Arguments),
+    Split(split::Arguments),
+    Check(check::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
 }
@@ -87,6 +91,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Fetch(arguments) => fetch::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Download(arguments) => download::run(&arguments),
+        Verb::Split(arguments) => split::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
     };

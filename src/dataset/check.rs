@@ -293,7 +293,9 @@ impl<'a> Survey<'a> {
 
     fn name(&self, number: usize) -> PictureName {
         let (input, picture) = self.picture(number);
-        let class = picture.label.map(|label| self.inputs[input].1.classes[label].clone());
+        let class = picture
+            .label
+            .map(|label| self.inputs[input].1.classes[label].clone());
         PictureName {
             input,
             path: picture.path.to_string(),
@@ -330,7 +332,10 @@ impl<'a> Survey<'a> {
     fn duplicates(&self, pairs: Vec<Pair>, groups: &Groups) -> Vec<DuplicateGroup> {
         let mut by_group: BTreeMap<u32, Vec<Pair>> = BTreeMap::new();
         for pair in pairs {
-            by_group.entry(groups.of(pair.first)).or_default().push(pair);
+            by_group
+                .entry(groups.of(pair.first))
+                .or_default()
+                .push(pair);
         }
         let groups = by_group.into_values();
         groups
@@ -379,7 +384,11 @@ fn empty_input((name, pictures): &(String, Pictures)) -> CheckedInput {
 /// Joins pictures of the same bytes, each with the first of them.
 fn exact_pairs(digests: &[Option<blake3::Hash>], groups: &mut Groups) -> Vec<Pair> {
     let key = |&picture: &u32| digests[picture as usize].map(|digest| *digest.as_bytes());
-    let mut order: Vec<u32> = (0..).zip(digests).filter(|(_, d)| d.is_some()).map(|(n, _)| n).collect();
+    let mut order: Vec<u32> = (0..)
+        .zip(digests)
+        .filter(|(_, d)| d.is_some())
+        .map(|(n, _)| n)
+        .collect();
     order.sort_unstable_by_key(|picture| (key(picture), *picture));
     let mut pairs = Vec::new();
     for same in order.chunk_by(|a, b| key(a) == key(b)) {

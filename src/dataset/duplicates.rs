@@ -10,8 +10,8 @@
 //! are near its own, or near what its own would be if it were mirrored, turned a little, or cropped.
 //! Those few are laid over each other, and count as one picture if what lies over the other agrees.
 //!
-//! Thumbnails wait in a temporary file without a name (1 KiB a picture); memory holds the hashes
-//! and the index, [`BYTES_PER_PICTURE`] in all.
+//! Thumbnails wait in a temporary file without a name, 1 KiB a picture. Memory holds 60 bytes a
+//! picture: its numbers and its hash (16), the index (40) and its group (4).
 
 mod alignment;
 mod groups;
@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use self::alignment::align;
 pub(super) use self::groups::Groups;
-use self::index::{BYTES_PER_HASH, Index};
+use self::index::Index;
 use self::perceptual_hash::{Hasher, PerceptualHash};
 pub(super) use self::thumbnail::Thumbnail;
 use self::thumbnail::Thumbnails;
@@ -37,9 +37,6 @@ const CHUNK: usize = 1024;
 /// The most pictures that one is laid over. Real copies are nearest, so that only sets with
 /// hundreds of copies of one picture get here, and those are linked through one another.
 const MAX_CANDIDATES: usize = 48;
-
-/// What is held in memory for each picture: its hash, its place in the index and in the groups.
-pub const BYTES_PER_PICTURE: usize = size_of::<Entry>() + BYTES_PER_HASH + size_of::<u32>();
 
 /// How alike two pictures are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,14 +145,17 @@ impl Finder {
             let is_mirrored = probe.is_mirrored;
             let levels = self.thumbnails.read(other.thumbnail)?;
             if let Some(correlation) = align(&thumbnail, &levels, probe.warp, is_mirrored) {
-                pairs.push((correlation, Pair {
-                    first: entry.picture.min(other.picture),
-                    second: entry.picture.max(other.picture),
-                    likeness: Likeness::Near {
-                        correlation,
-                        is_mirrored,
+                pairs.push((
+                    correlation,
+                    Pair {
+                        first: entry.picture.min(other.picture),
+                        second: entry.picture.max(other.picture),
+                        likeness: Likeness::Near {
+                            correlation,
+                            is_mirrored,
+                        },
                     },
-                }));
+                ));
             }
         }
         pairs.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -18,6 +18,7 @@ mod list;
 mod pictures;
 mod read;
 mod shard;
+pub mod split;
 mod table;
 
 pub use archives::read_archives;

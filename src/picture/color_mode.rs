@@ -28,12 +28,9 @@ impl From<ExtendedColorType> for ColorMode {
     fn from(stored: ExtendedColorType) -> Self {
         use ExtendedColorType as Stored;
         match stored {
-            Stored::A8
-            | Stored::L1
-            | Stored::L2
-            | Stored::L4
-            | Stored::L8
-            | Stored::L16 => Self::Grey,
+            Stored::A8 | Stored::L1 | Stored::L2 | Stored::L4 | Stored::L8 | Stored::L16 => {
+                Self::Grey
+            }
             Stored::La1 | Stored::La2 | Stored::La4 | Stored::La8 | Stored::La16 => Self::GreyAlpha,
             Stored::Rgba1
             | Stored::Rgba2

@@ -18,8 +18,8 @@ use self::header::Header;
 use self::pure_rust as decoder;
 #[cfg(feature = "turbojpeg")]
 use self::turbo as decoder;
-use super::{ColorMode, DecodeError};
 use super::decode::check_size;
+use super::{ColorMode, DecodeError};
 
 /// The JPEG decoder of this build, with its version.
 ///

@@ -32,8 +32,8 @@ mod resize;
 pub use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::decode::sniff;
 pub use self::color_mode::ColorMode;
+pub(crate) use self::decode::sniff;
 pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, color_mode, decode, n_pixels};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;

@@ -80,7 +80,10 @@ impl DuplicateGroup {
     /// The group that `pairs` make: all of its pictures hang together by them, and they are one
     /// fewer than those.
     pub(super) fn new(pairs: &[Pair], name: impl Fn(u32) -> PictureName) -> Self {
-        let mut numbers: Vec<u32> = pairs.iter().flat_map(|pair| [pair.first, pair.second]).collect();
+        let mut numbers: Vec<u32> = pairs
+            .iter()
+            .flat_map(|pair| [pair.first, pair.second])
+            .collect();
         numbers.sort_unstable();
         numbers.dedup();
         let place = |number| numbers.partition_point(|&other| other < number);
@@ -119,12 +122,16 @@ impl DuplicateGroup {
 fn kinds(members: &[Member]) -> Vec<FindingKind> {
     let mut kinds = Vec::new();
     let places = || members.iter().map(|member| &member.picture);
-    let mut classes: Vec<_> = places().map(|picture| (picture.input, &picture.class)).collect();
+    let mut classes: Vec<_> = places()
+        .map(|picture| (picture.input, &picture.class))
+        .collect();
     classes.sort_unstable();
     if classes.windows(2).any(|pair| pair[0] == pair[1]) {
         kinds.push(FindingKind::Duplicate);
     }
-    let mut labels: Vec<_> = places().filter_map(|picture| picture.class.as_ref()).collect();
+    let mut labels: Vec<_> = places()
+        .filter_map(|picture| picture.class.as_ref())
+        .collect();
     labels.sort_unstable();
     labels.dedup();
     if labels.len() > 1 {

@@ -40,9 +40,31 @@ pub(super) struct Warp([f32; 6]);
 impl Warp {
     /// Where a pixel comes from in a picture turned by `angle` (radians), of which the middle is
     /// `kept` along each side.
-    pub(super) fn new(angle: f32, kept: f32) -> Self {
+    pub(super) fn turned(angle: f32, kept: f32) -> Self {
         let (sin, cos) = angle.sin_cos();
-        Self([kept * cos - 1.0, -kept * sin, kept * sin, kept * cos - 1.0, 0.0, 0.0])
+        Self([
+            kept * cos - 1.0,
+            -kept * sin,
+            kept * sin,
+            kept * cos - 1.0,
+            0.0,
+            0.0,
+        ])
+    }
+
+    /// Where a pixel comes from in a picture that was cut by these shares of its width (left, right)
+    /// and of its height (above, below).
+    pub(super) fn cut((left, right): (f32, f32), (above, below): (f32, f32)) -> Self {
+        let shift = |before: f32, after: f32| (before - after) / 2.0 * SIDE as f32;
+        let (across, down) = (-left - right, -above - below);
+        Self([
+            across,
+            0.0,
+            0.0,
+            down,
+            shift(left, right),
+            shift(above, below),
+        ])
     }
 
     fn apply(&self, x: f32, y: f32) -> (f32, f32) {
@@ -57,7 +79,14 @@ impl Warp {
         let (bx, by) = self.apply(b, 1.0 + d);
         let (ex, ey) = self.apply(e, f);
         let [.., own_e, own_f] = self.0;
-        Self([ax - own_e - 1.0, bx - own_e, ay - own_f, by - own_f - 1.0, ex, ey])
+        Self([
+            ax - own_e - 1.0,
+            bx - own_e,
+            ay - own_f,
+            by - own_f - 1.0,
+            ex,
+            ey,
+        ])
     }
 
     /// The way back; nothing where there is none.
@@ -68,7 +97,14 @@ impl Warp {
             return None;
         }
         let [p, q, r, s] = [1.0 + d, -b, -c, 1.0 + a].map(|value| value / determinant);
-        Some(Self([p - 1.0, q, r, s - 1.0, -(p * e + q * f), -(r * e + s * f)]))
+        Some(Self([
+            p - 1.0,
+            q,
+            r,
+            s - 1.0,
+            -(p * e + q * f),
+            -(r * e + s * f),
+        ]))
     }
 
     fn is_small(&self) -> bool {

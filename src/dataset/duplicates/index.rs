@@ -17,10 +17,7 @@ const MAX_DISTANCE: u32 = BANDS as u32 - 1;
 /// are next in the order of their hashes: copies of one picture are next to each other there.
 const MAX_IN_BAND: usize = 4096;
 
-/// Memory that the index takes for each hash: itself, and a place in each band's order.
-pub(super) const BYTES_PER_HASH: usize = size_of::<PerceptualHash>() + BANDS * size_of::<u32>();
-
-/// Hashes, sorted by each of their bands.
+/// Hashes, sorted by each of their bands: 40 bytes for each.
 #[derive(Debug)]
 pub(super) struct Index {
     hashes: Vec<PerceptualHash>,

@@ -19,6 +19,9 @@ const TURNS: [f32; 5] = [0.0, -1.5, 1.5, -3.0, 3.0];
 /// A picture of which so much is left along each side may be found by the whole of it.
 const KEPT: [f32; 3] = [1.0, 0.95, 0.9];
 
+/// What may have been cut off one side, as a share of it.
+const CUT: f32 = 0.05;
+
 /// Signs of 64 frequencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PerceptualHash(pub(super) u64);
@@ -49,6 +52,8 @@ pub(super) struct Hasher {
     places: [(usize, usize); 64],
     /// Bits that the mirror image has the other way round.
     mirrored: u64,
+    /// What is tried.
+    warps: Vec<Warp>,
 }
 
 impl Hasher {
@@ -66,6 +71,7 @@ impl Hasher {
             cosines,
             mirrored: mirrored.fold(0, |bits, bit| bits | 1 << bit),
             places,
+            warps: warps(),
         }
     }
 
@@ -92,23 +98,31 @@ impl Hasher {
     /// The picture's own hash first, and then those of its altered copies.
     pub(super) fn probes(&self, levels: &[u8; SIDE * SIDE]) -> Vec<Probe> {
         let levels = levels.map(f32::from);
-        let mut probes = Vec::with_capacity(2 * TURNS.len() * KEPT.len());
-        for turn in TURNS {
-            for kept in KEPT {
-                let warp = Warp::new(turn.to_radians(), kept);
-                let hash = self.hash_levels(&sample(&levels, &warp).map(|(level, _)| level));
-                let mirrored = PerceptualHash(hash.0 ^ self.mirrored);
-                for (hash, is_mirrored) in [(hash, false), (mirrored, true)] {
-                    probes.push(Probe {
-                        hash,
-                        warp,
-                        is_mirrored,
-                    });
-                }
-            }
-        }
-        probes
+        let probes = self.warps.iter().flat_map(|&warp| {
+            let hash = self.hash_levels(&sample(&levels, &warp).map(|(level, _)| level));
+            let mirrored = PerceptualHash(hash.0 ^ self.mirrored);
+            [(hash, false), (mirrored, true)].map(|(hash, is_mirrored)| Probe {
+                hash,
+                warp,
+                is_mirrored,
+            })
+        });
+        probes.collect()
     }
+}
+
+/// What is done to copies of pictures: turned, cut on all sides, on two sides or on one.
+fn warps() -> Vec<Warp> {
+    let turned = TURNS
+        .into_iter()
+        .flat_map(|turn| KEPT.map(|kept| Warp::turned(turn.to_radians(), kept)));
+    let sides = [(0.0, 0.0), (CUT, 0.0), (0.0, CUT)];
+    let cut = sides.into_iter().flat_map(|across| {
+        let down = sides.into_iter();
+        down.map(move |down| Warp::cut(across, down))
+    });
+    // The first of those is cut nowhere, which is among the turned ones.
+    turned.chain(cut.skip(1)).collect()
 }
 
 /// Diagonal by diagonal, without the mean.

@@ -147,7 +147,13 @@ mod tests {
             thumbnails.push(&shade(level)).unwrap();
         }
         thumbnails.finish().unwrap();
-        assert!(thumbnails.read(37).unwrap().iter().all(|&level| level == 37));
+        assert!(
+            thumbnails
+                .read(37)
+                .unwrap()
+                .iter()
+                .all(|&level| level == 37)
+        );
         assert!(thumbnails.read(100).is_err());
     }
 }

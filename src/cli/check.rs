@@ -1,0 +1,233 @@
+//! `cnn-codes check`: arguments to options, the library's calls, what was found.
+
+mod html;
+mod report;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use cnn_codes::codes::{Store, StoreError};
+use cnn_codes::dataset::check::{
+    CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
+};
+use cnn_codes::dataset::{self, Pictures};
+use cnn_codes::extract::Progress;
+use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
+
+use self::report::Report;
+use super::progress::Display;
+use super::stop::Stop;
+use super::{Format, default_threads, one_of, positive, print, say};
+
+/// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
+///
+/// Copies are found also where they were saved again, resized, cropped or turned a little, or
+/// mirrored. All inputs are compared: what is in the second and was in the first is leakage. Stores
+/// among the arguments add what their codes say of the labels: outliers, and pictures that a head
+/// trained without them takes for another class.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes check pictures/train pictures/validation
+  cnn-codes check pictures/train codes/train --html check.html
+  cnn-codes check pictures/train pictures/validation --strict=broken,contradiction,leakage")]
+pub struct Arguments {
+    /// Folders that hold one folder of pictures per class, tables (CSV), tar shards, or stores
+    #[arg(required = true, value_name = "IMAGES")]
+    inputs: Vec<PathBuf>,
+    /// Exit with 1 if there is anything of these kinds [default: of any kind]
+    #[arg(
+        long,
+        value_name = "KIND,...",
+        num_args = 0..,
+        require_equals = true,
+        value_delimiter = ',',
+        value_parser = one_of::<FindingKind>(FindingKind::NAMES)
+    )]
+    strict: Option<Vec<FindingKind>>,
+    /// A picture with a shorter side than this is tiny, in pixels
+    #[arg(long, default_value = "32", value_name = "PIXELS")]
+    min_side: u32,
+    /// A picture more than so many times as long as it is wide is extreme, or the other way round
+    #[arg(long, default_value = "4", value_name = "RATIO", value_parser = ratio)]
+    max_aspect: f64,
+    /// Write a page that shows what was found, copies side by side
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Threads to decode with [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What the arguments name.
+struct Inputs {
+    pictures: Vec<(String, Pictures)>,
+    stores: Vec<Store>,
+}
+
+/// Checks, prints what was found, and fails if that was asked for.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let inputs = open(&arguments.inputs)?;
+    let stop = Stop::on_signals()?;
+    let (checked, doubts) = match find_all(arguments, &inputs, &stop) {
+        Err(error) if is_stopped(&error) => {
+            say(&error.to_string());
+            return Ok(stop.exit_code());
+        }
+        found => found?,
+    };
+    let report = Report::new(&inputs, checked, doubts);
+    if let Some(path) = &arguments.html {
+        // In one line with its cause, as the library's errors are.
+        fs::write(path, html::page(&report, &inputs))
+            .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))?;
+    }
+    match arguments.format {
+        Format::Text => print(&report.to_text())?,
+        Format::Json => print(&format!("{:#}\n", report.to_json()))?,
+    }
+    let found = report.counts();
+    let is_found = |kinds: &Vec<FindingKind>| match kinds.as_slice() {
+        [] => !found.is_empty(),
+        kinds => kinds.iter().any(|kind| found.contains_key(kind)),
+    };
+    Ok(match &arguments.strict {
+        Some(kinds) if is_found(kinds) => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn is_stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(CheckError::Stopped))
+        || matches!(error.downcast_ref(), Some(TrainError::Stopped))
+}
+
+fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
+    let mut inputs = Inputs {
+        pictures: Vec::new(),
+        stores: Vec::new(),
+    };
+    for (place, path) in paths.iter().enumerate() {
+        if paths[..place].contains(path) {
+            bail!(
+                "{} is given twice; all of it would be leakage",
+                path.display()
+            );
+        }
+        if path.is_dir() {
+            match Store::open(path) {
+                Ok(store) => {
+                    inputs.stores.push(store);
+                    continue;
+                }
+                Err(StoreError::NotAStore { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let pictures = pictures(path)?;
+        inputs.pictures.push((path.display().to_string(), pictures));
+    }
+    Ok(inputs)
+}
+
+fn pictures(path: &Path) -> anyhow::Result<Pictures> {
+    let is_table = path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    Ok(if path.is_dir() {
+        dataset::find(path)?
+    } else if is_table {
+        dataset::read_table(path, None)?
+    } else {
+        dataset::read_archives(&[path.to_owned()])?
+    })
+}
+
+/// What is wrong with pictures, and what the codes of each store say.
+fn find_all(
+    arguments: &Arguments,
+    inputs: &Inputs,
+    stop: &Stop,
+) -> anyhow::Result<(Checked, Vec<Vec<Doubt>>)> {
+    let options = CheckOptions {
+        min_side: arguments.min_side,
+        max_aspect: arguments.max_aspect,
+        threads: arguments.threads.unwrap_or_else(default_threads),
+    };
+    let total = inputs
+        .pictures
+        .iter()
+        .map(|(_, input)| input.pictures.len());
+    let mut display = Display::new(total.sum());
+    let checked = check(&inputs.pictures, &options, &mut |progress| {
+        display.show(shown(progress));
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    display.finish();
+    let checked = checked?;
+    let watch = Watch(stop);
+    let doubts = |store| train::doubts(store, &DoubtOptions::default(), &watch);
+    Ok((
+        checked,
+        inputs.stores.iter().map(doubts).collect::<Result<_, _>>()?,
+    ))
+}
+
+fn shown(progress: CheckProgress) -> Progress {
+    Progress {
+        done: progress.done,
+        done_before: 0,
+        total: progress.total,
+        failures: progress.failures,
+    }
+}
+
+/// Passes signals on to training.
+struct Watch<'a>(&'a Stop);
+
+impl train::Progress for Watch<'_> {
+    fn is_stopped(&self) -> bool {
+        self.0.is_wanted()
+    }
+}
+
+/// What codes say of a store's pictures; `input` is the store's place among all inputs.
+fn finding(store: &Store, input: usize, doubt: &Doubt) -> Finding {
+    let row = &store.pictures()[doubt.row];
+    let class = |label: usize| store.manifest().classes[label].clone();
+    let (kind, detail) = match doubt.reason {
+        Reason::OtherClass { class: other, .. } => (
+            FindingKind::DoubtfulLabel,
+            format!("rather '{}': {}", class(other), doubt.reason),
+        ),
+        Reason::Outlier { .. } => (FindingKind::Outlier, doubt.reason.to_string()),
+    };
+    let picture = Some(PictureName {
+        input,
+        path: row.path.to_string(),
+        class: row.label.map(class),
+    });
+    Finding {
+        kind,
+        picture,
+        detail,
+    }
+}
+
+/// A ratio of 1 or more.
+fn ratio(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ratio) if ratio >= 1.0 && ratio.is_finite() => Ok(ratio),
+        Ok(_) => Err("it must be 1 or more".to_owned()),
+        Err(_) => Err("it is not a number".to_owned()),
+    }
+}

@@ -1,0 +1,208 @@
+//! `cnn-codes split`: arguments to options, the library's calls, the summary.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use cnn_codes::dataset::check::{CheckError, CheckOptions, Checked, FindingKind, check};
+use cnn_codes::dataset::split::{
+    Placement, Shares, Split, SplitError, SplitOptions, TABLE, group, split,
+};
+use cnn_codes::dataset::{self, Pictures};
+use cnn_codes::extract::Progress;
+use regex::Regex;
+use serde_json::json;
+
+use super::progress::Display;
+use super::stop::Stop;
+use super::{Format, default_threads, positive, print, say};
+
+/// Split pictures into train/, validation/ and test/, class by class
+///
+/// Every part gets its share of every class. Copies of a picture stay in one part, also where they
+/// were saved again, resized, cropped or turned a little, or mirrored. DIR appears whole or not at
+/// all; DIR/split.csv tells where each picture went, and with which others it had to stay.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes split pictures --out split --train 0.8
+  cnn-codes split pictures --out split --train 0.8 --validation 0.1 --test 0.1 --link
+  cnn-codes split pictures --out split --train 0.8 --group-by 'patient([0-9]+)'")]
+pub struct Arguments {
+    /// Folder that holds one folder of pictures per class
+    images: PathBuf,
+    /// The folder to make
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Share of train
+    #[arg(long, default_value = "0.8", value_name = "SHARE")]
+    train: f64,
+    /// Share of validation [default: what the others leave]
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
+    /// Share of test [default: none]
+    #[arg(long, value_name = "SHARE")]
+    test: Option<f64>,
+    /// Which pictures go where
+    #[arg(long, default_value = "0", value_name = "N")]
+    seed: u64,
+    /// Keep pictures together for whose paths (CLASS/NAME) the pattern gives the same text: its
+    /// first capture group, or else all that it matches
+    #[arg(long, value_name = "REGEX")]
+    group_by: Option<Regex>,
+    /// Do not look for copies, for which all pictures are decoded
+    #[arg(long)]
+    ignore_duplicates: bool,
+    /// Make hard links in place of copies: they take no room, and a picture that is changed in
+    /// place changes in both folders
+    #[arg(long)]
+    link: bool,
+    /// Threads to decode with [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    /// How the summary is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Splits, and prints the summary.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let shares = Shares::new(arguments.train, arguments.validation, arguments.test)?;
+    let options = SplitOptions {
+        shares,
+        seed: arguments.seed,
+        placement: if arguments.link {
+            Placement::HardLink
+        } else {
+            Placement::Copy
+        },
+    };
+    let stop = Stop::on_signals()?;
+    let pictures = dataset::find(&arguments.images)?;
+    let (checked, inputs) = match find_copies(arguments, pictures, &stop) {
+        Err(error @ CheckError::Stopped) => {
+            say(&error.to_string());
+            return Ok(stop.exit_code());
+        }
+        found => found?,
+    };
+    let pictures = &inputs[0].1;
+    tell(pictures, checked.as_ref());
+    let grouping = group(pictures, checked.as_ref(), arguments.group_by.as_ref());
+    if grouping.n_unmatched > 0 {
+        say(&format!(
+            "{} paths do not match --group-by; each of these pictures stands by itself",
+            grouping.n_unmatched
+        ));
+    }
+    let mut go_on = |_| {
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let done = match split(pictures, &grouping, &options, &arguments.out, &mut go_on) {
+        Err(error @ SplitError::Stopped) => {
+            say(&error.to_string());
+            return Ok(stop.exit_code());
+        }
+        done => done?,
+    };
+    match arguments.format {
+        Format::Text => print(&text(&done, pictures, &arguments.out))?,
+        Format::Json => print(&json(&done, pictures, &arguments.out))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What [`check`] takes: the only input here.
+type Inputs = Vec<(String, Pictures)>;
+
+/// Which pictures are copies, unless that does not matter; with the pictures.
+fn find_copies(
+    arguments: &Arguments,
+    pictures: Pictures,
+    stop: &Stop,
+) -> Result<(Option<Checked>, Inputs), CheckError> {
+    let total = pictures.pictures.len();
+    let inputs = vec![(arguments.images.display().to_string(), pictures)];
+    if arguments.ignore_duplicates {
+        return Ok((None, inputs));
+    }
+    let options = CheckOptions {
+        threads: arguments.threads.unwrap_or_else(default_threads),
+        ..CheckOptions::default()
+    };
+    let mut display = Display::new(total);
+    let checked = check(&inputs, &options, &mut |progress| {
+        display.show(Progress {
+            done: progress.done,
+            done_before: 0,
+            total: progress.total,
+            failures: progress.failures,
+        });
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    display.finish();
+    Ok((Some(checked?), inputs))
+}
+
+/// Says what a user might not expect.
+fn tell(pictures: &Pictures, checked: Option<&Checked>) {
+    for failure in &pictures.unusable {
+        say(&format!("left out: {}: {}", failure.path, failure.error));
+    }
+    let Some(checked) = checked else { return };
+    let counts = checked.counts();
+    let broken = counts.get(&FindingKind::Broken).copied().unwrap_or(0);
+    let n_broken = broken.saturating_sub(pictures.unusable.len());
+    if n_broken > 0 {
+        say(&format!(
+            "{n_broken} pictures cannot be decoded; they are split like the others, and \
+             `cnn-codes check` names them"
+        ));
+    }
+    if let Some(n) = counts.get(&FindingKind::Contradiction) {
+        say(&format!(
+            "{n} groups of copies are of two classes; each stays in one part, and `cnn-codes check` \
+             names them"
+        ));
+    }
+}
+
+/// The summary for people.
+fn text(split: &Split, pictures: &Pictures, out: &Path) -> String {
+    let mut text = String::new();
+    for (part, counts) in &split.per_part {
+        let n: usize = counts.iter().sum();
+        let classes = pictures.classes.iter().zip(counts);
+        let classes: Vec<_> = classes.map(|(class, n)| format!("{n} {class}")).collect();
+        text += &format!("{part}: {n} pictures ({})\n", classes.join(", "));
+    }
+    if split.n_left_out > 0 {
+        text += &format!("in no part: {} pictures, by the shares\n", split.n_left_out);
+    }
+    text + &format!("split: {}\n", out.join(TABLE).display())
+}
+
+/// The summary for programs.
+fn json(split: &Split, pictures: &Pictures, out: &Path) -> String {
+    let parts = split.per_part.iter().map(|(part, counts)| {
+        let classes = pictures.classes.iter().zip(counts);
+        let classes: serde_json::Map<_, _> = classes
+            .map(|(class, n)| (class.clone(), json!(n)))
+            .collect();
+        (part.name().to_owned(), json!(classes))
+    });
+    let document = json!({
+        "out": out.display().to_string(),
+        "parts": parts.collect::<serde_json::Map<_, _>>(),
+        "left_out": split.n_left_out,
+        "unusable": pictures.unusable.len(),
+    });
+    format!("{document:#}\n")
+}

@@ -1,0 +1,137 @@
+//! Pictures into their folders, and the table of them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::super::Pictures;
+use super::{Grouping, Part, Placement, SplitError, TABLE};
+
+/// A row of the table.
+const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];
+
+/// Refuses an `out` among the pictures.
+pub(super) fn check_apart(images: &Path, out: &Path) -> Result<(), SplitError> {
+    // As far as it is there; what is missing is made below that.
+    let existing = out.ancestors().find_map(|path| {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        fs::canonicalize(path).ok()
+    });
+    let real = fs::canonicalize(images).ok();
+    match (existing, real) {
+        (Some(existing), Some(real)) if existing.starts_with(&real) => Err(SplitError::Inside {
+            out: out.to_owned(),
+            images: images.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Fills `draft`, and syncs what is in it.
+pub(super) fn write(
+    pictures: &Pictures,
+    grouping: &Grouping,
+    parts: &[Option<Part>],
+    placement: Placement,
+    draft: &Path,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<(), SplitError> {
+    let mut folders = BTreeSet::new();
+    for (row, (picture, part)) in pictures.pictures.iter().zip(parts).enumerate() {
+        if progress(row).is_break() {
+            return Err(SplitError::Stopped);
+        }
+        let Some(part) = part else { continue };
+        let to = draft.join(part.name()).join(&*picture.path);
+        let folder = to.parent().unwrap_or(draft);
+        if !folders.contains(folder) {
+            fs::create_dir_all(folder).map_err(failed(folder))?;
+            let made = folder.ancestors().take_while(|path| *path != draft);
+            folders.extend(made.map(Path::to_owned));
+        }
+        place(&pictures.root.join(&*picture.path), &to, placement)?;
+    }
+    write_table(pictures, grouping, parts, &draft.join(TABLE))?;
+    folders.iter().try_for_each(|folder| sync(folder))
+}
+
+fn place(from: &Path, to: &Path, placement: Placement) -> Result<(), SplitError> {
+    let (action, placed) = match placement {
+        Placement::Copy => ("copy", copy(from, to)),
+        // A link to what a link leads to, not to the link.
+        Placement::HardLink => (
+            "link",
+            fs::canonicalize(from).and_then(|from| fs::hard_link(from, to)),
+        ),
+    };
+    placed.map_err(|source| SplitError::Place {
+        action,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        source,
+    })
+}
+
+/// Copies a regular file, and nothing else: a FIFO would never end.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if !fs::metadata(from)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut target = File::create_new(to)?;
+    io::copy(&mut File::open(from)?, &mut target)?;
+    target.sync_all()
+}
+
+fn write_table(
+    pictures: &Pictures,
+    grouping: &Grouping,
+    parts: &[Option<Part>],
+    path: &Path,
+) -> Result<(), SplitError> {
+    let mut sizes = vec![0; parts.len()];
+    for row in 0..parts.len() {
+        sizes[grouping.of(row)] += 1;
+    }
+    let write = || -> io::Result<()> {
+        let file = File::create_new(path)?;
+        let mut table = csv::Writer::from_writer(&file);
+        table.write_record(COLUMNS)?;
+        for (row, (picture, part)) in pictures.pictures.iter().zip(parts).enumerate() {
+            let label = picture.label.map_or("", |label| &pictures.classes[label]);
+            let first = grouping.of(row);
+            // A group goes by its first picture; one picture alone is none.
+            let group = if sizes[first] > 1 {
+                &*pictures.pictures[first].path
+            } else {
+                ""
+            };
+            let part = part.map_or("", Part::name);
+            table.write_record([&*picture.path, label, part, group])?;
+        }
+        table.flush()?;
+        drop(table);
+        file.sync_all()
+    };
+    write().map_err(failed(path))
+}
+
+fn sync(folder: &Path) -> Result<(), SplitError> {
+    // Windows opens no directories as files, and needs no such sync.
+    if cfg!(unix) {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed(folder))?;
+    }
+    Ok(())
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> SplitError + use<> {
+    let path: PathBuf = path.to_owned();
+    move |source| SplitError::Write { path, source }
+}
