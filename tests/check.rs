@@ -10,8 +10,12 @@ use serde_json::Value;
 
 /// Soft blobs that no other seed has, on 96 x 72 pixels.
 fn scene(seed: u32) -> RgbImage {
-    let number = |n: u32| f64::from((seed * 7919 + n * 104_729).wrapping_mul(2_654_435_761) >> 8);
-    let unit = |n: u32| number(n) / f64::from(1_u32 << 24);
+    let mut bytes = [0; 48];
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    let unit = |n: u32| f64::from(bytes[n as usize]) / 255.0;
     RgbImage::from_fn(96, 72, |x, y| {
         let (x, y) = (f64::from(x) / 96.0, f64::from(y) / 72.0);
         let mut level = 90.0;
