@@ -10,13 +10,14 @@
 //! are near its own, or near what its own would be if it were mirrored, turned a little, or cropped.
 //! Those few are laid over each other, and count as one picture if what lies over the other agrees.
 //!
-//! Thumbnails wait in a temporary file without a name, 1 KiB a picture. Memory holds 60 bytes a
-//! picture: its numbers and its hash (16), the index (40) and its group (4).
+//! Thumbnails wait in a temporary file without a name, 1 KiB a picture. Memory holds 52 bytes a
+//! picture: its numbers and its hash (16), the index (32) and its group (4).
 
 mod alignment;
 mod groups;
 mod index;
 mod perceptual_hash;
+mod probes;
 mod thumbnail;
 
 use std::io;
@@ -27,6 +28,7 @@ use self::alignment::align;
 pub(super) use self::groups::Groups;
 use self::index::Index;
 use self::perceptual_hash::{Hasher, PerceptualHash};
+use self::probes::Prober;
 pub(super) use self::thumbnail::Thumbnail;
 use self::thumbnail::Thumbnails;
 
@@ -118,12 +120,13 @@ impl Finder {
         self.entries
             .retain(|entry| groups.of(entry.picture) == entry.picture);
         let index = Index::new(self.entries.iter().map(|entry| entry.hash).collect());
+        let prober = Prober::new(&self.hasher);
         let mut pairs = Vec::new();
         for first in (0..self.entries.len()).step_by(CHUNK) {
             let chunk = first..(first + CHUNK).min(self.entries.len());
             let found: Vec<Vec<Pair>> = chunk
                 .into_par_iter()
-                .map(|entry| self.like(self.entries[entry], &index, groups))
+                .map(|entry| self.like(self.entries[entry], &prober, &index, groups))
                 .collect::<io::Result<_>>()?;
             let found = found.into_iter().flatten();
             pairs.extend(found.filter(|pair| groups.join(pair.first, pair.second)));
@@ -133,11 +136,17 @@ impl Finder {
     }
 
     /// Pairs of `entry` with pictures that show the same and are not in its group, the nearest first.
-    fn like(&self, entry: Entry, index: &Index, groups: &Groups) -> io::Result<Vec<Pair>> {
+    fn like(
+        &self,
+        entry: Entry,
+        prober: &Prober,
+        index: &Index,
+        groups: &Groups,
+    ) -> io::Result<Vec<Pair>> {
         let group = groups.of(entry.picture);
         let is_new = |other: u32| groups.of(self.entries[other as usize].picture) != group;
         let thumbnail = self.thumbnails.read(entry.thumbnail)?;
-        let probes = self.hasher.probes(&thumbnail);
+        let probes = prober.probes(&thumbnail);
         let mut pairs = Vec::new();
         for candidate in index.near(&probes, MAX_CANDIDATES, is_new) {
             let other = self.entries[candidate.entry as usize];

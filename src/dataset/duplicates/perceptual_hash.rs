@@ -8,39 +8,29 @@
 
 use std::f32::consts::PI;
 
-use super::alignment::{SideLevels, Warp, sample};
+use super::alignment::SideLevels;
 use super::thumbnail::{SIDE, Thumbnail};
 
-/// Frequencies along each axis: what the first 64 diagonals' places need.
-const FREQUENCIES: usize = 11;
-
-/// A picture turned so much (degrees) may be found by what it was before.
-const TURNS: [f32; 5] = [0.0, -1.5, 1.5, -3.0, 3.0];
-/// A picture of which so much is left along each side may be found by the whole of it.
-const KEPT: [f32; 3] = [1.0, 0.95, 0.9];
-
-/// What may have been cut off one side, as a share of it.
-const CUT: f32 = 0.05;
+/// Frequencies along each axis: those of the bits, and one more.
+pub(super) const FREQUENCIES: usize = 12;
 
 /// Signs of 64 frequencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PerceptualHash(pub(super) u64);
 
 impl PerceptualHash {
+    /// A bit is set where its coefficient is above 0.
+    pub(super) fn of_signs(coefficients: &[f32; 64]) -> Self {
+        let signs = (0..).zip(coefficients);
+        Self(signs.fold(0, |bits, (bit, &value)| {
+            bits | u64::from(value > 0.0) << bit
+        }))
+    }
+
     /// How many frequencies have another sign.
     pub(super) fn distance(self, other: Self) -> u32 {
         (self.0 ^ other.0).count_ones()
     }
-}
-
-/// A hash under which copies of a picture may be found.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Probe {
-    pub(super) hash: PerceptualHash,
-    /// Where in the picture a pixel of such a copy comes from.
-    pub(super) warp: Warp,
-    /// Whether the copy is mirrored besides.
-    pub(super) is_mirrored: bool,
 }
 
 /// Makes hashes.
@@ -52,8 +42,6 @@ pub(super) struct Hasher {
     places: [(usize, usize); 64],
     /// Bits that the mirror image has the other way round.
     mirrored: u64,
-    /// What is tried.
-    warps: Vec<Warp>,
 }
 
 impl Hasher {
@@ -71,64 +59,68 @@ impl Hasher {
             cosines,
             mirrored: mirrored.fold(0, |bits, bit| bits | 1 << bit),
             places,
-            warps: warps(),
         }
     }
 
     pub(super) fn hash(&self, thumbnail: &Thumbnail) -> PerceptualHash {
-        self.hash_levels(&thumbnail.levels().map(f32::from))
+        PerceptualHash::of_signs(&self.coefficients(&thumbnail.levels().map(f32::from)))
     }
 
-    fn hash_levels(&self, levels: &SideLevels) -> PerceptualHash {
+    /// Amplitudes of the waves that a thumbnail is made of, without the finest: levels are about the
+    /// sums of amplitude (down, across) times cosine (down) times cosine (across).
+    pub(super) fn amplitudes(&self, levels: &SideLevels) -> [f32; FREQUENCIES * FREQUENCIES] {
+        let across = self.across(levels);
+        let scale = |frequency: usize| if frequency == 0 { 1.0 } else { 2.0 } / SIDE as f32;
+        std::array::from_fn(|at| {
+            let place = (at / FREQUENCIES, at % FREQUENCIES);
+            self.coefficient(&across, place) * scale(place.0) * scale(place.1)
+        })
+    }
+
+    /// The wave of which [`Hasher::amplitudes`] tells the amplitude at this place.
+    pub(super) fn wave(&self, at: usize) -> SideLevels {
+        let (down, right) = (at / FREQUENCIES, at % FREQUENCIES);
+        std::array::from_fn(|pixel| {
+            self.cosines[down][pixel / SIDE] * self.cosines[right][pixel % SIDE]
+        })
+    }
+
+    /// What the bits are the signs of.
+    pub(super) fn coefficients(&self, levels: &SideLevels) -> [f32; 64] {
+        let across = self.across(levels);
+        self.places.map(|place| self.coefficient(&across, place))
+    }
+
+    /// The hash of a picture's mirror image.
+    pub(super) fn mirrored(&self, hash: PerceptualHash) -> PerceptualHash {
+        PerceptualHash(hash.0 ^ self.mirrored)
+    }
+
+    /// Sums over each row for each frequency.
+    fn across(&self, levels: &SideLevels) -> [[f32; FREQUENCIES]; SIDE] {
         let mut across = [[0.0; FREQUENCIES]; SIDE];
         for (row, across) in levels.chunks_exact(SIDE).zip(&mut across) {
             for (cosines, sum) in self.cosines.iter().zip(across) {
                 *sum = row.iter().zip(cosines).map(|(a, b)| a * b).sum();
             }
         }
-        let coefficient = |(down, right): (usize, usize)| -> f32 {
-            let column = across.iter().map(|row| row[right]);
-            column.zip(self.cosines[down]).map(|(a, b)| a * b).sum()
-        };
-        let signs = self.places.iter().enumerate();
-        let bits = signs.map(|(bit, &place)| u64::from(coefficient(place) > 0.0) << bit);
-        PerceptualHash(bits.fold(0, |bits, bit| bits | bit))
+        across
     }
 
-    /// The picture's own hash first, and then those of its altered copies.
-    pub(super) fn probes(&self, levels: &[u8; SIDE * SIDE]) -> Vec<Probe> {
-        let levels = levels.map(f32::from);
-        let probes = self.warps.iter().flat_map(|&warp| {
-            let hash = self.hash_levels(&sample(&levels, &warp).map(|(level, _)| level));
-            let mirrored = PerceptualHash(hash.0 ^ self.mirrored);
-            [(hash, false), (mirrored, true)].map(|(hash, is_mirrored)| Probe {
-                hash,
-                warp,
-                is_mirrored,
-            })
-        });
-        probes.collect()
+    fn coefficient(
+        &self,
+        across: &[[f32; FREQUENCIES]; SIDE],
+        (down, right): (usize, usize),
+    ) -> f32 {
+        let column = across.iter().map(|row| row[right]);
+        column.zip(self.cosines[down]).map(|(a, b)| a * b).sum()
     }
-}
-
-/// What is done to copies of pictures: turned, cut on all sides, on two sides or on one.
-fn warps() -> Vec<Warp> {
-    let turned = TURNS
-        .into_iter()
-        .flat_map(|turn| KEPT.map(|kept| Warp::turned(turn.to_radians(), kept)));
-    let sides = [(0.0, 0.0), (CUT, 0.0), (0.0, CUT)];
-    let cut = sides.into_iter().flat_map(|across| {
-        let down = sides.into_iter();
-        down.map(move |down| Warp::cut(across, down))
-    });
-    // The first of those is cut nowhere, which is among the turned ones.
-    turned.chain(cut.skip(1)).collect()
 }
 
 /// Diagonal by diagonal, without the mean.
 fn places() -> [(usize, usize); 64] {
     let mut places = [(0, 0); 64];
-    let diagonals = (1..FREQUENCIES).flat_map(|sum| (0..=sum).map(move |down| (down, sum - down)));
+    let diagonals = (1..).flat_map(|sum| (0..=sum).map(move |down| (down, sum - down)));
     for (place, frequencies) in places.iter_mut().zip(diagonals) {
         *place = frequencies;
     }
@@ -164,8 +156,9 @@ mod tests {
                 let (down, right) = (down as f32, right as f32);
                 *level = (PI * y * down / 32.0).cos() * (PI * x * right / 32.0).cos();
             }
-            let negative = hasher.hash_levels(&levels.map(|level| -level));
-            assert_eq!(hasher.hash_levels(&levels).0 >> bit & 1, 1, "{bit}");
+            let hash = |levels| PerceptualHash::of_signs(&hasher.coefficients(levels));
+            let negative = hash(&levels.map(|level| -level));
+            assert_eq!(hash(&levels).0 >> bit & 1, 1, "{bit}");
             assert_eq!(negative.0 >> bit & 1, 0, "{bit}");
         }
     }
@@ -179,12 +172,24 @@ mod tests {
     }
 
     #[test]
-    fn the_probe_for_the_mirror_image_is_its_hash() {
+    fn a_picture_of_coarse_waves_is_the_sum_of_its_waves() {
         let hasher = Hasher::new();
-        let original = Thumbnail::new(&picture(1.0));
-        let probes = hasher.probes(original.levels());
+        let amplitude = |at: usize| ((at * 37 % 19) as f32) - 9.0;
+        let mut levels = [0.0; SIDE * SIDE];
+        for at in 0..FREQUENCIES * FREQUENCIES {
+            for (level, wave) in levels.iter_mut().zip(hasher.wave(at)) {
+                *level += amplitude(at) * wave;
+            }
+        }
+        for (at, found) in hasher.amplitudes(&levels).into_iter().enumerate() {
+            assert!((found - amplitude(at)).abs() < 1e-3, "{at}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_mirror_images_hash_follows_from_the_hash() {
         let mirrored = hash(&imageops::flip_horizontal(&picture(1.0)));
-        assert_eq!(probes[0].hash, hash(&picture(1.0)));
-        assert!(probes[1].is_mirrored && probes[1].hash.distance(mirrored) <= 1);
+        let followed = Hasher::new().mirrored(hash(&picture(1.0)));
+        assert!(followed.distance(mirrored) <= 1);
     }
 }
