@@ -10,8 +10,8 @@
 //! are near its own, or near what its own would be if it were mirrored, turned a little, or cropped.
 //! Those few are laid over each other, and count as one picture if what lies over the other agrees.
 //!
-//! Thumbnails wait in a temporary file without a name, 1 KiB a picture. Memory holds 52 bytes a
-//! picture: its numbers and its hash (16), the index (32) and its group (4).
+//! Thumbnails wait in a temporary file without a name, 1 KiB a picture. Memory holds 92 bytes a
+//! picture: its numbers and its hash (16), the index (72) and its group (4).
 
 mod alignment;
 mod groups;
@@ -119,7 +119,13 @@ impl Finder {
         self.thumbnails.finish()?;
         self.entries
             .retain(|entry| groups.of(entry.picture) == entry.picture);
-        let index = Index::new(self.entries.iter().map(|entry| entry.hash).collect());
+        let index = Index::new(
+            &self
+                .entries
+                .iter()
+                .map(|entry| entry.hash)
+                .collect::<Vec<_>>(),
+        );
         let prober = Prober::new(&self.hasher);
         let mut pairs = Vec::new();
         for first in (0..self.entries.len()).step_by(CHUNK) {

@@ -225,7 +225,7 @@ fn evened(fixed: &SideLevels, samples: &[(f32, bool)]) -> Option<(f32, f32)> {
     let moments = Moments::new(fixed, samples);
     let gain = (moments.fixed / moments.samples).sqrt();
     gain.is_normal()
-        .then(|| (gain, moments.fixed_mean - gain * moments.samples_mean))
+        .then_some((gain, moments.fixed_mean - gain * moments.samples_mean))
 }
 
 /// Correlation of `fixed` with the samples within the picture; 0 where there is nothing to compare.

@@ -5,6 +5,8 @@
 //! bits. Two hashes that differ in fewer bits than there are bands have a band in common, and most
 //! that differ in a few more have one too.
 
+use std::ops::Range;
+
 use super::perceptual_hash::PerceptualHash;
 use super::probes::Probe;
 
@@ -13,21 +15,30 @@ const BAND_BITS: u32 = 10;
 /// The first bit of each band. Four bits are in none.
 const BANDS: [u32; 6] = [0, 11, 21, 32, 43, 54];
 /// The largest distance of a hash that is near.
-const MAX_DISTANCE: u32 = 7;
+const MAX_DISTANCE: u32 = 10;
 
 /// The most hashes that are looked at in one band. Where more have the same, those are taken that
 /// are next in the order of their hashes: copies of one picture are next to each other there.
 const MAX_IN_BAND: usize = 1024;
 
-/// Hashes, sorted by each of their bands: 32 bytes for each.
+/// Hashes, sorted by each of their bands: 72 bytes for each.
 #[derive(Debug)]
 pub(super) struct Index {
+    bands: [Band; BANDS.len()],
+}
+
+/// Hashes in the order of one band.
+#[derive(Debug)]
+struct Band {
+    /// The band's first bit.
+    first_bit: u32,
+    /// All hashes, sorted by what [`turned`] makes of them; beside each other, because it is reading
+    /// them that takes the time.
     hashes: Vec<PerceptualHash>,
-    /// For each band, places in `hashes`, sorted by the hash that is turned to begin with the band.
-    orders: Vec<Vec<u32>>,
-    /// For each band, where in its order the hashes begin that have a number as this band, and the
-    /// end after the last number.
-    starts: Vec<Vec<u32>>,
+    /// The place that each of them has among those given.
+    entries: Vec<u32>,
+    /// Where the hashes begin that have a number as this band, and the end after the last number.
+    starts: Vec<u32>,
 }
 
 /// A hash near one of the probes.
@@ -41,24 +52,9 @@ pub(super) struct Candidate {
 }
 
 impl Index {
-    pub(super) fn new(hashes: Vec<PerceptualHash>) -> Self {
-        let n = u32::try_from(hashes.len()).expect("numbers of pictures fit into 32 bits");
-        let orders = BANDS.map(|first_bit| {
-            let mut order: Vec<u32> = (0..n).collect();
-            order.sort_unstable_by_key(|&place| (turned(hashes[place as usize], first_bit), place));
-            order
-        });
-        let starts = orders.iter().zip(BANDS).map(|(order, first_bit)| {
-            let start =
-                |band| order.partition_point(|&at| band_of(hashes[at as usize], first_bit) < band);
-            (0..=1 << BAND_BITS)
-                .map(|band| start(band) as u32)
-                .collect()
-        });
+    pub(super) fn new(hashes: &[PerceptualHash]) -> Self {
         Self {
-            starts: starts.collect(),
-            orders: orders.into(),
-            hashes,
+            bands: BANDS.map(|first_bit| Band::new(hashes, first_bit)),
         }
     }
 
@@ -72,9 +68,10 @@ impl Index {
     ) -> Vec<Candidate> {
         let mut found = Vec::new();
         for (number, probe) in (0..).zip(probes) {
-            for band in 0..BANDS.len() {
-                for &entry in self.with_band(probe.hash, band) {
-                    let distance = self.hashes[entry as usize].distance(probe.hash);
+            for band in &self.bands {
+                let like = band.like(probe.hash);
+                for (&hash, &entry) in band.hashes[like.clone()].iter().zip(&band.entries[like]) {
+                    let distance = hash.distance(probe.hash);
                     if distance <= MAX_DISTANCE && wanted(entry) {
                         found.push(Candidate {
                             distance,
@@ -91,20 +88,40 @@ impl Index {
         found.truncate(most);
         found
     }
+}
 
-    /// The places of the hashes that have this band of `hash`.
-    fn with_band(&self, hash: PerceptualHash, band: usize) -> &[u32] {
-        let number = band_of(hash, BANDS[band]);
-        let [first, end] = [number, number + 1].map(|at| self.starts[band][at] as usize);
-        let bucket = &self.orders[band][first..end];
-        if bucket.len() <= MAX_IN_BAND {
-            return bucket;
+impl Band {
+    fn new(hashes: &[PerceptualHash], first_bit: u32) -> Self {
+        let n = u32::try_from(hashes.len()).expect("numbers of pictures fit into 32 bits");
+        let mut entries: Vec<u32> = (0..n).collect();
+        entries.sort_unstable_by_key(|&entry| (turned(hashes[entry as usize], first_bit), entry));
+        let hashes: Vec<_> = entries
+            .iter()
+            .map(|&entry| hashes[entry as usize])
+            .collect();
+        let start = |number| hashes.partition_point(|&hash| number_of(hash, first_bit) < number);
+        let starts = (0..=1 << BAND_BITS).map(|number| start(number) as u32);
+        Self {
+            first_bit,
+            starts: starts.collect(),
+            hashes,
+            entries,
         }
-        let key = |place: &u32| turned(self.hashes[*place as usize], BANDS[band]);
-        let nearest = bucket.partition_point(|place| key(place) < turned(hash, BANDS[band]));
-        let from = nearest.saturating_sub(MAX_IN_BAND / 2);
-        let from = from.min(bucket.len() - MAX_IN_BAND);
-        &bucket[from..from + MAX_IN_BAND]
+    }
+
+    /// Where the hashes are that have this band as `hash` has it.
+    fn like(&self, hash: PerceptualHash) -> Range<usize> {
+        let number = number_of(hash, self.first_bit);
+        let [first, end] = [number, number + 1].map(|at| self.starts[at] as usize);
+        if end - first <= MAX_IN_BAND {
+            return first..end;
+        }
+        let wanted = turned(hash, self.first_bit);
+        let all = &self.hashes[first..end];
+        let nearest = all.partition_point(|&hash| turned(hash, self.first_bit) < wanted);
+        let skipped = nearest.saturating_sub(MAX_IN_BAND / 2);
+        let skipped = skipped.min(all.len() - MAX_IN_BAND);
+        first + skipped..first + skipped + MAX_IN_BAND
     }
 }
 
@@ -113,7 +130,8 @@ fn turned(hash: PerceptualHash, first_bit: u32) -> u64 {
     hash.0.rotate_left(64 - BAND_BITS - first_bit)
 }
 
-fn band_of(hash: PerceptualHash, first_bit: u32) -> usize {
+/// The band of a hash that begins with this bit, as a number.
+fn number_of(hash: PerceptualHash, first_bit: u32) -> usize {
     (turned(hash, first_bit) >> (64 - BAND_BITS)) as usize
 }
 
@@ -137,7 +155,13 @@ mod tests {
     fn all_hashes_that_differ_in_fewer_bits_than_there_are_bands_are_found() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
         let hashes: Vec<u64> = (0..2000).map(|_| rng.r#gen()).collect();
-        let index = Index::new(hashes.iter().copied().map(PerceptualHash).collect());
+        let index = Index::new(
+            &hashes
+                .iter()
+                .copied()
+                .map(PerceptualHash)
+                .collect::<Vec<_>>(),
+        );
         for (entry, hash) in (0..).zip(hashes) {
             let mut other = hash;
             for _ in 0..BANDS.len() - 1 {
@@ -152,7 +176,7 @@ mod tests {
 
     #[test]
     fn of_many_equal_hashes_the_wanted_are_found() {
-        let index = Index::new(vec![PerceptualHash(3); 5 * MAX_IN_BAND]);
+        let index = Index::new(&[PerceptualHash(3); 5 * MAX_IN_BAND]);
         let found = index.near(&probe(3), 7, |entry| entry % 2 == 1);
         let entries: Vec<_> = found.iter().map(|candidate| candidate.entry).collect();
         assert_eq!(entries, [1, 3, 5, 7, 9, 11, 13]);

@@ -156,7 +156,7 @@ mod tests {
                 let (down, right) = (down as f32, right as f32);
                 *level = (PI * y * down / 32.0).cos() * (PI * x * right / 32.0).cos();
             }
-            let hash = |levels| PerceptualHash::of_signs(&hasher.coefficients(levels));
+            let hash = |levels: &SideLevels| PerceptualHash::of_signs(&hasher.coefficients(levels));
             let negative = hash(&levels.map(|level| -level));
             assert_eq!(hash(&levels).0 >> bit & 1, 1, "{bit}");
             assert_eq!(negative.0 >> bit & 1, 0, "{bit}");
