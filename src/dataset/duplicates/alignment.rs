@@ -333,3 +333,72 @@ fn box_mean(levels: &SideLevels, reach: usize) -> SideLevels {
     }
     means
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgb, RgbImage, imageops};
+
+    use super::super::thumbnail::Thumbnail;
+    use super::*;
+
+    /// Waves of many lengths; `phase` makes another picture of the same kind.
+    fn picture(phase: f32) -> RgbImage {
+        RgbImage::from_fn(320, 240, |x, y| {
+            let (x, y) = (x as f32 / 32.0, y as f32 / 24.0);
+            let waves = (1.3 * x + phase).sin() * (0.9 * y).cos()
+                + (2.9 * y + 0.7 * x * phase).sin()
+                + (0.23 * x * y - phase).cos();
+            Rgb([(120.0 + 40.0 * waves) as u8; 3])
+        })
+    }
+
+    fn levels(picture: &RgbImage) -> [u8; SIDE * SIDE] {
+        *Thumbnail::new(picture).levels()
+    }
+
+    const START: Warp = Warp([0.0; 6]);
+
+    #[test]
+    fn a_map_after_its_inverse_leads_nowhere() {
+        let warp = Warp([0.05, -0.03, 0.08, -0.06, 1.5, -2.0]);
+        let round = warp.after(&warp.inverse().unwrap());
+        assert!(round.0.iter().all(|value| value.abs() < 1e-5), "{round:?}");
+        let once = warp.apply(3.0, -7.0);
+        let twice = warp.apply(once.0, once.1);
+        let after = warp.after(&warp).apply(3.0, -7.0);
+        assert!((twice.0 - after.0).abs() < 1e-4 && (twice.1 - after.1).abs() < 1e-4);
+        assert_eq!(Warp([-1.0, 0.0, 0.0, -1.0, 0.0, 0.0]).inverse(), None);
+    }
+
+    #[test]
+    fn a_small_cut_is_found_without_being_told() {
+        // 10 of 320 pixels on the left, 6 of 240 below; a pixel of the thumbnail is 10 x 7.5.
+        let cut = imageops::crop_imm(&picture(1.0), 10, 0, 310, 234).to_image();
+        let (whole, part) = (levels(&picture(1.0)), levels(&cut));
+        let [whole_f, part_f] = [whole, part].map(|levels| smoothed(&levels.map(f32::from)));
+        let Warp([a, b, c, d, e, f]) = laid_over(&part_f, &whole_f, START).unwrap();
+        let expected = Warp::cut((10.0 / 320.0, 0.0), (0.0, 6.0 / 240.0)).0;
+        for (found, expected) in [a, b, c, d].iter().zip(expected) {
+            assert!((found - expected).abs() < 0.005, "{found} for {expected}");
+        }
+        assert!((e - expected[4]).abs() < 0.05 && (f - expected[5]).abs() < 0.05);
+        assert!(align(&whole, &part, START, false).unwrap() > 0.99);
+    }
+
+    #[test]
+    fn only_the_mirror_image_lies_over_the_mirror_image() {
+        let original = levels(&picture(1.0));
+        let mirrored = levels(&imageops::flip_horizontal(&picture(1.0)));
+        assert!(align(&original, &mirrored, START, true).unwrap() > 0.999);
+        assert_eq!(align(&original, &mirrored, START, false), None);
+    }
+
+    #[test]
+    fn other_pictures_and_plain_ones_lie_over_nothing() {
+        let original = levels(&picture(1.0));
+        assert_eq!(align(&original, &levels(&picture(2.5)), START, false), None);
+        let plain = [128; SIDE * SIDE];
+        assert_eq!(align(&original, &plain, START, false), None);
+        assert_eq!(align(&plain, &original, START, false), None);
+    }
+}
