@@ -21,6 +21,15 @@ pub(super) struct Batches<'a> {
     labels: Vec<usize>,
 }
 
+/// What a step is trained on.
+#[derive(Debug)]
+pub(super) struct Batch<'b> {
+    /// Codes (B, D).
+    pub(super) codes: ArrayView2<'b, f32>,
+    /// Labels (B).
+    pub(super) labels: &'b [usize],
+}
+
 impl<'a> Batches<'a> {
     pub(super) fn new(samples: Samples<'a>, options: &MlpOptions, rng: Xoshiro256PlusPlus) -> Self {
         let batch_size = options.batch_size.min(samples.len());
@@ -44,15 +53,12 @@ impl<'a> Batches<'a> {
         self.order.renew(&mut self.rng);
     }
 
-    /// The batch that begins at `start` in this epoch's order: codes (B, D) and labels (B). Batches
-    /// have to be asked for one after the other.
+    /// The batch that begins at `start` in this epoch's order. Batches have to be asked for one
+    /// after the other.
     ///
     /// # Errors
     /// [`HeadError::Read`] if a store's file cannot be read.
-    pub(super) fn next(
-        &mut self,
-        start: usize,
-    ) -> Result<Option<(ArrayView2<'_, f32>, &[usize])>, HeadError> {
+    pub(super) fn next(&mut self, start: usize) -> Result<Option<Batch<'_>>, HeadError> {
         let end = (start + self.batch_size).min(self.samples.len());
         if start >= end {
             return Ok(None);
@@ -157,7 +163,7 @@ mod tests {
         for _ in 0..2 {
             batches.reorder();
             let mut seen = Vec::new();
-            while let Some((codes, labels)) = batches.next(seen.len()).unwrap() {
+            while let Some(Batch { codes, labels }) = batches.next(seen.len()).unwrap() {
                 assert!(
                     codes
                         .iter()

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::batches::Batches;
+use super::batches::{Batch, Batches};
 use super::early_stopping::EarlyStopping;
 use super::trainer::{Streams, Trainer};
 use super::{Mlp, MlpOptions};
@@ -208,7 +208,7 @@ fn run_epoch(
     batches.reorder();
     let (mut loss, mut correct, mut seen, mut steps) = (0.0, 0, 0, 0);
     let mut learning_rate = trainer.learning_rate();
-    while let Some((codes, labels)) = batches.next(seen)? {
+    while let Some(Batch { codes, labels }) = batches.next(seen)? {
         if watch.is_stopped() {
             return Ok(Steps::Stopped { steps });
         }
