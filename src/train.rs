@@ -5,6 +5,7 @@
 //! splits             stratified folds; a share that is held out
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
+//! fit                one fit of each head
 //! judgement          logits -> probabilities -> results
 //! training           the heads, chosen, trained and ready to be judged
 //! workers            many fits at once
@@ -27,6 +28,7 @@
 
 mod cross_validation;
 mod error;
+mod fit;
 mod judgement;
 mod options;
 mod progress;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use cnn_codes::draft::Existing;
+use cnn_codes::head::ClassWeights;
 use cnn_codes::head::logistic::LogisticOptions;
-use cnn_codes::head::mlp::{ClassWeights, Keep, LossOptions, MlpOptions};
+use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
 use cnn_codes::head::optimizer::{
     OptimizerKind, OptimizerOptions, Schedule, ScheduleKind, UpdateRule,
 };
@@ -193,6 +194,7 @@ impl Arguments {
         let logistic = LogisticOptions {
             l2: self.logistic.l2,
             max_iterations: self.logistic.max_iterations as u64,
+            class_weights: self.loss.class_weights,
             ..LogisticOptions::default()
         };
         TrainOptions {

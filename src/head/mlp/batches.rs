@@ -76,10 +76,10 @@ impl<'a> Batches<'a> {
         self.labels.clear();
         self.labels
             .extend(rows.iter().map(|&row| self.samples.labels()[row]));
-        Ok(Some((
-            self.codes.slice(s![..end - start, ..]),
-            &self.labels,
-        )))
+        Ok(Some(Batch {
+            codes: self.codes.slice(s![..end - start, ..]),
+            labels: &self.labels,
+        }))
     }
 }
 
