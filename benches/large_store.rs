@@ -16,7 +16,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -170,7 +170,7 @@ fn code(row: usize, feature: usize) -> f32 {
 }
 
 /// Writes a store whose rows come class after class, as those of folders do.
-fn write(dir: &PathBuf, n_rows: usize, dtype: Dtype) -> anyhow::Result<()> {
+fn write(dir: &Path, n_rows: usize, dtype: Dtype) -> anyhow::Result<()> {
     let mut writer = StoreWriter::create(dir, Existing::Keep, description(dtype))?;
     let rows: Vec<_> = (0..n_rows).collect();
     for chunk in rows.chunks(256) {
