@@ -518,3 +518,6 @@ fn why_not_converged(gradient_norm: f64, solution: &Solution, options: &Logistic
          gradient is {gradient_norm:.1e}, and {tolerance:.0e} was asked for. {advice}"
     )
 }
+
+#[cfg(test)]
+mod tests;
