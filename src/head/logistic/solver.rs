@@ -16,6 +16,9 @@ use crate::quiet;
 /// and what the codes' span lets go.
 const MARGIN: f64 = 0.01;
 
+/// The same for passes over the codes, of which the last tenth of the gradient takes a quarter.
+const MARGIN_OF_PASSES: f64 = 0.3;
+
 /// What was found, in the problem's coordinates.
 #[derive(Debug)]
 pub(super) struct Solution {
@@ -43,7 +46,11 @@ pub(super) fn solve(
     let is_warm = near.is_some();
     let mut from = near.unwrap_or_else(|| problem.start());
     let (mut linfa_starts, mut complaint) = (0, None);
-    let goal = MARGIN * options.gradient_tolerance;
+    let margin = match problem.points {
+        Points::Matrix(_) => MARGIN,
+        Points::Codes { .. } => MARGIN_OF_PASSES,
+    };
+    let goal = margin * options.gradient_tolerance;
     if let (Points::Matrix(codes), false, true) = (problem.points, is_warm, problem.is_unweighted())
     {
         linfa_starts = 1;
