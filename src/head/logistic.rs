@@ -1,13 +1,15 @@
-//! Multinomial logistic regression with an L2 penalty: the baseline, solved by linfa.
+//! Multinomial logistic regression with an L2 penalty: the baseline, solved by linfa and argmin.
 //!
 //! The objective, for codes x (D) and weights W (D, K), intercepts b (K):
 //!
 //! ```text
-//! F(W, b) = sum over samples of -ln softmax(x W + b)[label]  +  l2 / 2 * sum of W^2
+//! F(W, b) = sum over samples of -w[label] ln softmax(x W + b)[label]  +  l2 / 2 * sum of W^2
 //! ```
 //!
+//! where w (K) are 1, or the weights of [`ClassWeights::Balanced`].
+//!
 //! # How `l2` maps to scikit-learn
-//! On the same codes, three classes or more, the optimum is that of
+//! On the same codes and class weights, three classes or more, the optimum is that of
 //! `LogisticRegression(C=1 / l2)`. With two classes scikit-learn has one vector of weights in place
 //! of two, and the optimum is that of `C=2 / l2`. Intercepts are not penalised in either.
 //!

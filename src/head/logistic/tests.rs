@@ -73,7 +73,7 @@ fn passes_that_run_out_are_told_about() {
     assert!(explanation.starts_with(expected), "{explanation}");
 }
 
-/// Of 25,088 features only 41 rows are read at a time, and 5 of 200,000.
+/// Of 25,088 features, 41 rows are read at a time: the last of three chunks is shorter.
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let (codes, labels) = codes(100, 25_088);
