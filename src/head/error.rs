@@ -113,12 +113,12 @@ pub enum HeadError {
         /// Largest absolute value among the training codes.
         largest_code: f32,
     },
-    /// linfa gave no parameters at all.
+    /// The logistic regression has no finite parameters.
     #[error(
-        "linfa's logistic regression failed: {reason}. Scale the codes, or raise the L2 strength (it is {l2})"
+        "the logistic regression failed: {reason}. Scale the codes, or raise the L2 strength (it is {l2})"
     )]
     Solver {
-        /// What linfa said, or panicked with.
+        /// What is not finite, and what linfa said.
         reason: String,
         /// The strength of the L2 penalty.
         l2: f64,

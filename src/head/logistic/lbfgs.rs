@@ -156,7 +156,7 @@ impl Watch<'_, '_> {
             let evaluated = Evaluated::at(self.problem, at.clone());
             let previous = std::mem::replace(&mut self.last, evaluated);
             let best = self.best.take().unwrap_or(previous);
-            // NaN is not below anything.
+            // NaN is below nothing.
             let is_better = self.last.value.objective < best.value.objective;
             self.best = (!is_better).then_some(best);
             self.judge_last();
