@@ -275,21 +275,12 @@ fn the_epoch_that_is_kept_is_said() {
     assert!(text.contains("stopped early after epoch "), "{text}");
 }
 
-#[test]
-fn a_signal_keeps_what_was_learned() {
-    let place = Place::new();
-    place.write("train", &alternating(60), 3.0, 11);
-    place.write("validation", &alternating(10), 3.0, 12);
+/// Sends a signal to a training after it has begun to write `head`, and gives what it left.
+fn stopped(place: &Place, signal: &str, code: i32, arguments: &[&str]) -> (String, String) {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"))
         .current_dir(place.folder.path())
-        .args([
-            "train-head",
-            "--train",
-            "train",
-            "--validation",
-            "validation",
-        ])
-        .args(["--out", "head", "--epochs", "1000000", "--hidden", "8"])
+        .args(["train-head", "--train", "train", "--out", "head"])
+        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -299,26 +290,31 @@ fn a_signal_keeps_what_was_learned() {
         assert!(start.elapsed() < Duration::from_secs(60), "it never began");
         std::thread::sleep(Duration::from_millis(5));
     }
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(500));
     let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(code));
     let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!place.path("head.partial").exists());
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_signal_keeps_what_was_learned() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 3.0, 11);
+    place.write("validation", &alternating(10), 3.0, 12);
+    let validation = ["--validation", "validation", "--hidden", "8"];
+    let endless = [&validation[..], &["--epochs", "1000000"]].concat();
+    let (text, _) = stopped(&place, "-INT", 130, &endless);
     assert!(text.contains("mlp: interrupted after epoch "), "{text}");
     assert!(!text.contains("logistic"), "nothing more was begun");
-    assert!(!place.path("head.partial").exists());
     assert_eq!(place.metrics()["interrupted"], true);
     let n_epochs = place.read("history.csv").lines().count() - 1;
-    let accuracy = place.metrics()["heads"]["mlp"]["top1_accuracy"]
-        .as_f64()
-        .unwrap();
+    let mlp = &place.metrics()["heads"]["mlp"];
+    let accuracy = mlp["top1_accuracy"].as_f64().unwrap();
     assert!(
         n_epochs > 0 && accuracy > wilson_95(5, 10).0,
         "{n_epochs}, {accuracy}"
@@ -327,37 +323,30 @@ fn a_signal_keeps_what_was_learned() {
 }
 
 #[test]
+fn a_signal_while_other_seeds_are_trained_keeps_the_first_ones_network() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 3.0, 18);
+    place.write("validation", &alternating(10), 3.0, 19);
+    let validation = ["--validation", "validation", "--hidden", "8"];
+    let many = [&validation[..], &["--repeats", "1000000"]].concat();
+    let (text, said) = stopped(&place, "-TERM", 143, &many);
+    assert!(text.contains("mlp: trained for 20 epochs"), "{text}");
+    assert!(!text.contains("seeds:"), "{text}");
+    assert!(said.contains("stopped by a signal"), "{said}");
+    assert!(place.head().mlp.is_some());
+}
+
+#[test]
 fn a_signal_while_tuning_leaves_nothing() {
     let place = Place::new();
     place.write("train", &alternating(60), 3.0, 13);
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"))
-        .current_dir(place.folder.path())
-        .args(["train-head", "--train", "train", "--folds", "3", "--tune"])
-        .args(["--out", "head", "--epochs", "1000000"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let start = Instant::now();
-    while !place.path("head.partial").exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never began");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
+    let endless = ["--folds", "3", "--tune", "--epochs", "1000000"];
+    let (_, said) = stopped(&place, "-TERM", 143, &endless);
     assert!(
         said.contains("stopped before a head was trained; nothing was left behind"),
         "{said}"
     );
-    assert!(!place.path("head").exists() && !place.path("head.partial").exists());
+    assert!(!place.path("head").exists());
 }
 
 #[test]

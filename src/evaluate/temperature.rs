@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, Zip};
 
-use super::EvaluateError;
+use super::{EvaluateError, check_labels};
 
 /// Temperatures that are looked at: 1 / 100 to 100.
 const LARGEST: f64 = 100.0;
@@ -27,7 +27,11 @@ const HALVINGS: usize = 50;
 /// [`EvaluateError::CountMismatch`], [`EvaluateError::Empty`], [`EvaluateError::UnknownLabel`], or
 /// [`EvaluateError::NotANumber`] for logits that are not finite.
 pub fn fit_temperature(logits: ArrayView2<f32>, labels: &[usize]) -> Result<f64, EvaluateError> {
-    check(logits, labels)?;
+    check_labels(logits.dim(), labels)?;
+    let mut rows = logits.rows().into_iter();
+    if let Some(row) = rows.position(|row| row.iter().any(|logit| !logit.is_finite())) {
+        return Err(EvaluateError::NotANumber { row });
+    }
     let n_classes = logits.ncols();
     let mut counts = vec![0.0; n_classes];
     for &label in labels {
@@ -59,32 +63,6 @@ pub fn fit_temperature(logits: ArrayView2<f32>, labels: &[usize]) -> Result<f64,
         }
     }
     Ok((-0.5 * (low + high)).exp())
-}
-
-fn check(logits: ArrayView2<f32>, labels: &[usize]) -> Result<(), EvaluateError> {
-    let (n, n_classes) = logits.dim();
-    if n != labels.len() {
-        return Err(EvaluateError::CountMismatch {
-            predictions: n,
-            labels: labels.len(),
-        });
-    }
-    if n == 0 {
-        return Err(EvaluateError::Empty);
-    }
-    if let Some(row) = labels.iter().position(|&label| label >= n_classes) {
-        let label = labels[row];
-        return Err(EvaluateError::UnknownLabel {
-            row,
-            label,
-            n_classes,
-        });
-    }
-    let mut rows = logits.rows().into_iter();
-    match rows.position(|row| row.iter().any(|logit| !logit.is_finite())) {
-        Some(row) => Err(EvaluateError::NotANumber { row }),
-        None => Ok(()),
-    }
 }
 
 /// The mean of logits under softmax(inverse * logits).

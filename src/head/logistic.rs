@@ -201,6 +201,13 @@ impl Logistic {
         fit_path(train, strengths, options, observe, MAX_MATRIX_BYTES)
     }
 
+    /// Memory in bytes that a fit on `train` takes, roughly: three matrices, or as much where the
+    /// codes are read in passes.
+    #[must_use]
+    pub fn fitting_bytes(train: &Samples) -> usize {
+        3 * training::matrix_bytes(train).min(MAX_MATRIX_BYTES)
+    }
+
     /// Takes weights (D, K) and intercepts (K).
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::error::FitError;
-use super::fit::{fit_mlp, mlp_bytes, scale, stop_if_asked};
+use super::fit::{fit_mlp, scale, stop_if_asked};
 use super::progress::{OneOfMany, Progress};
 use super::splits::stratified_folds;
 use super::workers::work;
@@ -86,7 +86,7 @@ impl<'a> Folds<'a> {
             .collect();
         let bytes = jobs
             .iter()
-            .map(|(fold, options)| mlp_bytes(&fold.outside, options));
+            .map(|(fold, options)| options.training_bytes(&fold.outside));
         let bytes = bytes.max().unwrap_or(0);
         let logits = work(&jobs, bytes, |&(fold, options)| {
             fit_one_of_many(&fold.outside, &fold.inside, options, share, progress)
@@ -119,9 +119,9 @@ impl<'a> Folds<'a> {
         options: &LogisticOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Array2<f32>>, FitError> {
-        let samples = self.of_row.len();
         let jobs: Vec<_> = self.folds.iter().zip(strengths).collect();
-        let logits = work(&jobs, 8 * samples * samples, |(fold, strengths)| {
+        let bytes = Logistic::fitting_bytes(&self.folds[0].outside);
+        let logits = work(&jobs, bytes, |(fold, strengths)| {
             let stop_if_asked = &mut stop_if_asked(progress);
             let fits = Logistic::fit_path(&fold.outside, strengths, options, stop_if_asked)?;
             let mut logits = Vec::new();
@@ -162,7 +162,7 @@ pub(super) fn fit_seeds(
 ) -> Result<Vec<Array2<f32>>, FitError> {
     let bytes = options
         .first()
-        .map_or(0, |options| mlp_bytes(train, options));
+        .map_or(0, |options| options.training_bytes(train));
     let logits = work(options, bytes, |options| {
         fit_one_of_many(train, judged, options, share, progress)
     })?;

@@ -75,13 +75,6 @@ pub(super) fn stop_if_asked(
     }
 }
 
-/// What training such a network takes, roughly: weights, state, and the best weights.
-pub(super) fn mlp_bytes(train: &Samples, options: &MlpOptions) -> usize {
-    let sizes = options.sizes(train.n_features(), train.n_classes());
-    let weights: usize = sizes.windows(2).map(|pair| pair[0] * pair[1]).sum();
-    4 * (2 + options.optimizer.rule.n_states()) * weights
-}
-
 /// The options of every seed: those given, and those with the seeds after theirs.
 pub(super) fn with_seeds(options: &MlpOptions, repeats: usize) -> Vec<MlpOptions> {
     (0..repeats as u64)

@@ -170,7 +170,7 @@ struct LogisticArguments {
     /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH
     #[arg(long, value_name = "STRENGTH", default_value = "1")]
     l2: f64,
-    /// Most iterations of the solver at each start
+    /// Most iterations of the solver: passes over the codes, where there are more than fit memory
     #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
     max_iterations: usize,
 }

@@ -32,6 +32,12 @@ enum Space {
     Passes,
 }
 
+/// Bytes of the matrix that a problem is solved with: (N, N) in the span, or the codes (N, D).
+pub(super) fn matrix_bytes(train: &Samples) -> usize {
+    let (n, d) = (train.len(), train.n_features());
+    n.saturating_mul(n.min(d)).saturating_mul(size_of::<f64>())
+}
+
 impl<'a> Training<'a> {
     pub(super) fn new(
         train: &Samples<'a>,
@@ -43,11 +49,9 @@ impl<'a> Training<'a> {
             norm if norm > 0.0 => norm,
             _ => 1.0,
         };
-        let (n, d) = (train.len(), train.n_features());
-        let matrix_bytes = n.saturating_mul(n.min(d)).saturating_mul(size_of::<f64>());
-        let space = if matrix_bytes > max_matrix_bytes {
+        let space = if matrix_bytes(train) > max_matrix_bytes {
             Space::Passes
-        } else if n < d {
+        } else if train.len() < train.n_features() {
             Space::Span(Span::of(&centred, scale))
         } else {
             Space::Features(centred.dense(scale))

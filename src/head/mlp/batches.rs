@@ -21,6 +21,17 @@ pub(super) struct Batches<'a> {
     labels: Vec<usize>,
 }
 
+/// Bytes that batches of these samples hold: the batch, and the rows of a large store.
+pub(super) fn bytes_held(samples: &Samples, options: &MlpOptions) -> usize {
+    let row_bytes = samples.codes().mapped_row_bytes();
+    let held = Windows::of_large(samples.len(), row_bytes)
+        .zip(row_bytes)
+        .map_or(0, |(windows, bytes)| {
+            bytes * windows.n_held(options.batch_size)
+        });
+    held + size_of::<f32>() * samples.n_features() * options.batch_size.min(samples.len())
+}
+
 /// What a step is trained on.
 #[derive(Debug)]
 pub(super) struct Batch<'b> {
@@ -32,14 +43,24 @@ pub(super) struct Batch<'b> {
 
 impl<'a> Batches<'a> {
     pub(super) fn new(samples: Samples<'a>, options: &MlpOptions, rng: Xoshiro256PlusPlus) -> Self {
-        let batch_size = options.batch_size.min(samples.len());
         let row_bytes = samples.codes().mapped_row_bytes();
+        let order = match options.order {
+            BatchOrder::AsStored => Order::as_stored(samples.len()),
+            BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
+        };
+        Self::in_order(samples, options.batch_size, order, rng)
+    }
+
+    fn in_order(
+        samples: Samples<'a>,
+        batch_size: usize,
+        order: Order,
+        rng: Xoshiro256PlusPlus,
+    ) -> Self {
+        let batch_size = batch_size.min(samples.len());
         Self {
             batch_size,
-            order: match options.order {
-                BatchOrder::AsStored => Order::as_stored(samples.len()),
-                BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
-            },
+            order,
             rng,
             held: Held::default(),
             codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
@@ -145,9 +166,93 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use rand::SeedableRng;
 
     use super::*;
+    use crate::codes::{
+        Code, CodesIdentity, Dtype, OutputSpec, Pool, Store, StoreDescription, StoreWriter,
+        TrunkIdentity, WrittenPicture,
+    };
+    use crate::draft::Existing;
+    use crate::head::scaling::{Scaling, ScalingKind};
+    use crate::picture::{Filter, Fit, Recipe, Resize};
+
+    /// A store of `n` codes of 4 features, each of a class of its own.
+    fn store(dir: &Path, n: usize, dtype: Dtype) -> Store {
+        let description = StoreDescription {
+            codes: CodesIdentity {
+                trunk: TrunkIdentity {
+                    name: "none".to_owned(),
+                    sha256: "0".repeat(64),
+                    tensors_sha256: "0".repeat(64),
+                },
+                recipe: Recipe::None,
+                resize: Resize {
+                    width: 1,
+                    height: 1,
+                    fit: Fit::Stretch,
+                    filter: Filter::Bilinear,
+                },
+                output: OutputSpec {
+                    name: "out".to_owned(),
+                    shape: vec![1, 1, 4],
+                },
+                pool: Pool::None,
+            },
+            dtype,
+            classes: (0..n).map(|class| format!("{class:04}")).collect(),
+            listing: None,
+            part: None,
+            decoder: "none".to_owned(),
+            onnxruntime: "none".to_owned(),
+            provider: "none".to_owned(),
+        };
+        let mut writer = StoreWriter::create(dir, Existing::Keep, description).unwrap();
+        for row in 0..n {
+            let picture = WrittenPicture {
+                path: format!("{row:04}.png"),
+                label: Some(row),
+                width: 1,
+                height: 1,
+                blake3: blake3::hash(&[0]),
+            };
+            let code = [1.0, 0.5, -2.0, 0.0].map(|factor| factor * row as f32);
+            writer.append(&picture, Code::Values(&code)).unwrap();
+        }
+        writer.finish().unwrap();
+        Store::open(dir).unwrap()
+    }
+
+    #[test]
+    fn rows_that_are_read_in_windows_are_those_of_the_store() {
+        let place = tempfile::tempdir().unwrap();
+        for dtype in [Dtype::F32, Dtype::F16] {
+            let store = store(&place.path().join(dtype.to_string()), 101, dtype);
+            let samples = Samples::of_store(&store).unwrap();
+            for kind in [ScalingKind::None, ScalingKind::L2, ScalingKind::Max] {
+                let samples = samples.scaled(Scaling::fit(kind, &samples)).unwrap();
+                let order = Order::in_windows(samples.len(), 3, 4);
+                let rng = Xoshiro256PlusPlus::seed_from_u64(8);
+                let mut batches = Batches::in_order(samples.clone(), 7, order, rng);
+                for _ in 0..3 {
+                    batches.reorder();
+                    let mut seen = Vec::new();
+                    while let Some(batch) = batches.next(seen.len()).unwrap() {
+                        for (code, &row) in batch.codes.rows().into_iter().zip(batch.labels) {
+                            let mut expected = [0.0; 4];
+                            samples.codes().read(row, 0..4, &mut expected);
+                            assert_eq!(code.as_slice().unwrap(), expected);
+                        }
+                        seen.extend_from_slice(batch.labels);
+                    }
+                    seen.sort_unstable();
+                    assert!(seen.into_iter().eq(0..101));
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_epoch_visits_every_row_once() {

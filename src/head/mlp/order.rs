@@ -78,14 +78,20 @@ impl Order {
 
     /// A random order in every epoch, of rows of `row_bytes` in a file, or of rows in memory.
     pub(super) fn shuffled(n_rows: usize, row_bytes: Option<usize>) -> Self {
-        let kind = match row_bytes {
-            Some(row_bytes) if n_rows.saturating_mul(row_bytes) > WHOLE_BYTES => Kind::Windows(
-                Windows::new((BLOCK_BYTES / row_bytes).max(1), WINDOW_BLOCKS),
-            ),
-            _ => Kind::Whole,
-        };
         Self {
-            kind,
+            kind: match Windows::of_large(n_rows, row_bytes) {
+                Some(windows) => Kind::Windows(windows),
+                None => Kind::Whole,
+            },
+            ..Self::as_stored(n_rows)
+        }
+    }
+
+    /// An order in windows of so many blocks of so many rows.
+    #[cfg(test)]
+    pub(super) fn in_windows(n_rows: usize, len: usize, window: usize) -> Self {
+        Self {
+            kind: Kind::Windows(Windows::new(len, window)),
             ..Self::as_stored(n_rows)
         }
     }
@@ -123,6 +129,12 @@ impl Order {
 }
 
 impl Windows {
+    /// The windows of a store that is too large to be shuffled as a whole.
+    pub(super) fn of_large(n_rows: usize, row_bytes: Option<usize>) -> Option<Self> {
+        let row_bytes = row_bytes.filter(|bytes| n_rows.saturating_mul(*bytes) > WHOLE_BYTES)?;
+        Some(Self::new((BLOCK_BYTES / row_bytes).max(1), WINDOW_BLOCKS))
+    }
+
     fn new(len: usize, window: usize) -> Self {
         Self {
             len,
@@ -193,18 +205,11 @@ mod tests {
 
     use super::*;
 
-    fn windows(n_rows: usize, len: usize, window: usize) -> Order {
-        Order {
-            kind: Kind::Windows(Windows::new(len, window)),
-            ..Order::as_stored(n_rows)
-        }
-    }
-
     #[test]
     fn every_row_comes_once_and_was_read_before_and_is_not_forgotten() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
         for n_rows in [1, 6, 7, 100, 1003] {
-            let mut order = windows(n_rows, 7, 5);
+            let mut order = Order::in_windows(n_rows, 7, 5);
             for _ in 0..3 {
                 order.renew(&mut rng);
                 let rows = order.rows().to_vec();
@@ -229,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_block_is_announced_once_and_before_it_is_taken() {
-        let mut order = windows(1003, 7, 5);
+        let mut order = Order::in_windows(1003, 7, 5);
         order.renew(&mut Xoshiro256PlusPlus::seed_from_u64(6));
         let windows = order.windows().unwrap();
         let (mut announced, mut taken) = (Vec::new(), Vec::new());
@@ -251,7 +256,7 @@ mod tests {
         // counted in quarters. A quarter's share is 1/4 but for the blocks at both ends, which are
         // shorter; its deviation is sqrt(1/4 3/4 / 4000) = 0.7%.
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
-        let mut order = windows(60, 4, 3);
+        let mut order = Order::in_windows(60, 4, 3);
         let mut quarters = [[0; 4]; 3];
         for _ in 0..4000 {
             order.renew(&mut rng);
@@ -272,7 +277,7 @@ mod tests {
     #[test]
     fn a_window_has_the_rows_of_its_blocks_and_no_others() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
-        let mut order = windows(700, 7, 5);
+        let mut order = Order::in_windows(700, 7, 5);
         order.renew(&mut rng);
         let blocks = order.windows().unwrap().take(700).to_vec();
         for window in blocks.chunks(5) {
