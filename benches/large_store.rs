@@ -14,10 +14,11 @@
 //! Resident memory is the peak of what is the process' own (RssAnon); pages of the mapped file are
 //! the system's cache, and counted apart.
 
+mod timing;
+
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use cnn_codes::codes::{
@@ -33,6 +34,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
+
+use timing::{median, seconds};
 
 const N_CLASSES: usize = 3;
 const N_FEATURES: usize = 25_088;
@@ -229,15 +232,4 @@ fn description(dtype: Dtype) -> StoreDescription {
         onnxruntime: "none".to_owned(),
         provider: "none".to_owned(),
     }
-}
-
-fn seconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
-    let start = Instant::now();
-    work()?;
-    Ok(start.elapsed().max(Duration::from_nanos(1)).as_secs_f64())
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
