@@ -5,6 +5,7 @@
 //! splits             stratified folds; a share that is held out
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
+//! fit                one fit of each head
 //! judgement          logits -> probabilities -> results
 //! training           the heads, chosen, trained and ready to be judged
 //! workers            many fits at once
@@ -29,6 +30,7 @@
 mod cross_validation;
 mod doubts;
 mod error;
+mod fit;
 mod judgement;
 mod options;
 mod progress;
@@ -47,8 +49,8 @@ use self::training::Training;
 use crate::codes::{Manifest, Store};
 use crate::draft::Draft;
 use crate::evaluate::{EvaluateError, accuracy_difference, mcnemar_exact};
-use crate::head::Samples;
 use crate::head::saved::{self, SavedHead};
+use crate::head::{HeadError, Samples};
 use crate::report::{Comparison, HeadResult, PairedTests, write_predictions};
 
 pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
@@ -79,13 +81,16 @@ pub fn train<'s>(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<Comparison, TrainError> {
-    let samples = samples(train)?;
-    let validation_samples = validation.map(self::samples).transpose()?;
+    for store in [Some(train), validation].into_iter().flatten() {
+        check_labels(store)?;
+    }
     if let Some(validation) = validation {
         check_pair(train, validation)?;
     }
     check_classes(train)?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
+    let samples = samples(train)?;
+    let validation_samples = validation.map(self::samples).transpose()?;
     let on_train = |error: FitError| error.on(train.dir());
     let training = Training {
         samples: &samples,
@@ -100,11 +105,9 @@ pub fn train<'s>(
         }
         _ => None,
     };
-    let trained = match &scaled_validation {
-        Some(validation) => training.judged_on(&scaled.samples, validation),
-        None => training.judged_in_folds(&scaled.samples),
-    }
-    .map_err(on_train)?;
+    let trained = training
+        .train(&scaled.samples, scaled_validation.as_ref())
+        .map_err(on_train)?;
 
     let judges = Judges {
         labels: scaled_validation.as_ref().unwrap_or(&samples).labels(),
@@ -145,6 +148,14 @@ pub fn train<'s>(
 
 fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {
     Samples::of_store(store).map_err(|error| FitError::from(error).on(store.dir()))
+}
+
+/// Refuses a store of unlabelled pictures.
+fn check_labels(store: &Store) -> Result<(), TrainError> {
+    match store.labels() {
+        Some(_) => Ok(()),
+        None => Err(FitError::from(HeadError::Unlabelled).on(store.dir())),
+    }
 }
 
 fn paths(store: &Store) -> Vec<String> {

@@ -68,6 +68,22 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
     writer.finish().unwrap();
 }
 
+/// Writes a store of these (label, code), whose pictures are called `0.jpg` and so on.
+pub fn write_codes(out: &Path, description: StoreDescription, rows: &[(usize, Vec<f32>)]) {
+    let mut writer = StoreWriter::create(out, Existing::Keep, description).unwrap();
+    for (row, (label, code)) in rows.iter().enumerate() {
+        let picture = WrittenPicture {
+            path: format!("{row}.jpg"),
+            label: Some(*label),
+            width: 1,
+            height: 1,
+            blake3: blake3::hash(&[0]),
+        };
+        writer.append(&picture, Code::Values(code)).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
 /// The models folder of the checkout, if ONNX Runtime was fetched into it; says so where not.
 pub fn models_with_onnxruntime() -> Option<PathBuf> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");

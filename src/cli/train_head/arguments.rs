@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use cnn_codes::draft::Existing;
+use cnn_codes::head::ClassWeights;
 use cnn_codes::head::logistic::LogisticOptions;
-use cnn_codes::head::mlp::{ClassWeights, Keep, LossOptions, MlpOptions};
+use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
 use cnn_codes::head::optimizer::{
     OptimizerKind, OptimizerOptions, Schedule, ScheduleKind, UpdateRule,
 };
@@ -169,7 +170,7 @@ struct LogisticArguments {
     /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH
     #[arg(long, value_name = "STRENGTH", default_value = "1")]
     l2: f64,
-    /// Most iterations of the solver at each start
+    /// Most iterations of the solver: passes over the codes, where there are more than fit memory
     #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
     max_iterations: usize,
 }
@@ -193,6 +194,7 @@ impl Arguments {
         let logistic = LogisticOptions {
             l2: self.logistic.l2,
             max_iterations: self.logistic.max_iterations as u64,
+            class_weights: self.loss.class_weights,
             ..LogisticOptions::default()
         };
         TrainOptions {
