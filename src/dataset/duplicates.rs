@@ -19,6 +19,7 @@ mod index;
 mod perceptual_hash;
 mod probes;
 mod thumbnail;
+mod warp;
 
 use std::io;
 

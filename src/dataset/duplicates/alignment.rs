@@ -4,20 +4,14 @@
 //! first: Gauss-Newton on the differences, after S. Baker and I. Matthews, "Lucas-Kanade 20 years
 //! on" (2004), the inverse compositional algorithm, with light and contrast evened out at each step.
 
-use super::thumbnail::SIDE;
-
-/// Grey levels, row by row.
-pub(super) type SideLevels = [f32; SIDE * SIDE];
+use super::thumbnail::{Levels, SIDE};
+use super::warp::{MIDDLE, Warp, sample};
 
 /// Steps of the alignment: from a probe's place it is there after four or five.
 const STEPS: usize = 10;
 /// Pixels that a step moves a corner by when the alignment has arrived.
 const ARRIVED: f32 = 0.02;
 
-/// How far an affine map may be from the identity, per pixel: 7 degrees, or an eighth in scale.
-const MAX_DISTORTION: f32 = 0.125;
-/// How far it may shift, in pixels: an eighth of the picture.
-const MAX_SHIFT: f32 = 4.0;
 /// How much of the first picture the second has to cover.
 const MIN_OVERLAP: f32 = 0.75;
 
@@ -28,116 +22,6 @@ const MIN_CORRELATION: f32 = 0.90;
 const MIN_DETAIL: f32 = 0.80;
 /// Pixels to each side that make up the surroundings.
 const SURROUNDINGS: usize = 2;
-
-/// Middle of a thumbnail, in pixels.
-const MIDDLE: f32 = (SIDE as f32 - 1.0) / 2.0;
-
-/// An affine map of the plane, around a thumbnail's middle:
-/// x' = (1 + a) x + b y + e, y' = c x + (1 + d) y + f, as [a, b, c, d, e, f].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Warp([f32; 6]);
-
-impl Warp {
-    /// Where a pixel comes from in a picture turned by `angle` (radians), of which the middle is
-    /// `kept` along each side.
-    pub(super) fn turned(angle: f32, kept: f32) -> Self {
-        let (sin, cos) = angle.sin_cos();
-        Self([
-            kept * cos - 1.0,
-            -kept * sin,
-            kept * sin,
-            kept * cos - 1.0,
-            0.0,
-            0.0,
-        ])
-    }
-
-    /// Where a pixel comes from in a picture that was cut by these shares of its width (left, right)
-    /// and of its height (above, below).
-    pub(super) fn cut((left, right): (f32, f32), (above, below): (f32, f32)) -> Self {
-        let shift = |before: f32, after: f32| (before - after) / 2.0 * SIDE as f32;
-        let (across, down) = (-left - right, -above - below);
-        Self([
-            across,
-            0.0,
-            0.0,
-            down,
-            shift(left, right),
-            shift(above, below),
-        ])
-    }
-
-    fn apply(&self, x: f32, y: f32) -> (f32, f32) {
-        let [a, b, c, d, e, f] = self.0;
-        (x + a * x + b * y + e, y + c * x + d * y + f)
-    }
-
-    /// First `inner`, then this.
-    fn after(&self, inner: &Self) -> Self {
-        let [a, b, c, d, e, f] = inner.0;
-        let (ax, ay) = self.apply(1.0 + a, c);
-        let (bx, by) = self.apply(b, 1.0 + d);
-        let (ex, ey) = self.apply(e, f);
-        let [.., own_e, own_f] = self.0;
-        Self([
-            ax - own_e - 1.0,
-            bx - own_e,
-            ay - own_f,
-            by - own_f - 1.0,
-            ex,
-            ey,
-        ])
-    }
-
-    /// The way back; nothing where there is none.
-    fn inverse(&self) -> Option<Self> {
-        let [a, b, c, d, e, f] = self.0;
-        let determinant = (1.0 + a) * (1.0 + d) - b * c;
-        if determinant.abs() < 0.5 {
-            return None;
-        }
-        let [p, q, r, s] = [1.0 + d, -b, -c, 1.0 + a].map(|value| value / determinant);
-        Some(Self([
-            p - 1.0,
-            q,
-            r,
-            s - 1.0,
-            -(p * e + q * f),
-            -(r * e + s * f),
-        ]))
-    }
-
-    fn is_small(&self) -> bool {
-        let [distortion @ .., e, f] = self.0;
-        distortion.iter().all(|value| value.abs() <= MAX_DISTORTION)
-            && e.abs() <= MAX_SHIFT
-            && f.abs() <= MAX_SHIFT
-    }
-}
-
-/// `levels` where `warp` leads, between pixels by bilinear interpolation; with whether that is
-/// within the picture. What is beside it gets the nearest level.
-pub(super) fn sample(levels: &SideLevels, warp: &Warp) -> [(f32, bool); SIDE * SIDE] {
-    let mut samples = [(0.0, false); SIDE * SIDE];
-    let last = (SIDE - 1) as f32;
-    for (at, sample) in samples.iter_mut().enumerate() {
-        let (x, y) = ((at % SIDE) as f32 - MIDDLE, (at / SIDE) as f32 - MIDDLE);
-        let (x, y) = warp.apply(x, y);
-        let (x, y) = (x + MIDDLE, y + MIDDLE);
-        // Half a pixel beyond the outer pixels' middles is where the picture ends.
-        let is_inside = (-0.5..=last + 0.5).contains(&x) && (-0.5..=last + 0.5).contains(&y);
-        let (x, y) = (x.clamp(0.0, last), y.clamp(0.0, last));
-        let (left, top) = ((x as usize).min(SIDE - 2), (y as usize).min(SIDE - 2));
-        let (right, down) = (x - left as f32, y - top as f32);
-        let row = |row: usize| {
-            let at = row * SIDE + left;
-            levels[at] + right * (levels[at + 1] - levels[at])
-        };
-        let (above, below) = (row(top), row(top + 1));
-        *sample = (above + down * (below - above), is_inside);
-    }
-    samples
-}
 
 /// How well `second` lies over `first` when it is laid best, if they show the same picture.
 ///
@@ -169,7 +53,7 @@ pub(super) fn align(
 }
 
 /// The warp by which `image` lies best over `fixed`; nothing where it leads too far away.
-fn laid_over(fixed: &SideLevels, image: &SideLevels, start: Warp) -> Option<Warp> {
+fn laid_over(fixed: &Levels, image: &Levels, start: Warp) -> Option<Warp> {
     let directions = steepest_descent(fixed);
     let mut warp = start;
     for _ in 0..STEPS {
@@ -204,7 +88,7 @@ fn laid_over(fixed: &SideLevels, image: &SideLevels, start: Warp) -> Option<Warp
 }
 
 /// How each pixel's level changes with each number of a warp.
-fn steepest_descent(levels: &SideLevels) -> Vec<[f32; 6]> {
+fn steepest_descent(levels: &Levels) -> Vec<[f32; 6]> {
     let slope = |from: usize, to: usize, n: usize| (levels[to] - levels[from]) / n as f32;
     (0..SIDE * SIDE)
         .map(|at| {
@@ -221,7 +105,7 @@ fn steepest_descent(levels: &SideLevels) -> Vec<[f32; 6]> {
 
 /// Gain and offset by which the samples get the mean and the deviation of `fixed`; nothing where
 /// they are all of one level.
-fn evened(fixed: &SideLevels, samples: &[(f32, bool)]) -> Option<(f32, f32)> {
+fn evened(fixed: &Levels, samples: &[(f32, bool)]) -> Option<(f32, f32)> {
     let moments = Moments::new(fixed, samples);
     let gain = (moments.fixed / moments.samples).sqrt();
     gain.is_normal()
@@ -229,7 +113,7 @@ fn evened(fixed: &SideLevels, samples: &[(f32, bool)]) -> Option<(f32, f32)> {
 }
 
 /// Correlation of `fixed` with the samples within the picture; 0 where there is nothing to compare.
-fn correlation(fixed: &SideLevels, samples: &[(f32, bool)]) -> f32 {
+fn correlation(fixed: &Levels, samples: &[(f32, bool)]) -> f32 {
     let moments = Moments::new(fixed, samples);
     let correlation = moments.both / (moments.fixed * moments.samples).sqrt();
     if correlation.is_finite() {
@@ -249,7 +133,7 @@ struct Moments {
 }
 
 impl Moments {
-    fn new(fixed: &SideLevels, samples: &[(f32, bool)]) -> Self {
+    fn new(fixed: &Levels, samples: &[(f32, bool)]) -> Self {
         let inside = || {
             let pairs = fixed.iter().zip(samples);
             pairs.filter_map(|(&a, &(b, is_inside))| is_inside.then_some((a, b)))
@@ -302,12 +186,12 @@ fn solved(mut matrix: [[f32; 6]; 6], mut vector: [f32; 6]) -> Option<[f32; 6]> {
 }
 
 /// Means over 3 x 3 pixels: a few pixels off are found more surely without the finest detail.
-fn smoothed(levels: &SideLevels) -> SideLevels {
+fn smoothed(levels: &Levels) -> Levels {
     box_mean(levels, 1)
 }
 
 /// Levels less the means around them.
-fn detailed(levels: &SideLevels) -> SideLevels {
+fn detailed(levels: &Levels) -> Levels {
     let mut detailed = box_mean(levels, SURROUNDINGS);
     for (mean, level) in detailed.iter_mut().zip(levels) {
         *mean = level - *mean;
@@ -316,7 +200,7 @@ fn detailed(levels: &SideLevels) -> SideLevels {
 }
 
 /// Means over the pixels that are up to `reach` away along each axis, and within the picture.
-fn box_mean(levels: &SideLevels, reach: usize) -> SideLevels {
+fn box_mean(levels: &Levels, reach: usize) -> Levels {
     let window = |at: usize| at.saturating_sub(reach)..(at + reach + 1).min(SIDE);
     let mut across = [0.0; SIDE * SIDE];
     for (row, means) in levels.chunks_exact(SIDE).zip(across.chunks_exact_mut(SIDE)) {
@@ -356,49 +240,38 @@ mod tests {
         *Thumbnail::new(picture).levels()
     }
 
-    const START: Warp = Warp([0.0; 6]);
-
-    #[test]
-    fn a_map_after_its_inverse_leads_nowhere() {
-        let warp = Warp([0.05, -0.03, 0.08, -0.06, 1.5, -2.0]);
-        let round = warp.after(&warp.inverse().unwrap());
-        assert!(round.0.iter().all(|value| value.abs() < 1e-5), "{round:?}");
-        let once = warp.apply(3.0, -7.0);
-        let twice = warp.apply(once.0, once.1);
-        let after = warp.after(&warp).apply(3.0, -7.0);
-        assert!((twice.0 - after.0).abs() < 1e-4 && (twice.1 - after.1).abs() < 1e-4);
-        assert_eq!(Warp([-1.0, 0.0, 0.0, -1.0, 0.0, 0.0]).inverse(), None);
-    }
-
     #[test]
     fn a_small_cut_is_found_without_being_told() {
         // 10 of 320 pixels on the left, 6 of 240 below; a pixel of the thumbnail is 10 x 7.5.
         let cut = imageops::crop_imm(&picture(1.0), 10, 0, 310, 234).to_image();
         let (whole, part) = (levels(&picture(1.0)), levels(&cut));
         let [whole_f, part_f] = [whole, part].map(|levels| smoothed(&levels.map(f32::from)));
-        let Warp([a, b, c, d, e, f]) = laid_over(&part_f, &whole_f, START).unwrap();
+        let Warp([a, b, c, d, e, f]) = laid_over(&part_f, &whole_f, Warp::NONE).unwrap();
         let expected = Warp::cut((10.0 / 320.0, 0.0), (0.0, 6.0 / 240.0)).0;
         for (found, expected) in [a, b, c, d].iter().zip(expected) {
             assert!((found - expected).abs() < 0.005, "{found} for {expected}");
         }
         assert!((e - expected[4]).abs() < 0.05 && (f - expected[5]).abs() < 0.05);
-        assert!(align(&whole, &part, START, false).unwrap() > 0.99);
+        assert!(align(&whole, &part, Warp::NONE, false).unwrap() > 0.99);
     }
 
     #[test]
     fn only_the_mirror_image_lies_over_the_mirror_image() {
         let original = levels(&picture(1.0));
         let mirrored = levels(&imageops::flip_horizontal(&picture(1.0)));
-        assert!(align(&original, &mirrored, START, true).unwrap() > 0.999);
-        assert_eq!(align(&original, &mirrored, START, false), None);
+        assert!(align(&original, &mirrored, Warp::NONE, true).unwrap() > 0.999);
+        assert_eq!(align(&original, &mirrored, Warp::NONE, false), None);
     }
 
     #[test]
     fn other_pictures_and_plain_ones_lie_over_nothing() {
         let original = levels(&picture(1.0));
-        assert_eq!(align(&original, &levels(&picture(2.5)), START, false), None);
+        assert_eq!(
+            align(&original, &levels(&picture(2.5)), Warp::NONE, false),
+            None
+        );
         let plain = [128; SIDE * SIDE];
-        assert_eq!(align(&original, &plain, START, false), None);
-        assert_eq!(align(&plain, &original, START, false), None);
+        assert_eq!(align(&original, &plain, Warp::NONE, false), None);
+        assert_eq!(align(&plain, &original, Warp::NONE, false), None);
     }
 }

@@ -140,7 +140,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
 
-    use super::super::alignment::Warp;
+    use super::super::warp::Warp;
     use super::*;
 
     fn probe(hash: u64) -> [Probe; 1] {

@@ -8,8 +8,7 @@
 
 use std::f32::consts::PI;
 
-use super::alignment::SideLevels;
-use super::thumbnail::{SIDE, Thumbnail};
+use super::thumbnail::{Levels, SIDE, Thumbnail};
 
 /// Frequencies along each axis: those of the bits, and one more.
 pub(super) const FREQUENCIES: usize = 12;
@@ -68,7 +67,7 @@ impl Hasher {
 
     /// Amplitudes of the waves that a thumbnail is made of, without the finest: levels are about the
     /// sums of amplitude (down, across) times cosine (down) times cosine (across).
-    pub(super) fn amplitudes(&self, levels: &SideLevels) -> [f32; FREQUENCIES * FREQUENCIES] {
+    pub(super) fn amplitudes(&self, levels: &Levels) -> [f32; FREQUENCIES * FREQUENCIES] {
         let across = self.across(levels);
         let scale = |frequency: usize| if frequency == 0 { 1.0 } else { 2.0 } / SIDE as f32;
         std::array::from_fn(|at| {
@@ -78,7 +77,7 @@ impl Hasher {
     }
 
     /// The wave of which [`Hasher::amplitudes`] tells the amplitude at this place.
-    pub(super) fn wave(&self, at: usize) -> SideLevels {
+    pub(super) fn wave(&self, at: usize) -> Levels {
         let (down, right) = (at / FREQUENCIES, at % FREQUENCIES);
         std::array::from_fn(|pixel| {
             self.cosines[down][pixel / SIDE] * self.cosines[right][pixel % SIDE]
@@ -86,7 +85,7 @@ impl Hasher {
     }
 
     /// What the bits are the signs of.
-    pub(super) fn coefficients(&self, levels: &SideLevels) -> [f32; 64] {
+    pub(super) fn coefficients(&self, levels: &Levels) -> [f32; 64] {
         let across = self.across(levels);
         self.places.map(|place| self.coefficient(&across, place))
     }
@@ -97,7 +96,7 @@ impl Hasher {
     }
 
     /// Sums over each row for each frequency.
-    fn across(&self, levels: &SideLevels) -> [[f32; FREQUENCIES]; SIDE] {
+    fn across(&self, levels: &Levels) -> [[f32; FREQUENCIES]; SIDE] {
         let mut across = [[0.0; FREQUENCIES]; SIDE];
         for (row, across) in levels.chunks_exact(SIDE).zip(&mut across) {
             for (cosines, sum) in self.cosines.iter().zip(across) {
@@ -156,7 +155,7 @@ mod tests {
                 let (down, right) = (down as f32, right as f32);
                 *level = (PI * y * down / 32.0).cos() * (PI * x * right / 32.0).cos();
             }
-            let hash = |levels: &SideLevels| PerceptualHash::of_signs(&hasher.coefficients(levels));
+            let hash = |levels: &Levels| PerceptualHash::of_signs(&hasher.coefficients(levels));
             let negative = hash(&levels.map(|level| -level));
             assert_eq!(hash(&levels).0 >> bit & 1, 1, "{bit}");
             assert_eq!(negative.0 >> bit & 1, 0, "{bit}");

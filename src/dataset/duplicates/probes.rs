@@ -6,9 +6,9 @@
 
 use rayon::prelude::*;
 
-use super::alignment::{Warp, sample};
 use super::perceptual_hash::{FREQUENCIES, Hasher, PerceptualHash};
 use super::thumbnail::SIDE;
+use super::warp::{Warp, sample};
 
 /// A picture turned so much (degrees) may be found by what it was before.
 const TURNS: [f32; 5] = [0.0, -1.5, 1.5, -3.0, 3.0];

@@ -9,6 +9,9 @@ use crate::picture::{Filter, Fit, Resize, RgbImage};
 /// Pixels along each side of a thumbnail.
 pub(super) const SIDE: usize = 32;
 
+/// Grey levels of a thumbnail, row by row.
+pub(super) type Levels = [f32; SIDE * SIDE];
+
 /// Levels (standard deviation of the channel that varies most) below which a picture is blank:
 /// what noise and JPEG leave in a plain area stays below it.
 const BLANK_DEVIATION: f64 = 3.0;
