@@ -7,9 +7,10 @@
 //! those of PICTURES, and how many are taken for others. `cost` checks PICTURES and decodes them, in
 //! turns, on all threads; ROUNDS defaults to 3. The ratio's limit is 1: a check decodes everything.
 
+mod timing;
+
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use cnn_codes::dataset::check::{CheckOptions, Checked, check};
@@ -87,22 +88,24 @@ fn cost(pictures: &Path, rounds: usize) -> anyhow::Result<()> {
     let inputs = [input(pictures)?];
     let (mut decoding, mut checking) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        decoding.push(time(|| {
+        decoding.push(timing::seconds(|| {
             decode_all(&inputs[0].1);
             Ok(())
         })?);
-        checking.push(time(|| run(&inputs).map(drop))?);
+        checking.push(timing::seconds(|| run(&inputs))?);
     }
+    let ratios: Vec<f64> = checking.iter().zip(&decoding).map(|(c, d)| c / d).collect();
     let n = inputs[0].1.pictures.len();
-    let (decoding, checking) = (median(decoding), median(checking));
-    let each = |time: Duration| 1e3 * time.as_secs_f64() / n as f64;
+    let each = |seconds: Vec<f64>| 1e3 * timing::median(seconds) / n as f64;
     println!(
-        "{n} pictures, {} threads, medians of {rounds}:\n\
-         decoding {:.3} ms a picture, check {:.3} ms a picture, ratio {:.3}{}",
+        "{n} pictures, {} threads, load {}, medians of {rounds}:\n\
+         decoding {:.3} ms a picture, check {:.3} ms a picture, ratio {:.3} ({}){}",
         rayon::current_num_threads(),
+        timing::load(),
         each(decoding),
         each(checking),
-        checking.as_secs_f64() / decoding.as_secs_f64(),
+        timing::median(ratios.clone()),
+        timing::range(&ratios),
         peak_memory().map_or(String::new(), |kib| format!("; most memory: {kib}")),
     );
     Ok(())
@@ -125,18 +128,6 @@ fn run(inputs: &[(String, Pictures)]) -> anyhow::Result<Checked> {
         ..CheckOptions::default()
     };
     Ok(check(inputs, &options, &mut |_| ControlFlow::Continue(()))?)
-}
-
-/// How long `work` takes.
-fn time(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
-    let start = Instant::now();
-    work()?;
-    Ok(start.elapsed())
-}
-
-fn median(mut values: Vec<Duration>) -> Duration {
-    values.sort();
-    values[values.len() / 2]
 }
 
 /// What the system says of the most memory that this process had.

@@ -1,5 +1,7 @@
 //! What a check can find.
 
+use std::collections::VecDeque;
+
 pub use super::super::duplicates::Likeness;
 use super::super::duplicates::Pair;
 use crate::names::named;
@@ -94,24 +96,20 @@ impl DuplicateGroup {
                 like: None,
             })
             .collect();
-        let mut is_reached = vec![false; members.len()];
-        is_reached[0] = true;
-        let mut left: Vec<&Pair> = pairs.iter().collect();
+        let mut neighbours: Vec<Vec<(usize, Likeness)>> = vec![Vec::new(); members.len()];
+        for pair in pairs {
+            let (a, b) = (place(pair.first), place(pair.second));
+            neighbours[a].push((b, pair.likeness));
+            neighbours[b].push((a, pair.likeness));
+        }
         // From the first picture on along the pairs, so that each is said to be like one before.
-        while !left.is_empty() {
-            let n_left = left.len();
-            left.retain(|pair| {
-                let (a, b) = (place(pair.first), place(pair.second));
-                if is_reached[a] == is_reached[b] {
-                    return !is_reached[a];
+        let mut reached = VecDeque::from([0]);
+        while let Some(from) = reached.pop_front() {
+            for &(to, likeness) in &neighbours[from] {
+                if to != 0 && members[to].like.is_none() {
+                    members[to].like = Some((from, likeness));
+                    reached.push_back(to);
                 }
-                let (from, to) = if is_reached[a] { (a, b) } else { (b, a) };
-                is_reached[to] = true;
-                members[to].like = Some((from, pair.likeness));
-                false
-            });
-            if left.len() == n_left {
-                break;
             }
         }
         let kinds = kinds(&members);
