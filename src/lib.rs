@@ -24,6 +24,7 @@ pub mod head;
 pub mod model;
 pub mod names;
 pub mod picture;
+pub mod predict;
 mod quiet;
 pub mod report;
 pub mod train;
