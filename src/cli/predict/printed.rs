@@ -5,7 +5,7 @@ use cnn_codes::predict::{Classifier, HeadKind, Outcome, Prediction};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Format, Input};
+use super::Format;
 
 /// The widest column of paths; longer ones push their line to the right.
 const MAX_PATH_WIDTH: usize = 60;
@@ -46,14 +46,21 @@ struct ClassProbability<'a> {
 }
 
 impl Printed {
-    pub fn new(format: Format, top_k: usize, classifier: &Classifier, input: &Input) -> Self {
+    /// Of the pictures at `paths`, which are looked at for their lengths alone.
+    pub fn new<'a>(
+        format: Format,
+        top_k: usize,
+        classifier: &Classifier,
+        paths: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let classes = classifier.classes().to_vec();
         let class_widths = classes.iter().map(|class| class.chars().count());
+        let path_widths = paths.map(|path| path.chars().count());
         Self {
             format,
             top_k: top_k.min(classes.len()),
             class_width: class_widths.max().unwrap_or(0),
-            path_width: longest_path(input).min(MAX_PATH_WIDTH),
+            path_width: path_widths.max().unwrap_or(0).min(MAX_PATH_WIDTH),
             head: classifier.kind(),
             classes,
             is_after_first: false,
@@ -163,16 +170,4 @@ impl Printed {
         };
         serde_json::to_string(&row).expect("text and numbers")
     }
-}
-
-fn longest_path(input: &Input) -> usize {
-    let width = |path: &str| path.chars().count();
-    let longest = match input {
-        Input::Pictures(pictures) => pictures.pictures.iter().map(|p| width(&p.path)).max(),
-        Input::Stores(stores) => {
-            let rows = stores.iter().flat_map(|store| store.pictures());
-            rows.map(|row| width(&row.path)).max()
-        }
-    };
-    longest.unwrap_or(0)
 }
