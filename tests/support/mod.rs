@@ -42,6 +42,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
         classes: vec!["a".to_owned(), "b c".to_owned()],
         listing: None,
         part: None,
+        root: None,
         decoder: "none".to_owned(),
         onnxruntime: "1.32.0".to_owned(),
         provider: "CPUExecutionProvider".to_owned(),
