@@ -110,6 +110,14 @@ fn contents(report: &Report) -> Markup {
     }
 }
 
+/// A probability; 100% is said of what is certain only.
+fn probability(fraction: f32) -> String {
+    match percent(f64::from(fraction)).as_str() {
+        "100.0%" if fraction < 1.0 => ">99.9%".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
 fn percent(fraction: f64) -> String {
     format!("{:.1}%", 100.0 * fraction)
 }

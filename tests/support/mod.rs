@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod judged;
 pub mod onnx;
 pub mod place;
 pub mod tiny_trunk;

@@ -206,8 +206,8 @@ impl Card {
                     span.unseen { (if is_right { "right: " } else { "wrong: " }) }
                     (names::head(head.name))
                 }
-                " " (names::class(predicted, classes)) " "
-                span.number { (super::percent(f64::from(probability))) }
+                span.number { (super::probability(probability)) }
+                (names::class(predicted, classes))
                 svg.confidence viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true" {
                     rect.all width="100" height="4" {}
                     rect.part width=(super::plot::rounded(100.0 * f64::from(probability))) height="4" {}

@@ -34,9 +34,10 @@ pub(super) fn colour(class: usize) -> String {
     format!("c{}", class % COLOURS)
 }
 
-/// Where the outline of a class's mark is.
+/// Where the outline of a class's mark is: the next one for the next class, and again for the next
+/// class of the same colour.
 pub(super) fn mark(class: usize) -> String {
-    format!("#m{}", (class + class / COLOURS) % MARKS.len())
+    format!("#m{}", (class + 5 * (class / COLOURS)) % MARKS.len())
 }
 
 /// A class with its mark.
