@@ -7,6 +7,7 @@ mod doctor;
 mod extract_features;
 mod fetch;
 mod progress;
+mod report;
 mod stop;
 mod train_head;
 
@@ -45,6 +46,7 @@ enum Verb {
     Doctor(doctor::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    Report(report::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -86,6 +88,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
     };
     match done {
         Ok(code) => code,
