@@ -20,6 +20,7 @@ use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 
 use super::progress::Display;
 use super::stop::Stop;
+use super::trunk::model_file;
 use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
 
 /// Run a trunk over pictures and leave its codes in a store
@@ -246,7 +247,7 @@ fn find_pictures(arguments: &Arguments) -> anyhow::Result<Pictures> {
 }
 
 /// `.tar`, and the compressed ones, which are refused with advice.
-fn has_archive_ending(path: &Path) -> bool {
+pub fn has_archive_ending(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_lowercase();
     [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2"]
@@ -308,18 +309,12 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
 /// The model card and the ONNX file that belongs to it.
 fn find_trunk(arguments: &Arguments) -> anyhow::Result<(ModelCard, PathBuf)> {
     let (card, folder) = find_card(arguments)?;
-    let model = match &arguments.model {
-        Some(model) => model.clone(),
-        None => folder.join(&card.file),
+    let advice = if arguments.card.is_none() {
+        "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
+    } else {
+        "give the trunk's ONNX file with --model"
     };
-    if !model.exists() {
-        let advice = if arguments.card.is_none() {
-            "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
-        } else {
-            "give the trunk's ONNX file with --model"
-        };
-        bail!("there is no trunk at {}; {advice}", model.display());
-    }
+    let model = model_file(&card, folder, arguments.model.as_deref(), advice)?;
     Ok((card, model))
 }
 

@@ -6,10 +6,12 @@
 mod doctor;
 mod extract_features;
 mod fetch;
+mod predict;
 mod progress;
 mod report;
 mod stop;
 mod train_head;
+mod trunk;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -34,7 +36,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   cnn-codes fetch
   cnn-codes extract-features pictures/train --out codes/train
   cnn-codes extract-features pictures/validation --out codes/validation
-  cnn-codes train-head --train codes/train --validation codes/validation --out head")]
+  cnn-codes train-head --train codes/train --validation codes/validation --out head
+  cnn-codes predict head new.jpg")]
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -47,6 +50,7 @@ enum Verb {
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
     Report(report::Arguments),
+    Predict(predict::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -89,6 +93,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
+        Verb::Predict(arguments) => predict::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::{Dim, GraphError, OnnxModel, TensorType, element_name};
 use super::onnx::tensor_proto::DataType;
-use super::tensor_hash::hash_tensors;
+use super::tensor_hash::{TensorHash, hash_tensors};
 use crate::picture::{Layout, Recipe};
 
 /// The version of the card format that this crate reads.
@@ -388,19 +388,23 @@ impl ModelCard {
     /// # Errors
     /// [`CardError::Weights`], or [`CardError::Graph`] if they cannot be read.
     pub fn check_weights(&self, model: &OnnxModel) -> Result<(), CardError> {
-        let Some(expected) = &self.tensors_sha256 else {
-            return Ok(());
-        };
-        let actual = hash_tensors(model)?.sha256;
-        if &actual == expected {
-            return Ok(());
+        match &self.tensors_sha256 {
+            Some(_) => self.check_hash(model, &hash_tensors(model)?),
+            None => Ok(()),
         }
-        Err(CardError::Weights {
-            card: self.origin.clone(),
-            model: model.origin().to_owned(),
-            expected: expected.clone(),
-            actual,
-        })
+    }
+
+    /// [`ModelCard::check_weights`] for a file whose weights are hashed already.
+    pub(super) fn check_hash(&self, model: &OnnxModel, hash: &TensorHash) -> Result<(), CardError> {
+        match &self.tensors_sha256 {
+            Some(expected) if *expected != hash.sha256 => Err(CardError::Weights {
+                card: self.origin.clone(),
+                model: model.origin().to_owned(),
+                expected: expected.clone(),
+                actual: hash.sha256.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn check_tensor(

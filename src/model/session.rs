@@ -147,8 +147,15 @@ impl Trunk {
         path: &Path,
         options: TrunkOptions,
     ) -> Result<Self, TrunkError> {
-        let identity = identify(&card, path)?;
-        let (session, provider, fallback) = open_session(runtime, &card, path, options)?;
+        let file = TrunkFile::read(&card, path)?;
+        // Side by side, for each takes as long as the other.
+        let (identity, opened) = std::thread::scope(|scope| {
+            let identity = scope.spawn(|| file.identify(&card));
+            let opened = open_session(runtime, &card, path, options);
+            (identity.join().expect("hashing does not panic"), opened)
+        });
+        let identity = identity?;
+        let (session, provider, fallback) = opened?;
         Ok(Self {
             output_shape: card
                 .output
@@ -293,20 +300,34 @@ impl Trunk {
     }
 }
 
-/// Checks the ONNX file against the card, and hashes it.
-fn identify(card: &ModelCard, path: &Path) -> Result<TrunkIdentity, TrunkError> {
-    let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
-        path: path.to_owned(),
-        source,
-    })?);
-    let model = OnnxModel::from_bytes(bytes.clone(), path)?;
-    card.check_against(&model)?;
-    card.check_weights(&model)?;
-    Ok(TrunkIdentity {
-        name: card.name.clone(),
-        sha256: hex(&Sha256::digest(&bytes)),
-        tensors_sha256: hash_tensors(&model)?.sha256,
-    })
+/// An ONNX file that has the card's input and output.
+struct TrunkFile {
+    bytes: Bytes,
+    /// Its weights are slices of `bytes`.
+    model: OnnxModel,
+}
+
+impl TrunkFile {
+    fn read(card: &ModelCard, path: &Path) -> Result<Self, TrunkError> {
+        let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
+            path: path.to_owned(),
+            source,
+        })?);
+        let model = OnnxModel::from_bytes(bytes.clone(), path)?;
+        card.check_against(&model)?;
+        Ok(Self { bytes, model })
+    }
+
+    /// Hashes the file, and checks its weights against the card.
+    fn identify(&self, card: &ModelCard) -> Result<TrunkIdentity, TrunkError> {
+        let hash = hash_tensors(&self.model)?;
+        card.check_hash(&self.model, &hash)?;
+        Ok(TrunkIdentity {
+            name: card.name.clone(),
+            sha256: hex(&Sha256::digest(&self.bytes)),
+            tensors_sha256: hash.sha256,
+        })
+    }
 }
 
 /// Shape of the input tensor of `n` pictures.

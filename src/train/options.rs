@@ -22,6 +22,18 @@ pub struct HeadOptions {
     pub hold_out: f64,
 }
 
+/// Both heads with their own defaults, on codes as they are.
+impl Default for HeadOptions {
+    fn default() -> Self {
+        Self {
+            mlp: Some(MlpOptions::default()),
+            logistic: Some(LogisticOptions::default()),
+            scaling: ScalingKind::None,
+            hold_out: 0.1,
+        }
+    }
+}
+
 /// What [`train`](super::train) does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainOptions {
@@ -44,4 +56,20 @@ pub struct TrainOptions {
     pub pictures: Option<PathBuf>,
     /// What to do about a HEAD that is there already.
     pub existing: Existing,
+}
+
+/// What `cnn-codes train-head` does where it is not told otherwise.
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            heads: HeadOptions::default(),
+            folds: 5,
+            tune: false,
+            repeats: 1,
+            calibrate: false,
+            command: None,
+            pictures: None,
+            existing: Existing::Keep,
+        }
+    }
 }
