@@ -148,7 +148,11 @@ fn run_extraction(
     threads: usize,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let (card, model) = find_trunk(arguments)?;
+    let (card, model) = find_trunk(
+        arguments.model.as_deref(),
+        arguments.card.as_deref(),
+        &arguments.models.models,
+    )?;
     let reuse = open_stores(&arguments.reuse)?;
     let library = Library::find(
         arguments.runtime.onnxruntime.as_deref(),
@@ -194,7 +198,7 @@ fn run_extraction(
 }
 
 fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow::Result<ExitCode> {
-    let (card, _) = find_card(arguments)?;
+    let (card, _) = find_card(arguments.card.as_deref(), &arguments.models.models)?;
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
     let mut display = Display::new(pictures.pictures.len());
@@ -306,14 +310,15 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
 }
 
 /// The model card and the ONNX file that belongs to it.
-fn find_trunk(arguments: &Arguments) -> anyhow::Result<(ModelCard, PathBuf)> {
-    let (card, folder) = find_card(arguments)?;
-    let model = match &arguments.model {
-        Some(model) => model.clone(),
-        None => folder.join(&card.file),
-    };
+pub(super) fn find_trunk(
+    model: Option<&Path>,
+    card_file: Option<&Path>,
+    models: &Path,
+) -> anyhow::Result<(ModelCard, PathBuf)> {
+    let (card, folder) = find_card(card_file, models)?;
+    let model = model.map_or_else(|| folder.join(&card.file), Path::to_owned);
     if !model.exists() {
-        let advice = if arguments.card.is_none() {
+        let advice = if card_file.is_none() {
             "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
         } else {
             "give the trunk's ONNX file with --model"
@@ -324,10 +329,12 @@ fn find_trunk(arguments: &Arguments) -> anyhow::Result<(ModelCard, PathBuf)> {
 }
 
 /// The model card, and the folder that its file's name is relative to.
-fn find_card(arguments: &Arguments) -> anyhow::Result<(ModelCard, &Path)> {
-    let models = arguments.models.models.as_path();
+fn find_card<'a>(
+    card: Option<&'a Path>,
+    models: &'a Path,
+) -> anyhow::Result<(ModelCard, &'a Path)> {
     let default_card = models.join("vgg16.toml");
-    Ok(match &arguments.card {
+    Ok(match card {
         Some(path) => (
             ModelCard::load(path)?,
             path.parent().unwrap_or(Path::new("")),

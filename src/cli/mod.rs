@@ -4,6 +4,7 @@
 //! 2 wrong usage (clap's own).
 
 mod doctor;
+mod export;
 mod extract_features;
 mod fetch;
 mod progress;
@@ -45,6 +46,7 @@ enum Verb {
     Doctor(doctor::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    Export(export::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -86,6 +88,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
     };
     match done {
         Ok(code) => code,
