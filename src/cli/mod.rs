@@ -4,6 +4,7 @@
 //! 2 wrong usage (clap's own).
 
 mod doctor;
+mod export;
 mod extract_features;
 mod fetch;
 mod predict;
@@ -51,6 +52,7 @@ enum Verb {
     TrainHead(train_head::Arguments),
     Report(report::Arguments),
     Predict(predict::Arguments),
+    Export(export::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -94,6 +96,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::TrainHead(arguments) => train_head::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Predict(arguments) => predict::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
     };
     match done {
         Ok(code) => code,
