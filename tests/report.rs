@@ -37,7 +37,7 @@ fn the_sections_come_in_the_order_in_which_they_are_asked_about() {
         "aria-label=\"Loss by epoch\"",
         "aria-label=\"Accuracy by epoch\"",
         "id=\"confusion\"",
-        "label b c, MLP's prediction a: 1 pictures",
+        "label b c, MLP's prediction a: 1 picture",
         "id=\"gallery\"",
         "id=\"picture-9\"",
         "id=\"classes\"",

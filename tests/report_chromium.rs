@@ -39,6 +39,8 @@ addEventListener("load", () => {
   document.activeElement.blur();
   found.gone = tip.hidden;
   found.broken = [...document.images].filter((image) => image.naturalWidth === 0).length;
+  const fills = [...document.querySelectorAll(".point .mark")].map((mark) => getComputedStyle(mark).fill);
+  found.colours = new Set(fills).size;
   found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   found.styled = getComputedStyle(document.querySelector(".card")).borderTopStyle;
   document.documentElement.setAttribute("data-found", JSON.stringify(found));
@@ -163,7 +165,7 @@ fn filter_map_and_keys_work_without_a_console_error() {
             "Shown: label b c, logistic regression's prediction b c: 5 pictures."
         );
         let expected = serde_json::json!({
-            "second": true, "gone": true, "broken": 0, "overflow": 0, "styled": "solid",
+            "second": true, "gone": true, "broken": 0, "overflow": 0, "colours": 2, "styled": "solid",
         });
         for (name, value) in expected.as_object().unwrap() {
             assert_eq!(&found[name], value, "{name}, {size}");

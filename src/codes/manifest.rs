@@ -373,4 +373,25 @@ mod tests {
         assert!(reason("[1, 2]", "[3]").contains("counts 1 classes and names 2"));
         assert!(reason(r#""a", "b""#, r#""b", "a""#).contains("alphabetical"));
     }
+
+    #[test]
+    fn moved_pictures_are_the_same_job() {
+        let text = r#"{
+            "codes": {
+                "trunk": {"name": "t", "sha256": "0", "tensors_sha256": "0"},
+                "recipe": "tf",
+                "resize": {"width": 4, "height": 4, "fit": "crop", "filter": "nearest"},
+                "output": {"name": "o", "shape": [2, 2, 8]},
+                "pool": "none"
+            },
+            "dtype": "f32", "classes": ["a", "b"], "listing": "3",
+            "decoder": "d", "onnxruntime": "1", "provider": "p"
+        }"#;
+        let before: StoreDescription = serde_json::from_str(text).unwrap();
+        let mut now = before.clone();
+        now.root = Some("/pictures".to_owned());
+        assert!(now.is_same_job(&before));
+        now.listing = None;
+        assert!(!now.is_same_job(&before));
+    }
 }

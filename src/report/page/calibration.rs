@@ -64,7 +64,7 @@ fn plot(head: &HeadResult, labels: &[usize]) -> Markup {
         @for (_, bin) in used() {
             @let (x, y) = point(bin);
             circle.bin cx=(plot.at_x(x)) cy=(plot.at_y(y)) r="4" {
-                title { (bin.n) " pictures: confidence " (percent(bin.confidence)) ", right " (percent(bin.accuracy)) }
+                title { (names::pictures(bin.n)) ": confidence " (percent(bin.confidence)) ", right " (percent(bin.accuracy)) }
             }
         }
     };

@@ -101,7 +101,7 @@ fn table(settings: &[(String, String)]) -> Markup {
 }
 
 fn with(name: &str, value: f64, mut rows: Vec<(String, String)>) -> Vec<(String, String)> {
-    rows.push((name.to_owned(), value.to_string()));
+    rows.push((name.to_owned(), format!("{value:.4}")));
     rows
 }
 

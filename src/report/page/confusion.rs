@@ -92,9 +92,10 @@ fn link(comparison: &Comparison, index: usize, cell: Cell, gallery: &Gallery) ->
     let of = |class: usize| names::shortened(&comparison.classes[class], 60);
     let shown = gallery.count(index, label, predicted);
     let words = format!(
-        "label {}, {name}'s prediction {}: {n} pictures",
+        "label {}, {name}'s prediction {}: {}",
         of(label),
-        of(predicted)
+        of(predicted),
+        names::pictures(n)
     );
     let words = if shown < n {
         format!("{words}, {shown} of them in this page")

@@ -93,7 +93,7 @@ fn plot(report: &Report, points: &[Point], gallery: &Gallery) -> Markup {
                 transform={ "translate(" (plot.at_x(point.place[0])) " " (plot.at_y(point.place[1])) ")" } {
                 title { (words(report, point.row)) }
                 @if point.is_mistake { circle.ring r="8" {} }
-                use.mark class=(names::colour(label)) href=(names::mark(label)) {}
+                use class={ "mark " (names::colour(label)) } href=(names::mark(label)) {}
             }
         }
     };

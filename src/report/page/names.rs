@@ -61,6 +61,14 @@ pub(super) fn head(name: &str) -> &str {
     }
 }
 
+/// A number of pictures in a sentence.
+pub(super) fn pictures(n: usize) -> String {
+    match n {
+        1 => "1 picture".to_owned(),
+        n => format!("{n} pictures"),
+    }
+}
+
 pub(super) fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| {

@@ -86,10 +86,14 @@ fn evidence(paired: &PairedTests, first: &HeadResult, second: &HeadResult) -> St
     } else {
         format!("p = {p_value:.3}")
     };
-    let points = |share: f64| format!("{:+.1}", 100.0 * share).replace('-', "−");
+    let points = |share: f64| match format!("{:+.1}", 100.0 * share).as_str() {
+        "+0.0" | "-0.0" => "0.0".to_owned(),
+        text => text.replace('-', "−"),
+    };
     format!(
-        "{only_a} pictures were classified right by the {a} alone, {only_b} by the {b} alone (McNemar's exact test: {p}). \
+        "Classified right by the {a} alone: {}; by the {b} alone: {only_b} (McNemar's exact test: {p}). \
          The {a}'s accuracy minus the {b}'s is {} points, with a 95% interval from {} to {} (paired bootstrap).",
+        names::pictures(only_a),
         points(paired.difference.difference),
         points(low),
         points(high),
