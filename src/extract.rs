@@ -291,8 +291,22 @@ fn describe(
         classes: pictures.classes.clone(),
         listing: Some(listing.to_hex().to_string()),
         part,
+        root: absolute_root(pictures),
         decoder: picture::DECODER.to_owned(),
         onnxruntime: trunk.onnxruntime().to_owned(),
         provider: trunk.provider().name().to_owned(),
     }
+}
+
+/// Where the pictures are, unless they are in archives or below a folder whose name is not UTF-8.
+fn absolute_root(pictures: &Pictures) -> Option<String> {
+    if !pictures.archives.is_empty() {
+        return None;
+    }
+    let root = match pictures.root.as_os_str() {
+        root if root.is_empty() => Path::new("."),
+        _ => &pictures.root,
+    };
+    let root = std::path::absolute(root).ok()?;
+    root.into_os_string().into_string().ok()
 }

@@ -60,6 +60,7 @@ pub mod codes;
 pub mod dataset;
 pub mod draft;
 pub mod evaluate;
+pub mod export;
 pub mod extract;
 pub mod head;
 pub mod model;

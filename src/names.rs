@@ -63,7 +63,8 @@ mod tests {
 
     use super::UnknownName;
     use crate::codes::Pool;
-    use crate::head::mlp::{ClassWeights, Keep};
+    use crate::head::ClassWeights;
+    use crate::head::mlp::Keep;
     use crate::head::optimizer::{OptimizerKind, ScheduleKind};
     use crate::model::Device;
     use crate::picture::{Filter, Fit, Layout, Recipe};

@@ -189,7 +189,7 @@ fn a_fit_that_stops_short_says_so_and_stays_usable() {
     assert!(!fit.convergence.converged);
     let explanation = &fit.convergence.explanation;
     assert!(
-        explanation.starts_with("not converged after 8 starts of linfa"),
+        explanation.starts_with("not converged: the maximum of iterations was reached after 1 "),
         "{explanation}"
     );
     assert!(

@@ -59,6 +59,8 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
             objective: 1.0,
             gradient_norm: 0.0,
             starts: 1,
+            stopped: false,
+            evaluations: 0,
             explanation: "made by a test".to_owned(),
         },
         temperature: 1.0,

@@ -4,10 +4,12 @@
 //! 2 wrong usage (clap's own).
 
 mod doctor;
+mod export;
 mod extract_features;
 mod fetch;
 mod predict;
 mod progress;
+mod report;
 mod stop;
 mod train_head;
 mod trunk;
@@ -48,7 +50,9 @@ enum Verb {
     Doctor(doctor::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    Report(report::Arguments),
     Predict(predict::Arguments),
+    Export(export::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -90,7 +94,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
         Verb::Predict(arguments) => predict::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
     };
     match done {
         Ok(code) => code,

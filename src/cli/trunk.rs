@@ -44,3 +44,36 @@ pub fn find_card(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
         ),
     }
 }
+
+/// The card of `card`'s file, or else of VGG16, and the ONNX file that belongs to it: `model`, or
+/// the one that the card names beside it.
+pub fn find_trunk(
+    model: Option<&Path>,
+    card: Option<&Path>,
+    models: &Path,
+) -> anyhow::Result<(ModelCard, PathBuf)> {
+    let advice = if card.is_none() {
+        "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
+    } else {
+        "give the trunk's ONNX file with --model"
+    };
+    let (card, folder) = read_card(card, models)?;
+    let model = model_file(&card, folder, model, advice)?;
+    Ok((card, model))
+}
+
+/// The model card, and the folder that its file's name is relative to.
+pub fn read_card<'a>(
+    card: Option<&'a Path>,
+    models: &'a Path,
+) -> anyhow::Result<(ModelCard, &'a Path)> {
+    let default_card = models.join("vgg16.toml");
+    Ok(match card {
+        Some(path) => (
+            ModelCard::load(path)?,
+            path.parent().unwrap_or(Path::new("")),
+        ),
+        None if default_card.exists() => (ModelCard::load(&default_card)?, models),
+        None => (ModelCard::vgg16(), models),
+    })
+}

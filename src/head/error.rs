@@ -38,6 +38,12 @@ pub enum HeadError {
         /// K.
         n_classes: usize,
     },
+    /// A store's file could not be read while a head was trained on it.
+    #[error("{reason}")]
+    Read {
+        /// The file, and what the system answered.
+        reason: String,
+    },
     /// A code holds NaN or an infinity.
     #[error(
         "the code in row {row} holds NaN or infinity; look at that picture in images.csv, and extract the store again"

@@ -18,6 +18,7 @@
 //! thread or with many. Another kind of processor may round differently, because the matrix
 //! products choose their instructions at run time.
 
+mod class_weights;
 mod codes_view;
 mod error;
 mod samples;
@@ -31,6 +32,7 @@ pub mod optimizer;
 pub mod saved;
 pub mod scaling;
 
+pub use class_weights::ClassWeights;
 pub use codes_view::CodesView;
 pub use error::HeadError;
 pub use samples::Samples;

@@ -1,5 +1,7 @@
 //! What is trained, how, and how it is judged.
 
+use std::path::PathBuf;
+
 use crate::draft::Existing;
 use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::MlpOptions;
@@ -47,6 +49,11 @@ pub struct TrainOptions {
     pub repeats: usize,
     /// Whether a temperature is fitted to each head's out-of-fold logits.
     pub calibrate: bool,
+    /// The command that asks for it, for the report.
+    pub command: Option<String>,
+    /// The folder that the judged pictures' paths are relative to, for the report's thumbnails;
+    /// otherwise the one that their store names.
+    pub pictures: Option<PathBuf>,
     /// What to do about a HEAD that is there already.
     pub existing: Existing,
 }
@@ -60,6 +67,8 @@ impl Default for TrainOptions {
             tune: false,
             repeats: 1,
             calibrate: false,
+            command: None,
+            pictures: None,
             existing: Existing::Keep,
         }
     }

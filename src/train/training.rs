@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
-use super::cross_validation::{Folds, ScaledSamples, fit_mlp, fit_seeds, scale, with_seeds};
+use super::cross_validation::{Folds, fit_seeds};
 use super::error::FitError;
+use super::fit::{ScaledSamples, fit_logistic, fit_mlp, scale, with_seeds};
 use super::judgement::Unjudged;
 use super::options::{HeadOptions, TrainOptions};
 use super::progress::{Epochs, Progress};
@@ -264,7 +265,7 @@ impl<'s> Training<'_, 's> {
         };
         self.progress.stage("fitting the logistic regression", 1);
         let start = Instant::now();
-        let fit = Logistic::fit(train, &options)?;
+        let fit = fit_logistic(train, &options, self.progress)?;
         trained.unjudged.push(Unjudged {
             name: "logistic",
             logits: vec![judged(&fit.model)?],

@@ -1,12 +1,13 @@
 //! Training samples, batch by batch.
 
-use ndarray::{Array2, ArrayView2, Ix2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, s};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
 
-use super::order::Order;
+use super::order::{Order, Windows};
 use super::{BatchOrder, MlpOptions};
-use crate::head::Samples;
 use crate::head::wide::aligned_zeros;
+use crate::head::{CodesView, HeadError, Samples};
 
 /// The training samples, batch by batch in this epoch's order.
 #[derive(Debug)]
@@ -15,8 +16,18 @@ pub(super) struct Batches<'a> {
     batch_size: usize,
     order: Order,
     rng: Xoshiro256PlusPlus,
+    held: Held,
     codes: Array2<f32>,
     labels: Vec<usize>,
+}
+
+/// What a step is trained on.
+#[derive(Debug)]
+pub(super) struct Batch<'b> {
+    /// Codes (B, D).
+    pub(super) codes: ArrayView2<'b, f32>,
+    /// Labels (B).
+    pub(super) labels: &'b [usize],
 }
 
 impl<'a> Batches<'a> {
@@ -30,6 +41,7 @@ impl<'a> Batches<'a> {
                 BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
             },
             rng,
+            held: Held::default(),
             codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
             labels: Vec::with_capacity(batch_size),
             samples,
@@ -41,22 +53,93 @@ impl<'a> Batches<'a> {
         self.order.renew(&mut self.rng);
     }
 
-    /// The batch that begins at `start` in this epoch's order: codes (B, D) and labels (B).
-    pub(super) fn next(&mut self, start: usize) -> Option<(ArrayView2<'_, f32>, &[usize])> {
+    /// The batch that begins at `start` in this epoch's order. Batches have to be asked for one
+    /// after the other.
+    ///
+    /// # Errors
+    /// [`HeadError::Read`] if a store's file cannot be read.
+    pub(super) fn next(&mut self, start: usize) -> Result<Option<Batch<'_>>, HeadError> {
         let end = (start + self.batch_size).min(self.samples.len());
         if start >= end {
-            return None;
+            return Ok(None);
         }
-        for (_, block) in self.order.announce(end) {
-            self.samples.codes().will_need(block.clone());
+        let view = self.samples.codes();
+        if let Some(windows) = self.order.windows() {
+            self.held.read_ahead(view, windows, end, self.batch_size)?;
         }
         let rows = &self.order.rows()[start..end];
-        let mut codes = self.codes.slice_mut(s![..rows.len(), ..]);
-        self.samples.codes().read_rows(rows, codes.view_mut());
+        let codes = self.codes.slice_mut(s![..end - start, ..]);
+        match self.order.origins(start..end) {
+            Some(origins) => self.held.decode(view, rows, origins, codes),
+            None => view.read_rows(rows, codes),
+        }
         self.labels.clear();
         self.labels
             .extend(rows.iter().map(|&row| self.samples.labels()[row]));
-        Some((self.codes.slice(s![..end - start, ..]), &self.labels))
+        Ok(Some(Batch {
+            codes: self.codes.slice(s![..end - start, ..]),
+            labels: &self.labels,
+        }))
+    }
+}
+
+/// Rows of a large store that are read from its file before they are needed, as they are there.
+///
+/// They are read and not taken from the map: where memory is short, the system drops what it read
+/// ahead into the page cache before what is used no more, and reads most of it several times.
+#[derive(Debug, Default)]
+struct Held {
+    /// A ring: the row whose place is `p` before its window is mixed is at `p` modulo the length.
+    rows: Vec<Vec<u8>>,
+}
+
+impl Held {
+    /// Reads what is to be at hand from place `end` on.
+    fn read_ahead(
+        &mut self,
+        view: &CodesView,
+        windows: &mut Windows,
+        end: usize,
+        batch_size: usize,
+    ) -> Result<(), HeadError> {
+        self.rows.resize(windows.n_held(batch_size), Vec::new());
+        for block in windows.announce(end) {
+            view.will_need(block.rows.clone());
+        }
+        let n_held = self.rows.len();
+        let mut free: Vec<_> = self.rows.iter_mut().map(Some).collect();
+        let mut jobs = Vec::new();
+        for block in windows.take(end) {
+            for (more, row) in block.rows.clone().enumerate() {
+                let place = free[(block.place + more) % n_held].take();
+                jobs.push((
+                    place.expect("a ring has room for what is taken at once"),
+                    row,
+                ));
+            }
+        }
+        jobs.into_par_iter()
+            .try_for_each(|(bytes, row)| view.read_bytes(row, bytes))
+    }
+
+    /// Fills `codes` (B, D) with the rows whose places were these.
+    fn decode(
+        &self,
+        view: &CodesView,
+        rows: &[usize],
+        origins: &[usize],
+        mut codes: ArrayViewMut2<f32>,
+    ) {
+        let targets: Vec<_> = codes
+            .axis_iter_mut(Axis(0))
+            .zip(rows.iter().zip(origins))
+            .collect();
+        targets
+            .into_par_iter()
+            .for_each(|(mut code, (&row, &origin))| {
+                let values = code.as_slice_mut().expect("rows are in C order");
+                view.decode(row, &self.rows[origin % self.rows.len()], values);
+            });
     }
 }
 
@@ -80,7 +163,7 @@ mod tests {
         for _ in 0..2 {
             batches.reorder();
             let mut seen = Vec::new();
-            while let Some((codes, labels)) = batches.next(seen.len()) {
+            while let Some(Batch { codes, labels }) = batches.next(seen.len()).unwrap() {
                 assert!(
                     codes
                         .iter()
