@@ -85,7 +85,7 @@ pub enum CardError {
         others: String,
     },
     /// An input or output has another element type.
-    #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
+    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), element_name(*actual), element_name(*expected))]
     Element {
         /// The card, by its file.
         card: String,
@@ -96,9 +96,9 @@ pub enum CardError {
         /// The tensor's name.
         name: String,
         /// The element type that the card describes.
-        expected: &'static str,
+        expected: DataType,
         /// Its element type.
-        actual: &'static str,
+        actual: DataType,
     },
     /// An input or output has another shape.
     #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
@@ -519,8 +519,8 @@ impl ModelCard {
                 model,
                 role,
                 name,
-                expected: element_name(expected.element),
-                actual: element_name(actual.element),
+                expected: expected.element,
+                actual: actual.element,
             });
         }
         let fit = fit(&expected, actual);
