@@ -15,6 +15,8 @@
 //! With [`Precision::Float16`] the weights of trunk and layers are float16, and so is what they
 //! compute. The recipe, pooling, scaling and all that follows the last layer's product stay float32:
 //! they cost nothing, and float16 has no room for squares of codes or for an absent class's intercept.
+//! [`check`] measures what it changes. A processor without float16 computes such nodes in float32, so
+//! that the rounding between them may differ from that of a graphics card.
 
 mod check;
 mod error;

@@ -207,6 +207,15 @@ fn largest_code(codes: &Array2<f32>) -> f32 {
         .fold(0.0, |largest, code| code.abs().max(largest))
 }
 
+/// By how much the probability of a class varies over the pictures, at the most.
+fn largest_spread(probabilities: &Array2<f32>) -> f32 {
+    let spreads = probabilities.columns().into_iter().map(|class| {
+        let lowest = class.fold(1.0_f32, |lowest, &p| p.min(lowest));
+        class.fold(0.0_f32, |highest, &p| p.max(highest)) - lowest
+    });
+    spreads.fold(0.0, f32::max)
+}
+
 fn write_pixels(path: &Path) {
     let levels = pictures()
         .into_iter()
@@ -247,12 +256,13 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
             "l2" => Scaling::L2,
             _ => Scaling::None,
         };
-        let unscaled = matches!(scaling, Scaling::None);
-        let head = head(
-            store.manifest().codes.clone(),
-            scaling,
-            if unscaled { largest } else { 1.0 },
-        );
+        // What the largest value is that the first layer sees: a few units of logits come of it.
+        let largest = match scaling {
+            Scaling::None => largest,
+            Scaling::L2 => 0.1,
+            Scaling::Standard { .. } | Scaling::Max { .. } => 1.0,
+        };
+        let head = head(store.manifest().codes.clone(), scaling, largest);
         let folder = place.path().join("head");
         head.save(&folder, cnn_codes::draft::Existing::Replace)
             .unwrap();
@@ -261,10 +271,8 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
             let expected = expected
                 .slice(ndarray::s![..N_PICTURES as usize, ..])
                 .to_owned();
-            let first = expected.column(0);
-            let lowest = first.fold(f32::INFINITY, |lowest, &p| p.min(lowest));
-            let highest = first.fold(0.0_f32, |highest, &p| p.max(highest));
-            assert!(highest - lowest > 0.05, "the pictures are told apart");
+            let spread = largest_spread(&expected);
+            assert!(spread > 0.05, "the pictures are told apart: {spread}");
             export(&place, "whole.onnx")
                 .args(["--head", kind, "--overwrite"])
                 .assert()
@@ -401,6 +409,46 @@ fn the_file_is_a_trunk_whose_codes_are_the_probabilities() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains("leave --recipe out"));
+}
+
+#[test]
+fn a_trunk_with_channels_first_and_with_the_names_of_the_export_is_extended_as_well() {
+    let Some(place) = Place::new() else {
+        return;
+    };
+    let (model, card) = support::tiny_trunk::write_with(place.path(), "channels_first", [3, 2, 2]);
+    let mut trunk = OnnxModel::read(&model).unwrap();
+    trunk.rename("input", "pixels").unwrap();
+    trunk.rename("means", "probabilities").unwrap();
+    trunk.rename("pooled", "head/flat").unwrap();
+    fs::write(&model, trunk.to_bytes()).unwrap();
+    let text = fs::read_to_string(&card).unwrap();
+    let text = text.replace("\"input\"", "\"pixels\"");
+    fs::write(&card, text.replace("\"means\"", "\"probabilities\"")).unwrap();
+
+    for pool in [Pool::None, Pool::Max] {
+        let store = {
+            let mut extract = place.extract();
+            extract.args(["--pool", pool.name(), "--overwrite"]);
+            extract.assert().success();
+            place.store()
+        };
+        let codes = store.read_codes();
+        let largest = largest_code(&codes);
+        let head = head(store.manifest().codes.clone(), Scaling::None, largest);
+        let folder = place.path().join("head");
+        head.save(&folder, cnn_codes::draft::Existing::Replace)
+            .unwrap();
+        export(&place, "whole.onnx")
+            .arg("--overwrite")
+            .assert()
+            .success();
+        let mut extract = place.extract_with_card("whole.toml");
+        extract.arg("--overwrite").assert().success();
+        let actual = place.store().read_codes();
+        let difference = largest_difference(&actual, &expected(&head, "mlp", codes.view()));
+        assert!(difference < SAME, "{pool}: {difference:e}");
+    }
 }
 
 #[test]

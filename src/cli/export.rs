@@ -16,7 +16,7 @@ use cnn_codes::head::saved::SavedHead;
 use cnn_codes::model::graph::OnnxModel;
 use cnn_codes::model::{Device, Library, Runtime, Trunk, TrunkOptions};
 
-use self::summary::{Measured, Summary};
+use self::summary::Summary;
 use super::progress::Display;
 use super::stop::Stop;
 use super::trunk::find_trunk;
@@ -98,7 +98,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Existing::Keep
     };
     let target = Target::new(&arguments.out, !arguments.head_only, existing)?;
-    let (exported, measured) = if arguments.head_only {
+    let (exported, drift) = if arguments.head_only {
         (export_head(&head, options)?, None)
     } else {
         let stop = Stop::on_signals()?;
@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         head: &head,
         options,
         checked_on: arguments.check.as_deref(),
-        measured,
+        drift,
     };
     match arguments.format {
         Format::Text => print(&summary.to_text())?,
@@ -137,7 +137,7 @@ fn classifier(
     head: &SavedHead,
     options: ExportOptions,
     stop: &Stop,
-) -> anyhow::Result<(Exported, Option<Measured>)> {
+) -> anyhow::Result<(Exported, Option<Drift>)> {
     let (card, path) = find_trunk(
         arguments.model.as_deref(),
         arguments.card.as_deref(),
@@ -171,8 +171,7 @@ fn classifier(
     };
     let pictures = arguments.check.as_deref().map(dataset::find).transpose()?;
     let drift = measure(&exported, head, options, against, pictures.as_ref(), stop)?;
-    let provider = trunk.provider().name();
-    Ok((exported, Some(Measured { drift, provider })))
+    Ok((exported, Some(drift)))
 }
 
 fn load_runtime(arguments: &Arguments) -> anyhow::Result<Runtime> {

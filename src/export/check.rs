@@ -15,7 +15,7 @@ use crate::extract::Progress;
 use crate::head::saved::SavedHead;
 use crate::head::{CodesView, HeadError, probabilities};
 use crate::model::graph::OnnxModel;
-use crate::model::{ModelCard, Runtime, Trunk, TrunkOptions};
+use crate::model::{ModelCard, Provider, Runtime, Trunk, TrunkOptions};
 use crate::picture::{self, Layout, Preparation, Recipe, RgbImage};
 
 /// What an exported model is checked against, and with what.
@@ -60,6 +60,8 @@ pub struct Drift {
     pub mean: f64,
     /// Pictures that get another class.
     pub n_changed: usize,
+    /// What ran the exported model.
+    pub provider: Provider,
     /// The largest value inside the network, where it was looked for.
     pub largest_inside: Option<LargestInside>,
 }
@@ -229,6 +231,7 @@ impl Comparison<'_> {
             largest: differences.largest,
             mean: differences.sum / differences.n_values as f64,
             n_changed: differences.n_changed,
+            provider: self.exported.provider(),
             largest_inside: self.probe.map(Probe::largest),
         }
     }

@@ -7,12 +7,6 @@ use cnn_codes::export::{Drift, ExportOptions, LargestInside, Precision};
 use cnn_codes::head::saved::SavedHead;
 use serde_json::json;
 
-/// What a check found, and where it ran.
-pub struct Measured {
-    pub drift: Drift,
-    pub provider: &'static str,
-}
-
 /// All that there is to say of an export.
 pub struct Summary<'a> {
     pub out: &'a Path,
@@ -22,7 +16,7 @@ pub struct Summary<'a> {
     pub options: ExportOptions,
     /// The pictures of the check; nothing where they were made up.
     pub checked_on: Option<&'a Path>,
-    pub measured: Option<Measured>,
+    pub drift: Option<Drift>,
 }
 
 impl Summary<'_> {
@@ -44,8 +38,8 @@ impl Summary<'_> {
         if let Some(card) = self.card {
             let _ = writeln!(text, "card: {}", card.display());
         }
-        match &self.measured {
-            Some(measured) => text.push_str(&self.drift(measured)),
+        match &self.drift {
+            Some(drift) => text.push_str(&self.drift_text(drift)),
             None if self.options.precision == Precision::Float16 => text.push_str(
                 "drift: not measured for a head alone; an export with the trunk measures it\n",
             ),
@@ -54,15 +48,15 @@ impl Summary<'_> {
         text
     }
 
-    fn drift(&self, Measured { drift, provider }: &Measured) -> String {
+    fn drift_text(&self, drift: &Drift) -> String {
         let on = match self.checked_on {
             Some(folder) => format!("pictures of {}", folder.display()),
             None => "made-up pictures".to_owned(),
         };
         let mut text = format!(
             "drift: probabilities differ by {:.1e} at the most, {:.1e} on average, and {} of {} \
-             predictions change ({on}, {provider})\n",
-            drift.largest, drift.mean, drift.n_changed, drift.n_pictures,
+             predictions change ({on}, {})\n",
+            drift.largest, drift.mean, drift.n_changed, drift.n_pictures, drift.provider,
         );
         if drift.n_unusable > 0 {
             let _ = writeln!(text, "pictures that cannot be used: {}", drift.n_unusable);
@@ -78,11 +72,11 @@ impl Summary<'_> {
 
     /// For programs.
     pub fn to_json(&self) -> serde_json::Value {
-        let drift = self.measured.as_ref().map(|Measured { drift, provider }| {
+        let drift = self.drift.as_ref().map(|drift| {
             let inside = drift.largest_inside.as_ref();
             json!({
                 "checked_on": self.checked_on,
-                "provider": provider,
+                "provider": drift.provider.name(),
                 "pictures": drift.n_pictures,
                 "unusable": drift.n_unusable,
                 "largest": drift.largest,
