@@ -226,6 +226,7 @@ fn description(dtype: Dtype) -> StoreDescription {
         },
         dtype,
         classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        root: None,
         listing: None,
         part: None,
         decoder: "none".to_owned(),

@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
 
 pub use self::bootstrap::{AccuracyDifference, accuracy_difference};
-pub use self::metrics::{ClassMetrics, Metrics};
+pub use self::metrics::{CalibrationBin, ClassMetrics, Metrics, calibration_bins};
 pub use self::spread::Spread;
 pub use self::temperature::fit_temperature;
 

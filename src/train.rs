@@ -19,6 +19,9 @@
 //! history.csv        the MLP's learning curve
 //! metrics.json       the comparison, for programs
 //! predictions.csv    a row for each judged picture and head
+//! provenance.json    the stores, the command, what the map of pictures.csv explains
+//! pictures.csv       hash of each judged picture and its place on the map of codes
+//! report.html        all of it, for people, made of the files before
 //! ```
 //!
 //! # What is judged on what
@@ -48,10 +51,11 @@ use self::judgement::Judges;
 use self::training::Training;
 use crate::codes::{Manifest, Store};
 use crate::draft::Draft;
-use crate::evaluate::{EvaluateError, accuracy_difference, mcnemar_exact};
 use crate::head::saved::{self, SavedHead};
 use crate::head::{HeadError, Samples};
-use crate::report::{Comparison, HeadResult, PairedTests, write_predictions};
+use crate::report::{
+    Comparison, PairedTests, Provenance, Report, write_judged_pictures, write_predictions,
+};
 
 pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
@@ -62,6 +66,12 @@ pub use self::progress::Progress;
 pub const METRICS: &str = "metrics.json";
 /// Every judged picture and head, inside a HEAD directory.
 pub const PREDICTIONS: &str = "predictions.csv";
+/// Where the heads come from, inside a HEAD directory.
+pub const PROVENANCE: &str = "provenance.json";
+/// Every judged picture, inside a HEAD directory.
+pub const JUDGED_PICTURES: &str = "pictures.csv";
+/// The page for people, inside a HEAD directory.
+pub const REPORT: &str = "report.html";
 
 /// Trains the heads on `train`, judges them on `validation`, or in folds of `train` where there is
 /// none, and leaves all of it at `out`.
@@ -120,7 +130,7 @@ pub fn train<'s>(
         pictures: paths(validation.unwrap_or(train)),
         labels: judges.labels.to_vec(),
         n_train: samples.len(),
-        paired: paired(&heads)?,
+        paired: PairedTests::of(&heads)?,
         heads,
         interrupted: progress.is_stopped(),
         folds: trained.folds,
@@ -141,6 +151,23 @@ pub fn train<'s>(
     })?;
     write(&draft.path().join(METRICS), |mut file| {
         writeln!(file, "{:#}", comparison.to_json())
+    })?;
+    let (provenance, pictures) = Provenance::new(
+        train,
+        validation,
+        scaled_validation.as_ref().unwrap_or(&scaled.samples),
+        options.command.clone(),
+        options.pictures.as_deref(),
+    );
+    write(&draft.path().join(PROVENANCE), |mut file| {
+        writeln!(file, "{:#}", provenance.to_json())
+    })?;
+    write(&draft.path().join(JUDGED_PICTURES), |file| {
+        write_judged_pictures(&pictures, file)
+    })?;
+    let report = Report::read(draft.path())?.to_html(None);
+    write(&draft.path().join(REPORT), |mut file| {
+        file.write_all(report.as_bytes())
     })?;
     draft.publish()?;
     Ok(comparison)
@@ -198,16 +225,6 @@ fn check_classes(train: &Store) -> Result<(), TrainError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// The first head against the second, picture by picture.
-fn paired(heads: &[HeadResult]) -> Result<Option<PairedTests>, EvaluateError> {
-    let [a, b] = heads else { return Ok(None) };
-    let (a, b) = (a.evaluation.correct(), b.evaluation.correct());
-    Ok(Some(PairedTests {
-        mcnemar: mcnemar_exact(&a, &b)?,
-        difference: accuracy_difference(&a, &b)?,
-    }))
 }
 
 /// Creates a file, fills it and syncs it.

@@ -150,6 +150,8 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
         "head.json",
         "history.csv",
         "predictions.csv",
+        "pictures.csv",
+        "report.html",
     ];
     let bytes_with = |seed: &str, threads: &str| {
         place
@@ -178,7 +180,10 @@ fn one_head_alone_has_no_paired_test() {
         "head.json",
         "logistic.safetensors",
         "metrics.json",
+        "pictures.csv",
         "predictions.csv",
+        "provenance.json",
+        "report.html",
     ];
     let mut found: Vec<_> = fs::read_dir(place.path("head"))
         .unwrap()

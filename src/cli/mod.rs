@@ -6,12 +6,16 @@
 mod check;
 mod doctor;
 mod download;
+mod export;
 mod extract_features;
 mod fetch;
+mod predict;
 mod progress;
+mod report;
 mod split;
 mod stop;
 mod train_head;
+mod trunk;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -36,7 +40,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   cnn-codes fetch
   cnn-codes extract-features pictures/train --out codes/train
   cnn-codes extract-features pictures/validation --out codes/validation
-  cnn-codes train-head --train codes/train --validation codes/validation --out head")]
+  cnn-codes train-head --train codes/train --validation codes/validation --out head
+  cnn-codes predict head new.jpg")]
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -51,6 +56,9 @@ enum Verb {
     Check(check::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    Report(report::Arguments),
+    Predict(predict::Arguments),
+    Export(export::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -95,6 +103,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
+        Verb::Predict(arguments) => predict::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -26,7 +26,7 @@ mod color_mode;
 mod decode;
 mod error;
 mod jpeg;
-mod recipe;
+pub(crate) mod recipe;
 mod resize;
 
 pub use image::RgbImage;

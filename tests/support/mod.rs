@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod http_server;
+pub mod judged;
 pub mod onnx;
 pub mod place;
 pub mod tiny_trunk;
@@ -43,6 +44,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
         classes: vec!["a".to_owned(), "b c".to_owned()],
         listing: None,
         part: None,
+        root: None,
         decoder: "none".to_owned(),
         onnxruntime: "1.32.0".to_owned(),
         provider: "CPUExecutionProvider".to_owned(),

@@ -203,6 +203,7 @@ mod tests {
             },
             dtype,
             classes: (0..n).map(|class| format!("{class:04}")).collect(),
+            root: None,
             listing: None,
             part: None,
             decoder: "none".to_owned(),
