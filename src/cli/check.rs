@@ -3,7 +3,6 @@
 mod html;
 mod report;
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +19,7 @@ use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
 use self::report::Report;
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, default_threads, one_of, positive, print, say};
+use super::{Format, default_threads, is_closed_pipe, one_of, positive, print, say, write_whole};
 
 /// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
 ///
@@ -83,13 +82,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let report = Report::new(&inputs, checked, doubts);
     if let Some(path) = &arguments.html {
-        // In one line with its cause, as the library's errors are.
-        fs::write(path, html::page(&report, &inputs))
-            .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))?;
+        write_whole(path, html::page(&report, &inputs).as_bytes())?;
     }
-    match arguments.format {
-        Format::Text => print(&report.to_text())?,
-        Format::Json => print(&format!("{:#}\n", report.to_json()))?,
+    let text = match arguments.format {
+        Format::Text => report.to_text(),
+        Format::Json => format!("{:#}\n", report.to_json()),
+    };
+    // That the reader has gone does not make the pictures any better.
+    match print(&text) {
+        Err(error) if is_closed_pipe(&error) => {}
+        printed => printed?,
     }
     let found = report.counts();
     let is_found = |kinds: &Vec<FindingKind>| match kinds.as_slice() {
@@ -163,6 +165,10 @@ fn find_all(
         .pictures
         .iter()
         .map(|(_, input)| input.pictures.len());
+    // First, because they are sooner refused than pictures are looked at.
+    let watch = Watch(stop);
+    let doubts = |store| train::doubts(store, &DoubtOptions::default(), &watch);
+    let doubts = inputs.stores.iter().map(doubts).collect::<Result<_, _>>()?;
     let mut display = Display::new(total.sum());
     let checked = check(&inputs.pictures, &options, &mut |progress| {
         display.show(shown(progress));
@@ -173,13 +179,7 @@ fn find_all(
         }
     });
     display.finish();
-    let checked = checked?;
-    let watch = Watch(stop);
-    let doubts = |store| train::doubts(store, &DoubtOptions::default(), &watch);
-    Ok((
-        checked,
-        inputs.stores.iter().map(doubts).collect::<Result<_, _>>()?,
-    ))
+    Ok((checked?, doubts))
 }
 
 fn shown(progress: CheckProgress) -> Progress {

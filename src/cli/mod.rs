@@ -17,13 +17,16 @@ mod stop;
 mod train_head;
 mod trunk;
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use anyhow::anyhow;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cnn_codes::draft::{parent, write_file};
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
@@ -123,6 +126,19 @@ fn print(result: &str) -> anyhow::Result<()> {
     stdout.write_all(result.as_bytes())?;
     stdout.flush()?;
     Ok(())
+}
+
+/// Writes a file that is there whole or not at all, in place of one that was; what is no file, as a
+/// pipe, is written to.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    // Where a link leads, and not in the link's place.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let written = match fs::metadata(&target) {
+        Ok(found) if !found.is_file() => fs::write(&target, bytes),
+        _ => write_file(&target, bytes, parent(&target), ".cnn-codes-"),
+    };
+    // In one line with its cause, as the library's errors are.
+    written.map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
 }
 
 /// Says something to stderr, where a closed stderr is no reason to stop.

@@ -1,16 +1,13 @@
 //! `cnn-codes report`: HEAD's files to report.html, anew.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use cnn_codes::report::Report;
 use cnn_codes::train::REPORT;
 
-use super::print;
+use super::{print, write_whole};
 
 /// Make HEAD/report.html anew
 ///
@@ -30,15 +27,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let page = Report::read(&arguments.head)?.to_html(arguments.pictures.as_deref());
     let path = arguments.head.join(REPORT);
-    // Beside it first, so that the page is whole at any time.
-    let draft = path.with_extension("html.partial");
-    let write = || {
-        let mut file = File::create(&draft)?;
-        file.write_all(page.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)
-    };
-    write().map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
+    write_whole(&path, page.as_bytes())?;
     print(&format!("report: {}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }

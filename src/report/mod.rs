@@ -21,6 +21,9 @@ mod thumbnails;
 
 pub use comparison::{Comparison, PairedTests};
 pub use head_result::{Calibration, HeadResult, Trial, Tuning};
+pub use page::document;
+pub use page::names::visible;
 pub use predictions::write_predictions;
 pub use provenance::{JudgedPicture, Provenance, StoreProvenance, write_judged_pictures};
 pub use read::{Report, ReportError};
+pub use thumbnails::{Inline, inline};

@@ -9,7 +9,7 @@ mod confusion;
 mod curves;
 mod gallery;
 mod map;
-mod names;
+pub(super) mod names;
 mod per_class;
 mod plot;
 mod verdict;
@@ -37,37 +37,45 @@ impl Report {
     pub fn to_html(&self, pictures: Option<&Path>) -> String {
         let gallery = Gallery::of(self, pictures.or(self.provenance.root()));
         let title = title(&self.comparison);
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy());
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (title) " - cnn-codes" }
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    (names::symbols())
-                    header { h1 { (title) } (contents(self)) }
-                    main {
-                        (verdict::section(&self.comparison))
-                        (curves::section(self))
-                        (confusion::section(&self.comparison, &gallery))
-                        (gallery.section(&self.comparison))
-                        (per_class::section(&self.comparison))
-                        (calibration::section(&self.comparison))
-                        (map::section(self, &gallery))
-                        (configuration::section(self))
-                    }
-                    div #tip hidden {}
-                    script { (PreEscaped(SCRIPT)) }
-                }
+        let body = html! {
+            (names::symbols())
+            header { h1 { (title) } (contents(self)) }
+            main {
+                (verdict::section(&self.comparison))
+                (curves::section(self))
+                (confusion::section(&self.comparison, &gallery))
+                (gallery.section(&self.comparison))
+                (per_class::section(&self.comparison))
+                (calibration::section(&self.comparison))
+                (map::section(self, &gallery))
+                (configuration::section(self))
             }
+            div #tip hidden {}
+            script { (PreEscaped(SCRIPT)) }
         };
-        page.into_string()
+        document(&title, &body)
     }
+}
+
+/// A page in the report's style that needs nothing else: what it allows itself is its own style,
+/// the report's script, and pictures inside of it.
+#[must_use]
+pub fn document(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " - cnn-codes" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    };
+    page.into_string()
 }
 
 /// Allows this page's style and script by their hashes, pictures inside the page, and nothing else.

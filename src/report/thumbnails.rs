@@ -32,10 +32,19 @@ pub(super) struct Wanted<'a> {
 
 /// What is shown of a picture.
 pub(super) enum Thumbnail {
-    /// A JPEG as a data URI, with its width and height.
-    Shown { uri: String, size: (u32, u32) },
+    /// A small picture.
+    Shown(Inline),
     /// There is nothing to be shown, for this reason.
     Absent(String),
+}
+
+/// A JPEG inside a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inline {
+    /// Data URI (RFC 2397).
+    pub uri: String,
+    /// Width and height, in pixels.
+    pub size: (u32, u32),
 }
 
 /// Why a picture is left for later.
@@ -87,13 +96,14 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, max_pixels: u64) -> Result<Th
         return Err(Large);
     }
     match picture::decode(&bytes) {
-        Ok(picture) => Ok(shrunk(&picture)),
+        Ok(picture) => Ok(Thumbnail::Shown(inline(&picture))),
         Err(error) => absent(error.to_string()),
     }
 }
 
-/// The picture at most [`SIDE`] wide and high, as a JPEG.
-fn shrunk(picture: &RgbImage) -> Thumbnail {
+/// The picture for a page, at most 160 pixels wide and high.
+#[must_use]
+pub fn inline(picture: &RgbImage) -> Inline {
     let (width, height) = picture.dimensions();
     let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
@@ -116,5 +126,5 @@ fn shrunk(picture: &RgbImage) -> Thumbnail {
         }
     }
     let uri = format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(&jpeg));
-    Thumbnail::Shown { uri, size }
+    Inline { uri, size }
 }

@@ -1,179 +1,206 @@
 //! The page that shows what was found: one file, small pictures in it, nothing from elsewhere.
 
-use std::fmt::Write;
-use std::io::Cursor;
+use std::collections::HashMap;
 
-use cnn_codes::dataset::check::{DuplicateGroup, Finding, FindingKind, PictureName};
-use cnn_codes::picture::{self, Filter, Fit, Resize, RgbImage};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use cnn_codes::dataset::check::{
+    CheckedClass, CheckedInput, DuplicateGroup, FindingKind, PictureName,
+};
+use cnn_codes::dataset::{Picture, Pictures};
+use cnn_codes::picture;
+use cnn_codes::report::{Inline, document, inline, visible};
+use maud::{Markup, html};
 
 use super::Inputs;
-use super::report::{Report, title};
-
-/// The longer side of a small picture, in pixels.
-const SIDE: u32 = 128;
+use super::report::{Report, described, title};
 
 /// The most groups, and the most single findings of a kind, that are shown; all are in the JSON. At
-/// 30 KB for a small picture this keeps the page below some 20 MB.
+/// 27 KB for a small picture, and a third of that for most, this keeps the page below some 20 MB.
 const SHOWN: usize = 100;
 /// The most pictures of one group that are shown.
 const SHOWN_OF_GROUP: usize = 8;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;\
-padding:0 1em}section{margin:2em 0}.group{display:flex;flex-wrap:wrap;gap:1em;border-top:\
-1px solid #ccc;padding:1em 0}figure{margin:0;width:16em;overflow-wrap:anywhere}figcaption{\
-font-size:13px}img{display:block;max-width:100%}";
-
 /// The page.
 pub fn page(report: &Report, inputs: &Inputs) -> String {
     let kinds = report.counts();
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                title { "What was found in the pictures" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { "What was found in the pictures" }
-                @if kinds.is_empty() { p { "Nothing." } }
-                @for (&kind, n) in kinds { (section(report, inputs, kind, *n)) }
+    let sources = Sources::new(inputs);
+    let body = html! {
+        header {
+            h1 { "What was found in the pictures" }
+            @if kinds.is_empty() {
+                p.verdict { "Nothing." }
+            } @else {
+                nav aria-label="Sections" {
+                    @for (kind, n) in kinds {
+                        a href={ "#" (kind) } { (title(*kind)) ": " (n) }
+                    }
+                }
             }
         }
-    }
-    .into_string()
+        main {
+            @for (&kind, n) in kinds { (section(report, &sources, kind, *n)) }
+            section {
+                h2 { "Classes" }
+                @for input in &report.inputs { (classes(input)) }
+            }
+        }
+    };
+    document("What was found in the pictures", &body)
 }
 
-fn section(report: &Report, inputs: &Inputs, kind: FindingKind, n: usize) -> Markup {
-    let findings: Vec<_> = report.findings.iter().filter(|f| f.kind == kind).collect();
+fn section(report: &Report, sources: &Sources, kind: FindingKind, n: usize) -> Markup {
+    let findings = report.findings.iter().filter(|f| f.kind == kind);
+    let (on_pictures, others): (Vec<_>, Vec<_>) = findings.partition(|f| f.picture.is_some());
     let groups = report.duplicates.iter();
     let groups: Vec<_> = groups
         .filter(|g| g.kinds.iter().max() == Some(&kind))
         .collect();
+    let below = n - on_pictures.len() - others.len() - groups.len();
+    let more = on_pictures.len().max(groups.len()).saturating_sub(SHOWN);
     html! {
-        section {
+        section id=(kind) {
             h2 { (title(kind)) ": " (n) }
-            div.group {
-                @for finding in findings.iter().take(SHOWN) {
-                    (single(report, inputs, finding))
+            @if below > 0 { p.note { (below) " of them are in the sections below." } }
+            @for finding in others { p { (visible(&finding.detail)) } }
+            @if !on_pictures.is_empty() {
+                ul.cards {
+                    @for finding in on_pictures.iter().take(SHOWN) {
+                        @if let Some(picture) = &finding.picture {
+                            (card(report, sources, picture, None, &finding.detail))
+                        }
+                    }
                 }
             }
-            @for group in groups.iter().take(SHOWN) { (group_row(report, inputs, group)) }
-            @let more = findings.len().max(groups.len()).saturating_sub(SHOWN);
-            @if more > 0 { p { "And " (more) " more, which --format json has." } }
+            @for group in groups.iter().take(SHOWN) { (row(report, sources, group)) }
+            @if more > 0 { p.note { "And " (more) " more, which --format json has." } }
         }
     }
 }
 
-fn single(report: &Report, inputs: &Inputs, finding: &Finding) -> Markup {
-    match &finding.picture {
-        Some(picture) => figure(report, inputs, picture, &finding.detail),
-        None => html! { p { (finding.detail) } },
-    }
-}
-
-fn group_row(report: &Report, inputs: &Inputs, group: &DuplicateGroup) -> Markup {
+/// The pictures of a group side by side.
+fn row(report: &Report, sources: &Sources, group: &DuplicateGroup) -> Markup {
     let more = group.members.len().saturating_sub(SHOWN_OF_GROUP);
     html! {
-        div.group {
-            @for member in group.members.iter().take(SHOWN_OF_GROUP) {
-                @let how = report.likeness(group, member).unwrap_or_default();
-                (figure(report, inputs, &member.picture, &how))
+        ol.cards.copies {
+            @for (place, member) in group.members.iter().take(SHOWN_OF_GROUP).enumerate() {
+                @let how = member.like.map_or(String::new(), |(other, likeness)| {
+                    described(likeness, &(other + 1).to_string())
+                });
+                (card(report, sources, &member.picture, Some(place + 1), &how))
             }
-            @if more > 0 { p { "and " (more) " more" } }
+            @if more > 0 { li.card { p.note { "and " (more) " more" } } }
         }
     }
 }
 
-fn figure(report: &Report, inputs: &Inputs, picture: &PictureName, caption: &str) -> Markup {
+fn card(
+    report: &Report,
+    sources: &Sources,
+    picture: &PictureName,
+    number: Option<usize>,
+    detail: &str,
+) -> Markup {
+    let name = report.name(picture);
     html! {
-        figure {
-            @if let Some(small) = small(inputs, picture) { img alt="" src=(small); }
-            figcaption {
-                @if let Some(class) = &picture.class { strong { (class) } " " }
-                (report.name(picture))
-                br;
-                (caption)
+        li.card {
+            div.picture {
+                @match sources.small(picture) {
+                    Some(Inline { uri, size: (width, height) }) => {
+                        img src=(uri) alt=(name) width=(width) height=(height);
+                    }
+                    None => { span.absent { "No picture" } }
+                }
+            }
+            p.class {
+                @if let Some(number) = number { span.number { (number) " " } }
+                @if let Some(class) = &picture.class { bdi { (visible(class)) } }
+            }
+            p.path title=(name) { bdi { (name) } }
+            @if !detail.is_empty() { p { (visible(detail)) } }
+        }
+    }
+}
+
+/// How many pictures each class has, and of what colours.
+fn classes(input: &CheckedInput) -> Markup {
+    let modes = |class: &CheckedClass| {
+        let modes = class.color_modes.iter();
+        let modes: Vec<_> = modes.map(|(mode, n)| format!("{n} {mode}")).collect();
+        modes.join(", ")
+    };
+    html! {
+        h3 { bdi { (visible(&input.name)) } }
+        @if input.n_leaked > 0 {
+            p { (input.n_leaked) " of its pictures are copies of pictures of inputs before it." }
+        }
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "class" }
+                        th.number scope="col" { "usable" }
+                        th.number scope="col" { "broken" }
+                        th.number scope="col" { "without colour" }
+                        th scope="col" { "colours of the files" }
+                    }
+                }
+                tbody {
+                    @for class in &input.classes {
+                        tr {
+                            th scope="row" { bdi { (visible(&class.name)) } }
+                            td.number { (class.usable) }
+                            td.number { (class.broken) }
+                            td.number { (class.colorless) }
+                            td { (modes(class)) }
+                        }
+                    }
+                }
             }
         }
     }
 }
 
-/// The picture, small, as a data URL; nothing where it cannot be had.
-fn small(inputs: &Inputs, name: &PictureName) -> Option<String> {
-    let bytes = match inputs.pictures.get(name.input) {
-        Some((_, pictures)) => bytes_of(pictures, &name.path)?,
-        None => bytes_of_row(inputs, name)?,
-    };
-    let small = shrunk(&picture::decode(&bytes).ok()?);
-    let mut png = Vec::new();
-    small
-        .write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png)
-        .ok()?;
-    Some(format!("data:image/png;base64,{}", base64(&png)))
+/// Where the bytes of pictures are.
+struct Sources<'a> {
+    inputs: &'a Inputs,
+    /// The pictures of each input that is no store, by their paths.
+    by_path: Vec<HashMap<&'a str, &'a Picture>>,
 }
 
-fn bytes_of(pictures: &cnn_codes::dataset::Pictures, path: &str) -> Option<Vec<u8>> {
-    let picture = pictures
-        .pictures
-        .iter()
-        .find(|picture| &*picture.path == path)?;
-    pictures.read(picture).ok()
-}
-
-/// The bytes of a store's row, where one of the folders given has them.
-fn bytes_of_row(inputs: &Inputs, name: &PictureName) -> Option<Vec<u8>> {
-    let store = inputs.stores.get(name.input - inputs.pictures.len())?;
-    let row = store
-        .pictures()
-        .iter()
-        .find(|row| *row.path == *name.path)?;
-    let folders = inputs.pictures.iter();
-    let mut files = folders.filter_map(|(_, pictures)| bytes_of(pictures, &name.path));
-    files.find(|bytes| blake3::hash(bytes) == row.blake3)
-}
-
-fn shrunk(picture: &RgbImage) -> RgbImage {
-    let (width, height) = picture.dimensions();
-    let scale = f64::from(SIDE) / f64::from(width.max(height));
-    let side = |side: u32| ((f64::from(side) * scale.min(1.0)).round() as u32).max(1);
-    let resize = Resize {
-        width: side(width),
-        height: side(height),
-        fit: Fit::Stretch,
-        filter: Filter::Bilinear,
-    };
-    resize.apply(picture)
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = (0..3).fold(0, |bits, at| {
-            bits << 8 | u32::from(group.get(at).copied().unwrap_or(0))
-        });
-        for digit in 0..=group.len() {
-            text.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]));
+impl<'a> Sources<'a> {
+    fn new(inputs: &'a Inputs) -> Self {
+        let by_path = |(_, pictures): &'a (String, Pictures)| {
+            let pictures = pictures.pictures.iter();
+            pictures.map(|picture| (&*picture.path, picture)).collect()
+        };
+        Self {
+            by_path: inputs.pictures.iter().map(by_path).collect(),
+            inputs,
         }
-        let _ = write!(text, "{}", &"=="[..3 - group.len()]);
     }
-    text
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// The picture, small; nothing where it cannot be had.
+    fn small(&self, name: &PictureName) -> Option<Inline> {
+        let bytes = if name.input < self.by_path.len() {
+            self.bytes(name.input, &name.path)?
+        } else {
+            self.bytes_of_row(name)?
+        };
+        picture::decode(&bytes).ok().map(|picture| inline(&picture))
+    }
 
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        let encoded =
-            ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|t| base64(t.as_bytes()));
-        let expected = [
-            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy",
-        ];
-        assert_eq!(encoded, expected);
+    fn bytes(&self, input: usize, path: &str) -> Option<Vec<u8>> {
+        let picture = self.by_path[input].get(path)?;
+        self.inputs.pictures[input].1.read(picture).ok()
+    }
+
+    /// The bytes of a store's row, where one of the folders given has them.
+    fn bytes_of_row(&self, name: &PictureName) -> Option<Vec<u8>> {
+        let store = self.inputs.stores.get(name.input - self.by_path.len())?;
+        let row = store
+            .pictures()
+            .iter()
+            .find(|row| *row.path == *name.path)?;
+        let mut files = (0..self.by_path.len()).filter_map(|input| self.bytes(input, &name.path));
+        files.find(|bytes| blake3::hash(bytes) == row.blake3)
     }
 }

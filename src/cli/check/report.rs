@@ -8,6 +8,7 @@ use cnn_codes::dataset::check::{
     Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding, FindingKind, Likeness, Member,
     PictureName,
 };
+use cnn_codes::report::visible;
 use cnn_codes::train::Doubt;
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ const LISTED: usize = 20;
 pub struct Report {
     /// Names of the inputs: those of pictures first, then stores.
     names: Vec<String>,
-    inputs: Vec<CheckedInput>,
+    pub inputs: Vec<CheckedInput>,
     pub findings: Vec<Finding>,
     pub duplicates: Vec<DuplicateGroup>,
     counts: BTreeMap<FindingKind, usize>,
@@ -56,24 +57,14 @@ impl Report {
 
     /// A picture as a user would name it.
     pub fn name(&self, picture: &PictureName) -> String {
-        let input = Path::new(&self.names[picture.input]);
-        input.join(&picture.path).display().to_string()
-    }
-
-    /// The picture that a member is like, and how.
-    pub fn likeness(&self, group: &DuplicateGroup, member: &Member) -> Option<String> {
-        let (other, likeness) = member.like?;
-        let other = self.name(&group.members[other].picture);
-        Some(match likeness {
-            Likeness::Exact => format!("the same bytes as {other}"),
-            Likeness::Near {
-                correlation,
-                is_mirrored,
-            } => {
-                let mirrored = if is_mirrored { " mirrored" } else { "" };
-                format!("like {other}{mirrored}, correlation {correlation:.3}")
-            }
-        })
+        let input = &self.names[picture.input];
+        // A store has a picture's path, but not the picture.
+        let name = if picture.input < self.inputs.len() {
+            Path::new(input).join(&picture.path).display().to_string()
+        } else {
+            format!("{} (of {input})", picture.path)
+        };
+        visible(&name)
     }
 
     pub fn to_text(&self) -> String {
@@ -85,8 +76,12 @@ impl Report {
             text += "nothing was found\n";
         }
         for (kind, n) in &self.counts {
-            let _ = writeln!(text, "{}: {n}", title(*kind));
             let lines = self.lines(*kind);
+            let below = match n - lines.len() {
+                0 => String::new(),
+                below => format!(", {below} of them listed below"),
+            };
+            let _ = writeln!(text, "{}: {n}{below}", title(*kind));
             for line in lines.iter().take(LISTED) {
                 let _ = writeln!(text, "  {line}");
             }
@@ -120,16 +115,20 @@ impl Report {
     }
 
     fn group_line(&self, group: &DuplicateGroup) -> String {
-        let members = group.members.iter().map(|member| {
-            let how = self.likeness(group, member);
-            let how = how.map_or(String::new(), |how| format!(": {how}"));
-            format!(
-                "{}{}{how}",
-                self.name(&member.picture),
-                class(&member.picture)
-            )
+        let members = group.members.iter().take(LISTED).map(|member| {
+            let picture = &member.picture;
+            let how = member.like.map_or(String::new(), |(other, likeness)| {
+                let other = self.name(&group.members[other].picture);
+                format!(": {}", described(likeness, &other))
+            });
+            format!("{}{}{how}", self.name(picture), class(picture))
         });
-        members.collect::<Vec<_>>().join("\n    ")
+        let mut lines: Vec<_> = members.collect();
+        let more = group.members.len() - lines.len();
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        lines.join("\n    ")
     }
 
     pub fn to_json(&self) -> Value {
@@ -191,6 +190,20 @@ impl Report {
     }
 }
 
+/// How a picture is like another.
+pub fn described(likeness: Likeness, other: &str) -> String {
+    match likeness {
+        Likeness::Exact => format!("the same bytes as {other}"),
+        Likeness::Near {
+            correlation,
+            is_mirrored,
+        } => {
+            let mirrored = if is_mirrored { " mirrored" } else { "" };
+            format!("like {other}{mirrored}, correlation {correlation:.3}")
+        }
+    }
+}
+
 /// Whether findings of this kind come from stores.
 fn is_of_codes(kind: FindingKind) -> bool {
     matches!(kind, FindingKind::Outlier | FindingKind::DoubtfulLabel)
@@ -215,7 +228,7 @@ pub fn title(kind: FindingKind) -> &'static str {
 /// A picture's class in brackets.
 fn class(picture: &PictureName) -> String {
     let class = picture.class.as_ref();
-    class.map_or(String::new(), |class| format!(" [{class}]"))
+    class.map_or(String::new(), |class| format!(" [{}]", visible(class)))
 }
 
 fn input_text(text: &mut String, input: &CheckedInput) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use maud::{Markup, html};
 
 use super::names;
-use crate::report::thumbnails::{Thumbnail, Wanted, thumbnails};
+use crate::report::thumbnails::{Inline, Thumbnail, Wanted, thumbnails};
 use crate::report::{Comparison, HeadResult, Report};
 
 /// Most pictures in a page, for its size.
@@ -186,7 +186,7 @@ impl Card {
     fn picture(&self, path: &str) -> Markup {
         html! {
             @match &self.thumbnail {
-                Thumbnail::Shown { uri, size: (width, height) } => {
+                Thumbnail::Shown(Inline { uri, size: (width, height) }) => {
                     img src=(uri) alt=(path) width=(width) height=(height);
                 }
                 Thumbnail::Absent(reason) => {

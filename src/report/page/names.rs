@@ -77,7 +77,8 @@ pub(super) fn capitalised(text: &str) -> String {
 }
 
 /// A name with what is not seen in it, or turns the text around it, written out.
-pub(super) fn visible(name: &str) -> String {
+#[must_use]
+pub fn visible(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for character in name.chars() {
         if character.is_control() || is_format(character) {
