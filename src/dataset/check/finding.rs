@@ -141,3 +141,50 @@ fn kinds(members: &[Member]) -> Vec<FindingKind> {
     }
     kinds
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pictures 0 to 3, 0 and 1 of an input and 2 and 3 of another, of a class for each.
+    fn picture(number: u32) -> PictureName {
+        PictureName {
+            input: number as usize / 2,
+            path: number.to_string(),
+            class: Some(format!("class {number}")),
+        }
+    }
+
+    fn group(pairs: &[(u32, u32)], name: impl Fn(u32) -> PictureName) -> DuplicateGroup {
+        let pair = |&(first, second)| Pair {
+            first,
+            second,
+            likeness: Likeness::Exact,
+        };
+        DuplicateGroup::new(&pairs.iter().map(pair).collect::<Vec<_>>(), name)
+    }
+
+    #[test]
+    fn each_picture_is_said_to_be_like_one_that_hangs_together_with_the_first() {
+        let group = group(&[(1, 3), (2, 3), (0, 2)], picture);
+        let like = group.members.iter().map(|member| Some(member.like?.0));
+        assert_eq!(like.collect::<Vec<_>>(), [None, Some(3), Some(0), Some(2)]);
+    }
+
+    #[test]
+    fn a_group_is_of_all_kinds_that_are_true_of_it() {
+        let kinds = |pairs: &[(u32, u32)], classes: [&str; 4]| {
+            let name = |number| PictureName {
+                class: Some(classes[number as usize].to_owned()),
+                ..picture(number)
+            };
+            group(pairs, name).kinds
+        };
+        use FindingKind::{Contradiction, Duplicate, Leakage};
+        assert_eq!(kinds(&[(0, 1)], ["a"; 4]), [Duplicate]);
+        assert_eq!(kinds(&[(0, 1)], ["a", "b", "a", "a"]), [Contradiction]);
+        assert_eq!(kinds(&[(0, 2)], ["a"; 4]), [Leakage]);
+        let all = [Duplicate, Contradiction, Leakage];
+        assert_eq!(kinds(&[(0, 1), (1, 2)], ["a", "a", "b", "b"]), all);
+    }
+}

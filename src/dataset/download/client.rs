@@ -1,9 +1,11 @@
 //! One request: the only place that names the HTTP client.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
 use ureq::http::{HeaderMap, header};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
@@ -58,15 +60,17 @@ impl Client {
         } else {
             is_public
         };
-        Self::with_rule(options, AddressRule::new(is_allowed))
+        Self::with_rule(options, AddressRule::new(is_allowed), RootCerts::WebPki)
     }
 
-    fn with_rule(options: &DownloadOptions, rule: AddressRule) -> Self {
+    /// With the addresses that may be asked, and the authorities that are trusted.
+    fn with_rule(options: &DownloadOptions, rule: AddressRule, trusted: RootCerts) -> Self {
         // Behind a proxy it is the proxy that resolves names, and no address could be judged.
         let proxy = options.allow_private.then(Proxy::try_from_env).flatten();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(proxy)
+            .tls_config(TlsConfig::builder().root_certs(trusted).build())
             .max_redirects(options.max_redirects)
             .user_agent(&options.user_agent)
             .accept("image/*, */*;q=0.5")
@@ -139,8 +143,8 @@ fn refusal(error: ureq::Error, status: Option<u16>) -> Refusal {
             let reason = "redirected more often than --max-redirects allows";
             (Fate::TooManyRedirects, reason.to_owned())
         }
-        Error::Rustls(error) => (Fate::Tls, error.to_string()),
-        Error::Tls(error) => (Fate::Tls, error.to_owned()),
+        Error::Rustls(error) => (Fate::Tls, unsafe_connection(&error)),
+        Error::Tls(error) => (Fate::Tls, unsafe_connection(&error)),
         Error::Io(error) => from_io(&error, status),
         Error::Other(error) if error.is::<PrivateAddress>() => {
             (Fate::PrivateAddress, error.to_string())
@@ -159,10 +163,14 @@ fn from_io(error: &io::Error, status: Option<u16>) -> (Fate, String) {
         (io::ErrorKind::TimedOut, _) => Fate::TimedOut,
         (_, Some(_)) => return (Fate::CutOff, format!("the answer is cut off: {error}")),
         // So the TLS library marks what it does not accept.
-        (io::ErrorKind::InvalidData, None) => Fate::Tls,
+        (io::ErrorKind::InvalidData, None) => return (Fate::Tls, unsafe_connection(error)),
         _ => Fate::NoConnection,
     };
     (fate, error.to_string())
+}
+
+fn unsafe_connection(error: &dyn fmt::Display) -> String {
+    format!("no safe connection comes about: {error}")
 }
 
 /// How long a server asks to wait: seconds, or the time until a date.
@@ -188,6 +196,11 @@ fn one_line(message: &str) -> String {
 mod tests {
     use std::io::Write;
     use std::net::{Ipv4Addr, TcpListener};
+    use std::path::Path;
+
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ServerConfig, ServerConnection, Stream};
+    use ureq::tls::Certificate;
 
     use super::*;
 
@@ -208,6 +221,21 @@ mod tests {
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 
+    const OPTIONS: DownloadOptions = DownloadOptions {
+        jobs: 1,
+        per_host: 1,
+        timeout: Duration::from_secs(60),
+        retries: 0,
+        retry_wait: Duration::ZERO,
+        max_wait: Duration::ZERO,
+        max_bytes: 1000,
+        max_redirects: 5,
+        user_agent: String::new(),
+        allow_private: false,
+        placeholder_at: 5,
+        retry_all: false,
+    };
+
     #[test]
     fn a_redirect_to_an_address_that_is_not_allowed_is_not_followed() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -220,24 +248,61 @@ mod tests {
                           Content-Length: 0\r\nConnection: close\r\n\r\n";
             stream.write_all(answer.as_bytes()).unwrap();
         });
-        let options = DownloadOptions {
-            jobs: 1,
-            per_host: 1,
-            timeout: Duration::from_secs(60),
-            retries: 0,
-            retry_wait: Duration::ZERO,
-            max_wait: Duration::ZERO,
-            max_bytes: 1000,
-            max_redirects: 5,
-            user_agent: USER_AGENT.to_owned(),
-            allow_private: false,
-            placeholder_at: 5,
-            retry_all: false,
-        };
         let rule = AddressRule::new(|address| address == Ipv4Addr::LOCALHOST);
-        let refusal = Client::with_rule(&options, rule).get(&url).err().unwrap();
+        let client = Client::with_rule(&OPTIONS, rule, RootCerts::WebPki);
+        let refusal = client.get(&url).err().unwrap();
         answering.join().unwrap();
         assert_eq!(refusal.fate, Fate::PrivateAddress);
         assert!(refusal.reason.contains("127.0.0.2"), "{}", refusal.reason);
+    }
+
+    /// A file of tests/fixtures/tls.
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+        std::fs::read(folder.join(name)).unwrap()
+    }
+
+    /// Asks a server at `host` that shows the certificate of 127.0.0.1.
+    fn ask_by_https(host: &str, trusted: RootCerts) -> Result<Answer, Refusal> {
+        let chain = vec![CertificateDer::from(fixture("server.der"))];
+        let key = PrivateKeyDer::try_from(fixture("server.key.der")).unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            let mut connection = ServerConnection::new(config.into()).unwrap();
+            let mut tls = Stream::new(&mut connection, &mut stream);
+            let answered = tls
+                .read(&mut [0; 4096])
+                .and_then(|_| tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbytes"));
+            // The client hangs up where it does not trust.
+            drop(answered);
+        });
+        let client = Client::with_rule(&OPTIONS, AddressRule::new(|_| true), trusted);
+        client.get(&format!("https://{host}:{port}/"))
+    }
+
+    #[test]
+    fn a_certificate_counts_only_if_a_trusted_authority_gave_it_for_this_host() {
+        let authority = fixture("authority.der");
+        let authority = Certificate::from_der(&authority).to_owned();
+        let tests_authority = || RootCerts::new_with_certs(std::slice::from_ref(&authority));
+        let answer = ask_by_https("127.0.0.1", tests_authority()).ok().unwrap();
+        assert_eq!((answer.status, &*answer.bytes), (200, &b"bytes"[..]));
+
+        let refused = |host, trusted| {
+            let refusal = ask_by_https(host, trusted).err().unwrap();
+            assert_eq!(refusal.fate, Fate::Tls, "{}", refusal.reason);
+            refusal.reason
+        };
+        let reason = refused("127.0.0.1", RootCerts::WebPki);
+        let expected = "no safe connection comes about: invalid peer certificate: UnknownIssuer";
+        assert_eq!(reason, expected);
+        let reason = refused("localhost", tests_authority());
+        assert!(reason.contains("not valid for name"), "{reason}");
     }
 }

@@ -137,47 +137,75 @@ fn number_of(hash: PerceptualHash, first_bit: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use rand::{Rng, SeedableRng};
-    use rand_xoshiro::Xoshiro256PlusPlus;
+    use proptest::prelude::*;
 
     use super::super::warp::Warp;
     use super::*;
 
-    fn probe(hash: u64) -> [Probe; 1] {
-        [Probe {
+    fn probes(hashes: &[u64]) -> Vec<Probe> {
+        let probe = |&hash| Probe {
             hash: PerceptualHash(hash),
             warp: Warp::turned(0.0, 1.0),
             is_mirrored: false,
-        }]
+        };
+        hashes.iter().map(probe).collect()
     }
 
-    #[test]
-    fn all_hashes_that_differ_in_fewer_bits_than_there_are_bands_are_found() {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-        let hashes: Vec<u64> = (0..2000).map(|_| rng.r#gen()).collect();
-        let index = Index::new(
-            &hashes
-                .iter()
-                .copied()
-                .map(PerceptualHash)
-                .collect::<Vec<_>>(),
-        );
-        for (entry, hash) in (0..).zip(hashes) {
-            let mut other = hash;
-            for _ in 0..BANDS.len() - 1 {
-                other ^= 1 << rng.gen_range(0..64);
+    /// Hashes with up to 14 bits of one of three others flipped, so that many are near each other.
+    fn clusters(n: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u64>> {
+        let near = (0..3_u64, prop::collection::vec(0..64_u32, 0..14));
+        let hash = near.prop_map(|(middle, flips)| {
+            let middle = (middle + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            flips.iter().fold(middle, |hash, bit| hash ^ 1 << bit)
+        });
+        prop::collection::vec(hash, n)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_comparing_all_with_all_finds(
+            hashes in clusters(1..120), wanted in clusters(1..6), most in 1..200_usize,
+        ) {
+            let index = Index::new(&hashes.iter().copied().map(PerceptualHash).collect::<Vec<_>>());
+            let found = index.near(&probes(&wanted), most, |entry| entry % 3 > 0);
+            // Of each hash, how far the nearest probe is.
+            let nearest = |entry: usize| {
+                let distances = wanted.iter().map(|probe| (hashes[entry] ^ probe).count_ones());
+                distances.min().unwrap()
+            };
+            prop_assert!(found.windows(2).all(|pair| pair[0].distance <= pair[1].distance));
+            let mut entries: Vec<_> = found.iter().map(|candidate| candidate.entry).collect();
+            entries.sort_unstable();
+            entries.dedup();
+            prop_assert_eq!(entries.len(), found.len());
+            for candidate in &found {
+                let (entry, probe) = (candidate.entry as usize, candidate.probe as usize);
+                let distance = (hashes[entry] ^ wanted[probe]).count_ones();
+                prop_assert_eq!(candidate.distance, distance);
+                prop_assert!(distance <= MAX_DISTANCE && entry % 3 > 0);
             }
-            let found = index.near(&probe(other), 10, |_| true);
-            assert!(found.iter().any(|candidate| candidate.entry == entry));
-            let distances = found.iter().map(|candidate| candidate.distance);
-            assert!(distances.is_sorted_by(|a, b| a <= b && *b <= MAX_DISTANCE));
+            // In fewer bits than there are bands not all bands can differ.
+            let sure = (0..hashes.len()).filter(|entry| entry % 3 > 0 && nearest(*entry) < 6);
+            let sure: Vec<_> = sure.collect();
+            if found.len() < most {
+                for entry in sure {
+                    let candidate = found.iter().find(|other| other.entry as usize == entry);
+                    prop_assert_eq!(candidate.map(|other| other.distance), Some(nearest(entry)));
+                }
+            } else {
+                let within = found.last().unwrap().distance;
+                let nearer = sure.into_iter().filter(|entry| nearest(*entry) < within);
+                for entry in nearer {
+                    prop_assert!(entries.contains(&(entry as u32)));
+                }
+            }
         }
     }
 
     #[test]
     fn of_many_equal_hashes_the_wanted_are_found() {
         let index = Index::new(&[PerceptualHash(3); 5 * MAX_IN_BAND]);
-        let found = index.near(&probe(3), 7, |entry| entry % 2 == 1);
+        let found = index.near(&probes(&[3]), 7, |entry| entry % 2 == 1);
         let entries: Vec<_> = found.iter().map(|candidate| candidate.entry).collect();
         assert_eq!(entries, [1, 3, 5, 7, 9, 11, 13]);
     }
