@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use cnn_codes::codes::{Dtype, Pool};
 use image::{Rgb, RgbImage, imageops};
 use serde_json::Value;
 
@@ -193,24 +195,288 @@ fn any_number_of_threads_finds_the_same() {
     assert_eq!(one, many);
 }
 
+/// The text between two texts, the first time.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("{start}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("{end}")).0
+}
+
+#[cfg(unix)]
 #[test]
-fn the_page_stands_by_itself_and_escapes_names() {
+fn the_page_stands_by_itself_and_shows_copies_side_by_side_whatever_they_are_called() {
     let folder = tempfile::tempdir().unwrap();
     sound(folder.path());
-    let name = "train/a/<b>&\"1\".png";
-    if fs::copy(
-        folder.path().join("train/a/1.png"),
-        folder.path().join(name),
-    )
-    .is_err()
-    {
-        return; // a file system that has no such names
-    }
+    let path = |name: &str| folder.path().join("train").join(name);
+    let class = "<img src=x onerror=alert(1)>";
+    fs::create_dir(path(class)).unwrap();
+    let name = "\"quoted\" & 'quoted' <script>.png";
+    fs::copy(path("a/1.png"), path(class).join(name)).unwrap();
+    fs::write(path(class).join("<style>.png"), "broken").unwrap();
     check(folder.path(), &["train", "--html", "page.html"]);
     let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
-    assert!(page.contains("&lt;b&gt;&amp;&quot;1&quot;.png") && !page.contains("<b>&"));
-    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);
-    assert!(!page.contains("http"));
+
+    assert!(!page.contains("<img src=x") && !page.contains("<script") && !page.contains("http:"));
+    assert_eq!(
+        page.matches("</style>").count(),
+        1,
+        "that of the page itself"
+    );
+    assert!(page.contains("<bdi>&lt;img src=x onerror=alert(1)&gt;</bdi>"));
+    assert!(page.contains("&quot;quoted&quot; &amp; 'quoted' &lt;script&gt;.png"));
+    let policy = between(
+        &page,
+        "http-equiv=\"Content-Security-Policy\" content=\"",
+        "\"",
+    );
+    assert!(
+        policy.starts_with("default-src 'none'; img-src data:;"),
+        "{policy}"
+    );
+    // Nothing is fetched, but for what the page itself holds.
+    assert_eq!(
+        page.matches("src=\"").count(),
+        page.matches("src=\"data:image/jpeg").count()
+    );
+
+    let row = between(&page, "<ol class=\"cards copies\">", "</ol>");
+    assert_eq!(row.matches("<li class=\"card\">").count(), 2);
+    let pictures: Vec<_> = row
+        .split("src=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(pictures.len(), 2);
+    assert_eq!(pictures[0], pictures[1], "the same picture twice");
+    assert!(row.contains("the same bytes as 1"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_page_for_which_there_is_no_room_leaves_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    sound(folder.path());
+    for class in ["a", "b"] {
+        // Noise, of which not even the small picture is small.
+        let noise = RgbImage::from_fn(160, 160, |x, y| {
+            Rgb(blake3::hash(&[x as u8, y as u8]).as_bytes()[..3]
+                .try_into()
+                .unwrap())
+        });
+        save(folder.path(), &format!("train/{class}/noise.png"), &noise);
+    }
+    fs::write(folder.path().join("page.html"), "old").unwrap();
+    let limited = |kib: u32| {
+        // Files may not grow beyond this: writing fails as it does on a full disk.
+        let command = format!(
+            "trap '' XFSZ; ulimit -f {kib}; exec '{}' check train --html page.html",
+            assert_cmd::cargo::cargo_bin!("cnn-codes").display(),
+        );
+        assert_cmd::Command::new("bash")
+            .current_dir(folder.path())
+            .args(["-c", &command])
+            .assert()
+            .code(1)
+    };
+    limited(32).stderr(predicates::str::contains(
+        "error: cannot write page.html: File too large",
+    ));
+    // 22 thumbnails of 1 KiB find no room.
+    limited(8).stderr(predicates::str::contains(
+        "error: cannot keep thumbnails in a temporary file",
+    ));
+    assert_eq!(fs::read(folder.path().join("page.html")).unwrap(), b"old");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "train and the page"
+    );
+}
+
+#[test]
+fn hundreds_of_altered_copies_are_one_group() {
+    let folder = tempfile::tempdir().unwrap();
+    sound(folder.path());
+    let original = scene(1);
+    for n in 0..300_u32 {
+        let (left, above) = (n % 4, n / 4 % 4);
+        let cut = imageops::crop_imm(&original, left, above, 96 - left - n % 3, 72 - above);
+        let lit = imageops::colorops::brighten(&cut.to_image(), n as i32 % 20 - 10);
+        save(folder.path(), &format!("train/b/{n:03}.png"), &lit);
+    }
+    let (found, _) = check(folder.path(), &["train"]);
+    let groups = groups(&found);
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[0].0.len(), 301);
+    support::cnn_codes()
+        .current_dir(folder.path())
+        .args(["check", "train"])
+        .assert()
+        .stdout(predicates::str::contains("    and 281 more\n"));
+}
+
+/// Leaves something of this kind in `folder`, and nothing of another; the inputs to check.
+fn spoil(folder: &Path, kind: &str) -> Vec<&'static str> {
+    sound(folder);
+    let train = folder.join("train");
+    let (mut labels, mut outliers) = (vec![], vec![]);
+    match kind {
+        "broken" => fs::write(train.join("a/x.png"), "<html>").unwrap(),
+        "tiny" => save(&train, "a/x.png", &imageops::thumbnail(&scene(50), 30, 40)),
+        "extreme_aspect" => {
+            let strip = imageops::resize(&scene(51), 300, 60, imageops::Triangle);
+            save(&train, "a/x.png", &strip);
+        }
+        "blank" => save(
+            &train,
+            "a/x.png",
+            &RgbImage::from_pixel(64, 64, Rgb([250; 3])),
+        ),
+        // 11 to 1.
+        "imbalance" => {
+            save(&train, "a/x.png", &scene(50));
+            save(&train, "c/x.png", &scene(51));
+        }
+        "duplicate" => save(&train, "a/x.png", &imageops::blur(&scene(1), 0.8)),
+        "contradiction" => save(&train, "b/x.png", &imageops::blur(&scene(1), 0.8)),
+        "leakage" => {
+            save(folder, "other/a/x.png", &imageops::blur(&scene(1), 0.8));
+            save(folder, "other/b/x.png", &scene(50));
+            return vec!["train", "other"];
+        }
+        "outlier" => outliers.push(3),
+        "doubtful_label" => labels.push(3),
+        other => panic!("{other}"),
+    }
+    if labels.is_empty() && outliers.is_empty() {
+        return vec!["train"];
+    }
+    write_store(&folder.join("store"), &labels, &outliers);
+    vec!["train", "store"]
+}
+
+/// A store of 60 codes of two classes in turns, near to two directions. Rows of `wrong` have the
+/// other class's label, and those of `odd` lie far off, on their own class's side.
+fn write_store(out: &Path, wrong: &[usize], odd: &[usize]) {
+    let rows: Vec<_> = (0..60)
+        .map(|row| {
+            let noise = blake3::hash(&[row as u8]);
+            let mut code: Vec<f32> = (0..6)
+                .map(|i| f32::from(noise.as_bytes()[i]) / 1e3)
+                .collect();
+            code[row % 2] += 2.0;
+            code[5] += if odd.contains(&row) { 3.0 } else { 0.0 };
+            ((row + usize::from(wrong.contains(&row))) % 2, code)
+        })
+        .collect();
+    support::write_codes(out, support::description(Dtype::F32, Pool::None), &rows);
+}
+
+#[test]
+fn strict_fails_for_each_kind_if_it_is_named_and_there() {
+    let kinds = [
+        "broken",
+        "tiny",
+        "extreme_aspect",
+        "blank",
+        "imbalance",
+        "duplicate",
+        "contradiction",
+        "leakage",
+        "outlier",
+        "doubtful_label",
+    ];
+    for kind in kinds {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = spoil(folder.path(), kind);
+        let check = |strict: &str| {
+            let (found, code) = check(folder.path(), &[&inputs[..], &[strict]].concat());
+            (found["counts"].clone(), code)
+        };
+        let counts = serde_json::json!({ kind: 1 });
+        // A wrong label lies far from its class, too.
+        let also = if kind == "doubtful_label" {
+            "outlier"
+        } else {
+            kind
+        };
+        let (found, code) = check(&format!("--strict={kind}"));
+        assert_eq!((&found[kind], code), (&counts[kind], Some(1)), "{kind}");
+        let others: Vec<_> = kinds
+            .into_iter()
+            .filter(|k| *k != kind && *k != also)
+            .collect();
+        let (found, code) = check(&format!("--strict={}", others.join(",")));
+        assert_eq!(code, Some(0), "{kind}: {found}");
+        assert_eq!(check("--strict").1, Some(1), "{kind}");
+    }
+}
+
+#[test]
+fn labels_that_the_codes_speak_against_are_those_that_are_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    sound(folder.path());
+    let (wrong, odd) = ([4, 17, 30, 51], [8, 23]);
+    write_store(&folder.path().join("store"), &wrong, &odd);
+    let (found, _) = check(folder.path(), &["store", "train"]);
+    let names = |rows: &[usize]| -> BTreeSet<String> {
+        rows.iter().map(|row| format!("{row}.jpg")).collect()
+    };
+    let doubtful = of_kind(&found, "doubtful_label")
+        .into_iter()
+        .collect::<BTreeSet<_>>();
+    assert_eq!(doubtful, names(&wrong));
+    let outliers = of_kind(&found, "outlier")
+        .into_iter()
+        .collect::<BTreeSet<_>>();
+    assert_eq!(outliers, names(&[&wrong[..], &odd].concat()));
+    let findings = found["findings"].as_array().unwrap().iter();
+    for finding in findings.filter(|finding| finding["kind"] == "doubtful_label") {
+        assert_eq!(finding["input"], "store");
+        let row: usize = finding["path"]
+            .as_str()
+            .unwrap()
+            .trim_end_matches(".jpg")
+            .parse()
+            .unwrap();
+        let [label, rather] = if row % 2 == 0 {
+            ["b c", "a"]
+        } else {
+            ["a", "b c"]
+        };
+        assert_eq!(finding["class"], label);
+        let detail = finding["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with(&format!("rather '{rather}': probability ")),
+            "{detail}"
+        );
+    }
+
+    // Pictures of the store are shown where a folder has them with the bytes that they had.
+    support::cnn_codes()
+        .current_dir(folder.path())
+        .args(["check", "train", "store"])
+        .assert()
+        .success()
+        .stdout(predicates::str::contains(
+            "  4.jpg (of store) [b c]: rather 'a'",
+        ));
+}
+
+#[test]
+fn a_store_without_labels_to_doubt_is_refused_before_anything_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    sound(folder.path());
+    let one_class: Vec<_> = (0..9).map(|_| (1, vec![1.0; 6])).collect();
+    let description = support::description(Dtype::F32, Pool::None);
+    support::write_codes(&folder.path().join("store"), description, &one_class);
+    support::cnn_codes()
+        .current_dir(folder.path())
+        .args(["check", "train", "store", "--html", "page.html"])
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(predicates::str::contains("'b c'"));
+    assert!(!folder.path().join("page.html").exists());
 }
 
 #[test]

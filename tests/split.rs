@@ -249,6 +249,37 @@ fn a_picture_that_cannot_be_copied_leaves_nothing_half() {
     assert_eq!(names(folder.path()), ["images".to_owned()].into());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_nothing_half() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    let large = fs::File::create(folder.path().join("images/b/large.png")).unwrap();
+    large.set_len(64 << 10).unwrap();
+    // Files may not grow beyond 32 KiB: writing fails as it does on a full disk.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 32; exec '{}' split images --out out --ignore-duplicates",
+        assert_cmd::cargo::cargo_bin!("cnn-codes").display(),
+    );
+    let split = |command: &str| {
+        let mut bash = assert_cmd::Command::new("bash");
+        bash.current_dir(folder.path())
+            .args(["-c", command])
+            .assert()
+    };
+    split(&limited)
+        .code(1)
+        .stderr(predicates::str::contains(
+            "error: cannot copy images/b/large.png to out",
+        ))
+        .stderr(predicates::str::contains("File too large"))
+        .stderr(predicates::str::contains("nothing was left behind"));
+    assert_eq!(names(folder.path()), ["images".to_owned()].into());
+    // A link takes no room.
+    split(&format!("{limited} --link")).success();
+    assert_eq!(table(&folder.path().join("out")).len(), 31);
+}
+
 #[test]
 fn shares_beyond_one_are_refused() {
     let folder = tempfile::tempdir().unwrap();
