@@ -33,7 +33,7 @@ impl Default for DoubtOptions {
             n_folds: 5,
             seed: 0,
             logistic: LogisticOptions::default(),
-            outlier_deviations: 5.0,
+            outlier_deviations: 3.0,
         }
     }
 }
