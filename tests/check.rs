@@ -437,7 +437,7 @@ fn labels_that_the_codes_speak_against_are_those_that_are_wrong() {
             .trim_end_matches(".jpg")
             .parse()
             .unwrap();
-        let [label, rather] = if row % 2 == 0 {
+        let [label, rather] = if row.is_multiple_of(2) {
             ["b c", "a"]
         } else {
             ["a", "b c"]
