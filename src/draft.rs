@@ -1,4 +1,4 @@
-//! A directory that appears whole or not at all.
+//! Directories and files that appear whole or not at all.
 //!
 //! A [`Draft`] is a directory `NAME.partial` beside the target. It is filled in peace and then
 //! published in one rename, so that a killed run, a full disk or a second process never leaves a
@@ -6,10 +6,14 @@
 //! from filling the same draft. What a killed run left in its draft is there for the next run,
 //! which either goes on with it ([`Draft::reopen`]) or not ([`Draft::begin`]).
 
+mod file;
+
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use self::file::FileDraft;
 
 /// Name of the lock file inside a draft; it is removed once the draft is published.
 const LOCK: &str = ".lock";

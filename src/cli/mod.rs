@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
 //! 2 wrong usage (clap's own).
 
+mod command_line;
 mod doctor;
 mod export;
 mod extract_features;

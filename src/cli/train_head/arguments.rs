@@ -13,7 +13,7 @@ use cnn_codes::head::optimizer::{
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::train::{HeadOptions, TrainOptions};
 
-use crate::cli::report::command_line;
+use crate::cli::command_line::command_line;
 use crate::cli::{Format, one_of, positive};
 
 /// Train an MLP and a logistic regression on codes, and compare them
