@@ -182,7 +182,11 @@ fn an_exported_classifier_predicts_in_place_of_head_and_trunk() {
     assert_eq!(table.len(), 2);
     assert_near(table[1].1, softmax([0.4, 1.0, 0.1], 2.0));
     assert_near(table[0].1, softmax([2.0, 1.0, 2.0], 2.0));
-    let one = stdout(predict(&["pictures/zebra/2.png", "--format", "json"]));
+    let one = stdout(predict(&[
+        "pictures/Äpfel & Birnen/1.png",
+        "--format",
+        "json",
+    ]));
     let one: serde_json::Value = serde_json::from_str(&one).unwrap();
     assert_eq!(one["head"], "tiny-mlp");
     assert_eq!(one["pictures"].as_array().unwrap().len(), 1);

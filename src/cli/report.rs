@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use cnn_codes::draft::{Existing, FileDraft};
 use cnn_codes::report::{REPORT, Report};
 
-use super::print;
+use super::{folder, print};
 
 /// Make HEAD/report.html anew
 ///
@@ -19,7 +19,7 @@ pub struct Arguments {
     #[arg(value_name = "HEAD")]
     head: PathBuf,
     /// Folder of the judged pictures [default: where they were when their codes were taken]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
 }
 
