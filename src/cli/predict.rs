@@ -99,7 +99,7 @@ enum Source<'a> {
     /// A HEAD directory, behind the trunk that it was trained with.
     Head(&'a Path),
     /// A classifier that `export` wrote: its card and its file.
-    Exported(ModelCard, PathBuf),
+    Exported(Box<ModelCard>, PathBuf),
 }
 
 /// Predicts, and prints.
@@ -150,7 +150,10 @@ fn find_source(arguments: &Arguments) -> anyhow::Result<(Source<'_>, Vec<PathBuf
         );
     }
     let images = std::iter::once(head).chain(images);
-    Ok((Source::Exported(card, file), images.cloned().collect()))
+    Ok((
+        Source::Exported(Box::new(card), file),
+        images.cloned().collect(),
+    ))
 }
 
 fn predict_pictures(
@@ -244,7 +247,7 @@ fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predi
             Ok(Predictor::new(classifier, trunk)?)
         }
         Source::Exported(card, file) => {
-            let trunk = load_trunk(arguments, &load_runtime()?, card, &file)?;
+            let trunk = load_trunk(arguments, &load_runtime()?, *card, &file)?;
             let classifier = Classifier::inside(&trunk).expect("its card was looked at");
             Ok(Predictor::new(classifier, trunk)?)
         }
@@ -273,7 +276,8 @@ fn load_trunk(
 fn introduction(pictures: &Pictures, predictor: &Predictor) -> String {
     let trunk = predictor.trunk();
     let (n, card, provider) = (pictures.len(), trunk.card(), trunk.provider());
-    let through = format!("{n} pictures through {} on {provider}", card.name);
+    let pictures = if n == 1 { "picture" } else { "pictures" };
+    let through = format!("{n} {pictures} through {} on {provider}", card.name);
     match &card.classifier {
         Some(_) => through,
         None => format!("{through}, and the {} head", predictor.classifier().name()),
