@@ -1,4 +1,4 @@
-//! A directory that appears whole or not at all, and a file that does.
+//! Directories and files that appear whole or not at all.
 //!
 //! A [`Draft`] is a directory `NAME.partial` beside the target. It is filled in peace and then
 //! published in one rename, so that a killed run, a full disk or a second process never leaves a
@@ -6,10 +6,14 @@
 //! from filling the same draft. What a killed run left in its draft is there for the next run,
 //! which either goes on with it ([`Draft::reopen`]) or not ([`Draft::begin`]).
 
+mod file;
+
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+
+pub use self::file::FileDraft;
 
 /// Name of the lock file inside a draft; it is removed once the draft is published.
 const LOCK: &str = ".lock";
@@ -210,32 +214,8 @@ impl Drop for Draft {
     }
 }
 
-/// Writes a file that is there whole or not at all, in place of one that was.
-///
-/// It comes about in the directory `aside`, on the same file system, under a name that begins with
-/// `prefix`; only a killed run leaves it there.
-///
-/// # Errors
-/// What the system says; what was at `path` is then as it was.
-pub fn write_file(path: &Path, bytes: &[u8], aside: &Path, prefix: &str) -> io::Result<()> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    {
-        // As any other new file: by itself, a temporary one is its owner's alone.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(aside)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
-}
-
 /// The directory that `path` lies in.
-#[must_use]
-pub fn parent(path: &Path) -> &Path {
+fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

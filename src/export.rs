@@ -34,6 +34,7 @@ pub use self::check::{Against, CheckPictures, Drift, LargestInside, check};
 pub use self::error::ExportError;
 pub use self::target::Target;
 use crate::codes::{OutputSpec, Pool};
+use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::model::ModelCard;
 use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
@@ -65,30 +66,6 @@ const HEAD_IR_VERSION: i64 = 7;
 const MIN_IR_VERSION: i64 = 4;
 /// Beginnings of the names that this module gives to tensors.
 const OWN_NAMES: [&str; 2] = ["recipe/", "head/"];
-
-/// Which of the heads in a HEAD is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeadKind {
-    /// The multilayer perceptron.
-    Mlp,
-    /// The logistic regression.
-    Logistic,
-}
-
-named!(HeadKind, "head", Mlp => "mlp", Logistic => "logistic");
-
-impl HeadKind {
-    /// The MLP where `head` has one, else the logistic regression.
-    #[must_use]
-    pub fn default_of(head: &SavedHead) -> Self {
-        if head.mlp.is_some() {
-            Self::Mlp
-        } else {
-            Self::Logistic
-        }
-    }
-}
 
 /// Element type of weights and of what is computed with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -63,10 +63,10 @@ mod tests {
 
     use super::UnknownName;
     use crate::codes::Pool;
-    use crate::export::{HeadKind, Precision};
-    use crate::head::ClassWeights;
+    use crate::export::Precision;
     use crate::head::mlp::Keep;
     use crate::head::optimizer::{OptimizerKind, ScheduleKind};
+    use crate::head::{ClassWeights, HeadKind};
     use crate::model::Device;
     use crate::model::card::Element;
     use crate::picture::{Filter, Fit, Layout, Recipe};

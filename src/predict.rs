@@ -12,7 +12,7 @@ mod classifier;
 mod error;
 mod predictor;
 
-pub use self::classifier::{Classifier, HeadKind};
+pub use self::classifier::Classifier;
 pub use self::error::PredictError;
 pub use self::predictor::{PredictOptions, Predictor};
 

@@ -42,8 +42,6 @@ mod training;
 mod tuning;
 mod workers;
 
-use std::fs::File;
-use std::io::{self, Write};
 use std::path::Path;
 
 use self::error::FitError;
@@ -53,25 +51,12 @@ use crate::codes::{Manifest, Store};
 use crate::draft::Draft;
 use crate::head::saved::{self, SavedHead};
 use crate::head::{HeadError, Samples};
-use crate::report::{
-    Comparison, PairedTests, Provenance, Report, write_judged_pictures, write_predictions,
-};
+use crate::report::{Comparison, PairedTests, Provenance, write_judgement};
 
 pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
 pub use self::options::{HeadOptions, TrainOptions};
 pub use self::progress::Progress;
-
-/// The comparison for programs, inside a HEAD directory.
-pub const METRICS: &str = "metrics.json";
-/// Every judged picture and head, inside a HEAD directory.
-pub const PREDICTIONS: &str = "predictions.csv";
-/// Where the heads come from, inside a HEAD directory.
-pub const PROVENANCE: &str = "provenance.json";
-/// Every judged picture, inside a HEAD directory.
-pub const JUDGED_PICTURES: &str = "pictures.csv";
-/// The page for people, inside a HEAD directory.
-pub const REPORT: &str = "report.html";
 
 /// Trains the heads on `train`, judges them on `validation`, or in folds of `train` where there is
 /// none, and leaves all of it at `out`.
@@ -146,12 +131,6 @@ pub fn train<'s>(
         saved::write_history(draft.path(), &trained.history)?;
     }
     head.write_into(draft.path())?;
-    write(&draft.path().join(PREDICTIONS), |file| {
-        write_predictions(&comparison, file)
-    })?;
-    write(&draft.path().join(METRICS), |mut file| {
-        writeln!(file, "{:#}", comparison.to_json())
-    })?;
     let (provenance, pictures) = Provenance::new(
         train,
         validation,
@@ -159,16 +138,7 @@ pub fn train<'s>(
         options.command.clone(),
         options.pictures.as_deref(),
     );
-    write(&draft.path().join(PROVENANCE), |mut file| {
-        writeln!(file, "{:#}", provenance.to_json())
-    })?;
-    write(&draft.path().join(JUDGED_PICTURES), |file| {
-        write_judged_pictures(&pictures, file)
-    })?;
-    let report = Report::read(draft.path())?.to_html(None);
-    write(&draft.path().join(REPORT), |mut file| {
-        file.write_all(report.as_bytes())
-    })?;
+    write_judgement(draft.path(), &comparison, &provenance, &pictures)?;
     draft.publish()?;
     Ok(comparison)
 }
@@ -225,14 +195,4 @@ fn check_classes(train: &Store) -> Result<(), TrainError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// Creates a file, fills it and syncs it.
-fn write(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> Result<(), TrainError> {
-    File::create_new(path)
-        .and_then(|file| fill(&file).and_then(|()| file.sync_all()))
-        .map_err(|source| TrainError::Write {
-            path: path.to_owned(),
-            source,
-        })
 }

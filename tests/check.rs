@@ -238,7 +238,7 @@ fn the_page_stands_by_itself_and_shows_copies_side_by_side_whatever_they_are_cal
         page.matches("src=\"data:image/jpeg").count()
     );
 
-    let row = between(&page, "<ol class=\"cards copies\">", "</ol>");
+    let row = between(&page, "<ol class=\"cards found copies\">", "</ol>");
     assert_eq!(row.matches("<li class=\"card\">").count(), 2);
     let pictures: Vec<_> = row
         .split("src=\"")

@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use support::place::{Place, quarters};
@@ -25,15 +25,11 @@ def in_table(head):
 
 
 assert np.abs(probabilities - in_table("mlp")).max() < 1e-5
-"#;
 
-const SKLEARN_CHECKS: &str = r#"
 logits = regression.decision_function(validation_codes) / head["logistic"]["temperature"]
 # Two solvers of one convex problem, each to its own tolerance.
 assert np.abs(softmax(logits) - in_table("logistic")).max() < 1e-3
-"#;
 
-const EXPORT_CHECKS: &str = r#"
 assert exported_classes == classes
 assert np.abs(exported - in_table("mlp")[: len(exported)]).max() < 1e-5
 assert list(indices) == list(exported.argmax(axis=1))
@@ -51,24 +47,16 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-fn has_module(python: &Path, module: &str) -> bool {
-    let mut import = Command::new(python);
-    import.args(["-c", &format!("import {module}")]);
-    let has = import.stderr(Stdio::null()).status().unwrap().success();
-    if !has {
-        eprintln!("skipped in part: {} has no {module}", python.display());
+/// Python with all that the page imports; says so where it is absent.
+fn python() -> Option<PathBuf> {
+    let python = support::python()?;
+    let mut import = Command::new(&python);
+    import.args(["-c", "import numpy, onnxruntime, PIL, sklearn"]);
+    if import.stderr(Stdio::null()).status().unwrap().success() {
+        return Some(python);
     }
-    has
-}
-
-/// Whether the command has a verb `export`.
-fn has_export() -> bool {
-    let help = support::cnn_codes().args(["export", "--help"]).output();
-    let has = help.unwrap().status.success();
-    if !has {
-        eprintln!("skipped in part: cnn-codes has no export");
-    }
-    has
+    println!("skipped: {} lacks what the page imports", python.display());
+    None
 }
 
 /// The page's pictures, codes and head, of the tiny trunk.
@@ -100,7 +88,7 @@ fn prepare(place: &Place) {
 
 #[test]
 fn the_pages_code_runs_and_finds_what_the_files_say() {
-    let Some(python) = support::python() else {
+    let Some(python) = python() else {
         return;
     };
     let Some(place) = Place::new() else { return };
@@ -110,31 +98,13 @@ fn the_pages_code_runs_and_finds_what_the_files_say() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/python.md");
     let page = fs::read_to_string(page).unwrap();
 
-    let has_sklearn = has_module(&python, "sklearn");
+    let mut export = support::cnn_codes();
+    export.current_dir(place.path());
+    export.args(["export", "head", "--out", "head.onnx"]);
+    export.args(["--card", "tiny.toml"]).assert().success();
     let mut found = blocks(&page, "python");
-    assert_eq!(found.len(), 4, "blocks of the page");
-    found.retain(|block| has_sklearn || !block.contains("sklearn"));
+    assert_eq!(found.len(), 5, "blocks of the page");
     found.push(CHECKS.to_owned());
-    if has_sklearn {
-        found.push(SKLEARN_CHECKS.to_owned());
-    }
-    if has_export() && has_module(&python, "onnxruntime") && has_module(&python, "PIL") {
-        let mut export = support::cnn_codes();
-        export.current_dir(place.path());
-        export.args([
-            "export",
-            "head",
-            "--out",
-            "head.onnx",
-            "--card",
-            "tiny.toml",
-        ]);
-        export.assert().success();
-        let of_export = blocks(&page, "python export");
-        assert_eq!(of_export.len(), 1, "blocks about the export");
-        found.extend(of_export);
-        found.push(EXPORT_CHECKS.to_owned());
-    }
     let script = place.path().join("page.py");
     fs::write(&script, found.join("\n")).unwrap();
     let output = Command::new(&python)

@@ -119,3 +119,27 @@ fn classify_pictures_names_the_class_of_each_picture() {
     assert!(lines[1].starts_with("new/green.png: green ("), "{printed}");
     assert!(lines[2].starts_with("new/red.png: red ("), "{printed}");
 }
+
+#[test]
+fn the_readme_shows_the_front_pages_example() {
+    let between = |text: &str, opening: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| *line != opening).skip(1);
+        let code = lines.take_while(|line| !line.ends_with("```"));
+        code.map(str::to_owned).collect()
+    };
+    let readme = between(include_str!("../README.md"), "```rust");
+    // rustdoc hides lines that begin with a # of their own.
+    let mut front_page = between(include_str!("../src/lib.rs"), "//! ```no_run");
+    front_page.retain(|line| !line.starts_with("//! # "));
+    let front_page: Vec<_> = front_page
+        .iter()
+        .map(|line| {
+            line.trim_start_matches("//!")
+                .strip_prefix(' ')
+                .unwrap_or("")
+        })
+        .collect();
+    assert_eq!(readme, front_page);
+    let n_lines = readme.iter().filter(|line| !line.is_empty()).count();
+    assert!(n_lines <= 25, "{n_lines} lines");
+}

@@ -163,6 +163,69 @@ fn a_store_gives_what_its_pictures_give() {
 }
 
 #[test]
+fn an_exported_classifier_predicts_in_place_of_head_and_trunk() {
+    let Some(place) = place() else { return };
+    let run = |arguments: &[&str]| {
+        let mut command = support::cnn_codes();
+        command.current_dir(place.path()).args(arguments);
+        command
+    };
+    let export = ["export", "head", "--card", "tiny.toml", "--out"];
+    run(&[&export[..], &["fruit.onnx"]].concat())
+        .assert()
+        .success();
+    // Neither of them is needed any more.
+    fs::rename(place.path().join("tiny.onnx"), place.path().join("away")).unwrap();
+    let predict =
+        |arguments: &[&str]| run(&[&["predict", "--model", "fruit.onnx"][..], arguments].concat());
+    let table = rows(&stdout(predict(&["pictures", "--format", "csv"])));
+    assert_eq!(table.len(), 2);
+    assert_near(table[1].1, softmax([0.4, 1.0, 0.1], 2.0));
+    assert_near(table[0].1, softmax([2.0, 1.0, 2.0], 2.0));
+    let one = stdout(predict(&[
+        "pictures/Äpfel & Birnen/1.png",
+        "--format",
+        "json",
+    ]));
+    let one: serde_json::Value = serde_json::from_str(&one).unwrap();
+    assert_eq!(one["head"], "tiny-mlp");
+    assert_eq!(one["pictures"].as_array().unwrap().len(), 1);
+
+    let refused = |mut command: Command, code: i32, why: &str| {
+        let output = command.assert().code(code).get_output().clone();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(why), "{said}");
+    };
+    refused(
+        predict(&["store"]),
+        1,
+        "fruit.onnx takes pictures, and store is a store of codes",
+    );
+    refused(
+        predict(&["head", "pictures"]),
+        1,
+        "holds a head already; leave head out",
+    );
+    refused(
+        predict(&["pictures", "--head", "logistic"]),
+        1,
+        "--head logistic cannot choose",
+    );
+    refused(run(&["predict", "head"]), 2, "no pictures are given");
+    refused(
+        run(&["predict", "fruit.onnx", "pictures"]),
+        1,
+        "with --model",
+    );
+    fs::rename(place.path().join("fruit.toml"), place.path().join("lost")).unwrap();
+    refused(
+        predict(&["pictures"]),
+        1,
+        "fruit.onnx has no model card fruit.toml beside it",
+    );
+}
+
+#[test]
 fn bad_pictures_are_reported_in_their_place_and_the_rest_is_predicted() {
     let Some(place) = place() else { return };
     place.write("new/2.jpg", b"no picture");

@@ -174,6 +174,13 @@ fn pictures_that_are_gone_or_changed_have_placeholders() {
         .assert()
         .success();
     assert_eq!(values(&place.read("head/report.html"), "src").len(), 8);
+    place
+        .report()
+        .args(["--pictures", "mvoed"])
+        .assert()
+        .code(2)
+        .stderr(predicates::str::contains("there is no such folder"));
+    assert_eq!(values(&place.read("head/report.html"), "src").len(), 8);
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn both_heads_are_compared_and_the_wrong_picture_is_named() {
         .stdout(predicate::str::is_match(r"mlp +90\.0% +1/10 +59\.6% to 98\.2%").unwrap())
         .stdout(predicate::str::is_match(r"logistic +90\.0% +1/10 +59\.6% to 98\.2%").unwrap())
         .stdout(predicate::str::contains(
-            "0 pictures only mlp got right, 0 only logistic; p = 1.000",
+            "right by mlp alone 0, by logistic alone 0; p = 1.000",
         ))
         .stdout(predicate::str::contains("logistic: converged"))
         .stdout(predicate::str::contains("  9.jpg: label b c, prediction a, confidence ").count(2))

@@ -3,23 +3,26 @@
 mod html;
 mod report;
 
+use std::fs;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use cnn_codes::codes::{Store, StoreError};
 use cnn_codes::dataset::check::{
     CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
 };
 use cnn_codes::dataset::{self, Pictures};
+use cnn_codes::draft::{Existing, FileDraft};
 use cnn_codes::extract::Progress;
 use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
 
 use self::report::Report;
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, default_threads, is_closed_pipe, one_of, positive, print, say, write_whole};
+use super::{Format, default_threads, is_closed_pipe, one_of, positive, print, say};
 
 /// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
 ///
@@ -82,7 +85,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let report = Report::new(&inputs, checked, doubts);
     if let Some(path) = &arguments.html {
-        write_whole(path, html::page(&report, &inputs).as_bytes())?;
+        let page = html::page(&report, &inputs);
+        // In one line with its cause, as the library's errors are.
+        write(path, page.as_bytes())
+            .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
     }
     let text = match arguments.format {
         Format::Text => report.to_text(),
@@ -102,6 +108,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(kinds) if is_found(kinds) => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// Writes a file that is there whole or not at all; what is no file, as a pipe, is written to.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Where a link leads, and not in the link's place.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match fs::metadata(&target) {
+        Ok(found) if !found.is_file() => fs::write(&target, bytes),
+        _ => FileDraft::write(&target, bytes)?.publish(Existing::Replace),
+    }
 }
 
 fn is_stopped(error: &anyhow::Error) -> bool {

@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::draft::Existing;
 use cnn_codes::export::{
-    Against, CheckPictures, Drift, ExportError, ExportOptions, Exported, HeadKind, Precision,
-    Target, check, export_classifier, export_head,
+    Against, CheckPictures, Drift, ExportError, ExportOptions, Exported, Precision, Target, check,
+    export_classifier, export_head,
 };
+use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::model::graph::OnnxModel;
 use cnn_codes::model::{Device, Library, Runtime, Trunk, TrunkOptions};
@@ -19,7 +20,7 @@ use cnn_codes::model::{Device, Library, Runtime, Trunk, TrunkOptions};
 use self::summary::Summary;
 use super::progress::Display;
 use super::stop::Stop;
-use super::trunk::find_trunk;
+use super::trunk::TrunkOption;
 use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
 
 /// Write recipe, trunk and head as one ONNX file that any runtime loads
@@ -57,13 +58,8 @@ pub struct Arguments {
     /// Replace the file, and its card, if an export wrote them
     #[arg(long)]
     overwrite: bool,
-    /// The trunk that the head was trained on, an ONNX file; needs --card [default:
-    /// MODELS/vgg16_notop.onnx]
-    #[arg(long, value_name = "FILE", requires = "card")]
-    model: Option<PathBuf>,
-    /// The trunk's model card [default: VGG16's]
-    #[arg(long, value_name = "FILE")]
-    card: Option<PathBuf>,
+    #[command(flatten)]
+    trunk: TrunkOption,
     /// Where the check runs; auto takes CUDA where it works
     #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
@@ -83,9 +79,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let head = SavedHead::load(&arguments.source)?;
     let options = ExportOptions {
-        head: arguments
-            .head
-            .unwrap_or_else(|| HeadKind::default_of(&head)),
+        head: arguments.head.unwrap_or_else(|| head.default_kind()),
         precision: if arguments.fp16 {
             Precision::Float16
         } else {
@@ -138,11 +132,8 @@ fn classifier(
     options: ExportOptions,
     stop: &Stop,
 ) -> anyhow::Result<(Exported, Option<Drift>)> {
-    let (card, path) = find_trunk(
-        arguments.model.as_deref(),
-        arguments.card.as_deref(),
-        &arguments.models.models,
-    )?;
+    let models = &arguments.models.models;
+    let (card, path) = arguments.trunk.find(models, &head.codes.trunk.name)?;
     let trunk = OnnxModel::read(&path)?;
     let exported = export_classifier(trunk.clone(), &card, head, options)?;
     let in_float32 = match options.precision {

@@ -20,7 +20,7 @@ use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 
 use super::progress::Display;
 use super::stop::Stop;
-use super::trunk::{find_trunk, read_card};
+use super::trunk::TrunkOption;
 use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
 
 /// Run a trunk over pictures and leave its codes in a store
@@ -71,13 +71,8 @@ pub struct Arguments {
     /// Stop at the first picture that cannot be used, and leave no store
     #[arg(long)]
     strict: bool,
-    /// The trunk, an ONNX file; needs --card [default: MODELS/vgg16_notop.onnx]
-    #[arg(long, value_name = "FILE", requires = "card")]
-    model: Option<PathBuf>,
-    /// The trunk's model card; without --model, the trunk is the file that it names beside it
-    /// [default: VGG16's]
-    #[arg(long, value_name = "FILE")]
-    card: Option<PathBuf>,
+    #[command(flatten)]
+    trunk: TrunkOption,
     /// How pixels become the trunk's input [default: the card's]
     #[arg(long, value_parser = one_of::<Recipe>(Recipe::NAMES))]
     recipe: Option<Recipe>,
@@ -117,6 +112,9 @@ pub struct Arguments {
     runtime: RuntimeOption,
 }
 
+/// The trunk that runs where none is named.
+const VGG16: &str = "vgg16";
+
 /// The element types that codes may have.
 #[derive(Clone, Copy, Debug)]
 struct CodesDtype(Dtype);
@@ -149,11 +147,7 @@ fn run_extraction(
     threads: usize,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let (card, model) = find_trunk(
-        arguments.model.as_deref(),
-        arguments.card.as_deref(),
-        &arguments.models.models,
-    )?;
+    let (card, model) = arguments.trunk.find(&arguments.models.models, VGG16)?;
     let reuse = open_stores(&arguments.reuse)?;
     let library = Library::find(
         arguments.runtime.onnxruntime.as_deref(),
@@ -199,7 +193,7 @@ fn run_extraction(
 }
 
 fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow::Result<ExitCode> {
-    let (card, _) = read_card(arguments.card.as_deref(), &arguments.models.models)?;
+    let card = arguments.trunk.card(&arguments.models.models, VGG16)?;
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
     let mut display = Display::new(pictures.pictures.len());

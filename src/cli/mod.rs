@@ -4,6 +4,7 @@
 //! 2 wrong usage (clap's own).
 
 mod check;
+mod command_line;
 mod doctor;
 mod download;
 mod export;
@@ -17,16 +18,13 @@ mod stop;
 mod train_head;
 mod trunk;
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::anyhow;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cnn_codes::draft::{parent, write_file};
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
@@ -128,19 +126,6 @@ fn print(result: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a file that is there whole or not at all, in place of one that was; what is no file, as a
-/// pipe, is written to.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    // Where a link leads, and not in the link's place.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let written = match fs::metadata(&target) {
-        Ok(found) if !found.is_file() => fs::write(&target, bytes),
-        _ => write_file(&target, bytes, parent(&target), ".cnn-codes-"),
-    };
-    // In one line with its cause, as the library's errors are.
-    written.map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
-}
-
 /// Says something to stderr, where a closed stderr is no reason to stop.
 fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{message}");
@@ -168,6 +153,17 @@ where
 /// Threads to use where none are named: as many as the machine gives this process.
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A parser for a folder that is there.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if path.is_dir() {
+            Ok(path)
+        } else {
+            Err("there is no such folder")
+        }
+    })
 }
 
 /// A thread count, batch size or other number that is at least 1.

@@ -12,13 +12,15 @@ use anyhow::bail;
 use clap::ValueEnum;
 use cnn_codes::codes::{Store, StoreError};
 use cnn_codes::dataset::{self, Failure, Pictures};
+use cnn_codes::head::HeadKind;
+use cnn_codes::head::saved;
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
-use cnn_codes::predict::{Classifier, HeadKind, Outcome, PredictOptions, Predictor};
+use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
 use self::printed::Printed;
 use super::extract_features::has_archive_ending;
 use super::stop::Stop;
-use super::trunk::{find_card, model_file};
+use super::trunk::TrunkOption;
 use super::{ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
 
 /// Say what is on pictures, with a trained head
@@ -27,17 +29,21 @@ use super::{ModelsOption, RuntimeOption, default_threads, one_of, positive, prin
 /// picture that cannot be used is reported, and the rest goes on; the exit code is 1 only if none
 /// could be used. Labels are not looked at.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "cnn-codes predict [OPTIONS] <HEAD> <IMAGES>...
+       cnn-codes predict [OPTIONS] --model <CLASSIFIER.onnx> <IMAGES>...",
+    after_help = "Examples:
   cnn-codes predict head new.jpg pictures/
+  cnn-codes predict --model classifier.onnx new.jpg
   find pictures -name '*.jpg' | cnn-codes predict head - --format jsonl
   cnn-codes predict head shard-*.tar --format csv > predictions.csv
-  cnn-codes predict head codes/validation --head logistic")]
+  cnn-codes predict head codes/validation --head logistic"
+)]
 pub struct Arguments {
-    /// Folder that train-head made
+    /// Folder that train-head made; left out where --model is a classifier that export wrote
     head: PathBuf,
     /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with all folders in them;
     /// or - for a list of files on stdin; or tar shards; or stores, whose codes are taken as they are
-    #[arg(required = true)]
     images: Vec<PathBuf>,
     /// Which head predicts [default: the MLP where there is one, else the logistic regression]
     #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
@@ -48,12 +54,8 @@ pub struct Arguments {
     /// How predictions are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// The trunk, an ONNX file; needs --card [default: the trunk that HEAD was trained with, in MODELS]
-    #[arg(long, value_name = "FILE", requires = "card")]
-    model: Option<PathBuf>,
-    /// The trunk's model card; without --model, the trunk is the file that it names beside it
-    #[arg(long, value_name = "FILE")]
-    card: Option<PathBuf>,
+    #[command(flatten)]
+    trunk: TrunkOption,
     /// Pictures in a batch, whose predictions are printed together [default: 4, on CUDA 20]
     #[arg(long, value_name = "N", value_parser = positive)]
     batch_size: Option<usize>,
@@ -83,22 +85,83 @@ enum Format {
     Jsonl,
 }
 
+/// The exit code of a command line that is understood and cannot be meant, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
 /// What is to be predicted.
 enum Input {
     Pictures(Pictures),
     Stores(Vec<Store>),
 }
 
+/// What predicts.
+enum Source<'a> {
+    /// A HEAD directory, behind the trunk that it was trained with.
+    Head(&'a Path),
+    /// A classifier that `export` wrote: its card and its file.
+    Exported(Box<ModelCard>, PathBuf),
+}
+
 /// Predicts, and prints.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    match find_input(&arguments.images)? {
-        Input::Pictures(pictures) => predict_pictures(arguments, &pictures),
-        Input::Stores(stores) => predict_stores(arguments, &stores),
+    let (source, images) = find_source(arguments)?;
+    if images.is_empty() {
+        say("error: no pictures are given; see `cnn-codes predict --help`");
+        return Ok(ExitCode::from(WRONG_USAGE));
+    }
+    match (find_input(&images)?, source) {
+        (Input::Pictures(pictures), source) => predict_pictures(arguments, source, &pictures),
+        (Input::Stores(stores), Source::Head(head)) => predict_stores(arguments, head, &stores),
+        (Input::Stores(stores), Source::Exported(_, file)) => bail!(
+            "{} takes pictures, and {} is a store of codes; give the pictures, or the head that was \
+             trained on such codes",
+            file.display(),
+            stores[0].dir().display()
+        ),
     }
 }
 
-fn predict_pictures(arguments: &Arguments, pictures: &Pictures) -> anyhow::Result<ExitCode> {
-    let mut predictor = load_predictor(arguments)?;
+/// What predicts, and what is to be predicted: an exported classifier leaves HEAD's place to the
+/// first picture.
+fn find_source(arguments: &Arguments) -> anyhow::Result<(Source<'_>, Vec<PathBuf>)> {
+    let Arguments { head, images, .. } = arguments;
+    let exported = arguments.trunk.given()?;
+    let Some((card, file)) = exported.filter(|(card, _)| card.classifier.is_some()) else {
+        if head.extension().is_some_and(|ending| ending == "onnx") {
+            bail!(
+                "{} is no folder that train-head made; give a classifier that export wrote with \
+                 --model",
+                head.display()
+            );
+        }
+        return Ok((Source::Head(head), images.clone()));
+    };
+    if head.join(saved::MANIFEST).exists() {
+        bail!(
+            "{} holds a head already; leave {} out",
+            file.display(),
+            head.display()
+        );
+    }
+    if let Some(kind) = arguments.kind {
+        bail!(
+            "{} holds one head, so --head {kind} cannot choose; export that one",
+            file.display()
+        );
+    }
+    let images = std::iter::once(head).chain(images);
+    Ok((
+        Source::Exported(Box::new(card), file),
+        images.cloned().collect(),
+    ))
+}
+
+fn predict_pictures(
+    arguments: &Arguments,
+    source: Source,
+    pictures: &Pictures,
+) -> anyhow::Result<ExitCode> {
+    let mut predictor = load_predictor(arguments, source)?;
     let mut options = PredictOptions::for_trunk(predictor.trunk());
     options.threads = arguments.threads.unwrap_or(options.threads);
     options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
@@ -109,8 +172,12 @@ fn predict_pictures(arguments: &Arguments, pictures: &Pictures) -> anyhow::Resul
     session.end()
 }
 
-fn predict_stores(arguments: &Arguments, stores: &[Store]) -> anyhow::Result<ExitCode> {
-    let classifier = Classifier::load(&arguments.head, arguments.kind)?;
+fn predict_stores(
+    arguments: &Arguments,
+    head: &Path,
+    stores: &[Store],
+) -> anyhow::Result<ExitCode> {
+    let classifier = Classifier::load(head, arguments.kind)?;
     let pictures = stores.iter().flat_map(Store::pictures);
     let paths = pictures.map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, &classifier, paths)?;
@@ -158,60 +225,63 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
     }
 }
 
-/// The head behind the trunk that is named, or else the one that it was trained with.
-fn load_predictor(arguments: &Arguments) -> anyhow::Result<Predictor> {
+/// What predicts, with its trunk in a session.
+fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predictor> {
     let models = &arguments.models.models;
     let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models);
-    // Side by side: both read files of 25 MB.
-    let (classifier, runtime) = thread::scope(|scope| {
-        let runtime = scope.spawn(|| library.and_then(|library| Runtime::load(&library)));
-        let classifier = Classifier::load(&arguments.head, arguments.kind);
-        let runtime = runtime.join().expect("loading does not panic");
-        (classifier, runtime)
-    });
-    let classifier = classifier?;
-    let (card, model) = find_trunk(arguments, &classifier.codes().trunk.name)?;
+    let load_runtime = || library.and_then(|library| Runtime::load(&library));
+    match source {
+        Source::Head(head) => {
+            // Side by side: both read files of 25 MB.
+            let (classifier, runtime) = thread::scope(|scope| {
+                let runtime = scope.spawn(load_runtime);
+                let classifier = Classifier::load(head, arguments.kind);
+                let runtime = runtime.join().expect("loading does not panic");
+                (classifier, runtime)
+            });
+            let classifier = classifier?;
+            let (card, file) = arguments
+                .trunk
+                .find(models, &classifier.codes().trunk.name)?;
+            let trunk = load_trunk(arguments, &runtime?, card, &file)?;
+            Ok(Predictor::new(classifier, trunk)?)
+        }
+        Source::Exported(card, file) => {
+            let trunk = load_trunk(arguments, &load_runtime()?, *card, &file)?;
+            let classifier = Classifier::inside(&trunk).expect("its card was looked at");
+            Ok(Predictor::new(classifier, trunk)?)
+        }
+    }
+}
+
+fn load_trunk(
+    arguments: &Arguments,
+    runtime: &Runtime,
+    card: ModelCard,
+    file: &Path,
+) -> anyhow::Result<Trunk> {
     let options = TrunkOptions {
         device: arguments.device,
         threads: arguments.threads.unwrap_or_else(default_threads),
     };
-    let trunk = Trunk::load(&runtime?, card, &model, options)?;
+    let trunk = Trunk::load(runtime, card, file, options)?;
     if let Some(reason) = trunk.fallback() {
         say(&format!(
             "CUDA cannot be used, so the CPU runs the trunk: {reason}"
         ));
     }
-    Ok(Predictor::new(classifier, trunk)?)
-}
-
-fn find_trunk(arguments: &Arguments, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
-    let model = arguments.model.as_deref();
-    if let Some(path) = &arguments.card {
-        let card = ModelCard::load(path)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let model = model_file(&card, folder, model, "give its ONNX file with --model")?;
-        return Ok((card, model));
-    }
-    let models = &arguments.models.models;
-    let card = find_card(models, name)?;
-    let advice = if name == ModelCard::vgg16().name {
-        "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
-    } else {
-        "put it there, or give it with --model and --card"
-    };
-    let model = model_file(&card, models, None, advice)?;
-    Ok((card, model))
+    Ok(trunk)
 }
 
 fn introduction(pictures: &Pictures, predictor: &Predictor) -> String {
     let trunk = predictor.trunk();
-    format!(
-        "{} pictures through {} on {}, and the {} head",
-        pictures.len(),
-        trunk.card().name,
-        trunk.provider(),
-        predictor.classifier().kind(),
-    )
+    let (n, card, provider) = (pictures.len(), trunk.card(), trunk.provider());
+    let pictures = if n == 1 { "picture" } else { "pictures" };
+    let through = format!("{n} {pictures} through {} on {provider}", card.name);
+    match &card.classifier {
+        Some(_) => through,
+        None => format!("{through}, and the {} head", predictor.classifier().name()),
+    }
 }
 
 /// Predictions on their way out.

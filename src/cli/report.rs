@@ -1,13 +1,13 @@
 //! `cnn-codes report`: HEAD's files to report.html, anew.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cnn_codes::report::Report;
-use cnn_codes::train::REPORT;
+use anyhow::anyhow;
+use cnn_codes::draft::{Existing, FileDraft};
+use cnn_codes::report::{REPORT, Report};
 
-use super::{print, write_whole};
+use super::{folder, print};
 
 /// Make HEAD/report.html anew
 ///
@@ -19,7 +19,7 @@ pub struct Arguments {
     #[arg(value_name = "HEAD")]
     head: PathBuf,
     /// Folder of the judged pictures [default: where they were when their codes were taken]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
 }
 
@@ -27,46 +27,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let page = Report::read(&arguments.head)?.to_html(arguments.pictures.as_deref());
     let path = arguments.head.join(REPORT);
-    write_whole(&path, page.as_bytes())?;
+    FileDraft::write(&path, page.as_bytes())
+        .and_then(|draft| draft.publish(Existing::Replace))
+        .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
     print(&format!("report: {}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Arguments as a shell would take them, the program by its name alone.
-pub(super) fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
-    let quoted = arguments.skip(1).map(|argument| {
-        let argument = argument.to_string_lossy();
-        let is_plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
-        match argument.as_ref() {
-            "" => "''".to_owned(),
-            plain if plain.chars().all(is_plain) => plain.to_owned(),
-            other => format!("'{}'", other.replace('\'', r"'\''")),
-        }
-    });
-    let words: Vec<_> = std::iter::once("cnn-codes".to_owned())
-        .chain(quoted)
-        .collect();
-    words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_takes_the_command_line_as_it_was() {
-        let arguments = [
-            "/bin/cnn-codes",
-            "report",
-            "my head",
-            "it's",
-            "",
-            "a=b",
-            "$x",
-        ];
-        assert_eq!(
-            command_line(arguments.iter().map(OsString::from)),
-            r"cnn-codes report 'my head' 'it'\''s' '' a=b '$x'"
-        );
-    }
 }

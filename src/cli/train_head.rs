@@ -6,7 +6,8 @@ mod progress;
 use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
-use cnn_codes::train::{REPORT, TrainError, train};
+use cnn_codes::report::REPORT;
+use cnn_codes::train::{TrainError, train};
 
 pub use self::arguments::Arguments;
 use self::progress::Display;

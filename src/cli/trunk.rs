@@ -5,37 +5,103 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use cnn_codes::model::ModelCard;
 
-/// The ONNX file that belongs to `card`: `model`, or the file that the card names beside it, in
-/// `folder`. `advice` says what to do where there is none.
-pub fn model_file(
-    card: &ModelCard,
-    folder: &Path,
-    model: Option<&Path>,
-    advice: &str,
-) -> anyhow::Result<PathBuf> {
-    let model = model.map_or_else(|| folder.join(&card.file), Path::to_owned);
-    if !model.exists() {
-        bail!("there is no trunk at {}; {advice}", model.display());
+/// Which trunk.
+#[derive(Debug, clap::Args)]
+pub struct TrunkOption {
+    /// The trunk, an ONNX file [default: VGG16, or the trunk that HEAD was trained with, in MODELS]
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// The trunk's model card; without --model, the trunk is the file that it names beside it
+    /// [default: the card beside the trunk, FILE.toml for FILE.onnx]
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+}
+
+impl TrunkOption {
+    /// The trunk that is named, or else the one called `name` in the folder `models`.
+    pub fn find(&self, models: &Path, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
+        let given = self.given()?;
+        let is_given = given.is_some();
+        let (card, file) = given.map_or_else(|| named(models, name), Ok)?;
+        if !file.exists() {
+            let advice = if is_given {
+                "give its ONNX file with --model"
+            } else if name == ModelCard::vgg16().name {
+                "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
+            } else {
+                "put it there, or give it with --model and --card"
+            };
+            bail!("there is no trunk at {}; {advice}", file.display());
+        }
+        Ok((card, file))
     }
-    Ok(model)
+
+    /// The card of the trunk that [`TrunkOption::find`] finds, whose file need not be there.
+    pub fn card(&self, models: &Path, name: &str) -> anyhow::Result<ModelCard> {
+        match self.given()? {
+            Some((card, _)) => Ok(card),
+            None => card_named(models, name),
+        }
+    }
+
+    /// The trunk that the command line names, if it does; its file need not be there.
+    pub fn given(&self) -> anyhow::Result<Option<(ModelCard, PathBuf)>> {
+        Ok(match (&self.card, &self.model) {
+            (Some(path), model) => {
+                let card = ModelCard::load(path)?;
+                let file = model
+                    .clone()
+                    .unwrap_or_else(|| folder(path).join(&card.file));
+                Some((card, file))
+            }
+            (None, Some(model)) => Some((card_beside(model)?, model.clone())),
+            (None, None) => None,
+        })
+    }
+}
+
+fn named(models: &Path, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
+    let card = card_named(models, name)?;
+    let file = models.join(&card.file);
+    Ok((card, file))
+}
+
+/// FILE.toml beside FILE.onnx, or another card there that names the file.
+fn card_beside(model: &Path) -> anyhow::Result<ModelCard> {
+    let path = model.with_extension("toml");
+    if path.exists() {
+        return Ok(ModelCard::load(&path)?);
+    }
+    let is_its = |card: &ModelCard| model.file_name() == Some(card.file.as_ref());
+    match cards_in(folder(model)).find(is_its) {
+        Some(card) => Ok(card),
+        None if !model.exists() => bail!(
+            "there is no trunk at {}; give an ONNX file that is there",
+            model.display()
+        ),
+        None => bail!(
+            "{} has no model card {} beside it; give its card with --card",
+            model.display(),
+            path.display()
+        ),
+    }
 }
 
 /// The card in the folder `models` that describes the trunk called `name`, or VGG16's, which is
 /// built in.
-///
-/// Cards are known by what they say, not by their files' names; a card that cannot be read is
-/// passed over, as it may be for another version.
-pub fn find_card(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(models)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
-        .collect();
-    files.sort();
-    let cards = files.iter().filter_map(|path| ModelCard::load(path).ok());
+fn card_named(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
+    let path = models.join(format!("{name}.toml"));
+    if path.exists() {
+        let card = ModelCard::load(&path)?;
+        if card.name == name {
+            return Ok(card);
+        }
+    }
     let built_in = std::iter::once_with(ModelCard::vgg16);
-    match cards.chain(built_in).find(|card| card.name == name) {
+    match cards_in(models)
+        .chain(built_in)
+        .find(|card| card.name == name)
+    {
         Some(card) => Ok(card),
         None => bail!(
             "the head takes codes of the trunk '{name}', and no card in {} is called so; give the \
@@ -45,35 +111,26 @@ pub fn find_card(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
     }
 }
 
-/// The card of `card`'s file, or else of VGG16, and the ONNX file that belongs to it: `model`, or
-/// the one that the card names beside it.
-pub fn find_trunk(
-    model: Option<&Path>,
-    card: Option<&Path>,
-    models: &Path,
-) -> anyhow::Result<(ModelCard, PathBuf)> {
-    let advice = if card.is_none() {
-        "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
-    } else {
-        "give the trunk's ONNX file with --model"
-    };
-    let (card, folder) = read_card(card, models)?;
-    let model = model_file(&card, folder, model, advice)?;
-    Ok((card, model))
+/// The cards in a folder, in the order of their files' names.
+///
+/// One that cannot be read is passed over, as it may be for another version.
+fn cards_in(folder: &Path) -> impl Iterator<Item = ModelCard> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .collect();
+    files.sort();
+    files
+        .into_iter()
+        .filter_map(|path| ModelCard::load(&path).ok())
 }
 
-/// The model card, and the folder that its file's name is relative to.
-pub fn read_card<'a>(
-    card: Option<&'a Path>,
-    models: &'a Path,
-) -> anyhow::Result<(ModelCard, &'a Path)> {
-    let default_card = models.join("vgg16.toml");
-    Ok(match card {
-        Some(path) => (
-            ModelCard::load(path)?,
-            path.parent().unwrap_or(Path::new("")),
-        ),
-        None if default_card.exists() => (ModelCard::load(&default_card)?, models),
-        None => (ModelCard::vgg16(), models),
-    })
+/// The folder that a file lies in.
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }

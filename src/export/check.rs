@@ -4,19 +4,21 @@ mod probe;
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use self::probe::Probe;
-use super::{ExportError, ExportOptions, Exported, HeadKind};
+use super::{ExportError, ExportOptions, Exported};
+use crate::codes::CodesIdentity;
 use crate::dataset::{Picture, Pictures};
 use crate::extract::Progress;
+use crate::head::CodesView;
 use crate::head::saved::SavedHead;
-use crate::head::{CodesView, HeadError, probabilities};
 use crate::model::graph::OnnxModel;
 use crate::model::{ModelCard, Provider, Runtime, Trunk, TrunkOptions};
 use crate::picture::{self, Layout, Preparation, Recipe, RgbImage};
+use crate::predict::Classifier;
 
 /// What an exported model is checked against, and with what.
 #[derive(Debug)]
@@ -99,8 +101,8 @@ pub fn check(
     let card = exported.card.as_ref().expect("a classifier has a card");
     let probe = (against.in_float32).map(|in_float32| Probe::new(&against, exported, in_float32));
     let mut comparison = Comparison {
-        head,
-        kind: options.head,
+        classifier: Classifier::new(head.clone(), Some(options.head))
+            .expect("the head was exported"),
         probe: probe.transpose()?,
         exported: load(&against, &exported.model, card)?,
         trunk: against.trunk,
@@ -157,8 +159,7 @@ fn report(
 
 /// The two paths, and what they have differed by so far.
 struct Comparison<'a> {
-    head: &'a SavedHead,
-    kind: HeadKind,
+    classifier: Classifier,
     trunk: &'a mut Trunk,
     exported: Trunk,
     probe: Option<Probe>,
@@ -192,7 +193,7 @@ impl Comparison<'_> {
     /// Compares the two paths on a picture of any size.
     fn add(&mut self, picture: &RgbImage) -> Result<(), ExportError> {
         let expected = self.expected(picture)?;
-        let levels = prepared(picture, self.head, Recipe::None, Layout::ChannelsLast);
+        let levels = self.prepared(picture, Recipe::None, Layout::ChannelsLast);
         if let Some(probe) = &mut self.probe {
             probe.add(&levels)?;
         }
@@ -210,17 +211,29 @@ impl Comparison<'_> {
     /// Probabilities (K) by trunk and head.
     fn expected(&mut self, picture: &RgbImage) -> Result<Vec<f32>, ExportError> {
         let input = &self.trunk.card().input;
-        let tensor = prepared(picture, self.head, self.head.codes.recipe, input.layout);
+        let CodesIdentity { recipe, pool, .. } = *self.classifier.codes();
+        let tensor = self.prepared(picture, recipe, input.layout);
         let mut code = Vec::new();
         self.trunk.run(&tensor, 1, &mut code)?;
         let channels = self.trunk.output().shape.last().copied().unwrap_or(1);
         let mut pooled = Vec::new();
-        self.head.codes.pool.append(&code, channels, &mut pooled);
+        pool.append(&code, channels, &mut pooled);
         let codes = ArrayView2::from_shape((1, pooled.len()), &pooled)
             .expect("one row of as many columns as there are values");
-        Ok(head_probabilities(self.head, self.kind, codes)?
-            .into_raw_vec_and_offset()
-            .0)
+        let probabilities = self.classifier.probabilities(&CodesView::from(codes))?;
+        Ok(probabilities.into_raw_vec_and_offset().0)
+    }
+
+    /// The input tensor of a picture that is fitted as those of the head's codes were.
+    fn prepared(&self, picture: &RgbImage, recipe: Recipe, layout: Layout) -> Vec<f32> {
+        let preparation = Preparation {
+            resize: self.classifier.codes().resize,
+            recipe,
+            layout,
+        };
+        let mut tensor = vec![0.0; preparation.tensor_len()];
+        preparation.prepare(picture, &mut tensor);
+        tensor
     }
 
     fn finish(self, n_unusable: usize) -> Drift {
@@ -235,33 +248,6 @@ impl Comparison<'_> {
             largest_inside: self.probe.map(Probe::largest),
         }
     }
-}
-
-/// Probabilities (N, K) of codes (N, D) by one of the heads of a HEAD.
-fn head_probabilities(
-    head: &SavedHead,
-    kind: HeadKind,
-    codes: ArrayView2<f32>,
-) -> Result<Array2<f32>, HeadError> {
-    let codes = CodesView::from(codes).scaled(head.scaling.clone())?;
-    let (logits, temperature) = match (kind, &head.mlp, &head.logistic) {
-        (HeadKind::Mlp, Some(mlp), _) => (mlp.model.logits(&codes)?, mlp.temperature),
-        (_, _, Some(logistic)) => (logistic.model.logits(&codes)?, logistic.temperature),
-        _ => unreachable!("the head was exported"),
-    };
-    Ok(probabilities(logits, temperature as f32))
-}
-
-/// The input tensor of a picture that is fitted as those of the head's codes were.
-fn prepared(picture: &RgbImage, head: &SavedHead, recipe: Recipe, layout: Layout) -> Vec<f32> {
-    let preparation = Preparation {
-        resize: head.codes.resize,
-        recipe,
-        layout,
-    };
-    let mut tensor = vec![0.0; preparation.tensor_len()];
-    preparation.prepare(picture, &mut tensor);
-    tensor
 }
 
 #[derive(Default)]

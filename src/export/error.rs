@@ -3,8 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::HeadKind;
-use crate::head::HeadError;
+use crate::head::{HeadError, HeadKind};
 use crate::model::graph::GraphError;
 use crate::model::{CardError, TrunkError};
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use ndarray::{Array1, ArrayView2};
 
 use super::half::halve_tensor;
-use super::{ExportError, ExportOptions, HeadKind, LABEL_INDEX, PROBABILITIES, Precision};
+use super::{ExportError, ExportOptions, LABEL_INDEX, PROBABILITIES, Precision};
+use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::head::scaling::Scaling;
 use crate::model::chain::Chain;
@@ -68,7 +69,7 @@ fn layers_of(head: &SavedHead, kind: HeadKind) -> Result<(Vec<Layer<'_>>, f64), 
         }
         _ => Err(ExportError::NoHead {
             head: kind,
-            other: HeadKind::default_of(head),
+            other: head.default_kind(),
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! What an exported file says of itself, in its metadata. Lists are JSON.
 
-use super::{ExportOptions, HeadKind};
+use super::ExportOptions;
+use crate::head::HeadKind;
 use crate::head::saved::{FORMAT, SavedHead};
 use crate::model::ModelCard;
 use crate::model::graph::OnnxModel;

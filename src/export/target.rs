@@ -1,13 +1,12 @@
 //! The exported file and its card, which appear whole or not at all.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use tempfile::NamedTempFile;
 
 use super::{ExportError, Exported};
-use crate::draft::{Existing, sync_directory};
+use crate::draft::{Existing, FileDraft};
 use crate::model::ModelCard;
 use crate::model::graph::OnnxModel;
 
@@ -45,7 +44,7 @@ impl Target {
         if has_card {
             target.check_free(&target.card, is_exports_card)?;
         }
-        let folder = target.folder();
+        let folder = target.model.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(folder).map_err(write_error(folder))?;
         Ok(target)
     }
@@ -66,27 +65,18 @@ impl Target {
     /// there is then as it was.
     pub fn write(&self, exported: &Exported) -> Result<u64, ExportError> {
         let bytes = check_size(exported.model.proto().encoded_len() as u64)?;
-        let model = self.draft(&self.model, &exported.model.to_bytes())?;
+        let model = draft(&self.model, &exported.model.to_bytes())?;
         if let Some(card) = &exported.card {
             let file = self.model.file_name().unwrap_or_default();
             let card = ModelCard {
                 file: file.to_string_lossy().into_owned(),
                 ..card.clone()
             };
-            let card = self.draft(&self.card, card.to_text()?.as_bytes())?;
+            let card = draft(&self.card, card.to_text()?.as_bytes())?;
             self.publish(card, &self.card)?;
         }
         self.publish(model, &self.model)?;
-        // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
-        let _ = sync_directory(self.folder());
         Ok(bytes)
-    }
-
-    fn folder(&self) -> &Path {
-        match self.model.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
     }
 
     fn check_free(&self, path: &Path, is_own: fn(&Path) -> bool) -> Result<(), ExportError> {
@@ -103,37 +93,20 @@ impl Target {
         }
     }
 
-    /// A file beside `path`, written and synced.
-    fn draft(&self, path: &Path, bytes: &[u8]) -> Result<NamedTempFile, ExportError> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".cnn-codes-export-").suffix(".partial");
-        // Readable as other files are; temporary ones are their owner's alone.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let write = || {
-            let mut draft = builder.tempfile_in(self.folder())?;
-            draft.write_all(bytes)?;
-            draft.as_file().sync_all()?;
-            Ok(draft)
-        };
-        write().map_err(write_error(path))
-    }
-
-    fn publish(&self, draft: NamedTempFile, path: &Path) -> Result<(), ExportError> {
-        let published = match self.existing {
-            Existing::Keep => draft.persist_noclobber(path),
-            Existing::Replace => draft.persist(path),
-        };
-        match published {
-            Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(ExportError::Exists {
+    fn publish(&self, draft: FileDraft, path: &Path) -> Result<(), ExportError> {
+        draft.publish(self.existing).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return ExportError::Exists {
                     path: path.to_owned(),
-                })
+                };
             }
-            Err(error) => Err(write_error(path)(error.error)),
-        }
+            write_error(path)(error)
+        })
     }
+}
+
+fn draft(path: &Path, bytes: &[u8]) -> Result<FileDraft, ExportError> {
+    FileDraft::write(path, bytes).map_err(write_error(path))
 }
 
 fn check_size(bytes: u64) -> Result<u64, ExportError> {

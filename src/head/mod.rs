@@ -21,6 +21,7 @@
 mod class_weights;
 mod codes_view;
 mod error;
+mod kind;
 mod samples;
 mod softmax;
 mod span;
@@ -35,5 +36,6 @@ pub mod scaling;
 pub use class_weights::ClassWeights;
 pub use codes_view::CodesView;
 pub use error::HeadError;
+pub use kind::HeadKind;
 pub use samples::Samples;
 pub use softmax::probabilities;

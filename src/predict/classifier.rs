@@ -6,33 +6,31 @@ use std::path::Path;
 use ndarray::Array2;
 
 use super::{Outcome, PredictError, Prediction};
-use crate::codes::{CodesIdentity, Store};
+use crate::codes::{CodesIdentity, Pool, Store};
 use crate::head::logistic::Logistic;
 use crate::head::mlp::Mlp;
-use crate::head::saved::{SavedHead, SavedHeadError};
+use crate::head::saved::SavedHead;
 use crate::head::scaling::Scaling;
-use crate::head::{CodesView, HeadError, probabilities};
-use crate::names::named;
+use crate::head::{CodesView, HeadError, HeadKind, probabilities};
+use crate::model::Trunk;
+use crate::model::card::CardClassifier;
+use crate::picture::Resize;
 
 /// Codes of a store that are classified at a time; each chunk reads the head's weights once.
 const CHUNK_ROWS: usize = 64;
-
-/// A kind of head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadKind {
-    /// The multilayer perceptron.
-    Mlp,
-    /// The multinomial logistic regression.
-    Logistic,
-}
-
-named!(HeadKind, "head", Mlp => "mlp", Logistic => "logistic");
 
 /// A trained head with all that is done to codes before and after it.
 #[derive(Clone, Debug)]
 pub struct Classifier {
     codes: CodesIdentity,
     classes: Vec<String>,
+    name: String,
+    /// Nothing where the codes are probabilities already.
+    head: Option<Head>,
+}
+
+#[derive(Clone, Debug)]
+struct Head {
     scaling: Scaling,
     model: Model,
     temperature: f32,
@@ -51,42 +49,69 @@ impl Classifier {
     /// # Errors
     /// [`PredictError::Head`] or [`PredictError::NoSuchHead`].
     pub fn load(dir: &Path, kind: Option<HeadKind>) -> Result<Self, PredictError> {
-        let SavedHead {
-            codes,
-            classes,
-            scaling,
-            mlp,
-            logistic,
-        } = SavedHead::load(dir)?;
-        let mlp = mlp.map(|mlp| (Model::Mlp(mlp.model), mlp.temperature));
-        let logistic = logistic.map(|head| (Model::Logistic(head.model), head.temperature));
-        let (wanted, other) = match kind {
-            Some(HeadKind::Mlp) => (mlp, logistic),
-            Some(HeadKind::Logistic) => (logistic, mlp),
-            None => (mlp.or(logistic), None),
-        };
-        let (model, temperature) = match (wanted, kind, other) {
-            (Some(wanted), ..) => wanted,
-            (None, Some(wanted), Some((found, _))) => {
-                return Err(PredictError::NoSuchHead {
-                    dir: dir.to_owned(),
-                    wanted,
-                    found: found.kind(),
-                });
+        let head = SavedHead::load(dir)?;
+        let found = head.default_kind();
+        let wanted = kind.unwrap_or(found);
+        Self::new(head, kind).ok_or_else(|| PredictError::NoSuchHead {
+            dir: dir.to_owned(),
+            wanted,
+            found,
+        })
+    }
+
+    /// One of the heads, chosen as [`Classifier::load`] does; nothing where it is not there.
+    #[must_use]
+    pub fn new(head: SavedHead, kind: Option<HeadKind>) -> Option<Self> {
+        let kind = kind.unwrap_or_else(|| head.default_kind());
+        let (model, temperature) = match kind {
+            HeadKind::Mlp => {
+                let mlp = head.mlp?;
+                (Model::Mlp(mlp.model), mlp.temperature)
             }
-            // `SavedHead::load` refuses a directory with neither.
-            (None, ..) => {
-                return Err(PredictError::Head(SavedHeadError::NotAHead {
-                    dir: dir.to_owned(),
-                }));
+            HeadKind::Logistic => {
+                let logistic = head.logistic?;
+                (Model::Logistic(logistic.model), logistic.temperature)
             }
         };
-        Ok(Self {
+        Some(Self {
+            codes: head.codes,
+            classes: head.classes,
+            name: kind.to_string(),
+            head: Some(Head {
+                scaling: head.scaling,
+                model,
+                temperature: temperature as f32,
+            }),
+        })
+    }
+
+    /// What follows a trunk whose codes are probabilities already, as those of an exported
+    /// classifier are; nothing where its card does not say so.
+    #[must_use]
+    pub fn inside(trunk: &Trunk) -> Option<Self> {
+        let card = trunk.card();
+        let CardClassifier {
+            classes,
+            fit,
+            filter,
+        } = card.classifier.clone()?;
+        let codes = CodesIdentity {
+            trunk: trunk.identity().clone(),
+            recipe: card.input.recipe,
+            resize: Resize {
+                width: card.input.width,
+                height: card.input.height,
+                fit,
+                filter,
+            },
+            output: trunk.output(),
+            pool: Pool::None,
+        };
+        Some(Self {
             codes,
             classes,
-            scaling,
-            model,
-            temperature: temperature as f32,
+            name: card.name.clone(),
+            head: None,
         })
     }
 
@@ -102,10 +127,10 @@ impl Classifier {
         &self.classes
     }
 
-    /// Which head it is.
+    /// The kind of head, `mlp` or `logistic`; of an exported classifier the name on its card.
     #[must_use]
-    pub fn kind(&self) -> HeadKind {
-        self.model.kind()
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Probabilities (N, K) of codes (N, D): scaled as those of the training were, and calibrated
@@ -114,12 +139,27 @@ impl Classifier {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
     pub fn probabilities(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
-        let scaled = codes.scaled(self.scaling.clone())?;
-        let logits = match &self.model {
+        let Some(head) = &self.head else {
+            return self.read(codes);
+        };
+        let scaled = codes.scaled(head.scaling.clone())?;
+        let logits = match &head.model {
             Model::Mlp(mlp) => mlp.logits(&scaled)?,
             Model::Logistic(logistic) => logistic.logits(&scaled)?,
         };
-        Ok(probabilities(logits, self.temperature))
+        Ok(probabilities(logits, head.temperature))
+    }
+
+    /// Codes that are probabilities, as they are.
+    fn read(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+        let (expected, actual) = (self.classes.len(), codes.n_features());
+        if actual != expected {
+            return Err(HeadError::FeatureMismatch { expected, actual });
+        }
+        let rows: Vec<_> = (0..codes.n_rows()).collect();
+        let mut probabilities = Array2::zeros((rows.len(), expected));
+        codes.read_rows(&rows, probabilities.view_mut());
+        Ok(probabilities)
     }
 
     /// Predicts the pictures of a store from its codes, in the order of its rows. `take` gets some
@@ -153,14 +193,5 @@ impl Classifier {
             }
         }
         Ok(())
-    }
-}
-
-impl Model {
-    fn kind(&self) -> HeadKind {
-        match self {
-            Self::Mlp(_) => HeadKind::Mlp,
-            Self::Logistic(_) => HeadKind::Logistic,
-        }
     }
 }

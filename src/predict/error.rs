@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::HeadKind;
 use crate::extract::ThreadsError;
-use crate::head::HeadError;
 use crate::head::saved::SavedHeadError;
+use crate::head::{HeadError, HeadKind};
 use crate::model::TrunkError;
 
 /// Why nothing can be predicted, or no more.

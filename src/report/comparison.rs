@@ -140,7 +140,7 @@ impl Comparison {
         } = paired.difference;
         Some(format!(
             "{first} minus {second}: accuracy {:+.1} points, 95% from {:+.1} to {:+.1} (paired bootstrap)\n\
-             McNemar's exact test: {only_a} pictures only {first} got right, {only_b} only {second}; p = {p_value:.3}: {meaning}",
+             McNemar's exact test: right by {first} alone {only_a}, by {second} alone {only_b}; p = {p_value:.3}: {meaning}",
             100.0 * difference,
             100.0 * low,
             100.0 * high,

@@ -5,12 +5,14 @@
 //! predictions               every judged picture, as CSV
 //! provenance                what else the report tells: stores, command, the map
 //! principal_components      codes in two dimensions
+//! files                     these in HEAD
 //! read                      HEAD's files -> a report
 //! thumbnails                pictures -> small ones inside a page
 //! page                      a report -> report.html
 //! ```
 
 mod comparison;
+mod files;
 mod head_result;
 mod page;
 mod predictions;
@@ -20,6 +22,7 @@ mod read;
 mod thumbnails;
 
 pub use comparison::{Comparison, PairedTests};
+pub use files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, REPORT, write_judgement};
 pub use head_result::{Calibration, HeadResult, Trial, Tuning};
 pub use page::document;
 pub use page::names::visible;

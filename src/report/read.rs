@@ -10,14 +10,14 @@ use ndarray::Array2;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 use super::provenance::FORMAT;
 use super::{Calibration, Comparison, HeadResult, JudgedPicture, PairedTests, Provenance, Tuning};
 use crate::evaluate::{Evaluation, Spread};
 use crate::head::mlp::Epoch;
 use crate::head::saved::{HISTORY, SavedHead, SavedHeadError};
-use crate::train::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 
-/// Why a report could not be made.
+/// Why what tells of the heads could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The heads cannot be read.
@@ -32,6 +32,14 @@ pub enum ReportError {
     /// A file could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// What the system answered.

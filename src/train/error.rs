@@ -1,6 +1,5 @@
 //! Why nothing was trained.
 
-use std::io;
 use std::path::PathBuf;
 
 use crate::draft::DraftError;
@@ -50,17 +49,9 @@ pub enum TrainError {
     /// A head could not be saved.
     #[error(transparent)]
     Save(#[from] SavedHeadError),
-    /// The report could not be made of what was written.
+    /// What tells of the heads could not be written; nothing was left behind.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// A table could not be written.
-    #[error("cannot write {}: {source}; nothing was left behind", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
 }
 
 /// Why fits on some samples were not done.

@@ -62,7 +62,7 @@ fn section(report: &Report, sources: &Sources, kind: FindingKind, n: usize) -> M
             @if below > 0 { p.note { (below) " of them are in the sections below." } }
             @for finding in others { p { (visible(&finding.detail)) } }
             @if !on_pictures.is_empty() {
-                ul.cards {
+                ul.cards.found {
                     @for finding in on_pictures.iter().take(SHOWN) {
                         @if let Some(picture) = &finding.picture {
                             (card(report, sources, picture, None, &finding.detail))
@@ -80,7 +80,7 @@ fn section(report: &Report, sources: &Sources, kind: FindingKind, n: usize) -> M
 fn row(report: &Report, sources: &Sources, group: &DuplicateGroup) -> Markup {
     let more = group.members.len().saturating_sub(SHOWN_OF_GROUP);
     html! {
-        ol.cards.copies {
+        ol.cards.found.copies {
             @for (place, member) in group.members.iter().take(SHOWN_OF_GROUP).enumerate() {
                 @let how = member.like.map_or(String::new(), |(other, likeness)| {
                     described(likeness, &(other + 1).to_string())
@@ -107,7 +107,7 @@ fn card(
                     Some(Inline { uri, size: (width, height) }) => {
                         img src=(uri) alt=(name) width=(width) height=(height);
                     }
-                    None => { span.absent { "No picture" } }
+                    None => { span.absent { (sources.reason(picture)) } }
                 }
             }
             p.class {
@@ -186,6 +186,15 @@ impl<'a> Sources<'a> {
             self.bytes_of_row(name)?
         };
         picture::decode(&bytes).ok().map(|picture| inline(&picture))
+    }
+
+    /// Why a picture cannot be shown.
+    fn reason(&self, name: &PictureName) -> &'static str {
+        if name.input < self.by_path.len() {
+            "cannot be shown"
+        } else {
+            "not in the folders that were given, or changed since its code was taken"
+        }
     }
 
     fn bytes(&self, input: usize, path: &str) -> Option<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Predictions as text, a table or JSON, a batch at a time.
 
 use cnn_codes::dataset::Failure;
-use cnn_codes::predict::{Classifier, HeadKind, Outcome, Prediction};
+use cnn_codes::predict::{Classifier, Outcome, Prediction};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ pub struct Printed {
     /// Classes of each picture, at most K.
     top_k: usize,
     classes: Vec<String>,
-    head: HeadKind,
+    head: String,
     /// Characters of the columns of the text.
     path_width: usize,
     class_width: usize,
@@ -61,7 +61,7 @@ impl Printed {
             top_k: top_k.min(classes.len()),
             class_width: class_widths.max().unwrap_or(0),
             path_width: path_widths.max().unwrap_or(0).min(MAX_PATH_WIDTH),
-            head: classifier.kind(),
+            head: classifier.name().to_owned(),
             classes,
             is_after_first: false,
         }
@@ -77,8 +77,8 @@ impl Printed {
                 format!("path,{}error\n", columns.collect::<String>())
             }
             Format::Json => {
-                let (head, classes) = (self.head.name(), json!(self.classes));
-                format!("{{\n\"head\": \"{head}\",\n\"classes\": {classes},\n\"pictures\": [")
+                let (head, classes) = (json!(self.head), json!(self.classes));
+                format!("{{\n\"head\": {head},\n\"classes\": {classes},\n\"pictures\": [")
             }
         }
     }

@@ -13,8 +13,8 @@ use cnn_codes::head::optimizer::{
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::train::{HeadOptions, TrainOptions};
 
-use crate::cli::report::command_line;
-use crate::cli::{Format, one_of, positive};
+use crate::cli::command_line::command_line;
+use crate::cli::{Format, folder, one_of, positive};
 
 /// Train an MLP and a logistic regression on codes, and compare them
 ///
@@ -47,7 +47,7 @@ pub struct Arguments {
     scale: ScalingKind,
     /// Folder of the judged pictures, whose thumbnails are in the report [default: where they were
     /// when their codes were taken]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
     /// How the comparison is printed
     #[arg(long, value_enum, default_value_t)]

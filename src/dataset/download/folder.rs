@@ -6,13 +6,14 @@
 //! set aside there, not deleted.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use super::DownloadError;
 use super::error::io_error;
 use super::record::PictureFile;
-use crate::draft::write_file;
 
 /// The program's own folder within the one that is downloaded into. Hidden, so it is no class.
 const OWN: &str = ".download";
@@ -75,7 +76,26 @@ impl Folder {
 
     /// Writes a file that is there whole or not at all, in place of one that was.
     pub(super) fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), DownloadError> {
-        write_file(path, bytes, &self.own, TEMPORARY).map_err(io_error("write", path))
+        let write = || -> io::Result<()> {
+            let mut file = self.temporary()?;
+            file.write_all(bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().map_err(io_error("write", path))
+    }
+
+    fn temporary(&self) -> io::Result<NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMPORARY);
+        #[cfg(unix)]
+        {
+            // As any other new file: by itself, a temporary one is its owner's alone.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        builder.tempfile_in(&self.own)
     }
 
     /// Those of `places` where `file` lies, and is what its name says.

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codes::CodesIdentity;
 use crate::draft::{Draft, DraftError, Existing, Kind};
+use crate::head::HeadKind;
 use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
 use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
 use crate::head::scaling::{Scaling, ScalingKind};
@@ -133,6 +134,17 @@ pub struct SavedLogistic {
 }
 
 impl SavedHead {
+    /// The head that is meant where none is named: the MLP where there is one, else the logistic
+    /// regression.
+    #[must_use]
+    pub fn default_kind(&self) -> HeadKind {
+        if self.mlp.is_some() {
+            HeadKind::Mlp
+        } else {
+            HeadKind::Logistic
+        }
+    }
+
     /// Writes the head to `dir`, which appears whole or not at all.
     ///
     /// # Errors
