@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cnn_codes::picture::{DECODER, DecodeError, RgbImage, decode};
+use cnn_codes::picture::{DECODER, DecodeError, RgbImage, color_mode, decode};
 use proptest::prelude::*;
 
 /// libjpeg-turbo is Pillow's own decoder. jpeg-decoder rounds its inverse cosine transform and its
@@ -231,5 +231,37 @@ proptest! {
         noise in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let _ = decode(&[signature, &noise[..]].concat());
+    }
+}
+
+#[test]
+fn colour_modes_are_those_that_pillow_says() {
+    // Pillow's `mode`, where that is not RGB; it calls a BMP's list of greys L.
+    let others = [
+        (
+            "palette",
+            "animated.gif interlaced.gif still.gif transparent.gif",
+        ),
+        (
+            "palette",
+            "grey.bmp palette.bmp palette.png palette_transparent.png",
+        ),
+        ("cmyk", "cmyk_adobe.jpg cmyk_unmarked.jpg ycck_adobe.jpg"),
+        (
+            "grey",
+            "grey.jpg grey.png grey.tiff grey_16.png one_bit.png",
+        ),
+        ("grey_alpha", "grey_alpha.png"),
+        (
+            "rgba",
+            "deflate_rgba.tiff lossless_alpha.webp lossy_alpha.webp rgba.png rgba_16.png",
+        ),
+    ];
+    for name in decodable() {
+        let other = others
+            .iter()
+            .find(|(_, names)| names.split(' ').any(|other| other == name));
+        let expected = other.map_or("rgb", |(mode, _)| mode);
+        assert_eq!(color_mode(&read(&name)).unwrap().name(), expected, "{name}");
     }
 }

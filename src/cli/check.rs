@@ -84,12 +84,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         found => found?,
     };
     let report = Report::new(&inputs, checked, doubts);
-    if let Some(path) = &arguments.html {
-        let page = html::page(&report, &inputs);
-        // In one line with its cause, as the library's errors are.
-        write(path, page.as_bytes())
-            .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
-    }
     let text = match arguments.format {
         Format::Text => report.to_text(),
         Format::Json => format!("{:#}\n", report.to_json()),
@@ -98,6 +92,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match print(&text) {
         Err(error) if is_closed_pipe(&error) => {}
         printed => printed?,
+    }
+    if let Some(path) = &arguments.html {
+        let page = html::page(&report, &inputs);
+        // In one line with its cause, as the library's errors are.
+        write(path, page.as_bytes())
+            .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
     }
     let found = report.counts();
     let is_found = |kinds: &Vec<FindingKind>| match kinds.as_slice() {
@@ -182,28 +182,31 @@ fn find_all(
         .iter()
         .map(|(_, input)| input.pictures.len());
     // First, because they are sooner refused than pictures are looked at.
-    let watch = Watch(stop);
-    let doubts = |store| train::doubts(store, &DoubtOptions::default(), &watch);
+    let doubts = |store| train::doubts(store, &DoubtOptions::default(), &Watch(stop));
     let doubts = inputs.stores.iter().map(doubts).collect::<Result<_, _>>()?;
     let mut display = Display::new(total.sum());
-    let checked = check(&inputs.pictures, &options, &mut |progress| {
-        display.show(shown(progress));
+    let checked = check(&inputs.pictures, &options, &mut watch(&mut display, stop));
+    display.finish();
+    Ok((checked?, doubts))
+}
+
+/// Shows progress, and breaks once a signal has come.
+pub(super) fn watch(
+    display: &mut Display,
+    stop: &Stop,
+) -> impl FnMut(CheckProgress) -> ControlFlow<()> {
+    move |progress| {
+        display.show(Progress {
+            done: progress.done,
+            done_before: 0,
+            total: progress.total,
+            failures: progress.failures,
+        });
         if stop.is_wanted() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
-    });
-    display.finish();
-    Ok((checked?, doubts))
-}
-
-fn shown(progress: CheckProgress) -> Progress {
-    Progress {
-        done: progress.done,
-        done_before: 0,
-        total: progress.total,
-        failures: progress.failures,
     }
 }
 

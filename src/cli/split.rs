@@ -9,10 +9,10 @@ use cnn_codes::dataset::split::{
     Placement, Shares, Split, SplitError, SplitOptions, TABLE, group, split,
 };
 use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::extract::Progress;
 use regex::Regex;
 use serde_json::json;
 
+use super::check::watch;
 use super::progress::Display;
 use super::stop::Stop;
 use super::{Format, default_threads, positive, print, say};
@@ -134,19 +134,7 @@ fn find_copies(
         ..CheckOptions::default()
     };
     let mut display = Display::new(total);
-    let checked = check(&inputs, &options, &mut |progress| {
-        display.show(Progress {
-            done: progress.done,
-            done_before: 0,
-            total: progress.total,
-            failures: progress.failures,
-        });
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
+    let checked = check(&inputs, &options, &mut watch(&mut display, stop));
     display.finish();
     Ok((Some(checked?), inputs))
 }

@@ -6,13 +6,7 @@ use super::ThreadsError;
 use super::known::{Known, KnownCode, Place};
 use crate::codes::WrittenPicture;
 use crate::dataset::{Failure, Picture, Pictures, ReadError};
-use crate::picture::{self, DecodeError, Preparation};
-
-/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
-const LARGE_PIXELS: u64 = 1 << 25;
-
-/// The largest file that is read while others are.
-const LARGE_FILE_BYTES: u64 = 1 << 26;
+use crate::picture::{self, DecodeError, LARGE_FILE_BYTES, LARGE_PIXELS, Preparation};
 
 /// Pictures of one batch.
 pub(super) struct Batch {

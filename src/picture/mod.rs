@@ -40,6 +40,12 @@ pub use self::jpeg::DECODER;
 pub use self::recipe::{Layout, Recipe};
 pub use self::resize::{Filter, Fit, Resize};
 
+/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
+pub(crate) const LARGE_PIXELS: u64 = 1 << 25;
+
+/// The largest file that is read while others are.
+pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 26;
+
 /// All that turns a decoded picture into a trunk's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Preparation {

@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
 use crate::dataset::{Picture, Pictures, Place};
-use crate::picture::{self, Filter, Fit, Resize, RgbImage};
+use crate::picture::{self, Filter, Fit, LARGE_PIXELS, Resize, RgbImage};
 
 /// The longer side of a thumbnail, in pixels.
 const SIDE: u32 = 160;
@@ -18,9 +18,6 @@ const MAX_BYTES: usize = 20_000;
 
 /// Qualities that are tried until a thumbnail is small enough; the last one is taken anyway.
 const QUALITIES: [u8; 4] = [80, 60, 40, 15];
-
-/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
-const LARGE_PIXELS: u64 = 1 << 25;
 
 /// A picture to be shown.
 pub(super) struct Wanted<'a> {

@@ -7,6 +7,7 @@ pub mod http_server;
 pub mod judged;
 pub mod onnx;
 pub mod place;
+pub mod scenes;
 pub mod tiny_trunk;
 
 use std::path::{Path, PathBuf};

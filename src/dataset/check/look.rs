@@ -3,13 +3,7 @@
 use super::super::duplicates::Thumbnail;
 use super::super::{Picture, Pictures};
 use super::ColorMode;
-use crate::picture::{self, DecodeError};
-
-/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
-const LARGE_PIXELS: u64 = 1 << 25;
-
-/// The largest file that is read while others are.
-const LARGE_FILE_BYTES: u64 = 1 << 26;
+use crate::picture::{self, DecodeError, LARGE_FILE_BYTES, LARGE_PIXELS};
 
 /// What to do with a large picture.
 #[derive(Clone, Copy, PartialEq, Eq)]

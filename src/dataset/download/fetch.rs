@@ -9,10 +9,7 @@ use super::folder::Folder;
 use super::record::{Fetch, PictureFile, Refused};
 use super::schedule::{Schedule, Turn};
 use super::{DownloadError, DownloadOptions, Fate};
-use crate::picture::{self, DecodeError};
-
-/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
-const LARGE_PIXELS: u64 = 1 << 25;
+use crate::picture::{self, DecodeError, LARGE_PIXELS};
 
 /// The longest wait that there is, whatever is asked for.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
