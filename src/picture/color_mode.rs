@@ -40,8 +40,6 @@ impl From<ExtendedColorType> for ColorMode {
             | Stored::Rgba32F
             | Stored::Bgra8 => Self::Rgba,
             Stored::Cmyk8 | Stored::Cmyk16 => Self::Cmyk,
-            // What the PNG decoder says of palettes.
-            Stored::Unknown(_) => Self::Palette,
             _ => Self::Rgb,
         }
     }

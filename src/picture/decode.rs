@@ -83,10 +83,26 @@ pub fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
     let format = sniff(bytes)?;
     caught(format, || match format {
         ImageFormat::Jpeg => jpeg::color_mode(bytes),
-        // Its decoder makes RGBA of them.
-        ImageFormat::Gif => Ok(ColorMode::Palette),
+        format if has_color_list(bytes, format) => Ok(ColorMode::Palette),
         format => Ok(open(bytes, format)?.original_color_type().into()),
     })
+}
+
+/// Whether pixels are numbers of colours in a list; decoders make RGB or RGBA of them, and say no
+/// more.
+fn has_color_list(bytes: &[u8], format: ImageFormat) -> bool {
+    let byte = |place: usize| bytes.get(place).copied();
+    match format {
+        ImageFormat::Gif => true,
+        // The colour type, behind the sizes and the depth.
+        ImageFormat::Png => byte(25) == Some(3),
+        // Bits of a pixel; the first kind of header, of 12 bytes, has short numbers before.
+        ImageFormat::Bmp => {
+            let bits = byte(if byte(14) == Some(12) { 24 } else { 28 });
+            bits.is_some_and(|bits| (1..=8).contains(&bits))
+        }
+        _ => false,
+    }
 }
 
 /// The format that the first bytes announce, when it is one that is decoded here.
