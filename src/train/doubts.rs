@@ -33,6 +33,7 @@ impl Default for DoubtOptions {
             n_folds: 5,
             seed: 0,
             logistic: LogisticOptions::default(),
+            // C. Leys et al., "Detecting outliers" (2013), where few mistakes are wanted.
             outlier_deviations: 3.0,
         }
     }
