@@ -145,14 +145,15 @@ pub fn check(
         let each = pictures.pictures.iter();
         each.map(move |picture| (pictures, picture))
     });
-    let pictures: Vec<_> = pictures.collect();
+    let mut pictures = pictures.peekable();
     let mut state = CheckProgress {
         done: 0,
-        total: pictures.len(),
+        total: inputs.iter().map(|(_, input)| input.pictures.len()).sum(),
         failures: 0,
     };
-    for chunk in pictures.chunks(CHUNK) {
-        for look in pool.install(|| look_at_all(chunk)) {
+    while pictures.peek().is_some() {
+        let chunk: Vec<_> = pictures.by_ref().take(CHUNK).collect();
+        for look in pool.install(|| look_at_all(&chunk)) {
             state.failures += usize::from(look.looked.is_err());
             survey.take(look)?;
         }

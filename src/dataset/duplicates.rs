@@ -120,13 +120,7 @@ impl Finder {
         self.thumbnails.finish()?;
         self.entries
             .retain(|entry| groups.of(entry.picture) == entry.picture);
-        let index = Index::new(
-            &self
-                .entries
-                .iter()
-                .map(|entry| entry.hash)
-                .collect::<Vec<_>>(),
-        );
+        let index = Index::new(self.entries.len(), |entry| self.entries[entry].hash);
         let prober = Prober::new(&self.hasher);
         let mut pairs = Vec::new();
         for first in (0..self.entries.len()).step_by(CHUNK) {

@@ -138,7 +138,10 @@ impl<'a> Survey<'a> {
     pub(super) fn finish(mut self) -> Result<Checked, CheckError> {
         let n = u32::try_from(self.digests.len()).expect("checked at the start");
         let mut groups = Groups::new(n);
-        let mut pairs = exact_pairs(&self.digests, &mut groups);
+        // Given back before the index needs room.
+        let digests = std::mem::take(&mut self.digests);
+        let mut pairs = exact_pairs(&digests, &mut groups);
+        drop(digests);
         let finder = std::mem::replace(&mut self.finder, Finder::new().map_err(scratch)?);
         pairs.extend(finder.join(&mut groups).map_err(scratch)?);
         let mut duplicates = self.duplicates(pairs, &groups);

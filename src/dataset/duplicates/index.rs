@@ -52,9 +52,10 @@ pub(super) struct Candidate {
 }
 
 impl Index {
-    pub(super) fn new(hashes: &[PerceptualHash]) -> Self {
+    /// Of `n` hashes.
+    pub(super) fn new(n: usize, hash: impl Fn(usize) -> PerceptualHash) -> Self {
         Self {
-            bands: BANDS.map(|first_bit| Band::new(hashes, first_bit)),
+            bands: BANDS.map(|first_bit| Band::new(n, &hash, first_bit)),
         }
     }
 
@@ -91,14 +92,12 @@ impl Index {
 }
 
 impl Band {
-    fn new(hashes: &[PerceptualHash], first_bit: u32) -> Self {
-        let n = u32::try_from(hashes.len()).expect("numbers of pictures fit into 32 bits");
+    fn new(n: usize, hash: impl Fn(usize) -> PerceptualHash, first_bit: u32) -> Self {
+        let n = u32::try_from(n).expect("numbers of pictures fit into 32 bits");
+        let hash = |&entry: &u32| hash(entry as usize);
         let mut entries: Vec<u32> = (0..n).collect();
-        entries.sort_unstable_by_key(|&entry| (turned(hashes[entry as usize], first_bit), entry));
-        let hashes: Vec<_> = entries
-            .iter()
-            .map(|&entry| hashes[entry as usize])
-            .collect();
+        entries.sort_unstable_by_key(|entry| (turned(hash(entry), first_bit), *entry));
+        let hashes: Vec<_> = entries.iter().map(hash).collect();
         let start = |number| hashes.partition_point(|&hash| number_of(hash, first_bit) < number);
         let starts = (0..=1 << BAND_BITS).map(|number| start(number) as u32);
         Self {
@@ -166,7 +165,7 @@ mod tests {
         fn what_is_found_is_what_comparing_all_with_all_finds(
             hashes in clusters(1..120), wanted in clusters(1..6), most in 1..200_usize,
         ) {
-            let index = Index::new(&hashes.iter().copied().map(PerceptualHash).collect::<Vec<_>>());
+            let index = Index::new(hashes.len(), |entry| PerceptualHash(hashes[entry]));
             let found = index.near(&probes(&wanted), most, |entry| entry % 3 > 0);
             // Of each hash, how far the nearest probe is.
             let nearest = |entry: usize| {
@@ -204,7 +203,7 @@ mod tests {
 
     #[test]
     fn of_many_equal_hashes_the_wanted_are_found() {
-        let index = Index::new(&[PerceptualHash(3); 5 * MAX_IN_BAND]);
+        let index = Index::new(5 * MAX_IN_BAND, |_| PerceptualHash(3));
         let found = index.near(&probes(&[3]), 7, |entry| entry % 2 == 1);
         let entries: Vec<_> = found.iter().map(|candidate| candidate.entry).collect();
         assert_eq!(entries, [1, 3, 5, 7, 9, 11, 13]);
