@@ -202,11 +202,7 @@ pub(super) fn watch(
             total: progress.total,
             failures: progress.failures,
         });
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        stop.or_go_on()
     }
 }
 

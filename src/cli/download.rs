@@ -146,11 +146,7 @@ fn watch(display: &mut Display, stop: &Stop) -> impl FnMut(DownloadProgress) -> 
                 failures: progress.failures,
             });
         }
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        stop.or_go_on()
     }
 }
 

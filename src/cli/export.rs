@@ -2,7 +2,6 @@
 
 mod summary;
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -189,11 +188,7 @@ fn measure(
     let mut display = Display::new(total);
     let drift = check(exported, head, options, against, what, &mut |progress| {
         display.show(progress);
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        stop.or_go_on()
     });
     display.finish();
     drift

@@ -217,11 +217,7 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
 fn watch(display: &mut Display, stop: &Stop) -> impl FnMut(Progress) -> ControlFlow<()> {
     |progress| {
         display.show(progress);
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        stop.or_go_on()
     }
 }
 

@@ -1,6 +1,5 @@
 //! `cnn-codes split`: arguments to options, the library's calls, the summary.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,13 +93,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             grouping.n_unmatched
         ));
     }
-    let mut go_on = |_| {
-        if stop.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
+    let mut go_on = |_| stop.or_go_on();
     let done = match split(pictures, &grouping, &options, &arguments.out, &mut go_on) {
         Err(error @ SplitError::Stopped) => {
             say(&error.to_string());

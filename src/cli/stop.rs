@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM: the first one asks a job to stop at the next good place, the second kills.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,6 +39,15 @@ impl Stop {
     /// Whether the job is to stop.
     pub fn is_wanted(&self) -> bool {
         self.signal.load(Ordering::Relaxed) != 0
+    }
+
+    /// What a job that asks whether to go on is told.
+    pub fn or_go_on(&self) -> ControlFlow<()> {
+        if self.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// The exit code that tells of the signal: 130 for SIGINT, 143 for SIGTERM.

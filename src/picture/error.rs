@@ -1,6 +1,7 @@
 //! Why a file could not become a picture.
 
 use super::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE};
+use crate::messages::one_line;
 
 /// Why a file could not become a picture.
 ///
@@ -84,15 +85,6 @@ impl DecodeError {
         let reason = one_line(&reason.to_string());
         Self::Unsupported { format, reason }
     }
-}
-
-/// A decoder's message, in which a damaged file may have left anything, as a line of text.
-fn one_line(message: &str) -> String {
-    /// Enough for a sentence; a decoder may quote the file at length.
-    const MAX_CHARS: usize = 200;
-    let printable = message.replace(|c: char| c.is_control(), " ");
-    let words: Vec<&str> = printable.split_whitespace().collect();
-    words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]

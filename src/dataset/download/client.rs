@@ -11,6 +11,7 @@ use ureq::{Agent, Body, Proxy};
 
 use super::address::{AddressRule, PrivateAddress, is_public};
 use super::{DownloadOptions, Fate};
+use crate::messages::one_line;
 
 /// The longest time for a connection to come about; a host that is there answers sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -182,14 +183,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let date = httpdate::parse_http_date(value).ok()?;
     // A date that has passed is leave to ask at once.
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-/// A message in which a server may have left anything, as a line of text.
-fn one_line(message: &str) -> String {
-    const MAX_CHARS: usize = 200;
-    let printable = message.replace(|c: char| c.is_control(), " ");
-    let words: Vec<&str> = printable.split_whitespace().collect();
-    words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]
