@@ -10,6 +10,7 @@ mod sha256;
 pub mod tensor;
 pub mod tensor_hash;
 pub mod vgg16;
+pub mod winograd;
 
 pub use card::{CardError, ModelCard};
 pub use runtime::{Library, Runtime, RuntimeError};

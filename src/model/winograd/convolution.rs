@@ -1,0 +1,322 @@
+//! A 3 x 3 convolution with transformed filters.
+
+use std::sync::Mutex;
+
+use super::lanes::{Instructions, LANES, Vector};
+use super::products::{FilterRow, GROUP, InputBlock, PANEL, Products};
+use super::tiles::{Ending, Output, Shape, TransformInput, TransformOutput};
+use super::transform::{POINTS, filter};
+
+/// Tiles that are worked on at a time: 4 groups, and a row of tiles of a picture 224 wide.
+///
+/// Their transforms stay in the second-level cache for up to 64 channels, and filters are read
+/// once for so many.
+const BLOCK: usize = 4 * GROUP;
+
+/// Output channels of a panel.
+const PANEL_CHANNELS: usize = PANEL * LANES;
+
+/// Weights (O, I, 3, 3) and bias (O) of a convolution of stride 1 with a border of 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    /// In C order.
+    pub filters: &'a [f32],
+    /// One for each output channel.
+    pub bias: &'a [f32],
+    /// Input channels, I.
+    pub n_in: usize,
+}
+
+/// A convolution whose filters are transformed.
+#[derive(Debug)]
+pub struct Convolution {
+    /// For each panel, point and input channel.
+    filters: Lines<FilterRow>,
+    /// For each block of output channels.
+    bias: Vec<Vector>,
+    n_in_blocks: usize,
+    ending: Ending,
+    instructions: Instructions,
+}
+
+impl Convolution {
+    /// Transforms the filters.
+    ///
+    /// # Panics
+    /// If the weights' lengths do not fit each other.
+    #[must_use]
+    pub fn new(weights: Weights, ending: Ending) -> Self {
+        Self::with(Instructions::of_this_processor(), weights, ending)
+    }
+
+    fn with(instructions: Instructions, weights: Weights, ending: Ending) -> Self {
+        let (n_in, n_out) = (weights.n_in, weights.bias.len());
+        assert_eq!(weights.filters.len(), n_out * n_in * 9);
+        let n_in_blocks = n_in.div_ceil(LANES);
+        let rows = n_in_blocks * LANES;
+        let mut filters = Lines::<FilterRow>::zeros(n_out.div_ceil(PANEL_CHANNELS) * POINTS * rows);
+        let (weight, _) = weights.filters.as_chunks::<9>();
+        for (index, weight) in weight.iter().enumerate() {
+            let (out, channel) = (index / n_in, index % n_in);
+            let (panel, lane) = (out / PANEL_CHANNELS, out % PANEL_CHANNELS);
+            let weight =
+                std::array::from_fn(|y| std::array::from_fn(|x| f64::from(weight[y * 3 + x])));
+            for (point, value) in filter(&weight).into_iter().flatten().enumerate() {
+                let row = (panel * POINTS + point) * rows + channel;
+                filters.items_mut()[row][lane / LANES][lane % LANES] = value as f32;
+            }
+        }
+        Self {
+            filters,
+            bias: blocks_of(weights.bias),
+            n_in_blocks,
+            ending,
+            instructions,
+        }
+    }
+
+    /// Blocks of 16 output channels.
+    #[must_use]
+    pub fn n_out_blocks(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Blocks of 16 input channels.
+    #[must_use]
+    pub fn n_in_blocks(&self) -> usize {
+        self.n_in_blocks
+    }
+
+    /// Bytes of the transformed filters.
+    #[must_use]
+    pub fn filter_bytes(&self) -> usize {
+        size_of_val(self.filters.items())
+    }
+
+    /// Shape of the output for an input of `shape`.
+    #[must_use]
+    pub fn output_shape(&self, shape: Shape) -> Shape {
+        if self.ending.pool {
+            Shape {
+                height: shape.height / 2,
+                width: shape.width / 2,
+                ..shape
+            }
+        } else {
+            shape
+        }
+    }
+
+    /// Convolves `input` (N, C/16, H, W, 16) into `output`, the same of [`Self::output_shape`].
+    ///
+    /// `share` gets the number of pieces of work, and a function that does one of them, which may
+    /// be called from several threads at once. However the work is shared, the numbers are the
+    /// same: each sum is over all input channels in their order.
+    ///
+    /// # Panics
+    /// If the slices are not as long as their shapes say.
+    pub fn run(
+        &self,
+        input: &[Vector],
+        shape: Shape,
+        output: &mut [Vector],
+        n_threads: usize,
+        scratch: &Scratch,
+        share: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
+    ) {
+        assert_eq!(
+            input.len(),
+            shape.n * self.n_in_blocks * shape.plane(),
+            "the input is as long as its shape says"
+        );
+        let output = Output::new(output, self.output_shape(shape), self.n_out_blocks());
+        let plan = Plan::new(shape.n_tiles(), self.n_panels(), n_threads);
+        share(plan.n_pieces(), &|piece| {
+            let mut place = scratch.take();
+            self.run_piece(&plan, piece, input, shape, &output, &mut place);
+            scratch.give_back(place);
+        });
+    }
+
+    fn n_panels(&self) -> usize {
+        self.bias.len().div_ceil(PANEL)
+    }
+
+    fn run_piece(
+        &self,
+        plan: &Plan,
+        piece: usize,
+        input: &[Vector],
+        shape: Shape,
+        output: &Output,
+        place: &mut Place,
+    ) {
+        let (first_tile, n_tiles) = plan.tiles(piece);
+        let n_groups = n_tiles.div_ceil(GROUP);
+        let n_blocks = self.n_in_blocks;
+        // An odd number of cache lines between points, so that they do not fall on each other.
+        let stride = n_groups * n_blocks;
+        let inputs = place.inputs.at_least(POINTS * stride);
+        self.instructions.run(TransformInput {
+            input,
+            shape,
+            first_tile,
+            n_tiles,
+            n_blocks,
+            output: inputs,
+            stride,
+        });
+        let products_stride = n_tiles + 1;
+        let products = place.products.at_least(POINTS * products_stride);
+        let rows = n_blocks * LANES;
+        for panel in plan.panels(piece) {
+            let filters = &self.filters.items()[panel * POINTS * rows..][..POINTS * rows];
+            for point in 0..POINTS {
+                self.instructions.run(Products {
+                    input: &inputs[point * stride..][..n_groups * n_blocks],
+                    filters: &filters[point * rows..][..rows],
+                    output: &mut products[point * products_stride..][..n_tiles],
+                });
+            }
+            let first_block = panel * PANEL;
+            let last_block = self.bias.len().min(first_block + PANEL);
+            self.instructions.run(TransformOutput {
+                products,
+                stride: products_stride,
+                shape,
+                first_tile,
+                n_tiles,
+                first_block,
+                bias: &self.bias[first_block..last_block],
+                ending: self.ending,
+                output,
+            });
+        }
+    }
+}
+
+/// Numbers in vectors, with zeros at the end.
+pub(super) fn blocks_of(values: &[f32]) -> Vec<Vector> {
+    values
+        .chunks(LANES)
+        .map(|values| {
+            let mut vector = [0.0; LANES];
+            vector[..values.len()].copy_from_slice(values);
+            vector
+        })
+        .collect()
+}
+
+/// How work is cut into pieces: blocks of tiles, and where these are too few for the threads, parts
+/// of the panels, each with a transform of the inputs of its own.
+struct Plan {
+    n_tiles: usize,
+    block: usize,
+    n_panels: usize,
+    parts: usize,
+}
+
+impl Plan {
+    fn new(n_tiles: usize, n_panels: usize, n_threads: usize) -> Self {
+        let block = std::env::var("WBLOCK").map_or(BLOCK, |v| v.parse().unwrap());
+        let n_blocks = n_tiles.div_ceil(block);
+        let parts = if n_blocks >= n_threads { 1 } else { n_threads.div_ceil(n_blocks.max(1)) };
+        Self {
+            n_tiles,
+            block,
+            n_panels,
+            parts: parts.min(n_panels),
+        }
+    }
+
+    fn n_pieces(&self) -> usize {
+        self.n_tiles.div_ceil(self.block) * self.parts
+    }
+
+    fn tiles(&self, piece: usize) -> (usize, usize) {
+        let first = piece / self.parts * self.block;
+        (first, self.block.min(self.n_tiles - first))
+    }
+
+    fn panels(&self, piece: usize) -> std::ops::Range<usize> {
+        let part = piece % self.parts;
+        part * self.n_panels / self.parts..(part + 1) * self.n_panels / self.parts
+    }
+}
+
+/// Working memory of threads, kept for the next call.
+#[derive(Debug, Default)]
+pub struct Scratch(Mutex<Vec<Place>>);
+
+impl Scratch {
+    fn take(&self) -> Place {
+        let mut places = self.0.lock().unwrap_or_else(|error| error.into_inner());
+        places.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, place: Place) {
+        let mut places = self.0.lock().unwrap_or_else(|error| error.into_inner());
+        places.push(place);
+    }
+}
+
+/// Working memory of one thread.
+#[derive(Debug, Default)]
+struct Place {
+    inputs: Lines<InputBlock>,
+    products: Lines<FilterRow>,
+}
+
+/// An array that begins at a cache line.
+#[derive(Debug)]
+pub(super) struct Lines<T> {
+    lines: Vec<Line>,
+    items: std::marker::PhantomData<T>,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line(Vector);
+
+/// Arrays of vectors.
+pub(super) trait Vectors: Copy {}
+impl<const N: usize> Vectors for [Vector; N] {}
+
+impl<T> Default for Lines<T> {
+    fn default() -> Self {
+        Self {
+            lines: Vec::new(),
+            items: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<T: Vectors> Lines<T> {
+    pub(super) fn zeros(len: usize) -> Self {
+        let lines = size_of::<T>() / size_of::<Line>();
+        Self {
+            lines: vec![Line([0.0; LANES]); len * lines],
+            items: std::marker::PhantomData,
+        }
+    }
+
+    pub(super) fn items(&self) -> &[T] {
+        let len = size_of_val(self.lines.as_slice()) / size_of::<T>();
+        // SAFETY: a `T` is an array of vectors, of whole lines, and every number is initialized.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), len) }
+    }
+
+    pub(super) fn items_mut(&mut self) -> &mut [T] {
+        let len = size_of_val(self.lines.as_slice()) / size_of::<T>();
+        // SAFETY: as in `items`, and borrowed for writing.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
+    }
+
+    /// The first `len` items, after growing where they are fewer. What they hold is left over.
+    fn at_least(&mut self, len: usize) -> &mut [T] {
+        if self.items().len() < len {
+            *self = Self::zeros(len);
+        }
+        &mut self.items_mut()[..len]
+    }
+}

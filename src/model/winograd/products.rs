@@ -1,0 +1,102 @@
+//! The products between the transforms: for each of the 36 points, a matrix (tiles, channels in)
+//! times a matrix (channels in, channels out).
+
+use super::lanes::{LANES, Lanes, Vector, Work};
+
+/// Tiles whose sums stay in registers: with [`PANEL`] vectors each, 28 of the 32 registers of
+/// AVX-512.
+pub(super) const GROUP: usize = 14;
+
+/// Vectors of output channels whose sums stay in registers.
+pub(super) const PANEL: usize = 2;
+
+/// A group's transformed inputs at one point, for 16 input channels: a vector for each tile.
+pub(super) type InputBlock = [Vector; GROUP];
+
+/// Transformed filters at one point, of one input channel and a panel of output channels.
+pub(super) type FilterRow = [Vector; PANEL];
+
+/// One group of tiles times one panel of filters, at one point.
+pub(super) struct Product<'a> {
+    /// As many as there are blocks of 16 input channels.
+    pub(super) input: &'a [InputBlock],
+    /// As many as there are input channels, in full blocks.
+    pub(super) filters: &'a [FilterRow],
+    /// A row for each tile that is wanted, at most [`GROUP`].
+    pub(super) output: &'a mut [FilterRow],
+}
+
+/// Products at one point for all groups of a block of tiles, with one panel of filters.
+pub(super) struct Products<'a> {
+    /// For each group, as many as there are blocks of input channels.
+    pub(super) input: &'a [InputBlock],
+    pub(super) filters: &'a [FilterRow],
+    /// A row for each tile.
+    pub(super) output: &'a mut [FilterRow],
+}
+
+impl Work for Products<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let n_blocks = self.filters.len() / LANES;
+        let groups = self.input.chunks_exact(n_blocks);
+        for (input, output) in groups.zip(self.output.chunks_mut(GROUP)) {
+            Product {
+                input,
+                filters: self.filters,
+                output,
+            }
+            .run::<L>();
+        }
+    }
+}
+
+impl Product<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) {
+        if L::HAS_MANY_REGISTERS {
+            match self.output.len() {
+                0..=2 => self.rows::<L, 2, PANEL>(0, 0),
+                3..=4 => self.rows::<L, 4, PANEL>(0, 0),
+                5..=8 => self.rows::<L, 8, PANEL>(0, 0),
+                _ => self.rows::<L, GROUP, PANEL>(0, 0),
+            }
+        } else {
+            for column in 0..PANEL {
+                for row in (0..self.output.len()).step_by(5) {
+                    if row < 10 {
+                        self.rows::<L, 5, 1>(row, column);
+                    } else {
+                        self.rows::<L, 4, 1>(row, column);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sums of R tiles and C vectors of channels, over all input channels in their order.
+    #[inline(always)]
+    fn rows<L: Lanes, const R: usize, const C: usize>(&mut self, row: usize, column: usize) {
+        let mut sums = [[L::splat(0.0); C]; R];
+        let (blocks, _) = self.filters.as_chunks::<LANES>();
+        for (input, filters) in self.input.iter().zip(blocks) {
+            let input: &[Vector; R] = input[row..]
+                .first_chunk()
+                .expect("a group has that many tiles");
+            for (lane, filters) in filters.iter().enumerate() {
+                let filters: [L; C] = std::array::from_fn(|c| L::load(&filters[column + c]));
+                for (sums, input) in sums.iter_mut().zip(input) {
+                    let input = L::splat(input[lane]);
+                    for (sum, filter) in sums.iter_mut().zip(filters) {
+                        *sum = input.mul_add(filter, *sum);
+                    }
+                }
+            }
+        }
+        for (sums, output) in sums.iter().zip(&mut self.output[row..]) {
+            for (c, sum) in sums.iter().enumerate() {
+                sum.store(&mut output[column + c]);
+            }
+        }
+    }
+}
