@@ -49,7 +49,7 @@ impl Convolution {
         Self::with(Instructions::of_this_processor(), weights, ending)
     }
 
-    fn with(instructions: Instructions, weights: Weights, ending: Ending) -> Self {
+    pub(super) fn with(instructions: Instructions, weights: Weights, ending: Ending) -> Self {
         let (n_in, n_out) = (weights.n_in, weights.bias.len());
         assert_eq!(weights.filters.len(), n_out * n_in * 9);
         let n_in_blocks = n_in.div_ceil(LANES);
@@ -155,7 +155,7 @@ impl Convolution {
         let n_groups = n_tiles.div_ceil(GROUP);
         let n_blocks = self.n_in_blocks;
         // An odd number of cache lines between points, so that they do not fall on each other.
-        let stride = n_groups * n_blocks;
+        let stride = n_groups * n_blocks | 1;
         let inputs = place.inputs.at_least(POINTS * stride);
         self.instructions.run(TransformInput {
             input,
@@ -211,31 +211,28 @@ pub(super) fn blocks_of(values: &[f32]) -> Vec<Vector> {
 /// of the panels, each with a transform of the inputs of its own.
 struct Plan {
     n_tiles: usize,
-    block: usize,
     n_panels: usize,
     parts: usize,
 }
 
 impl Plan {
     fn new(n_tiles: usize, n_panels: usize, n_threads: usize) -> Self {
-        let block = std::env::var("WBLOCK").map_or(BLOCK, |v| v.parse().unwrap());
-        let n_blocks = n_tiles.div_ceil(block);
-        let parts = if n_blocks >= n_threads { 1 } else { n_threads.div_ceil(n_blocks.max(1)) };
+        let n_blocks = n_tiles.div_ceil(BLOCK).max(1);
+        let parts = n_threads.div_ceil(n_blocks);
         Self {
             n_tiles,
-            block,
             n_panels,
             parts: parts.min(n_panels),
         }
     }
 
     fn n_pieces(&self) -> usize {
-        self.n_tiles.div_ceil(self.block) * self.parts
+        self.n_tiles.div_ceil(BLOCK) * self.parts
     }
 
     fn tiles(&self, piece: usize) -> (usize, usize) {
-        let first = piece / self.parts * self.block;
-        (first, self.block.min(self.n_tiles - first))
+        let first = piece / self.parts * BLOCK;
+        (first, BLOCK.min(self.n_tiles - first))
     }
 
     fn panels(&self, piece: usize) -> std::ops::Range<usize> {

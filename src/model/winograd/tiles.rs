@@ -85,7 +85,13 @@ impl Work for TransformInput<'_> {
                 let width = self.shape.width;
                 if is_inside {
                     let first = (tile.row - 1) * width + tile.column - 1;
-                    transform_input::<L>(&plane[first..], width, output, self.stride, index % GROUP);
+                    transform_input::<L>(
+                        &plane[first..],
+                        width,
+                        output,
+                        self.stride,
+                        index % GROUP,
+                    );
                 } else {
                     let patch = padded(plane, self.shape, tile);
                     transform_input::<L>(&patch, SIDE, output, self.stride, index % GROUP);
@@ -200,7 +206,10 @@ impl TransformOutput<'_> {
         for (y, values) in (row..shape.height).zip(values) {
             // SAFETY: blocks of work are sets of tiles and of output channels without a common
             // element, so no other thread has these vectors.
-            let out = unsafe { self.output.vectors(plane + y * shape.width + column, n_across) };
+            let out = unsafe {
+                self.output
+                    .vectors(plane + y * shape.width + column, n_across)
+            };
             for (out, value) in out.iter_mut().zip(values) {
                 value.store(out);
             }

@@ -53,9 +53,7 @@ fn filter_1d<const N: usize>(g: [[f64; N]; 3]) -> [[f64; N]; SIDE] {
         };
         let others = points.iter().filter(|&&y| y != x);
         let n: f64 = others.map(|y| x - y).product();
-        std::array::from_fn(|column| {
-            (g[0][column] + x * g[1][column] + x * x * g[2][column]) / n
-        })
+        std::array::from_fn(|column| (g[0][column] + x * g[1][column] + x * x * g[2][column]) / n)
     })
 }
 
