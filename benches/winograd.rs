@@ -1,98 +1,45 @@
-//! Draft: per-layer times.
-use cnn_codes::model::winograd::*;
+//! Bare ONNX Runtime against the same with this program's convolutions, in turns.
+//!
+//!     cargo bench --bench winograd -- [ROUNDS]
+use std::path::Path;
 use std::time::Instant;
-fn main() {
-    let args: Vec<usize> = std::env::args()
-        .skip(1)
-        .filter_map(|a| a.parse().ok())
-        .collect();
-    let n = args.first().copied().unwrap_or(4);
-    let threads = args.get(1).copied().unwrap_or(1);
-    let layers = [
-        (64, 64, 224, true),
-        (64, 128, 112, false),
-        (128, 128, 112, true),
-        (128, 256, 56, false),
-        (256, 256, 56, false),
-        (256, 256, 56, true),
-        (256, 512, 28, false),
-        (512, 512, 28, false),
-        (512, 512, 28, true),
-        (512, 512, 14, false),
-        (512, 512, 14, false),
-        (512, 512, 14, true),
-    ];
-    let scratch = Scratch::default();
-    let mut total = 0.0;
-    for (ci, co, side, pool) in layers {
-        let w: Vec<f32> = (0..ci * co * 9)
-            .map(|i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5)
-            .collect();
-        let bias = vec![0.1; co];
-        let conv = Convolution::new(
-            Weights {
-                filters: &w,
-                bias: &bias,
-                n_in: ci,
-            },
-            Ending { relu: true, pool },
-        );
-        let shape = Shape {
-            n,
-            height: side,
-            width: side,
-        };
-        let input = vec![[0.5f32; 16]; n * ci / 16 * side * side];
-        let os = conv.output_shape(shape);
-        let mut output = vec![[0f32; 16]; n * co / 16 * os.height * os.width];
-        let mut times = vec![];
-        for _ in 0..5 {
-            let t = Instant::now();
-            conv.run(
-                &input,
-                shape,
-                &mut output,
-                threads,
-                &scratch,
-                |pieces, work| {
-                    let next = std::sync::atomic::AtomicUsize::new(0);
-                    std::thread::scope(|s| {
-                        for _ in 1..threads {
-                            s.spawn(|| {
-                                loop {
-                                    let p = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                                    if p >= pieces {
-                                        break;
-                                    }
-                                    work(p)
-                                }
-                            });
-                        }
-                        loop {
-                            let p = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                            if p >= pieces {
-                                break;
-                            }
-                            work(p)
-                        }
-                    });
-                },
-            );
-            times.push(t.elapsed().as_secs_f64());
+
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let rounds = args.first().copied().unwrap_or(5);
+    let threads = args.get(1).copied().unwrap_or(2);
+    let runtime = Runtime::load(&Library::find(None, Path::new("models"))?)?;
+    let load = |kernels| {
+        let card = ModelCard::vgg16();
+        let model = Path::new("models").join(&card.file);
+        let t = Instant::now();
+        let r = Trunk::load(&runtime, card, &model, TrunkOptions { device: Device::Cpu, threads, kernels });
+        println!("{kernels}: loaded in {:.2} s", t.elapsed().as_secs_f64());
+        r
+    };
+    let mut trunks = [load(Kernels::OnnxRuntime)?, load(Kernels::Winograd)?];
+    println!("{}", trunks[1].replacement().unwrap().summary());
+    for n in [20, 1] {
+        let tensor: Vec<f32> = (0..n * 224 * 224 * 3).map(|i| ((i * 7919) % 256) as f32 - 128.0).collect();
+        let mut rates = [vec![], vec![]];
+        let mut codes = [vec![], vec![]];
+        for _ in 0..rounds {
+            for i in 0..2 {
+                let t = Instant::now();
+                trunks[i].run(&tensor, n, &mut codes[i])?;
+                rates[i].push(n as f64 / t.elapsed().as_secs_f64());
+            }
         }
-        times.sort_by(f64::total_cmp);
-        let t = times[2];
-        total += t;
-        let flops = 2.0 * 36.0 * (n * side.div_ceil(4) * side.div_ceil(4) * ci * co) as f64;
-        println!(
-            "{ci:4} {co:4} {side:4}: {:8.2} ms/picture, {:7.1} GFLOP/s of products",
-            t * 1e3 / n as f64,
-            flops / t / 1e9
-        );
+        let mut ratios: Vec<f64> = rates[0].iter().zip(&rates[1]).map(|(a, b)| b / a).collect();
+        for r in rates.iter_mut().chain([&mut ratios]) { r.sort_by(f64::total_cmp); }
+        let m = rounds / 2;
+        let d: f64 = codes[0].iter().zip(&codes[1]).map(|(a, b)| ((a - b) as f64).powi(2)).sum();
+        let s: f64 = codes[0].iter().map(|a| (*a as f64).powi(2)).sum();
+        println!("batch {n}: onnxruntime {:.2}, winograd {:.2} pictures/s, ratio {:.2}; relative difference {:.2e}", rates[0][m], rates[1][m], ratios[m], (d / s).sqrt());
     }
-    println!(
-        "total {:.2} ms/picture = {:.2} pictures/s",
-        total * 1e3 / n as f64,
-        n as f64 / total
-    );
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    println!("{}", status.lines().find(|l| l.starts_with("VmHWM")).unwrap());
+    Ok(())
 }

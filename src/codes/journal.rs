@@ -62,6 +62,7 @@ impl Job {
                 ("JPEG decoder", job.store.decoder.clone()),
                 ("version of ONNX Runtime", job.store.onnxruntime.clone()),
                 ("provider", job.store.provider.clone()),
+                ("choice of kernels", job.store.kernels.clone()),
                 ("number of pictures", job.n_pictures.to_string()),
             ]
         };
@@ -201,6 +202,7 @@ mod tests {
                 decoder: "d".to_owned(),
                 onnxruntime: "1.32.0".to_owned(),
                 provider: "p".to_owned(),
+                kernels: "k".to_owned(),
             },
             n_pictures: 100,
             batch_size: 20,
@@ -297,6 +299,7 @@ mod tests {
             "ONNX Runtime differs: 1.32.0 then",
         );
         differs(|job| job.store.provider.clear(), "provider differs: p then");
+        differs(|job| job.store.kernels.clear(), "kernels differ then");
         differs(|job| job.store.listing = None, "names, order or labels");
         differs(|job| job.store.classes.clear(), "names, order or labels");
         differs(

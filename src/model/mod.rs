@@ -14,4 +14,4 @@ pub mod winograd;
 
 pub use card::{CardError, ModelCard};
 pub use runtime::{Library, Runtime, RuntimeError};
-pub use session::{Device, Provider, Trunk, TrunkError, TrunkOptions};
+pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ort::ep;
 use ort::session::Session;
+use ort::session::builder::SessionBuilder;
 use ort::value::TensorRef;
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::graph::{GraphError, OnnxModel};
 use super::runtime::Runtime;
 use super::sha256::hex;
 use super::tensor_hash::hash_tensors;
+use super::winograd::Replacement;
 use crate::codes::{OutputSpec, TrunkIdentity};
 use crate::names::named;
 use crate::picture::Layout;
@@ -32,6 +34,22 @@ pub enum Device {
 }
 
 named!(Device, "device", Auto => "auto", Cpu => "cpu", Cuda => "cuda");
+
+/// Whose kernels do the 3 x 3 convolutions on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernels {
+    /// [`Self::Winograd`] where the trunk and the processor are fit for it, else
+    /// [`Self::OnnxRuntime`].
+    #[default]
+    Auto,
+    /// Those of [`super::winograd`], or an error.
+    Winograd,
+    /// ONNX Runtime's own.
+    OnnxRuntime,
+}
+
+named!(Kernels, "kernels", Auto => "auto", Winograd => "winograd", OnnxRuntime => "onnxruntime");
 
 /// The execution provider that really runs a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +102,12 @@ pub enum TrunkError {
         /// What would mend it.
         advice: &'static str,
     },
+    /// Winograd kernels were asked for, and cannot be used.
+    #[error("--kernels winograd cannot be used: {reason}; give --kernels auto")]
+    Kernels {
+        /// Why not.
+        reason: &'static str,
+    },
     /// A run failed.
     #[error("the trunk failed on a batch of {n}: {source}")]
     Run {
@@ -119,6 +143,8 @@ pub struct TrunkOptions {
     pub device: Device,
     /// Threads of ONNX Runtime's own pool, at least 1.
     pub threads: usize,
+    /// Whose kernels do the convolutions, where it runs on a CPU.
+    pub kernels: Kernels,
 }
 
 /// A loaded trunk.
@@ -129,6 +155,8 @@ pub struct Trunk {
     identity: TrunkIdentity,
     provider: Provider,
     fallback: Option<String>,
+    /// What runs in place of ONNX Runtime's convolutions; nothing where they run themselves.
+    replacement: Option<Replacement>,
     onnxruntime: String,
     threads: usize,
     /// Shape of one picture's output as ONNX Runtime gives it.
@@ -147,8 +175,13 @@ impl Trunk {
         path: &Path,
         options: TrunkOptions,
     ) -> Result<Self, TrunkError> {
-        let identity = identify(&card, path)?;
-        let (session, provider, fallback) = open_session(runtime, &card, path, options)?;
+        let (model, identity) = identify(&card, path)?;
+        let Opened {
+            session,
+            provider,
+            fallback,
+            replacement,
+        } = open_session(runtime, &card, &model, path, options)?;
         Ok(Self {
             output_shape: card
                 .output
@@ -161,6 +194,7 @@ impl Trunk {
             identity,
             provider,
             fallback,
+            replacement,
             onnxruntime: runtime.version().to_owned(),
             threads: options.threads,
         })
@@ -188,6 +222,21 @@ impl Trunk {
     #[must_use]
     pub fn fallback(&self) -> Option<&str> {
         self.fallback.as_deref()
+    }
+
+    /// Whose kernels do the convolutions: never [`Kernels::Auto`].
+    #[must_use]
+    pub fn kernels(&self) -> Kernels {
+        match self.replacement {
+            Some(_) => Kernels::Winograd,
+            None => Kernels::OnnxRuntime,
+        }
+    }
+
+    /// What runs in place of ONNX Runtime's convolutions, where anything does.
+    #[must_use]
+    pub fn replacement(&self) -> Option<&Replacement> {
+        self.replacement.as_ref()
     }
 
     /// Version of ONNX Runtime.
@@ -294,7 +343,7 @@ impl Trunk {
 }
 
 /// Checks the ONNX file against the card, and hashes it.
-fn identify(card: &ModelCard, path: &Path) -> Result<TrunkIdentity, TrunkError> {
+fn identify(card: &ModelCard, path: &Path) -> Result<(OnnxModel, TrunkIdentity), TrunkError> {
     let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
         path: path.to_owned(),
         source,
@@ -302,11 +351,12 @@ fn identify(card: &ModelCard, path: &Path) -> Result<TrunkIdentity, TrunkError> 
     let model = OnnxModel::from_bytes(bytes.clone(), path)?;
     card.check_against(&model)?;
     card.check_weights(&model)?;
-    Ok(TrunkIdentity {
+    let identity = TrunkIdentity {
         name: card.name.clone(),
         sha256: hex(&Sha256::digest(&bytes)),
         tensors_sha256: hash_tensors(&model)?.sha256,
-    })
+    };
+    Ok((model, identity))
 }
 
 /// Shape of the input tensor of `n` pictures.
@@ -328,32 +378,98 @@ fn channels_last(code: &[f32], channels: usize, out: &mut [f32]) {
     }
 }
 
-/// Opens a session on the device asked for, and tells where it really runs.
+/// A session, and where it really runs.
+struct Opened {
+    session: Session,
+    provider: Provider,
+    fallback: Option<String>,
+    replacement: Option<Replacement>,
+}
+
+/// Opens a session on the device asked for.
 fn open_session(
     runtime: &Runtime,
     card: &ModelCard,
+    model: &OnnxModel,
     path: &Path,
     options: TrunkOptions,
-) -> Result<(Session, Provider, Option<String>), TrunkError> {
-    let on_cpu = || {
-        build(runtime, path, options.threads, None).map_err(|source| TrunkError::Load {
-            path: path.to_owned(),
-            source,
+) -> Result<Opened, TrunkError> {
+    let opened_on_cpu = |fallback| {
+        let (session, replacement) = on_cpu(runtime, model, path, options)?;
+        Ok(Opened {
+            session,
+            provider: Provider::Cpu,
+            fallback,
+            replacement,
         })
     };
-    match options.device {
-        Device::Cpu => Ok((on_cpu()?, Provider::Cpu, None)),
-        Device::Cuda => {
-            let session = on_cuda(runtime, card, path, options.threads)?;
-            Ok((session, Provider::Cuda, None))
-        }
-        Device::Auto if !runtime.has_cuda() => Ok((on_cpu()?, Provider::Cpu, None)),
-        Device::Auto => match on_cuda(runtime, card, path, options.threads) {
-            Ok(session) => Ok((session, Provider::Cuda, None)),
-            Err(TrunkError::Cuda { reason, .. }) => Ok((on_cpu()?, Provider::Cpu, Some(reason))),
-            Err(error) => Err(error),
-        },
+    let wants_cpu = options.device == Device::Cpu
+        || options.device == Device::Auto
+            && (!runtime.has_cuda() || options.kernels == Kernels::Winograd);
+    if wants_cpu {
+        return opened_on_cpu(None);
     }
+    if options.kernels == Kernels::Winograd {
+        return Err(TrunkError::Kernels {
+            reason: "they run on a CPU, and --device cuda was given",
+        });
+    }
+    match on_cuda(runtime, card, path, options.threads) {
+        Ok(session) => Ok(Opened {
+            session,
+            provider: Provider::Cuda,
+            fallback: None,
+            replacement: None,
+        }),
+        Err(TrunkError::Cuda { reason, .. }) if options.device == Device::Auto => {
+            opened_on_cpu(Some(reason))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn on_cpu(
+    runtime: &Runtime,
+    model: &OnnxModel,
+    path: &Path,
+    options: TrunkOptions,
+) -> Result<(Session, Option<Replacement>), TrunkError> {
+    let failed = |source| TrunkError::Load {
+        path: path.to_owned(),
+        source,
+    };
+    let wants_replacement = match options.kernels {
+        Kernels::Auto => Replacement::is_fast_here(),
+        Kernels::Winograd => true,
+        Kernels::OnnxRuntime => false,
+    };
+    let replacement = if wants_replacement {
+        Replacement::of(model, options.threads)
+    } else {
+        None
+    };
+    let session = match &replacement {
+        Some(replacement) => with_replacement(runtime, replacement, options.threads),
+        None if options.kernels == Kernels::Winograd => {
+            return Err(TrunkError::Kernels {
+                reason: "the trunk has no 3 x 3 convolution of stride 1, border 1 and at least 16 \
+                         channels whose weights are in the file",
+            });
+        }
+        None => build(runtime, path, options.threads, None),
+    };
+    Ok((session.map_err(failed)?, replacement))
+}
+
+/// Builds a session on the CPU in which this program's kernels do the convolutions.
+fn with_replacement(
+    runtime: &Runtime,
+    replacement: &Replacement,
+    threads: usize,
+) -> ort::Result<Session> {
+    builder(runtime, threads)?
+        .with_operators(replacement.operators()?)?
+        .commit_from_memory(replacement.onnx_bytes())
 }
 
 fn on_cuda(
@@ -406,16 +522,20 @@ fn build(
     threads: usize,
     profile: Option<&Path>,
 ) -> ort::Result<Session> {
-    let mut builder = Session::builder(runtime.environment())?
-        .with_intra_threads(threads)?
-        // Decoders want the cores while the session waits for a batch.
-        .with_intra_op_spinning(false)?;
+    let mut builder = builder(runtime, threads)?;
     if let Some(profile) = profile {
         builder = builder
             .with_execution_providers([ep::CUDA::default().build().error_on_failure()])?
             .with_profiling(profile.join("run"))?;
     }
     builder.commit_from_file(path)
+}
+
+fn builder(runtime: &Runtime, threads: usize) -> ort::Result<SessionBuilder> {
+    Ok(Session::builder(runtime.environment())?
+        .with_intra_threads(threads)?
+        // Decoders want the cores while the session waits for a batch.
+        .with_intra_op_spinning(false)?)
 }
 
 /// The provider that ran most of the nodes in a profile of ONNX Runtime.

@@ -16,8 +16,10 @@ const ROWS: usize = 8;
 pub struct DirectConvolution {
     /// For each panel, input channel and position in the filter.
     filters: Lines<FilterRow>,
+    /// For each block of output channels, and zeros to the end of the last panel.
     bias: Vec<Vector>,
     n_in: usize,
+    n_out_blocks: usize,
     relu: bool,
     instructions: Instructions,
 }
@@ -48,15 +50,16 @@ impl DirectConvolution {
             filters,
             bias,
             n_in,
+            n_out_blocks: n_out.div_ceil(LANES),
             relu,
             instructions,
         }
     }
 
-    /// Blocks of 16 output channels; an even number, the last one perhaps of zeros.
+    /// Blocks of 16 output channels.
     #[must_use]
     pub fn n_out_blocks(&self) -> usize {
-        self.bias.len()
+        self.n_out_blocks
     }
 
     /// Input channels.
@@ -186,7 +189,7 @@ impl Band<'_> {
             }
         }
         let n = shape.width.saturating_sub(column).min(P);
-        for c in 0..C {
+        for c in 0..C.min(self.output.n_blocks.saturating_sub(first_block)) {
             let plane = self.picture * self.output.n_blocks + first_block + c;
             let first = plane * shape.plane() + row * shape.width + column.min(shape.width);
             // SAFETY: bands have no rows in common, so no other thread has these vectors.

@@ -4,12 +4,15 @@ mod convolution;
 mod direct;
 mod lanes;
 mod layout;
+mod operator;
 mod products;
+mod rewrite;
 mod tiles;
 mod transform;
 
 pub use convolution::{Convolution, Scratch, Weights};
 pub use direct::DirectConvolution;
+pub use operator::Replacement;
 pub use tiles::{Ending, Shape};
 
 #[cfg(test)]
