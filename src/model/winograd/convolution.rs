@@ -1,6 +1,7 @@
 //! A 3 x 3 convolution with transformed filters.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::lanes::{Instructions, LANES, Vector};
 use super::products::{FilterRow, GROUP, InputBlock, PANEL, Products};
@@ -157,6 +158,7 @@ impl Convolution {
         // An odd number of cache lines between points, so that they do not fall on each other.
         let stride = n_groups * n_blocks | 1;
         let inputs = place.inputs.at_least(POINTS * stride);
+        let mut clock = Clock::start();
         self.instructions.run(TransformInput {
             input,
             shape,
@@ -166,6 +168,7 @@ impl Convolution {
             output: inputs,
             stride,
         });
+        clock.add_to(&mut place.busy.input);
         let products_stride = n_tiles + 1;
         let products = place.products.at_least(POINTS * products_stride);
         let rows = n_blocks * LANES;
@@ -178,6 +181,7 @@ impl Convolution {
                     output: &mut products[point * products_stride..][..n_tiles],
                 });
             }
+            clock.add_to(&mut place.busy.products);
             let first_block = panel * PANEL;
             let last_block = self.bias.len().min(first_block + PANEL);
             self.instructions.run(TransformOutput {
@@ -191,6 +195,7 @@ impl Convolution {
                 ending: self.ending,
                 output,
             });
+            clock.add_to(&mut place.busy.output);
         }
     }
 }
@@ -246,6 +251,17 @@ impl Plan {
 pub struct Scratch(Mutex<Vec<Place>>);
 
 impl Scratch {
+    /// Time that was spent so far, summed over threads that are not at work.
+    #[must_use]
+    pub fn busy(&self) -> Busy {
+        let places = self.0.lock().unwrap_or_else(|error| error.into_inner());
+        places.iter().fold(Busy::default(), |sum, place| Busy {
+            input: sum.input + place.busy.input,
+            products: sum.products + place.busy.products,
+            output: sum.output + place.busy.output,
+        })
+    }
+
     fn take(&self) -> Place {
         let mut places = self.0.lock().unwrap_or_else(|error| error.into_inner());
         places.pop().unwrap_or_default()
@@ -262,6 +278,33 @@ impl Scratch {
 struct Place {
     inputs: Lines<InputBlock>,
     products: Lines<FilterRow>,
+    busy: Busy,
+}
+
+/// Time of the stages of [`Convolution::run`], summed over threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Busy {
+    /// Transforming inputs.
+    pub input: Duration,
+    /// Multiplying.
+    pub products: Duration,
+    /// Transforming outputs, with bias, ReLU and pooling.
+    pub output: Duration,
+}
+
+/// Tells stages apart.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Adds the time since the last call.
+    fn add_to(&mut self, sum: &mut Duration) {
+        let now = Instant::now();
+        *sum += now - std::mem::replace(&mut self.0, now);
+    }
 }
 
 /// An array that begins at a cache line.

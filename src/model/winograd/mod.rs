@@ -10,7 +10,7 @@ mod rewrite;
 mod tiles;
 mod transform;
 
-pub use convolution::{Convolution, Scratch, Weights};
+pub use convolution::{Busy, Convolution, Scratch, Weights};
 pub use direct::DirectConvolution;
 pub use operator::Replacement;
 pub use tiles::{Ending, Shape};
