@@ -299,7 +299,10 @@ mod tests {
             "ONNX Runtime differs: 1.32.0 then",
         );
         differs(|job| job.store.provider.clear(), "provider differs: p then");
-        differs(|job| job.store.kernels.clear(), "kernels differ then");
+        differs(
+            |job| job.store.kernels.clear(),
+            "choice of kernels differs: k then",
+        );
         differs(|job| job.store.listing = None, "names, order or labels");
         differs(|job| job.store.classes.clear(), "names, order or labels");
         differs(

@@ -168,21 +168,26 @@ impl Band<'_> {
         let taps = self.convolution.n_in * 9;
         let filters = &self.convolution.filters.items()[panel * taps..][..taps];
         let first_block = panel * PANEL + half;
-        let bias: [L; C] =
-            std::array::from_fn(|c| L::load(&self.convolution.bias[first_block + c]));
+        let mut bias = [L::splat(0.0); C];
+        for (loaded, bias) in (bias.iter_mut()).zip(&self.convolution.bias[first_block..]) {
+            *loaded = L::load(bias);
+        }
         let mut sums = [bias; P];
         for (line, filters) in lines
             .chunks_exact(padded_width)
             .zip(filters.as_chunks::<3>().0)
         {
             for (x, filter) in filters.iter().enumerate() {
-                let filter: [L; C] = std::array::from_fn(|c| L::load(&filter[half + c]));
+                let mut loaded = [L::splat(0.0); C];
+                for (loaded, filter) in loaded.iter_mut().zip(&filter[half..]) {
+                    *loaded = L::load(filter);
+                }
                 let values: &[f32; P] = line[column + x..]
                     .first_chunk()
                     .expect("lines are padded to whole groups");
                 for (sums, &value) in sums.iter_mut().zip(values) {
                     let value = L::splat(value);
-                    for (sum, filter) in sums.iter_mut().zip(filter) {
+                    for (sum, filter) in sums.iter_mut().zip(loaded) {
                         *sum = value.mul_add(filter, *sum);
                     }
                 }

@@ -84,10 +84,13 @@ impl Product<'_> {
                 .first_chunk()
                 .expect("a group has that many tiles");
             for (lane, filters) in filters.iter().enumerate() {
-                let filters: [L; C] = std::array::from_fn(|c| L::load(&filters[column + c]));
+                let mut loaded = [L::splat(0.0); C];
+                for (loaded, filter) in loaded.iter_mut().zip(&filters[column..]) {
+                    *loaded = L::load(filter);
+                }
                 for (sums, input) in sums.iter_mut().zip(input) {
                     let input = L::splat(input[lane]);
-                    for (sum, filter) in sums.iter_mut().zip(filters) {
+                    for (sum, filter) in sums.iter_mut().zip(loaded) {
                         *sum = input.mul_add(filter, *sum);
                     }
                 }

@@ -70,33 +70,35 @@ pub(super) struct TransformInput<'a> {
 
 impl Work for TransformInput<'_> {
     #[inline(always)]
-    fn run<L: Lanes>(self) {
-        let plane_len = self.shape.plane();
-        for index in 0..self.n_tiles {
-            let tile = self.shape.tile(self.first_tile + index);
-            let is_inside = tile.row > 0
-                && tile.column > 0
-                && tile.row + SIDE - 1 <= self.shape.height
-                && tile.column + SIDE - 1 <= self.shape.width;
-            for block in 0..self.n_blocks {
-                let plane = tile.picture * self.n_blocks + block;
-                let plane = &self.input[plane * plane_len..][..plane_len];
-                let output = &mut self.output[index / GROUP * self.n_blocks + block..];
-                let width = self.shape.width;
-                if is_inside {
-                    let first = (tile.row - 1) * width + tile.column - 1;
-                    transform_input::<L>(
-                        &plane[first..],
-                        width,
-                        output,
-                        self.stride,
-                        index % GROUP,
-                    );
-                } else {
-                    let patch = padded(plane, self.shape, tile);
-                    transform_input::<L>(&patch, SIDE, output, self.stride, index % GROUP);
-                }
+    fn run<L: Lanes>(mut self) {
+        // Tile after tile of one plane, so that its rows are read from the front to the back.
+        for block in 0..self.n_blocks {
+            for index in 0..self.n_tiles {
+                self.transform::<L>(block, index);
             }
+        }
+    }
+}
+
+impl TransformInput<'_> {
+    /// Transforms 16 channels of the tile `index` from the first.
+    #[inline(always)]
+    fn transform<L: Lanes>(&mut self, block: usize, index: usize) {
+        let Shape { height, width, .. } = self.shape;
+        let tile = self.shape.tile(self.first_tile + index);
+        let plane = tile.picture * self.n_blocks + block;
+        let plane = &self.input[plane * self.shape.plane()..][..self.shape.plane()];
+        let output = &mut self.output[index / GROUP * self.n_blocks + block..];
+        let is_inside = tile.row > 0
+            && tile.column > 0
+            && tile.row + SIDE - 1 <= height
+            && tile.column + SIDE - 1 <= width;
+        if is_inside {
+            let first = (tile.row - 1) * width + tile.column - 1;
+            transform_input::<L>(&plane[first..], width, output, self.stride, index % GROUP);
+        } else {
+            let patch = padded(plane, self.shape, tile);
+            transform_input::<L>(&patch, SIDE, output, self.stride, index % GROUP);
         }
     }
 }
@@ -125,21 +127,23 @@ fn transform_input<L: Lanes>(
     stride: usize,
     row: usize,
 ) {
-    let rows: [&[Vector; SIDE]; SIDE] = std::array::from_fn(|y| {
-        input[y * width..]
-            .first_chunk()
-            .expect("a tile is that wide")
-    });
-    let mut columns = [[[0.0; LANES]; SIDE]; SIDE];
+    let mut rows = [&[[0.0; LANES]; SIDE]; SIDE];
+    for (row, input) in rows.iter_mut().zip(input.chunks(width)) {
+        *row = input.first_chunk().expect("a tile is that wide");
+    }
+    // Loops in place of closures, which may be compiled apart and without the instructions.
+    let mut columns = [[L::splat(0.0); SIDE]; SIDE];
     for x in 0..SIDE {
-        let column = input_1d::<L>(std::array::from_fn(|y| L::load(&rows[y][x])));
-        for (y, value) in column.into_iter().enumerate() {
-            value.store(&mut columns[y][x]);
+        let mut column = [L::splat(0.0); SIDE];
+        for (value, row) in column.iter_mut().zip(rows) {
+            *value = L::load(&row[x]);
+        }
+        for (columns, value) in columns.iter_mut().zip(input_1d(column)) {
+            columns[x] = value;
         }
     }
-    for (y, values) in columns.iter().enumerate() {
-        let values = input_1d::<L>(std::array::from_fn(|x| L::load(&values[x])));
-        for (x, value) in values.into_iter().enumerate() {
+    for (y, values) in columns.into_iter().enumerate() {
+        for (x, value) in input_1d(values).into_iter().enumerate() {
             value.store(&mut output[(y * SIDE + x) * stride][row]);
         }
     }
@@ -222,41 +226,46 @@ impl TransformOutput<'_> {
 fn transform_output<L: Lanes>(
     products: &[FilterRow],
     stride: usize,
-    column: usize,
+    panel_column: usize,
     bias: L,
     relu: bool,
 ) -> [[L; STEP]; STEP] {
-    let mut columns = [[L::splat(0.0); SIDE]; STEP];
+    let zero = L::splat(0.0);
+    let mut columns = [[zero; SIDE]; STEP];
     for x in 0..SIDE {
-        let values = output_1d::<L>(std::array::from_fn(|y| {
-            L::load(&products[(y * SIDE + x) * stride][column])
-        }));
-        for (columns, value) in columns.iter_mut().zip(values) {
+        let mut column = [zero; SIDE];
+        for (y, value) in column.iter_mut().enumerate() {
+            *value = L::load(&products[(y * SIDE + x) * stride][panel_column]);
+        }
+        for (columns, value) in columns.iter_mut().zip(output_1d(column)) {
             columns[x] = value;
         }
     }
-    columns.map(|values| {
-        output_1d::<L>(values).map(|value| {
-            let value = value.add(bias);
+    let mut values = [[zero; STEP]; STEP];
+    for (values, row) in values.iter_mut().zip(columns) {
+        *values = output_1d(row);
+        for value in values {
+            *value = value.add(bias);
             if relu {
-                L::splat(0.0).max(value)
-            } else {
-                value
+                *value = zero.max(*value);
             }
-        })
-    })
+        }
+    }
+    values
 }
 
 /// The largest of each 2 x 2.
 #[inline(always)]
 fn pooled<L: Lanes>(values: [[L; STEP]; STEP]) -> [[L; STEP / 2]; STEP / 2] {
-    std::array::from_fn(|y| {
-        std::array::from_fn(|x| {
-            let [above, below] = [values[2 * y], values[2 * y + 1]];
+    let mut pooled = [[values[0][0]; STEP / 2]; STEP / 2];
+    for (y, row) in pooled.iter_mut().enumerate() {
+        let [above, below] = [values[2 * y], values[2 * y + 1]];
+        for (x, largest) in row.iter_mut().enumerate() {
             let above = above[2 * x].max(above[2 * x + 1]);
-            above.max(below[2 * x].max(below[2 * x + 1]))
-        })
-    })
+            *largest = above.max(below[2 * x].max(below[2 * x + 1]));
+        }
+    }
+    pooled
 }
 
 /// An output tensor that several threads write to, each its own part.
