@@ -1,5 +1,6 @@
 //! A 3 x 3 convolution with transformed filters.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,9 @@ use super::transform::{POINTS, filter};
 /// Their transforms stay in the second-level cache for up to 64 channels, and filters are read
 /// once for so many.
 const BLOCK: usize = 4 * GROUP;
+
+/// Blocks for each thread from which on it does not matter that they cannot be dealt out evenly.
+const MANY: usize = 8;
 
 /// Output channels of a panel.
 const PANEL_CHANNELS: usize = PANEL * LANES;
@@ -131,7 +135,7 @@ impl Convolution {
             "the input is as long as its shape says"
         );
         let output = Output::new(output, self.output_shape(shape), self.n_out_blocks());
-        let plan = Plan::new(shape.n_tiles(), self.n_panels(), n_threads);
+        let plan = Plan::new(shape.n_tiles(), self.n_panels(), n_threads.max(1));
         share(plan.n_pieces(), &|piece| {
             let mut place = scratch.take();
             self.run_piece(&plan, piece, input, shape, &output, &mut place);
@@ -212,38 +216,46 @@ pub(super) fn blocks_of(values: &[f32]) -> Vec<Vector> {
         .collect()
 }
 
-/// How work is cut into pieces: blocks of tiles, and where these are too few for the threads, parts
-/// of the panels, each with a transform of the inputs of its own.
+/// How work is cut into pieces: blocks of tiles, as many as can be dealt out evenly, and where they
+/// cannot, parts of the panels, each with a transform of the inputs of its own.
+#[derive(Debug)]
 struct Plan {
     n_tiles: usize,
+    n_blocks: usize,
     n_panels: usize,
-    parts: usize,
+    n_parts: usize,
 }
 
 impl Plan {
     fn new(n_tiles: usize, n_panels: usize, n_threads: usize) -> Self {
-        let n_blocks = n_tiles.div_ceil(BLOCK).max(1);
-        let parts = n_threads.div_ceil(n_blocks);
+        let n_blocks = n_tiles.div_ceil(BLOCK);
+        let is_even = n_blocks % n_threads == 0 || n_blocks >= MANY * n_threads;
         Self {
             n_tiles,
+            n_blocks,
             n_panels,
-            parts: parts.min(n_panels),
+            n_parts: if is_even { 1 } else { n_threads.min(n_panels) },
         }
     }
 
     fn n_pieces(&self) -> usize {
-        self.n_tiles.div_ceil(BLOCK) * self.parts
+        self.n_blocks * self.n_parts
     }
 
+    /// The first tile of a piece, and how many it has.
     fn tiles(&self, piece: usize) -> (usize, usize) {
-        let first = piece / self.parts * BLOCK;
-        (first, BLOCK.min(self.n_tiles - first))
+        let tiles = slice(self.n_tiles, piece / self.n_parts, self.n_blocks);
+        (tiles.start, tiles.len())
     }
 
-    fn panels(&self, piece: usize) -> std::ops::Range<usize> {
-        let part = piece % self.parts;
-        part * self.n_panels / self.parts..(part + 1) * self.n_panels / self.parts
+    fn panels(&self, piece: usize) -> Range<usize> {
+        slice(self.n_panels, piece % self.n_parts, self.n_parts)
     }
+}
+
+/// The `index`-th of `of` slices of 0 to n, none more than one longer than another.
+fn slice(n: usize, index: usize, of: usize) -> Range<usize> {
+    index * n / of..(index + 1) * n / of
 }
 
 /// Working memory of threads, kept for the next call.
@@ -358,5 +370,38 @@ impl<T: Vectors> Lines<T> {
             *self = Self::zeros(len);
         }
         &mut self.items_mut()[..len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_have_every_tile_and_panel_once_and_are_dealt_out_evenly() {
+        for (n_tiles, n_panels, n_threads) in [
+            (64, 16, 2),
+            (16, 16, 2),
+            (196, 8, 3),
+            (150, 1, 4),
+            (12544, 2, 2),
+            (0, 3, 2),
+            (5, 2, 9),
+        ] {
+            let plan = Plan::new(n_tiles, n_panels, n_threads);
+            let mut seen = vec![0; n_tiles * n_panels];
+            for piece in 0..plan.n_pieces() {
+                let (first, n) = plan.tiles(piece);
+                assert!((1..=BLOCK).contains(&n), "{plan:?}");
+                for tile in first..first + n {
+                    for panel in plan.panels(piece) {
+                        seen[tile * n_panels + panel] += 1;
+                    }
+                }
+            }
+            assert_eq!(seen, vec![1; n_tiles * n_panels], "{plan:?}");
+            let is_even = plan.n_pieces() % n_threads == 0;
+            assert!(is_even || plan.n_pieces() > 8 * n_threads || n_panels < n_threads);
+        }
     }
 }
