@@ -23,18 +23,18 @@ const PANEL_CHANNELS: usize = PANEL * LANES;
 
 /// Weights (O, I, 3, 3) and bias (O) of a convolution of stride 1 with a border of 1.
 #[derive(Clone, Copy, Debug)]
-pub struct Weights<'a> {
+pub(super) struct Weights<'a> {
     /// In C order.
-    pub filters: &'a [f32],
+    pub(super) filters: &'a [f32],
     /// One for each output channel.
-    pub bias: &'a [f32],
+    pub(super) bias: &'a [f32],
     /// Input channels, I.
-    pub n_in: usize,
+    pub(super) n_in: usize,
 }
 
 /// A convolution whose filters are transformed.
 #[derive(Debug)]
-pub struct Convolution {
+pub(super) struct Convolution {
     /// For each panel, point and input channel.
     filters: Lines<FilterRow>,
     /// For each block of output channels.
@@ -49,8 +49,7 @@ impl Convolution {
     ///
     /// # Panics
     /// If the weights' lengths do not fit each other.
-    #[must_use]
-    pub fn new(weights: Weights, ending: Ending) -> Self {
+    pub(super) fn new(weights: Weights, ending: Ending) -> Self {
         Self::with(Instructions::of_this_processor(), weights, ending)
     }
 
@@ -81,26 +80,22 @@ impl Convolution {
     }
 
     /// Blocks of 16 output channels.
-    #[must_use]
-    pub fn n_out_blocks(&self) -> usize {
+    pub(super) fn n_out_blocks(&self) -> usize {
         self.bias.len()
     }
 
     /// Blocks of 16 input channels.
-    #[must_use]
-    pub fn n_in_blocks(&self) -> usize {
+    pub(super) fn n_in_blocks(&self) -> usize {
         self.n_in_blocks
     }
 
     /// Bytes of the transformed filters.
-    #[must_use]
-    pub fn filter_bytes(&self) -> usize {
+    pub(super) fn filter_bytes(&self) -> usize {
         size_of_val(self.filters.items())
     }
 
     /// Shape of the output for an input of `shape`.
-    #[must_use]
-    pub fn output_shape(&self, shape: Shape) -> Shape {
+    pub(super) fn output_shape(&self, shape: Shape) -> Shape {
         if self.ending.pool {
             Shape {
                 height: shape.height / 2,
@@ -120,7 +115,7 @@ impl Convolution {
     ///
     /// # Panics
     /// If the slices are not as long as their shapes say.
-    pub fn run(
+    pub(super) fn run(
         &self,
         input: &[Vector],
         shape: Shape,
@@ -159,8 +154,8 @@ impl Convolution {
         let (first_tile, n_tiles) = plan.tiles(piece);
         let n_groups = n_tiles.div_ceil(GROUP);
         let n_blocks = self.n_in_blocks;
-        // An odd number of cache lines between points, so that they do not fall on each other.
-        let stride = n_groups * n_blocks | 1;
+        // Odd, so that the points' vectors of one tile fall on different sets of the cache.
+        let stride = (n_groups * n_blocks) | 1;
         let inputs = place.inputs.at_least(POINTS * stride);
         let mut clock = Clock::start();
         self.instructions.run(TransformInput {
@@ -229,7 +224,7 @@ struct Plan {
 impl Plan {
     fn new(n_tiles: usize, n_panels: usize, n_threads: usize) -> Self {
         let n_blocks = n_tiles.div_ceil(BLOCK);
-        let is_even = n_blocks % n_threads == 0 || n_blocks >= MANY * n_threads;
+        let is_even = n_blocks.is_multiple_of(n_threads) || n_blocks >= MANY * n_threads;
         Self {
             n_tiles,
             n_blocks,
@@ -260,12 +255,11 @@ fn slice(n: usize, index: usize, of: usize) -> Range<usize> {
 
 /// Working memory of threads, kept for the next call.
 #[derive(Debug, Default)]
-pub struct Scratch(Mutex<Vec<Place>>);
+pub(super) struct Scratch(Mutex<Vec<Place>>);
 
 impl Scratch {
     /// Time that was spent so far, summed over threads that are not at work.
-    #[must_use]
-    pub fn busy(&self) -> Busy {
+    pub(super) fn busy(&self) -> Busy {
         let places = self.0.lock().unwrap_or_else(|error| error.into_inner());
         places.iter().fold(Busy::default(), |sum, place| Busy {
             input: sum.input + place.busy.input,
@@ -293,7 +287,7 @@ struct Place {
     busy: Busy,
 }
 
-/// Time of the stages of [`Convolution::run`], summed over threads.
+/// Time of the stages of the fused convolutions, summed over threads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Busy {
     /// Transforming inputs.
@@ -400,7 +394,7 @@ mod tests {
                 }
             }
             assert_eq!(seen, vec![1; n_tiles * n_panels], "{plan:?}");
-            let is_even = plan.n_pieces() % n_threads == 0;
+            let is_even = plan.n_pieces().is_multiple_of(n_threads);
             assert!(is_even || plan.n_pieces() > 8 * n_threads || n_panels < n_threads);
         }
     }

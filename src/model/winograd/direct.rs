@@ -13,7 +13,7 @@ const ROWS: usize = 8;
 
 /// A convolution of few input channels.
 #[derive(Debug)]
-pub struct DirectConvolution {
+pub(super) struct DirectConvolution {
     /// For each panel, input channel and position in the filter.
     filters: Lines<FilterRow>,
     /// For each block of output channels, and zeros to the end of the last panel.
@@ -29,8 +29,7 @@ impl DirectConvolution {
     ///
     /// # Panics
     /// If the weights' lengths do not fit each other.
-    #[must_use]
-    pub fn new(weights: Weights, relu: bool) -> Self {
+    pub(super) fn new(weights: Weights, relu: bool) -> Self {
         Self::with(Instructions::of_this_processor(), weights, relu)
     }
 
@@ -57,14 +56,12 @@ impl DirectConvolution {
     }
 
     /// Blocks of 16 output channels.
-    #[must_use]
-    pub fn n_out_blocks(&self) -> usize {
+    pub(super) fn n_out_blocks(&self) -> usize {
         self.n_out_blocks
     }
 
     /// Input channels.
-    #[must_use]
-    pub fn n_in(&self) -> usize {
+    pub(super) fn n_in(&self) -> usize {
         self.n_in
     }
 
@@ -73,7 +70,7 @@ impl DirectConvolution {
     ///
     /// # Panics
     /// If the slices are not as long as their shapes say.
-    pub fn run(
+    pub(super) fn run(
         &self,
         input: &[f32],
         shape: Shape,

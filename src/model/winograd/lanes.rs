@@ -11,7 +11,7 @@ pub(super) type Vector = [f32; LANES];
 
 /// Sixteen numbers in registers.
 pub(super) trait Lanes: Copy {
-    /// Whether there are 32 registers of this size, or as good as half of 16.
+    /// Whether there are 32 registers of sixteen numbers, so that 28 sums stay in them.
     const HAS_MANY_REGISTERS: bool;
 
     fn splat(value: f32) -> Self;

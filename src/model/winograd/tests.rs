@@ -6,9 +6,11 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::convolution::{Convolution, Scratch, Weights};
+use super::direct::DirectConvolution;
 use super::lanes::{Instructions, LANES, Vector};
 use super::layout::{from_block, to_block};
-use super::{Convolution, DirectConvolution, Ending, Scratch, Shape, Weights};
+use super::tiles::{Ending, Shape};
 
 /// Numbers of the kinds that a trunk may meet.
 #[derive(Clone, Copy, Debug)]

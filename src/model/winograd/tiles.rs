@@ -6,13 +6,13 @@ use super::transform::{POINTS, SIDE, STEP, input_1d, output_1d};
 
 /// Shape of a tensor (N, H, W) whose channels lie in blocks of 16: (N, C/16, H, W, 16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(super) struct Shape {
     /// Pictures.
-    pub n: usize,
+    pub(super) n: usize,
     /// Rows.
-    pub height: usize,
+    pub(super) height: usize,
     /// Columns.
-    pub width: usize,
+    pub(super) width: usize,
 }
 
 impl Shape {
@@ -151,11 +151,11 @@ fn transform_input<L: Lanes>(
 
 /// What is done to sums before they are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ending {
+pub(super) struct Ending {
     /// Negative numbers become 0.
-    pub relu: bool,
+    pub(super) relu: bool,
     /// The largest of each 2 x 2 is kept; an odd last row or column is dropped.
-    pub pool: bool,
+    pub(super) pool: bool,
 }
 
 /// Transforms the products of consecutive tiles with one panel of output channels.
