@@ -15,13 +15,13 @@
 //! half, `decode_pillow.py`, does the same without the hash, in one thread. Where other programs
 //! keep the cores busy, our threads lose more than its one. The breakdown is of one thread.
 
-use std::ffi::OsString;
+mod peer;
+mod timing;
+
 use std::fs;
 use std::hint::black_box;
-use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -30,6 +30,9 @@ use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, OnFailure, dry_run};
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
+
+use peer::Peer;
+use timing::median;
 
 const BATCH_SIZE: usize = 20;
 const N_PHOTOGRAPHS: usize = 100;
@@ -61,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         println!("CNN_CODES_TEST_PYTHON names no Python: no baseline, no photographs");
         return pictures.measure(None, rounds);
     };
-    let mut pillow = Pillow::start(python)?;
+    let mut pillow = Peer::start(&python, "decode_pillow.py", &[])?;
     let photographs = Set::of_photographs(&mut pillow, &pictures, place.path())?;
     pictures.measure(Some(&mut pillow), rounds)?;
     photographs.measure(Some(&mut pillow), rounds)
@@ -108,9 +111,9 @@ impl Set {
         Self::new(name, paths.collect(), place.join("pictures.txt"))
     }
 
-    fn of_photographs(pillow: &mut Pillow, from: &Self, place: &Path) -> anyhow::Result<Self> {
+    fn of_photographs(pillow: &mut Peer, from: &Self, place: &Path) -> anyhow::Result<Self> {
         let (folder, n) = (place.display(), N_PHOTOGRAPHS);
-        pillow.ask(format!(
+        pillow.ask(&format!(
             "photographs\t{folder}\t{n}\t{}",
             from.list.display()
         ))?;
@@ -120,7 +123,7 @@ impl Set {
     }
 
     /// Ours and Pillow's in turns, and where our time goes.
-    fn measure(&self, mut pillow: Option<&mut Pillow>, rounds: usize) -> anyhow::Result<()> {
+    fn measure(&self, mut pillow: Option<&mut Peer>, rounds: usize) -> anyhow::Result<()> {
         println!("\n{}", self.name);
         let threads = std::thread::available_parallelism()?.get();
         let options = options(threads);
@@ -132,7 +135,8 @@ impl Set {
                 Ok(())
             })?);
             if let Some(pillow) = &mut pillow {
-                theirs.push(self.rate(|| pillow.ask(format!("prepare\t{}", self.list.display())))?);
+                theirs
+                    .push(self.rate(|| pillow.ask(&format!("prepare\t{}", self.list.display())))?);
             }
         }
         let ours = median(ours);
@@ -219,51 +223,4 @@ fn stage_times(path: &Path, tensor: &mut [f32]) -> anyhow::Result<[Duration; 5]>
         .apply(&picture, PREPARATION.layout, tensor);
     lap();
     Ok(times.try_into().expect("five stages"))
-}
-
-/// The baseline: a Python that has its modules loaded and waits for lines.
-struct Pillow {
-    child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Pillow {
-    fn start(python: OsString) -> anyhow::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/decode_pillow.py");
-        let mut child = Command::new(&python)
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", python.display()))?;
-        let questions = child.stdin.take().expect("it is piped");
-        let answers = BufReader::new(child.stdout.take().expect("it is piped"));
-        Ok(Self {
-            child,
-            questions,
-            answers,
-        })
-    }
-
-    /// Waits until what `question` asks for is done.
-    fn ask(&mut self, question: String) -> anyhow::Result<()> {
-        writeln!(self.questions, "{question}")?;
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer)?;
-        ensure!(answer == "ok\n", "Python failed");
-        Ok(())
-    }
-}
-
-impl Drop for Pillow {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -5,6 +5,8 @@
 //! PICTURES holds one folder per class (default: data/train); ROUNDS defaults to 3. Needs
 //! `cnn-codes fetch`. The ratio says what decoding, hashing and writing cost: 1 is nothing at all.
 
+mod timing;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +17,8 @@ use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Resize};
+
+use timing::median;
 
 const BATCH_SIZE: usize = 20;
 
@@ -126,9 +130,4 @@ fn rate(n: usize, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f
     let start = Instant::now();
     work()?;
     Ok(n as f64 / start.elapsed().as_secs_f64())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

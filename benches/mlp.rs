@@ -15,25 +15,25 @@
 //! The environment variable CNN_CODES_TEST_PYTHON names a Python with Keras (KERAS_BACKEND is its
 //! backend), whose half is `mlp_keras.py`; its model is compiled before the first round.
 
-use std::ffi::OsString;
+mod made_up;
+mod peer;
+mod timing;
+
+use std::ffi::OsStr;
 use std::hint::black_box;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use cnn_codes::codes::Store;
-use cnn_codes::head::Samples;
+use anyhow::ensure;
 use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored, Trainer};
-use ndarray::{Array1, Array2, Axis};
-use ndarray_npy::write_npy;
-use rand::{Rng, SeedableRng};
+use ndarray::Axis;
+use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
-const N_CLASSES: usize = 3;
-const N_FEATURES: usize = 25_088;
+use made_up::Codes;
+use peer::Peer;
+use timing::{load, median, range, seconds};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments: Vec<String> = std::env::args()
@@ -56,8 +56,11 @@ fn main() -> anyhow::Result<()> {
         validation.about()
     );
 
+    let place = tempfile::tempdir()?;
     let mut keras = match std::env::var_os("CNN_CODES_TEST_PYTHON") {
-        Some(python) => Keras::start(python, &train, &validation),
+        Some(python) => start_keras(&python, place.path(), &train, &validation)
+            .inspect_err(|error| println!("no Keras: {error:#}"))
+            .ok(),
         None => None,
     };
     if keras.is_none() {
@@ -67,60 +70,25 @@ fn main() -> anyhow::Result<()> {
     shares(&train, &validation)
 }
 
-/// Codes and their labels.
-struct Codes {
-    codes: Array2<f32>,
-    labels: Vec<usize>,
-    n_classes: usize,
-}
-
-impl Codes {
-    fn made_up(n: usize, seed: u64) -> Self {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let codes = Array2::from_shape_fn((n, N_FEATURES), |(row, feature)| {
-            if rng.gen_bool(0.8) {
-                return 0.0;
-            }
-            let of_class = feature % N_CLASSES == row % N_CLASSES;
-            rng.gen_range(0.0..2.0) + if of_class { 0.5 } else { 0.0 }
-        });
-        Self {
-            codes,
-            labels: (0..n).map(|row| row % N_CLASSES).collect(),
-            n_classes: N_CLASSES,
-        }
-    }
-
-    fn of_store(path: &str) -> anyhow::Result<Self> {
-        let store = Store::open(Path::new(path))?;
-        Ok(Self {
-            codes: store.read_codes(),
-            labels: store.labels().context("the store has no labels")?.to_vec(),
-            n_classes: store.manifest().classes.len(),
-        })
-    }
-
-    fn samples(&self) -> anyhow::Result<Samples<'_>> {
-        Ok(Samples::new(
-            self.codes.view(),
-            &self.labels,
-            self.n_classes,
-        )?)
-    }
-
-    fn about(&self) -> String {
-        let (rows, features) = self.codes.dim();
-        let zeros = self.codes.iter().filter(|&&value| value == 0.0).count();
-        let percent = 100.0 * zeros as f64 / self.codes.len() as f64;
-        format!("{rows} x {features}, {percent:.0}% zeros")
-    }
+/// A Keras whose model is compiled.
+fn start_keras(
+    python: &OsStr,
+    place: &Path,
+    train: &Codes,
+    validation: &Codes,
+) -> anyhow::Result<Peer> {
+    train.write(place, "train_")?;
+    validation.write(place, "validation_")?;
+    let mut keras = Peer::start(python, "mlp_keras.py", &[place])?;
+    keras.ask("1")?;
+    Ok(keras)
 }
 
 /// Prints the seconds of ours, of memory alone and of Keras, in turns.
 fn measure(
     train: &Codes,
     validation: &Codes,
-    mut keras: Option<&mut Keras>,
+    mut keras: Option<&mut Peer>,
     rounds: usize,
 ) -> anyhow::Result<()> {
     let options = MlpOptions::default();
@@ -133,7 +101,7 @@ fn measure(
             Ok(())
         })?);
         if let Some(keras) = &mut keras {
-            theirs.push(seconds(|| keras.fit(options.epochs))?);
+            theirs.push(seconds(|| keras.ask(&options.epochs.to_string()))?);
         }
     }
     let threads = rayon::current_num_threads();
@@ -250,92 +218,4 @@ fn sum(values: &[f32]) -> f32 {
         }
     }
     lanes.iter().sum()
-}
-
-/// A Python that has its model compiled and waits for lines.
-struct Keras {
-    child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    /// The codes that it has read.
-    _place: tempfile::TempDir,
-}
-
-impl Keras {
-    /// None where it does not run, which Python explains.
-    fn start(python: OsString, train: &Codes, validation: &Codes) -> Option<Self> {
-        match Self::try_start(python, train, validation) {
-            Ok(keras) => Some(keras),
-            Err(error) => {
-                println!("no Keras: {error:#}");
-                None
-            }
-        }
-    }
-
-    fn try_start(python: OsString, train: &Codes, validation: &Codes) -> anyhow::Result<Self> {
-        let place = tempfile::tempdir()?;
-        for (name, set) in [("train", train), ("validation", validation)] {
-            let labels: Array1<i64> = set.labels.iter().map(|&label| label as i64).collect();
-            write_npy(place.path().join(format!("{name}_codes.npy")), &set.codes)?;
-            write_npy(place.path().join(format!("{name}_labels.npy")), &labels)?;
-        }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/mlp_keras.py");
-        let mut child = Command::new(&python)
-            .arg(script)
-            .arg(place.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", python.display()))?;
-        let questions = child.stdin.take().expect("it is piped");
-        let answers = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut keras = Self {
-            child,
-            questions,
-            answers,
-            _place: place,
-        };
-        keras.fit(1)?;
-        Ok(keras)
-    }
-
-    /// Waits until a training of `epochs` is done.
-    fn fit(&mut self, epochs: usize) -> anyhow::Result<()> {
-        writeln!(self.questions, "{epochs}")?;
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer)?;
-        ensure!(answer == "ok\n", "Python failed");
-        Ok(())
-    }
-}
-
-impl Drop for Keras {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn seconds(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
-    let start = Instant::now();
-    work()?;
-    Ok(start.elapsed().as_secs_f64())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn range(values: &[f64]) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(0.0, f64::max);
-    format!("{least:.2} to {most:.2}")
-}
-
-/// The load average of the last minute, of which about the number of threads is our own.
-fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or("unknown").to_owned()
 }

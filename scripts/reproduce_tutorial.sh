@@ -5,7 +5,7 @@ set -euo pipefail
 usage="usage: scripts/reproduce_tutorial.sh PRODUCE [SEEDS]
 
 PRODUCE holds train/ and validation/ with the tutorial's pictures of pumpkins, tomatoes and
-watermelons. Trains the MLP with the seeds 0 to SEEDS - 1 (default 5). Needs
+watermelons. Trains the MLP with the seeds 0 to SEEDS - 1 (default 10). Needs
 \`cargo build --release\` and \`cnn-codes fetch\`; leaves its stores and heads in quickstart/produce."
 
 case "${1:-}" in
@@ -13,17 +13,10 @@ case "${1:-}" in
   "" | -*) echo "$usage" >&2; exit 2 ;;
 esac
 produce=$(realpath -- "$1")
-seeds=${2:-5}
+seeds=${2:-10}
 cd "$(dirname "$0")/.."
 cnn_codes=${CARGO_TARGET_DIR:-target}/release/cnn-codes
 out=quickstart/produce
-
-# errors HEAD: the errors in HEAD's metrics.json, "errors of n".
-errors() {
-  python3 -c 'import json, sys
-for name, head in json.load(open(sys.argv[1]))["heads"].items():
-    print(head["errors"], "of", head["n"])' "$1/metrics.json"
-}
 
 for recipe in rescale caffe; do
   for side in train validation; do
@@ -31,11 +24,10 @@ for recipe in rescale caffe; do
       --overwrite >/dev/null
   done
   stores=(--train "$out/$recipe/train" --validation "$out/$recipe/validation" --overwrite)
-  "$cnn_codes" train-head "${stores[@]}" --head logistic --out "$out/$recipe/logistic" >/dev/null
-  echo "$recipe, logistic: $(errors "$out/$recipe/logistic")"
-  for ((seed = 0; seed < seeds; seed++)); do
-    "$cnn_codes" train-head "${stores[@]}" --head mlp --seed "$seed" --out "$out/$recipe/mlp-$seed" \
-      >/dev/null
-    echo "$recipe, MLP, seed $seed: $(errors "$out/$recipe/mlp-$seed")"
-  done
+  "$cnn_codes" train-head "${stores[@]}" --repeats "$seeds" --out "$out/$recipe/head" --format json |
+    python3 -c 'import json, sys
+for name, head in json.load(sys.stdin)["heads"].items():
+    seeds = head["errors_by_seed"]
+    text = ", with each seed: {values}, mean {mean:.2f}".format(**seeds) if seeds else ""
+    print(sys.argv[1], name, head["errors"], "errors of", head["n"], text)' "$recipe"
 done

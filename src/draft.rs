@@ -319,7 +319,7 @@ fn clear(draft: &Path) -> Result<(), DraftError> {
     Ok(())
 }
 
-fn sync_directory(path: &Path) -> Result<(), DraftError> {
+pub(crate) fn sync_directory(path: &Path) -> Result<(), DraftError> {
     // Windows opens no directories as files, and needs no such sync.
     if cfg!(unix) {
         File::open(path)

@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
 
 pub use self::bootstrap::{AccuracyDifference, accuracy_difference};
-pub use self::metrics::{ClassMetrics, Metrics};
+pub use self::metrics::{CalibrationBin, ClassMetrics, Metrics, calibration_bins};
 pub use self::spread::Spread;
 pub use self::temperature::fit_temperature;
 
@@ -94,26 +94,11 @@ impl Evaluation {
     /// if a probability is NaN.
     pub fn new(probabilities: ArrayView2<f32>, labels: &[usize]) -> Result<Self, EvaluateError> {
         let (n, n_classes) = probabilities.dim();
-        if n != labels.len() {
-            return Err(EvaluateError::CountMismatch {
-                predictions: n,
-                labels: labels.len(),
-            });
-        }
-        if n == 0 {
-            return Err(EvaluateError::Empty);
-        }
+        check_labels((n, n_classes), labels)?;
         let mut confusion = Array2::zeros((n_classes, n_classes));
         let mut mistakes = Vec::new();
         let mut predictions = Vec::with_capacity(n);
         for (row, (given, &label)) in probabilities.rows().into_iter().zip(labels).enumerate() {
-            if label >= n_classes {
-                return Err(EvaluateError::UnknownLabel {
-                    row,
-                    label,
-                    n_classes,
-                });
-            }
             let (predicted, confidence) =
                 largest(given).ok_or(EvaluateError::NotANumber { row })?;
             confusion[[label, predicted]] += 1;
@@ -149,6 +134,44 @@ impl Evaluation {
         }
         correct
     }
+}
+
+/// Checks labels against predictions (N, K): as many, at least one, all below K.
+fn check_labels((n, n_classes): (usize, usize), labels: &[usize]) -> Result<(), EvaluateError> {
+    if n != labels.len() {
+        return Err(EvaluateError::CountMismatch {
+            predictions: n,
+            labels: labels.len(),
+        });
+    }
+    if n == 0 {
+        return Err(EvaluateError::Empty);
+    }
+    match labels.iter().position(|&label| label >= n_classes) {
+        Some(row) => Err(EvaluateError::UnknownLabel {
+            row,
+            label: labels[row],
+            n_classes,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// How many samples only the first and only the second of two heads classified right.
+fn only_one_correct(
+    a_correct: &[bool],
+    b_correct: &[bool],
+) -> Result<(usize, usize), EvaluateError> {
+    if a_correct.len() != b_correct.len() {
+        return Err(EvaluateError::CountMismatch {
+            predictions: a_correct.len(),
+            labels: b_correct.len(),
+        });
+    }
+    let pairs = || a_correct.iter().zip(b_correct);
+    let only_a = pairs().filter(|&(&a, &b)| a && !b).count();
+    let only_b = pairs().filter(|&(&a, &b)| b && !a).count();
+    Ok((only_a, only_b))
 }
 
 /// Index and value of the first largest probability; `None` if there is none, or a NaN.
@@ -218,15 +241,7 @@ pub struct McNemar {
 /// # Errors
 /// [`EvaluateError::CountMismatch`] if the heads were not judged on equally many samples.
 pub fn mcnemar_exact(a_correct: &[bool], b_correct: &[bool]) -> Result<McNemar, EvaluateError> {
-    if a_correct.len() != b_correct.len() {
-        return Err(EvaluateError::CountMismatch {
-            predictions: a_correct.len(),
-            labels: b_correct.len(),
-        });
-    }
-    let pairs = || a_correct.iter().zip(b_correct);
-    let only_a = pairs().filter(|&(&a, &b)| a && !b).count();
-    let only_b = pairs().filter(|&(&a, &b)| b && !a).count();
+    let (only_a, only_b) = only_one_correct(a_correct, b_correct)?;
     let p_value = (2.0 * fair_tail(only_a.min(only_b), only_a + only_b)).min(1.0);
     Ok(McNemar {
         only_a,

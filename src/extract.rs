@@ -1,15 +1,11 @@
 //! Pictures through the trunk into a store: decoding, inference and writing, overlapped.
 //!
 //! ```text
-//! decoder thread            this thread            writer thread
-//! (rayon inside) --batch--> session --codes-->     pool, convert, write, checkpoint
-//!        ^                    |
-//!        +---- empty tensors--+
+//! pipeline   decoder thread -> session on the calling thread -> last stage, also for predictions
+//! prepare    the first stage: batches of tensors
+//! known      codes that need not be computed
+//! write      the last stage: pool, convert, write, checkpoint
 //! ```
-//!
-//! Both queues are bounded, so memory does not grow with the size of the pictures' codes: at most
-//! two batches wait at each, and a slow disk holds the decoders back. Batches keep the order of the
-//! pictures, so that the rows do not depend on the number of threads.
 //!
 //! Every so often the writer brings its files to the disk and notes so in the store's journal.
 //! The next run of the same job begins after the last such batch, and makes the same batches.
@@ -18,32 +14,30 @@ mod dry_run;
 mod error;
 mod known;
 mod outcome;
+mod pipeline;
 mod prepare;
 mod write;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 pub use self::dry_run::{DryRun, dry_run};
-pub use self::error::{ExtractError, Kept};
+pub use self::error::{ExtractError, Kept, ThreadsError};
 use self::known::Known;
 pub use self::outcome::{Busy, Extracted, Failures, Progress, RowCounts};
-use self::prepare::{Batch, Preparer};
-use self::write::{Codes, Writing, Written};
+pub use self::pipeline::QUEUE_DEPTH;
+pub(crate) use self::pipeline::{Codes, Pipeline};
+pub(crate) use self::prepare::Preparer;
+use self::write::{Writing, Written};
 use crate::codes::{
     CodesIdentity, Dtype, Job, Leftover, Manifest, Opened, Part, Pool, Store, StoreDescription,
     StoreWriter,
 };
-use crate::dataset::{Picture, Pictures, Shard};
+use crate::dataset::{Pictures, Shard};
 use crate::draft::Existing;
-use crate::model::Trunk;
-use crate::picture::{self, Preparation};
-
-/// Batches that may wait in each queue: one being made while one is used is enough to overlap.
-pub const QUEUE_DEPTH: usize = 2;
+use crate::model::{ModelCard, Trunk};
+use crate::picture::{self, Filter, Fit, Preparation, Resize};
 
 /// How to extract.
 #[derive(Clone, Debug)]
@@ -69,6 +63,36 @@ pub struct ExtractOptions {
     /// Time between checkpoints: how much work a kill may cost, besides the batches in flight. A
     /// checkpoint brings four files to the disk and writes a line of the journal.
     pub checkpoint_every: Duration,
+}
+
+impl ExtractOptions {
+    /// What `cnn-codes extract-features` does where it is not told otherwise: whole pictures,
+    /// stretched to the trunk's input, by the card's recipe; float32 codes as they are.
+    #[must_use]
+    pub fn for_card(card: &ModelCard) -> Self {
+        let resize = Resize {
+            width: card.input.width,
+            height: card.input.height,
+            fit: Fit::Stretch,
+            filter: Filter::Bilinear,
+        };
+        Self {
+            preparation: Preparation {
+                resize,
+                recipe: card.input.recipe,
+                layout: card.input.layout,
+            },
+            batch_size: 20,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            pool: Pool::None,
+            dtype: Dtype::F32,
+            on_failure: OnFailure::List,
+            existing: Existing::Keep,
+            leftover: Leftover::Resume,
+            shard: None,
+            checkpoint_every: Duration::from_secs(1),
+        }
+    }
 }
 
 /// What to do with a picture that cannot be used.
@@ -126,16 +150,16 @@ pub fn extract(
     };
     let done_before = writer.n_done();
     let known = Known::new(reuse, &job.store, &writer.written()?)?;
-    let preparer = Preparer::new(&pictures, options, known, writer.rows())?;
-    let stages = run_stages(
+    let preparer = Preparer::new(&pictures, options.preparation, options.threads)?
+        .with_known(known, writer.rows());
+    let channels = trunk.output().shape.last().copied().unwrap_or(1);
+    let pipeline = Pipeline {
         preparer,
-        &pictures,
         trunk,
-        options,
-        reuse,
-        &mut writer,
-        progress,
-    );
+        batch_size: options.batch_size,
+    };
+    let writing = Writing::new(&mut writer, options, reuse, channels);
+    let stages = run_stages(pipeline, &pictures, writing, progress);
     let stages = match stages {
         Ok(stages) => stages,
         Err(error) => return Err(broken_off(error, &writer, pictures.pictures.len())),
@@ -210,23 +234,14 @@ struct Stages {
 
 /// Runs the three stages at once, until the last batch is written or one of them fails.
 fn run_stages(
-    preparer: Preparer,
+    pipeline: Pipeline,
     pictures: &Pictures,
-    trunk: &mut Trunk,
-    options: &ExtractOptions,
-    reuse: &[Store],
-    writer: &mut StoreWriter,
+    mut writing: Writing,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Stages, ExtractError> {
-    let done_before = writer.n_done();
-    let left = &pictures.pictures[done_before.min(pictures.pictures.len())..];
-    let channels = trunk.output().shape.last().copied().unwrap_or(1);
-    let mut writing = Writing::new(writer, options, reuse, channels);
+    let done_before = writing.n_done();
     writing.note_unusable(&pictures.unusable)?;
-    let (batches_in, batches) = sync_channel(QUEUE_DEPTH);
-    let (codes_in, codes) = sync_channel(QUEUE_DEPTH);
-    let (spare_in, spare) = channel();
-    let state = Progress {
+    let mut state = Progress {
         done: done_before,
         done_before,
         total: pictures.pictures.len(),
@@ -235,22 +250,25 @@ fn run_stages(
     if progress(state).is_break() {
         return Err(ExtractError::Stopped { kept: None });
     }
-    thread::scope(|scope| {
-        let size = options.batch_size;
-        let decoder = scope.spawn(move || prepare_all(preparer, left, size, &spare, &batches_in));
-        let writer = scope.spawn(move || writing.run(codes));
-        // A stage that fails drops its ends of the queues, at which the others stop.
-        let inference = infer_all(trunk, batches, codes_in, &spare_in, state, progress);
-        let decode = decoder.join().expect("the decoder does not panic");
-        let written = writer.join().expect("the writer does not panic")?;
-        Ok(Stages {
-            busy: Busy {
-                decode,
-                inference: inference?,
-                write: written.busy,
-            },
-            written,
-        })
+    let mut watch = |codes: &Codes| {
+        state.done += codes.outcomes.len();
+        state.failures += codes.n_failures();
+        match progress(state) {
+            ControlFlow::Break(()) if state.done < state.total => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    };
+    let ran = pipeline.run(done_before, |codes| writing.run(codes), &mut watch)?;
+    if ran.is_stopped {
+        return Err(ExtractError::Stopped { kept: None });
+    }
+    Ok(Stages {
+        busy: Busy {
+            decode: ran.decode,
+            inference: ran.inference,
+            write: ran.last.busy,
+        },
+        written: ran.last,
     })
 }
 
@@ -273,6 +291,7 @@ fn describe(
         classes: pictures.classes.clone(),
         listing: Some(listing.to_hex().to_string()),
         part,
+        root: absolute_root(pictures),
         decoder: picture::DECODER.to_owned(),
         onnxruntime: trunk.onnxruntime().to_owned(),
         provider: trunk.provider().name().to_owned(),
@@ -280,61 +299,15 @@ fn describe(
     }
 }
 
-/// The first stage: batches in the order of the pictures, until all are made or nobody wants more.
-fn prepare_all(
-    mut preparer: Preparer,
-    pictures: &[Picture],
-    batch_size: usize,
-    spare: &Receiver<Vec<f32>>,
-    batches: &SyncSender<Batch>,
-) -> Duration {
-    let mut busy = Duration::ZERO;
-    for chunk in pictures.chunks(batch_size) {
-        let tensor = spare.try_recv().unwrap_or_default();
-        let start = Instant::now();
-        let batch = preparer.batch(chunk, tensor);
-        busy += start.elapsed();
-        if batches.send(batch).is_err() {
-            break;
-        }
+/// Where the pictures are, unless they are in archives or below a folder whose name is not UTF-8.
+fn absolute_root(pictures: &Pictures) -> Option<String> {
+    if !pictures.archives.is_empty() {
+        return None;
     }
-    busy
-}
-
-/// The second stage: each batch through the session, its tensor back to the decoders.
-fn infer_all(
-    trunk: &mut Trunk,
-    batches: Receiver<Batch>,
-    codes_in: SyncSender<Codes>,
-    spare: &Sender<Vec<f32>>,
-    mut state: Progress,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Duration, ExtractError> {
-    let mut busy = Duration::ZERO;
-    for batch in batches {
-        let mut computed = Vec::new();
-        if batch.n_computed > 0 {
-            let start = Instant::now();
-            trunk.run(&batch.tensor, batch.n_computed, &mut computed)?;
-            busy += start.elapsed();
-        }
-        state.done += batch.n_pictures;
-        state.failures += batch.failures.len();
-        // Nobody waits for it once the last batch is decoded.
-        let _ = spare.send(batch.tensor);
-        let codes = Codes {
-            n_pictures: batch.n_pictures,
-            computed,
-            n_computed: batch.n_computed,
-            rows: batch.rows,
-            failures: batch.failures,
-        };
-        if codes_in.send(codes).is_err() {
-            break;
-        }
-        if progress(state).is_break() && state.done < state.total {
-            return Err(ExtractError::Stopped { kept: None });
-        }
-    }
-    Ok(busy)
+    let root = match pictures.root.as_os_str() {
+        root if root.is_empty() => Path::new("."),
+        _ => &pictures.root,
+    };
+    let root = std::path::absolute(root).ok()?;
+    root.into_os_string().into_string().ok()
 }

@@ -11,19 +11,62 @@
 //!                       f32              bilities
 //! ```
 //!
+//! [`extract`](mod@extract) goes from pictures to a store, [`train`](mod@train) from stores to a HEAD directory, and
+//! [`predict`] from a HEAD and pictures to probabilities.
+//!
 //! Shapes used everywhere: N pictures (rows, in sorted path order), H x W pixels, C = 3 channels
 //! in RGB order, D features in a flattened code (7 * 7 * 512 = 25,088 for VGG16 at 224 x 224),
 //! K classes. Arrays are in C order; codes have their channels last, as Keras has them.
+//!
+//! # Example
+//! Pictures to codes, codes to a head, and what the head says of new pictures. It needs what
+//! `cnn-codes fetch` puts into `models`.
+//!
+//! ```no_run
+//! use std::{ops::ControlFlow, path::Path};
+//!
+//! use cnn_codes::codes::Store;
+//! use cnn_codes::dataset;
+//! use cnn_codes::extract::{ExtractOptions, extract};
+//! use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+//! use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
+//! use cnn_codes::train::{TrainOptions, train};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::load(&Library::find(None, Path::new("models"))?)?;
+//! let (card, model) = (ModelCard::vgg16(), Path::new("models/vgg16_notop.onnx"));
+//! let options = ExtractOptions::for_card(&card);
+//! let on = TrunkOptions { device: Device::Auto, threads: 2, kernels: Kernels::Auto };
+//! let mut trunk = Trunk::load(&runtime, card, model, on)?;
+//!
+//! for (pictures, codes) in [("pictures/train", "train"), ("pictures/validation", "validation")] {
+//!     let pictures = dataset::find(Path::new(pictures))?;
+//!     extract(pictures, &mut trunk, &options, &[], Path::new(codes), &mut |_| ControlFlow::Continue(()))?;
+//! }
+//! let (codes, validation) = (Store::open(Path::new("train"))?, Store::open(Path::new("validation"))?);
+//! let comparison = train(&codes, Some(&validation), &TrainOptions::default(), Path::new("head"), &())?;
+//! println!("{}", comparison.to_text());
+//!
+//! let (head, at_a_time) = (Classifier::load(Path::new("head"), None)?, PredictOptions::for_trunk(&trunk));
+//! Predictor::new(head, trunk)?.predict(&dataset::list_files(&["new.jpg".into()])?, at_a_time, &mut |batch| {
+//!     batch.iter().for_each(|outcome| println!("{outcome:?}"));
+//!     ControlFlow::Continue(())
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod codes;
 pub mod dataset;
 pub mod draft;
 pub mod evaluate;
+pub mod export;
 pub mod extract;
 pub mod head;
 pub mod model;
 pub mod names;
 pub mod picture;
+pub mod predict;
 mod quiet;
 pub mod report;
 pub mod train;

@@ -63,9 +63,12 @@ mod tests {
 
     use super::UnknownName;
     use crate::codes::Pool;
-    use crate::head::mlp::{ClassWeights, Keep};
+    use crate::export::{HeadKind, Precision};
+    use crate::head::ClassWeights;
+    use crate::head::mlp::Keep;
     use crate::head::optimizer::{OptimizerKind, ScheduleKind};
     use crate::model::Device;
+    use crate::model::card::Element;
     use crate::picture::{Filter, Fit, Layout, Recipe};
 
     fn names_survive_a_round_trip<T>(names: &[&str])
@@ -90,6 +93,9 @@ mod tests {
         names_survive_a_round_trip::<Layout>(Layout::NAMES);
         names_survive_a_round_trip::<Pool>(Pool::NAMES);
         names_survive_a_round_trip::<Device>(Device::NAMES);
+        names_survive_a_round_trip::<Element>(Element::NAMES);
+        names_survive_a_round_trip::<HeadKind>(HeadKind::NAMES);
+        names_survive_a_round_trip::<Precision>(Precision::NAMES);
         names_survive_a_round_trip::<OptimizerKind>(OptimizerKind::NAMES);
         names_survive_a_round_trip::<ScheduleKind>(ScheduleKind::NAMES);
         names_survive_a_round_trip::<ClassWeights>(ClassWeights::NAMES);

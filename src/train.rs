@@ -5,6 +5,7 @@
 //! splits             stratified folds; a share that is held out
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
+//! fit                one fit of each head
 //! judgement          logits -> probabilities -> results
 //! training           the heads, chosen, trained and ready to be judged
 //! workers            many fits at once
@@ -17,6 +18,9 @@
 //! history.csv        the MLP's learning curve
 //! metrics.json       the comparison, for programs
 //! predictions.csv    a row for each judged picture and head
+//! provenance.json    the stores, the command, what the map of pictures.csv explains
+//! pictures.csv       hash of each judged picture and its place on the map of codes
+//! report.html        all of it, for people, made of the files before
 //! ```
 //!
 //! # What is judged on what
@@ -27,6 +31,7 @@
 
 mod cross_validation;
 mod error;
+mod fit;
 mod judgement;
 mod options;
 mod progress;
@@ -44,10 +49,11 @@ use self::judgement::Judges;
 use self::training::Training;
 use crate::codes::{Manifest, Store};
 use crate::draft::Draft;
-use crate::evaluate::{EvaluateError, accuracy_difference, mcnemar_exact};
-use crate::head::Samples;
 use crate::head::saved::{self, SavedHead};
-use crate::report::{Comparison, HeadResult, PairedTests, write_predictions};
+use crate::head::{HeadError, Samples};
+use crate::report::{
+    Comparison, PairedTests, Provenance, Report, write_judged_pictures, write_predictions,
+};
 
 pub use self::error::TrainError;
 pub use self::options::{HeadOptions, TrainOptions};
@@ -57,6 +63,12 @@ pub use self::progress::Progress;
 pub const METRICS: &str = "metrics.json";
 /// Every judged picture and head, inside a HEAD directory.
 pub const PREDICTIONS: &str = "predictions.csv";
+/// Where the heads come from, inside a HEAD directory.
+pub const PROVENANCE: &str = "provenance.json";
+/// Every judged picture, inside a HEAD directory.
+pub const JUDGED_PICTURES: &str = "pictures.csv";
+/// The page for people, inside a HEAD directory.
+pub const REPORT: &str = "report.html";
 
 /// Trains the heads on `train`, judges them on `validation`, or in folds of `train` where there is
 /// none, and leaves all of it at `out`.
@@ -76,13 +88,16 @@ pub fn train<'s>(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<Comparison, TrainError> {
-    let samples = samples(train)?;
-    let validation_samples = validation.map(self::samples).transpose()?;
+    for store in [Some(train), validation].into_iter().flatten() {
+        check_labels(store)?;
+    }
     if let Some(validation) = validation {
         check_pair(train, validation)?;
     }
     check_classes(train)?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
+    let samples = samples(train)?;
+    let validation_samples = validation.map(self::samples).transpose()?;
     let on_train = |error: FitError| error.on(train.dir());
     let training = Training {
         samples: &samples,
@@ -97,11 +112,9 @@ pub fn train<'s>(
         }
         _ => None,
     };
-    let trained = match &scaled_validation {
-        Some(validation) => training.judged_on(&scaled.samples, validation),
-        None => training.judged_in_folds(&scaled.samples),
-    }
-    .map_err(on_train)?;
+    let trained = training
+        .train(&scaled.samples, scaled_validation.as_ref())
+        .map_err(on_train)?;
 
     let judges = Judges {
         labels: scaled_validation.as_ref().unwrap_or(&samples).labels(),
@@ -114,7 +127,7 @@ pub fn train<'s>(
         pictures: paths(validation.unwrap_or(train)),
         labels: judges.labels.to_vec(),
         n_train: samples.len(),
-        paired: paired(&heads)?,
+        paired: PairedTests::of(&heads)?,
         heads,
         interrupted: progress.is_stopped(),
         folds: trained.folds,
@@ -136,12 +149,37 @@ pub fn train<'s>(
     write(&draft.path().join(METRICS), |mut file| {
         writeln!(file, "{:#}", comparison.to_json())
     })?;
+    let (provenance, pictures) = Provenance::new(
+        train,
+        validation,
+        scaled_validation.as_ref().unwrap_or(&scaled.samples),
+        options.command.clone(),
+        options.pictures.as_deref(),
+    );
+    write(&draft.path().join(PROVENANCE), |mut file| {
+        writeln!(file, "{:#}", provenance.to_json())
+    })?;
+    write(&draft.path().join(JUDGED_PICTURES), |file| {
+        write_judged_pictures(&pictures, file)
+    })?;
+    let report = Report::read(draft.path())?.to_html(None);
+    write(&draft.path().join(REPORT), |mut file| {
+        file.write_all(report.as_bytes())
+    })?;
     draft.publish()?;
     Ok(comparison)
 }
 
 fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {
     Samples::of_store(store).map_err(|error| FitError::from(error).on(store.dir()))
+}
+
+/// Refuses a store of unlabelled pictures.
+fn check_labels(store: &Store) -> Result<(), TrainError> {
+    match store.labels() {
+        Some(_) => Ok(()),
+        None => Err(FitError::from(HeadError::Unlabelled).on(store.dir())),
+    }
 }
 
 fn paths(store: &Store) -> Vec<String> {
@@ -184,16 +222,6 @@ fn check_classes(train: &Store) -> Result<(), TrainError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// The first head against the second, picture by picture.
-fn paired(heads: &[HeadResult]) -> Result<Option<PairedTests>, EvaluateError> {
-    let [a, b] = heads else { return Ok(None) };
-    let (a, b) = (a.evaluation.correct(), b.evaluation.correct());
-    Ok(Some(PairedTests {
-        mcnemar: mcnemar_exact(&a, &b)?,
-        difference: accuracy_difference(&a, &b)?,
-    }))
 }
 
 /// Creates a file, fills it and syncs it.

@@ -72,6 +72,8 @@ fn options_reach_the_codes_and_the_manifest() {
         (manifest.dtype, manifest.shape.as_slice()),
         (Dtype::F16, &[2, 3][..])
     );
+    let root = place.path().join("pictures");
+    assert_eq!(manifest.root.as_deref(), root.to_str());
     let codes = &manifest.codes;
     assert_eq!(
         (codes.recipe.name(), codes.pool.to_string().as_str()),

@@ -1,11 +1,10 @@
 //! The MLP's gradients, its determinism, and data and options that would break it.
 
 use cnn_codes::head::mlp::{
-    BatchOrder, ClassWeights, Dense, Ended, Epoch, LossOptions, Mlp, MlpOptions, Monitored,
-    TrainedMlp, Watch,
+    BatchOrder, Dense, Ended, Epoch, LossOptions, Mlp, MlpOptions, Monitored, TrainedMlp, Watch,
 };
 use cnn_codes::head::optimizer::OptimizerOptions;
-use cnn_codes::head::{HeadError, Samples};
+use cnn_codes::head::{ClassWeights, HeadError, Samples};
 use ndarray::{Array1, Array2, array};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

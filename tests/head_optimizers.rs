@@ -1,11 +1,9 @@
 //! Every optimizer, schedule and loss against trainings of Keras
 //! (tests/fixtures/head/make_optimizer_fixtures.py).
 
-use cnn_codes::head::Samples;
-use cnn_codes::head::mlp::{
-    BatchOrder, ClassWeights, Dense, LossOptions, Mlp, MlpOptions, Monitored,
-};
+use cnn_codes::head::mlp::{BatchOrder, Dense, LossOptions, Mlp, MlpOptions, Monitored};
 use cnn_codes::head::optimizer::{OptimizerKind, OptimizerOptions, ScheduleKind};
+use cnn_codes::head::{ClassWeights, Samples};
 use ndarray::{Array1, Array2};
 use serde::Deserialize;
 

@@ -223,7 +223,7 @@ fn another_element_type_is_refused() {
         matches!(
             error,
             CardError::Element {
-                actual: "float16",
+                actual: DataType::Float16,
                 ..
             }
         ),
@@ -271,4 +271,46 @@ fn other_weights_are_refused_with_both_hashes() {
     for part in [&actual, &other, "cards/tiny.toml", ORIGIN] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+/// The card of a classifier that takes bytes.
+fn classifier() -> String {
+    CARD.replace(
+        "recipe = \"none\"",
+        "recipe = \"none\"\nelement = \"uint8\"",
+    )
+    .replace(
+        "shape = [2, 2, 4]\nlayout = \"channels_last\"",
+        "shape = [2]",
+    ) + "\n[classifier]\nclasses = [\"a\", \"b\"]\nfit = \"crop\"\nfilter = \"bicubic\"\n"
+}
+
+#[test]
+fn a_classifiers_card_survives_being_written() {
+    let card = ModelCard::parse(&classifier(), "x.toml").unwrap();
+    assert_eq!(card.input_type().to_string(), "uint8 [N, 2, 2, 3]");
+    let again = ModelCard::parse(&card.to_text().unwrap(), "x.toml").unwrap();
+    assert_eq!(again, card);
+    // What is left out stays left out, so that older cards are written as they were.
+    let plain = self::card().to_text().unwrap();
+    assert!(
+        !plain.contains("element") && !plain.contains("classifier"),
+        "{plain}"
+    );
+}
+
+#[test]
+fn a_classifiers_card_must_not_contradict_itself() {
+    let refused = |old: &str, new: &str| {
+        let card = classifier().replacen(old, new, 1);
+        ModelCard::parse(&card, "x.toml").unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("\"none\"\nelement", "\"caffe\"\nelement"),
+        "x.toml: input.recipe is caffe; with input.element = \"uint8\" it must be none"
+    );
+    assert_eq!(
+        refused("shape = [2]", "shape = [3]"),
+        "x.toml: classifier.classes names 2 classes, and output.shape is [3]"
+    );
 }

@@ -6,8 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use cnn_codes::codes::{Code, Dtype, Pool, Store, StoreDescription, StoreWriter, WrittenPicture};
-use cnn_codes::draft::Existing;
+use cnn_codes::codes::{Dtype, Pool, Store, StoreDescription};
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::head::scaling::Scaling;
 use cnn_codes::picture::Recipe;
@@ -50,21 +49,16 @@ impl Place {
     /// Writes a store of (label, first value of the code).
     fn write(&self, name: &str, description: StoreDescription, rows: &[(usize, f32)]) {
         let code_len = description.codes.code_len();
-        let mut writer =
-            StoreWriter::create(&self.path(name), Existing::Keep, description).unwrap();
-        for (row, &(label, first)) in rows.iter().enumerate() {
-            let mut code = vec![0.1 * (row % 3) as f32; code_len];
-            code[0] = 3.0 * first;
-            let picture = WrittenPicture {
-                path: format!("{row}.jpg"),
-                label: Some(label),
-                width: 1,
-                height: 1,
-                blake3: blake3::hash(&[0]),
-            };
-            writer.append(&picture, Code::Values(&code)).unwrap();
-        }
-        writer.finish().unwrap();
+        let codes: Vec<_> = rows
+            .iter()
+            .enumerate()
+            .map(|(row, &(label, first))| {
+                let mut code = vec![0.1 * (row % 3) as f32; code_len];
+                code[0] = 3.0 * first;
+                (label, code)
+            })
+            .collect();
+        support::write_codes(&self.path(name), description, &codes);
     }
 
     /// The command, in the folder, with a learning rate that suits these codes.
@@ -156,6 +150,8 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
         "head.json",
         "history.csv",
         "predictions.csv",
+        "pictures.csv",
+        "report.html",
     ];
     let bytes_with = |seed: &str, threads: &str| {
         place
@@ -184,7 +180,10 @@ fn one_head_alone_has_no_paired_test() {
         "head.json",
         "logistic.safetensors",
         "metrics.json",
+        "pictures.csv",
         "predictions.csv",
+        "provenance.json",
+        "report.html",
     ];
     let mut found: Vec<_> = fs::read_dir(place.path("head"))
         .unwrap()

@@ -21,6 +21,7 @@ use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 
 use super::progress::Display;
 use super::stop::Stop;
+use super::trunk::{find_trunk, read_card};
 use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
 
 /// Run a trunk over pictures and leave its codes in a store
@@ -154,7 +155,11 @@ fn run_extraction(
     threads: usize,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let (card, model) = find_trunk(arguments)?;
+    let (card, model) = find_trunk(
+        arguments.model.as_deref(),
+        arguments.card.as_deref(),
+        &arguments.models.models,
+    )?;
     let reuse = open_stores(&arguments.reuse)?;
     let library = Library::find(
         arguments.runtime.onnxruntime.as_deref(),
@@ -204,7 +209,7 @@ fn run_extraction(
 }
 
 fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow::Result<ExitCode> {
-    let (card, _) = find_card(arguments)?;
+    let (card, _) = read_card(arguments.card.as_deref(), &arguments.models.models)?;
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
     let mut display = Display::new(pictures.pictures.len());
@@ -256,7 +261,7 @@ fn find_pictures(arguments: &Arguments) -> anyhow::Result<Pictures> {
 }
 
 /// `.tar`, and the compressed ones, which are refused with advice.
-fn has_archive_ending(path: &Path) -> bool {
+pub fn has_archive_ending(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_lowercase();
     [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2"]
@@ -317,38 +322,6 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
         picture::DECODER,
         trunk.identity().sha256,
     )
-}
-
-/// The model card and the ONNX file that belongs to it.
-fn find_trunk(arguments: &Arguments) -> anyhow::Result<(ModelCard, PathBuf)> {
-    let (card, folder) = find_card(arguments)?;
-    let model = match &arguments.model {
-        Some(model) => model.clone(),
-        None => folder.join(&card.file),
-    };
-    if !model.exists() {
-        let advice = if arguments.card.is_none() {
-            "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
-        } else {
-            "give the trunk's ONNX file with --model"
-        };
-        bail!("there is no trunk at {}; {advice}", model.display());
-    }
-    Ok((card, model))
-}
-
-/// The model card, and the folder that its file's name is relative to.
-fn find_card(arguments: &Arguments) -> anyhow::Result<(ModelCard, &Path)> {
-    let models = arguments.models.models.as_path();
-    let default_card = models.join("vgg16.toml");
-    Ok(match &arguments.card {
-        Some(path) => (
-            ModelCard::load(path)?,
-            path.parent().unwrap_or(Path::new("")),
-        ),
-        None if default_card.exists() => (ModelCard::load(&default_card)?, models),
-        None => (ModelCard::vgg16(), models),
-    })
 }
 
 fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> ExtractOptions {

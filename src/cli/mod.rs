@@ -4,11 +4,15 @@
 //! 2 wrong usage (clap's own).
 
 mod doctor;
+mod export;
 mod extract_features;
 mod fetch;
+mod predict;
 mod progress;
+mod report;
 mod stop;
 mod train_head;
+mod trunk;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -33,7 +37,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   cnn-codes fetch
   cnn-codes extract-features pictures/train --out codes/train
   cnn-codes extract-features pictures/validation --out codes/validation
-  cnn-codes train-head --train codes/train --validation codes/validation --out head")]
+  cnn-codes train-head --train codes/train --validation codes/validation --out head
+  cnn-codes predict head new.jpg")]
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -45,6 +50,9 @@ enum Verb {
     Doctor(doctor::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    Report(report::Arguments),
+    Predict(predict::Arguments),
+    Export(export::Arguments),
 }
 
 /// Where trunks and ONNX Runtime lie.
@@ -86,6 +94,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
+        Verb::Predict(arguments) => predict::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -6,7 +6,7 @@ mod progress;
 use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
-use cnn_codes::train::{TrainError, train};
+use cnn_codes::train::{REPORT, TrainError, train};
 
 pub use self::arguments::Arguments;
 use self::progress::Display;
@@ -40,7 +40,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match arguments.format {
         Format::Text => {
             let out = arguments.out.display();
-            print(&format!("{}\nhead: {out}\n", comparison.to_text()))?;
+            print(&format!(
+                "{}\nhead: {out}\nreport: {}\n",
+                comparison.to_text(),
+                arguments.out.join(REPORT).display()
+            ))?;
         }
         Format::Json => print(&format!("{:#}\n", comparison.to_json()))?,
     }

@@ -199,6 +199,7 @@ mod tests {
                 classes: vec!["a".to_owned(), "b".to_owned()],
                 listing: Some("2".to_owned()),
                 part: None,
+                root: None,
                 decoder: "d".to_owned(),
                 onnxruntime: "1.32.0".to_owned(),
                 provider: "p".to_owned(),
@@ -303,6 +304,9 @@ mod tests {
             |job| job.store.kernels.clear(),
             "choice of kernels differs: k then",
         );
+        let mut moved = job();
+        moved.store.root = Some("/elsewhere".to_owned());
+        assert_eq!(moved.difference(&job()), None);
         differs(|job| job.store.listing = None, "names, order or labels");
         differs(|job| job.store.classes.clear(), "names, order or labels");
         differs(

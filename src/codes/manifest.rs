@@ -46,6 +46,10 @@ pub struct Manifest {
     /// Which part of a store this is; nothing for a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// The folder that the pictures' paths are relative to, absolute, where there is one: whoever
+    /// shows pictures looks there. It is no part of what the job is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// How many pictures went in, and what became of them.
     pub counts: Counts,
     /// The JPEG decoder, with its version: two decoders differ by about 0.35% in the codes.
@@ -134,6 +138,10 @@ pub struct StoreDescription {
     pub listing: Option<String>,
     /// Which part of a store this is; nothing for a whole one.
     pub part: Option<Part>,
+    /// The folder that the pictures' paths are relative to, absolute, where there is one: whoever
+    /// shows pictures looks there. It is no part of what the job is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// JPEG decoder with version.
     pub decoder: String,
     /// Version of ONNX Runtime.
@@ -155,6 +163,17 @@ pub struct Counts {
     pub failures: usize,
     /// Rows of codes.npy for each class.
     pub per_class: Vec<usize>,
+}
+
+impl StoreDescription {
+    /// Whether stores of both hold the same bytes but for where the pictures were.
+    pub(super) fn is_same_job(&self, other: &Self) -> bool {
+        let anywhere = |description: &Self| Self {
+            root: None,
+            ..description.clone()
+        };
+        anywhere(self) == anywhere(other)
+    }
 }
 
 impl CodesIdentity {
@@ -237,6 +256,7 @@ impl Manifest {
             classes: self.classes.clone(),
             listing: self.listing.clone(),
             part: self.part,
+            root: self.root.clone(),
             decoder: self.decoder.clone(),
             onnxruntime: self.onnxruntime.clone(),
             provider: self.provider.clone(),
@@ -365,5 +385,26 @@ mod tests {
         assert!(reason("[1, 2]", "[18446744073709551615, 4]").contains("do not add up to 3"));
         assert!(reason("[1, 2]", "[3]").contains("counts 1 classes and names 2"));
         assert!(reason(r#""a", "b""#, r#""b", "a""#).contains("alphabetical"));
+    }
+
+    #[test]
+    fn moved_pictures_are_the_same_job() {
+        let text = r#"{
+            "codes": {
+                "trunk": {"name": "t", "sha256": "0", "tensors_sha256": "0"},
+                "recipe": "tf",
+                "resize": {"width": 4, "height": 4, "fit": "crop", "filter": "nearest"},
+                "output": {"name": "o", "shape": [2, 2, 8]},
+                "pool": "none"
+            },
+            "dtype": "f32", "classes": ["a", "b"], "listing": "3",
+            "decoder": "d", "onnxruntime": "1", "provider": "p"
+        }"#;
+        let before: StoreDescription = serde_json::from_str(text).unwrap();
+        let mut now = before.clone();
+        now.root = Some("/pictures".to_owned());
+        assert!(now.is_same_job(&before));
+        now.listing = None;
+        assert!(!now.is_same_job(&before));
     }
 }

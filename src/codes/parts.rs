@@ -119,6 +119,9 @@ pub(super) fn join(parts: &[&Manifest]) -> Result<Manifest, String> {
             *sum += n;
         }
     }
+    if parts.iter().any(|part| part.root != whole.root) {
+        whole.root = None;
+    }
     whole.shape[0] = whole.counts.pictures;
     whole.onnxruntime = distinct(parts.iter().map(|part| part.onnxruntime.as_str()));
     whole.provider = distinct(parts.iter().map(|part| part.provider.as_str()));

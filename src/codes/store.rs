@@ -287,6 +287,16 @@ impl Store {
         read_exact_at(&codes.file, bytes, offset).map_err(StoreError::reading(&codes.path))
     }
 
+    /// Turns the bytes of a code, as [`Store::read_code_bytes`] gives them, into float32.
+    ///
+    /// # Panics
+    /// If there are not as many values as there are elements.
+    pub fn decode_code(&self, bytes: &[u8], values: &mut [f32]) {
+        let n_bytes = values.len() * self.manifest.dtype.size();
+        assert_eq!(bytes.len(), n_bytes, "a value for each element");
+        widen(bytes, self.manifest.dtype, values);
+    }
+
     /// Bytes of a code on the disk.
     #[must_use]
     pub fn row_bytes(&self) -> usize {

@@ -385,7 +385,9 @@ impl StoreWriter {
 /// The store that is at `target` already, if it is the one that `job` makes.
 fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
     match read_manifest(&target) {
-        Ok(manifest) if job.store.listing.is_some() && manifest.description() == job.store => {
+        Ok(manifest)
+            if job.store.listing.is_some() && manifest.description().is_same_job(&job.store) =>
+        {
             Ok(Opened::Complete(Box::new(manifest)))
         }
         _ => Err(DraftError::Exists { target }.into()),
@@ -396,7 +398,7 @@ fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
 fn publish_complete(mut draft: Draft, job: &Job) -> Result<Opened, StoreError> {
     draft.keep();
     let manifest = read_manifest(draft.path())?;
-    if manifest.description() != job.store {
+    if !manifest.description().is_same_job(&job.store) {
         return Err(StoreError::OtherJob {
             dir: draft.path().to_owned(),
             n_done: manifest.counts.pictures + manifest.counts.failures,
@@ -424,6 +426,7 @@ fn manifest(description: StoreDescription, counts: Counts) -> Manifest {
         classes: description.classes,
         listing: description.listing,
         part: description.part,
+        root: description.root,
         counts,
         decoder: description.decoder,
         onnxruntime: description.onnxruntime,

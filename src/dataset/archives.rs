@@ -50,8 +50,32 @@ const COMPRESSIONS: &[(&[u8], &str, &str)] = &[
 /// of one file name, two pictures of one name in it (which would be written over one another if
 /// they were unpacked).
 pub fn read_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
+    read_with(archives, Labels::Read)
+}
+
+/// Lists the pictures in tar files as [`read_archives`] does, without labels: label files are
+/// files like any other.
+///
+/// # Errors
+/// As [`read_archives`].
+pub fn list_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
+    read_with(archives, Labels::Ignore)
+}
+
+/// What is done with label files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Labels {
+    #[default]
+    Read,
+    Ignore,
+}
+
+fn read_with(archives: &[PathBuf], labels: Labels) -> Result<Pictures, DatasetError> {
     let archives = sort_by_name(archives)?;
-    let mut index = Index::default();
+    let mut index = Index {
+        labels,
+        ..Index::default()
+    };
     for (number, path) in archives.iter().enumerate() {
         index.number = u32::try_from(number).expect("fewer archives than command lines hold");
         index.read_archive(path)?;
@@ -123,6 +147,7 @@ fn no_label(path: &str, error: String) -> Failure {
 #[derive(Default)]
 struct Index {
     found: Pictures,
+    labels: Labels,
     classes: Classes,
     /// Whether anything was meant to be a label.
     is_labelled: bool,
@@ -210,6 +235,7 @@ impl Index {
         };
         match split_key(name) {
             Some(_) if is_picture => self.take_picture(name, entry),
+            _ if self.labels == Labels::Ignore => self.found.n_other_files += 1,
             Some((key, ending)) if ending.eq_ignore_ascii_case("cls") => {
                 let label = self.read_label(name, entry, class_in_text)?;
                 self.samples.entry(key.to_owned()).or_default().cls = label;

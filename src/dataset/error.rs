@@ -147,6 +147,12 @@ pub enum DatasetError {
         /// The table.
         path: PathBuf,
     },
+    /// Folders hold no picture.
+    #[error("there are no pictures ({}) in {}", EXTENSIONS.join(", "), listed(&displayed(.paths)))]
+    NoPictures {
+        /// The folders.
+        paths: Vec<PathBuf>,
+    },
     /// A list could not be read.
     #[error("cannot read the list of pictures: {source}")]
     List {
@@ -232,6 +238,11 @@ fn listed(names: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     quoted.join(", ") + &rest
+}
+
+fn displayed(paths: &[PathBuf]) -> Vec<String> {
+    let paths = paths.iter();
+    paths.map(|path| path.display().to_string()).collect()
 }
 
 fn but(unusable: &Option<Failure>) -> String {

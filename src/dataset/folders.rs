@@ -1,4 +1,4 @@
-//! One folder per class: `IMAGES/tomato/1.jpg`, `IMAGES/pumpkin/2.jpg`.
+//! Folders of pictures: one per class, as `IMAGES/tomato/1.jpg`, or any without labels.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileType};
@@ -29,7 +29,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
     }
     let classes = class_names(root)?;
     let mut search = Search {
-        label: 0,
+        label: None,
         open: vec![fs::canonicalize(root).map_err(unreadable(root))?],
         found: Pictures {
             root: root.to_owned(),
@@ -37,11 +37,42 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
         },
     };
     for (label, class) in classes.iter().enumerate() {
-        search.label = label;
+        search.label = Some(label);
         search.class(class)?;
     }
     search.found.pictures.shrink_to_fit();
     search.found.classes = classes;
+    Ok(search.found)
+}
+
+/// Lists pictures without labels: files as they are given, whatever their endings, and all that
+/// lie in the folders given, and in folders within those.
+///
+/// Rows follow the order of `paths`, and within a folder the names; they are called by the path as
+/// it was given and the rest behind it. Links, hidden files and what cannot be read are dealt with
+/// as [`find`] does. A file that is not there is found out when it is read.
+///
+/// # Errors
+/// [`DatasetError::Unreadable`] for a folder that cannot be read, [`DatasetError::NoPictures`] where
+/// there is none at all.
+pub fn list_files(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
+    let mut search = Search {
+        label: None,
+        open: Vec::new(),
+        found: Pictures::default(),
+    };
+    for path in paths {
+        if path.is_dir() {
+            search.folder(path)?;
+        } else {
+            search.file(path);
+        }
+    }
+    if search.found.is_empty() {
+        return Err(DatasetError::NoPictures {
+            paths: paths.to_vec(),
+        });
+    }
     Ok(search.found)
 }
 
@@ -142,14 +173,43 @@ impl Folder {
 
 /// The search of the class folders, one after the other.
 struct Search {
-    /// The class in hand.
-    label: usize,
+    /// The class in hand; nothing where there are none.
+    label: Option<usize>,
     /// The real paths, without links, of the root and of the folders on the way to the one in hand.
     open: Vec<PathBuf>,
     found: Pictures,
 }
 
 impl Search {
+    /// Takes up a folder that is called as it was given.
+    fn folder(&mut self, path: &Path) -> Result<(), DatasetError> {
+        let real = fs::canonicalize(path).map_err(unreadable(path))?;
+        let entries = list(path).map_err(unreadable(path))?;
+        let name = path.to_string_lossy();
+        let folder = Folder {
+            path: path.to_owned(),
+            relative: name.trim_end_matches('/').to_owned(),
+            is_exact: path.to_str().is_some(),
+        };
+        self.search(&folder, real, entries);
+        Ok(())
+    }
+
+    /// Takes a file that was named, whatever its ending.
+    fn file(&mut self, path: &Path) {
+        match path.to_str() {
+            Some(name) => self.found.pictures.push(Picture {
+                path: name.into(),
+                label: None,
+                place: Place::File,
+            }),
+            None => {
+                let path = path.to_string_lossy().into_owned();
+                self.found.unusable.push(Failure::not_utf8(path));
+            }
+        }
+    }
+
     fn class(&mut self, name: &str) -> Result<(), DatasetError> {
         let folder = Folder {
             path: self.found.root.join(name),
@@ -231,7 +291,7 @@ impl Search {
         match name.to_str() {
             Some(name) if folder.is_exact => self.found.pictures.push(Picture {
                 path: folder.relative_to_root(name).into_boxed_str(),
-                label: Some(self.label),
+                label: self.label,
                 place: Place::File,
             }),
             _ => {
@@ -329,6 +389,33 @@ mod tests {
                 .to_string()
                 .starts_with("cannot read /nowhere/at all: ")
         );
+    }
+
+    #[test]
+    fn files_and_folders_are_listed_as_given_and_labels_are_not_looked_for() {
+        let root = tree(&[
+            "b/2.JPG",
+            "b/sub/1.png",
+            "b/notes.txt",
+            "a.dat",
+            "empty/x.txt",
+        ]);
+        let at = |name: &str| root.path().join(name);
+        let found = list_files(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
+        let prefix = format!("{}/", root.path().display());
+        let paths: Vec<_> = found
+            .pictures
+            .iter()
+            .map(|picture| picture.path.strip_prefix(&prefix).unwrap())
+            .collect();
+        assert_eq!(
+            paths,
+            ["b/2.JPG", "b/sub/1.png", "a.dat", "b/2.JPG", "gone.jpg"]
+        );
+        assert!(!found.is_labelled());
+        assert!(found.read(&found.pictures[2]).unwrap().is_empty());
+        let error = list_files(&[at("empty")]).unwrap_err().to_string();
+        assert!(error.starts_with("there are no pictures ("), "{error}");
     }
 
     #[cfg(unix)]

@@ -3,7 +3,8 @@
 //! There are four kinds of input, each in a file of its own: [`find`] searches class folders,
 //! [`read_table`] takes the rows of a CSV file, [`read_list`] the lines of a list, and
 //! [`read_archives`] the members of WebDataset's tar files. All of them give [`Pictures`], in an
-//! order that depends on names alone.
+//! order that depends on names alone. Where labels do not matter, [`list_files`] takes files and
+//! folders, and [`list_archives`] tar files.
 
 mod archives;
 mod classes;
@@ -17,9 +18,9 @@ mod read;
 mod shard;
 mod table;
 
-pub use archives::read_archives;
+pub use archives::{list_archives, read_archives};
 pub use error::DatasetError;
-pub use folders::find;
+pub use folders::{find, list_files};
 pub use list::read_list;
 pub use pictures::{EXTENSIONS, Failure, Picture, Pictures, Place};
 pub use read::{MAX_FILE_BYTES, ReadError};

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::Serialize;
 
-use super::EvaluateError;
+use super::{EvaluateError, only_one_correct};
 
 /// Resamples: the ends of the interval are then the 250th from both sides.
 const RESAMPLES: usize = 10_000;
@@ -35,19 +35,11 @@ pub fn accuracy_difference(
     a_correct: &[bool],
     b_correct: &[bool],
 ) -> Result<AccuracyDifference, EvaluateError> {
+    let (only_a, only_b) = only_one_correct(a_correct, b_correct)?;
     let n = a_correct.len();
-    if n != b_correct.len() {
-        return Err(EvaluateError::CountMismatch {
-            predictions: n,
-            labels: b_correct.len(),
-        });
-    }
     if n == 0 {
         return Err(EvaluateError::Empty);
     }
-    let pairs = || a_correct.iter().zip(b_correct);
-    let only_a = pairs().filter(|&(&a, &b)| a && !b).count();
-    let only_b = pairs().filter(|&(&a, &b)| b && !a).count();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
     let mut differences: Vec<_> = (0..RESAMPLES)
         .map(|_| resample(n, only_a, only_b, &mut rng))

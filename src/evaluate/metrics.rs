@@ -133,18 +133,49 @@ fn log_loss(probabilities: ArrayView2<f32>, labels: &[usize]) -> f64 {
     sum / labels.len() as f64
 }
 
-fn calibration_error(probabilities: ArrayView2<f32>, labels: &[usize], predicted: &[usize]) -> f64 {
-    // Of each bin, confidence less accuracy, summed over its samples.
-    let mut gaps = [0.0; CALIBRATION_BINS];
+/// Samples whose confidence lies in one of 15 intervals of equal length.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CalibrationBin {
+    /// How many there are.
+    pub n: usize,
+    /// Their mean confidence, 0 to 1; 0 where there are none.
+    pub confidence: f64,
+    /// Share of them that was classified right, 0 to 1; 0 where there are none.
+    pub accuracy: f64,
+}
+
+/// Sorts samples by the probability (N, K) of their predictions into intervals of confidence, from
+/// 0 on; each is open below and closed above, as in the paper.
+#[must_use]
+pub fn calibration_bins(
+    probabilities: ArrayView2<f32>,
+    labels: &[usize],
+    predicted: &[usize],
+) -> Vec<CalibrationBin> {
+    let mut bins = vec![CalibrationBin::default(); CALIBRATION_BINS];
     let rows = probabilities.rows().into_iter().zip(labels).zip(predicted);
     for ((row, &label), &predicted) in rows {
         let confidence = f64::from(row[predicted]);
-        // Bins are open below and closed above, as in the paper.
-        let bin = (confidence * CALIBRATION_BINS as f64).ceil() as usize;
-        let bin = bin.clamp(1, CALIBRATION_BINS) - 1;
-        gaps[bin] += confidence - f64::from(u8::from(label == predicted));
+        let index = (confidence * CALIBRATION_BINS as f64).ceil() as usize;
+        let bin = &mut bins[index.clamp(1, CALIBRATION_BINS) - 1];
+        bin.n += 1;
+        bin.confidence += confidence;
+        bin.accuracy += f64::from(u8::from(label == predicted));
     }
-    gaps.iter().map(|gap: &f64| gap.abs()).sum::<f64>() / labels.len() as f64
+    for bin in &mut bins {
+        let n = bin.n.max(1) as f64;
+        bin.confidence /= n;
+        bin.accuracy /= n;
+    }
+    bins
+}
+
+fn calibration_error(probabilities: ArrayView2<f32>, labels: &[usize], predicted: &[usize]) -> f64 {
+    let bins = calibration_bins(probabilities, labels, predicted);
+    let gaps = bins
+        .iter()
+        .map(|bin| bin.n as f64 * (bin.confidence - bin.accuracy).abs());
+    gaps.sum::<f64>() / labels.len() as f64
 }
 
 #[cfg(test)]

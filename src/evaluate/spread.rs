@@ -1,9 +1,9 @@
 //! The mean of several results, and how far apart they are.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What several runs gave.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The results, in the order of the runs; at least one.
     pub values: Vec<f64>,

@@ -1,14 +1,17 @@
 //! Temperature scaling: probabilities that are as often right as they say.
 
-use ndarray::{ArrayView2, Zip};
+use ndarray::{ArrayView1, ArrayView2};
 
-use super::EvaluateError;
+use super::{EvaluateError, check_labels};
 
-/// Temperatures that are looked at: 1 / 100 to 100.
-const LARGEST: f64 = 100.0;
+/// Temperatures that are looked at: 1 / 10,000 to 10,000. Logits of unscaled codes are hundreds.
+const LARGEST: f64 = 1e4;
 
-/// Halvings of the interval: enough for a relative 1e-12.
-const HALVINGS: usize = 50;
+/// Temperatures that are tried first, evenly apart in their logarithms.
+const GRID: usize = 81;
+
+/// Steps of the golden section around the best of them: enough for a relative 1e-8.
+const STEPS: usize = 40;
 
 /// Finds the temperature T for which softmax(logits / T) fits labels best.
 ///
@@ -16,94 +19,67 @@ const HALVINGS: usize = 50;
 /// surer of itself than it should be. Dividing by T changes no prediction (C. Guo and others, "On
 /// calibration of modern neural networks", 2017, section 4.2).
 ///
-/// The log loss is taken against J. Platt's targets, which keep T from 0 where nearly all samples
-/// are classified right: (n + 1) / (n + K) for the class of a sample and 1 / (n + K) for the others,
-/// n being the class' samples ("Probabilistic outputs for support vector machines", 1999, with
-/// Laplace's rule for K classes). It is convex in 1 / T, and T is found by halving.
+/// What is made small is the sum of the samples' log losses and (ln T)^2 / 2, which stands for what
+/// is known before: most heads need no T far from 1. It matters only where the samples say little,
+/// as when all of them are classified right, whose loss is the smaller the nearer T is to 0.
 ///
-/// Logits are (N, K), labels (N) below K. The result is from 1 / 100 to 100.
+/// Logits are (N, K), labels (N) below K. The result is from 1e-4 to 1e4.
 ///
 /// # Errors
 /// [`EvaluateError::CountMismatch`], [`EvaluateError::Empty`], [`EvaluateError::UnknownLabel`], or
 /// [`EvaluateError::NotANumber`] for logits that are not finite.
 pub fn fit_temperature(logits: ArrayView2<f32>, labels: &[usize]) -> Result<f64, EvaluateError> {
-    check(logits, labels)?;
-    let n_classes = logits.ncols();
-    let mut counts = vec![0.0; n_classes];
-    for &label in labels {
-        counts[label] += 1.0;
+    check_labels(logits.dim(), labels)?;
+    let mut rows = logits.rows().into_iter();
+    if let Some(row) = rows.position(|row| row.iter().any(|logit| !logit.is_finite())) {
+        return Err(EvaluateError::NotANumber { row });
     }
-    let slope = |inverse: f64| -> f64 {
-        Zip::from(logits.rows())
-            .and(&ndarray::ArrayView1::from(labels))
-            .fold(0.0, |sum, logits, &label| {
-                let rest = 1.0 / (counts[label] + n_classes as f64);
-                let targets = |class| {
-                    if class == label {
-                        rest * (counts[label] + 1.0)
-                    } else {
-                        rest
-                    }
-                };
-                sum + mean_logit(logits, inverse) - target_logit(logits, targets)
-            })
+    let cost = |log_temperature: f64| {
+        let inverse = (-log_temperature).exp();
+        let rows = logits.rows().into_iter().zip(labels);
+        let losses: f64 = rows
+            .map(|(row, &label)| log_loss(row, label, inverse))
+            .sum();
+        losses + 0.5 * log_temperature * log_temperature
     };
-    // The slope rises with 1 / T: it is negative where the probabilities should be sharper.
-    let (mut low, mut high) = (-LARGEST.ln(), LARGEST.ln());
-    for _ in 0..HALVINGS {
-        let middle = 0.5 * (low + high);
-        if slope(middle.exp()) < 0.0 {
-            low = middle;
+    let step = 2.0 * LARGEST.ln() / (GRID - 1) as f64;
+    let place = |index: usize| index as f64 * step - LARGEST.ln();
+    let costs: Vec<_> = (0..GRID).map(|index| cost(place(index))).collect();
+    let best = (0..GRID).fold(0, |best, index| {
+        if costs[index] < costs[best] {
+            index
         } else {
-            high = middle;
+            best
+        }
+    });
+    let low = place(best.saturating_sub(1));
+    let high = place((best + 1).min(GRID - 1));
+    Ok(golden_section(low, high, cost).exp())
+}
+
+/// The log loss of softmax(inverse * logits).
+fn log_loss(logits: ArrayView1<f32>, label: usize, inverse: f64) -> f64 {
+    let max = logits.fold(f64::NEG_INFINITY, |max, &logit| max.max(f64::from(logit)));
+    let sum: f64 = logits
+        .iter()
+        .map(|&logit| (inverse * (f64::from(logit) - max)).exp())
+        .sum();
+    sum.ln() - inverse * (f64::from(logits[label]) - max)
+}
+
+/// Where a function with one minimum between `low` and `high` has it (J. Kiefer, "Sequential
+/// minimax search for a maximum", 1953).
+fn golden_section(mut low: f64, mut high: f64, cost: impl Fn(f64) -> f64) -> f64 {
+    let ratio = 0.5 * (5f64.sqrt() - 1.0);
+    for _ in 0..STEPS {
+        let width = ratio * (high - low);
+        if cost(high - width) < cost(low + width) {
+            high = low + width;
+        } else {
+            low = high - width;
         }
     }
-    Ok((-0.5 * (low + high)).exp())
-}
-
-fn check(logits: ArrayView2<f32>, labels: &[usize]) -> Result<(), EvaluateError> {
-    let (n, n_classes) = logits.dim();
-    if n != labels.len() {
-        return Err(EvaluateError::CountMismatch {
-            predictions: n,
-            labels: labels.len(),
-        });
-    }
-    if n == 0 {
-        return Err(EvaluateError::Empty);
-    }
-    if let Some(row) = labels.iter().position(|&label| label >= n_classes) {
-        let label = labels[row];
-        return Err(EvaluateError::UnknownLabel {
-            row,
-            label,
-            n_classes,
-        });
-    }
-    let mut rows = logits.rows().into_iter();
-    match rows.position(|row| row.iter().any(|logit| !logit.is_finite())) {
-        Some(row) => Err(EvaluateError::NotANumber { row }),
-        None => Ok(()),
-    }
-}
-
-/// The mean of logits under softmax(inverse * logits).
-fn mean_logit(logits: ndarray::ArrayView1<f32>, inverse: f64) -> f64 {
-    let max = logits.fold(f64::NEG_INFINITY, |max, &logit| max.max(f64::from(logit)));
-    let (mut weights, mut weighted) = (0.0, 0.0);
-    for &logit in logits {
-        let weight = (inverse * (f64::from(logit) - max)).exp();
-        weights += weight;
-        weighted += weight * f64::from(logit);
-    }
-    weighted / weights
-}
-
-fn target_logit(logits: ndarray::ArrayView1<f32>, targets: impl Fn(usize) -> f64) -> f64 {
-    let logits = logits.iter().enumerate();
-    logits
-        .map(|(class, &logit)| targets(class) * f64::from(logit))
-        .sum()
+    0.5 * (low + high)
 }
 
 #[cfg(test)]
@@ -139,33 +115,50 @@ mod tests {
 
     #[test]
     fn two_classes_by_hand() {
-        // Logits +-1 for all samples, 8 of 10 right in each class. The best p of the right sign is
-        // the mean target for it: (8 * 11 / 12 + 2 * 1 / 12) / 10 = 0.75, so 2 / T = ln 3.
+        // Logits +-1, 8 of 10 right in each class. The cost's slope in u = ln T is zero: with
+        // b = 1 / T and p the probability of what is predicted, u - 20 * 2 b (p - 0.8) = 0.
         let logits = Array2::from_shape_fn((20, 2), |(row, class)| {
             let predicted = usize::from((row % 10 < 8) == (row < 10));
             if class == predicted { 1.0 } else { -1.0 }
         });
         let labels: Vec<_> = (0..20).map(|row| usize::from(row < 10)).collect();
         let temperature = fit_temperature(logits.view(), &labels).unwrap();
-        assert!(
-            (temperature - 2.0 / 3f64.ln()).abs() < 1e-6,
-            "{temperature}"
-        );
+        let inverse = 1.0 / temperature;
+        let p = 1.0 / (1.0 + (-2.0 * inverse).exp());
+        let slope = temperature.ln() - 20.0 * 2.0 * inverse * (p - 0.8);
+        assert!(slope.abs() < 1e-5, "{temperature}: {slope}");
+        // Without (ln T)^2 / 2 it were 2 / ln 4.
+        assert!(temperature > 1.2 && temperature < 2.0 / 4f64.ln());
     }
 
     #[test]
     fn a_head_without_mistakes_is_not_made_certain() {
         let logits = Array2::from_shape_fn(
             (30, 3),
-            |(row, class)| if row % 3 == class { 4.0 } else { 0.0 },
+            |(row, class)| {
+                if row % 3 == class { 4.0 } else { 0.0 }
+            },
         );
         let labels: Vec<_> = (0..30).map(|row| row % 3).collect();
         let temperature = fit_temperature(logits.view(), &labels).unwrap();
-        // The target is 11 / 13: e^(4 / T) / (e^(4 / T) + 2) = 11 / 13, so 4 / T = ln 11.
-        assert!(
-            (temperature - 4.0 / 11f64.ln()).abs() < 1e-6,
-            "{temperature}"
-        );
+        // The slope again, where each sample's loss is ln(1 + 2 e^(-4 b)).
+        let inverse = 1.0 / temperature;
+        let others = 2.0 * (-4.0 * inverse).exp();
+        let slope = temperature.ln() + 30.0 * 4.0 * inverse * others / (1.0 + others);
+        assert!(slope.abs() < 1e-5, "{temperature}: {slope}");
+        assert!(temperature > 0.4 && temperature < 1.0);
+    }
+
+    #[test]
+    fn mistakes_that_are_made_with_certainty_are_worth_any_temperature() {
+        // 9 of 10 right with logits of 500, so ln 9 = 500 / T, but for the little that T costs.
+        let logits = Array2::from_shape_fn((1000, 2), |(row, class)| {
+            let predicted = usize::from(row % 10 == 0);
+            if class == predicted { 500.0 } else { 0.0 }
+        });
+        let temperature = fit_temperature(logits.view(), &vec![0; 1000]).unwrap();
+        let ratio = temperature / (500.0 / 9f64.ln());
+        assert!(ratio > 0.95 && ratio < 1.0, "{temperature}");
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub fn dry_run(
         Some(shard) => pictures.shard(shard),
         None => pictures,
     };
-    let mut preparer = Preparer::new(&pictures, options, Known::default(), 0)?;
+    let mut preparer = Preparer::new(&pictures, options.preparation, options.threads)?
+        .with_known(Known::default(), 0);
     let mut run = DryRun {
         usable: 0,
         repeated: 0,
@@ -54,11 +55,13 @@ pub fn dry_run(
     let mut tensor = Vec::new();
     for chunk in pictures.pictures.chunks(options.batch_size) {
         let batch = preparer.batch(chunk, tensor);
-        run.failures.note(&batch.failures, options.on_failure)?;
-        run.usable += batch.rows.len();
-        run.repeated += batch.rows.len() - batch.n_computed;
-        state.done += batch.n_pictures;
-        state.failures += batch.failures.len();
+        run.failures.note(batch.failures(), options.on_failure)?;
+        let n_failures = batch.failures().count();
+        let n_usable = chunk.len() - n_failures;
+        run.usable += n_usable;
+        run.repeated += n_usable - batch.n_computed;
+        state.done += chunk.len();
+        state.failures += n_failures;
         tensor = batch.tensor;
         if progress(state).is_break() {
             return Err(ExtractError::Stopped { kept: None });

@@ -35,13 +35,8 @@ pub enum ExtractError {
         reason: String,
     },
     /// The decoders' threads could not be started.
-    #[error("cannot start {threads} decoder threads: {source}")]
-    Threads {
-        /// How many were asked for.
-        threads: usize,
-        /// What rayon said.
-        source: rayon::ThreadPoolBuildError,
-    },
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
     /// The caller wanted to stop.
     #[error("stopped{}", kept.as_ref().map_or(String::new(), ToString::to_string))]
     Stopped {
@@ -56,6 +51,16 @@ pub enum ExtractError {
         /// What the next run goes on from.
         kept: Kept,
     },
+}
+
+/// The decoders' threads could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {threads} decoder threads: {source}")]
+pub struct ThreadsError {
+    /// How many were asked for.
+    pub threads: usize,
+    /// What rayon said.
+    pub source: rayon::ThreadPoolBuildError,
 }
 
 /// Work that is safe on the disk.

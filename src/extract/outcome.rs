@@ -65,9 +65,9 @@ impl Failures {
     const KEPT: usize = 5;
 
     /// Counts `failures`, and keeps the first of all.
-    pub(super) fn note(
+    pub(super) fn note<'a>(
         &mut self,
-        failures: &[Failure],
+        failures: impl IntoIterator<Item = &'a Failure>,
         on_failure: OnFailure,
     ) -> Result<(), ExtractError> {
         for failure in failures {

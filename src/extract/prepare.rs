@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::ThreadsError;
 use super::known::{Known, KnownCode, Place};
-use super::{ExtractError, ExtractOptions};
 use crate::codes::WrittenPicture;
 use crate::dataset::{Failure, Picture, Pictures, ReadError};
-use crate::picture::{self, DecodeError};
+use crate::picture::{self, DecodeError, Preparation};
 
 /// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
 const LARGE_PIXELS: u64 = 1 << 25;
@@ -16,31 +16,41 @@ const LARGE_FILE_BYTES: u64 = 1 << 26;
 
 /// Pictures of one batch.
 pub(super) struct Batch {
-    /// How many pictures of the job it deals with.
-    pub(super) n_pictures: usize,
+    /// What became of its pictures, in their order.
+    pub(super) outcomes: Vec<Result<Row, Failure>>,
     /// The tensors of those whose codes are to be computed, without gaps.
     pub(super) tensor: Vec<f32>,
     /// How many those are.
     pub(super) n_computed: usize,
-    /// The rows that it gives.
-    pub(super) rows: Vec<Row>,
-    /// The pictures that could not be used.
-    pub(super) failures: Vec<Failure>,
 }
 
-/// A row to be written.
-pub(super) struct Row {
-    pub(super) picture: WrittenPicture,
+impl Batch {
+    /// The pictures that could not be used.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Failure> {
+        failures(&self.outcomes)
+    }
+}
+
+/// The failures among outcomes.
+pub(super) fn failures(outcomes: &[Result<Row, Failure>]) -> impl Iterator<Item = &Failure> {
+    let outcomes = outcomes.iter();
+    outcomes.filter_map(|outcome| outcome.as_ref().err())
+}
+
+/// A picture that could be used.
+pub(crate) struct Row {
+    pub(crate) picture: WrittenPicture,
     /// Where its code lies; nothing where it is the next of the computed ones.
     pub(super) known: Option<Place>,
 }
 
 /// Makes batches.
-pub(super) struct Preparer<'a> {
+pub(crate) struct Preparer<'a> {
     pictures: &'a Pictures,
-    options: &'a ExtractOptions,
+    preparation: Preparation,
     decoders: rayon::ThreadPool,
-    known: Known,
+    /// Nothing where no code is to be remembered.
+    known: Option<Known>,
     /// The row that the next usable picture becomes.
     next_row: usize,
 }
@@ -77,45 +87,56 @@ impl PictureError {
 }
 
 impl<'a> Preparer<'a> {
-    /// Starts the decoders' threads. `next_row` is the number of rows that are there already.
-    pub(super) fn new(
+    /// Starts `threads` decoders, at least 1. Every code is to be computed.
+    pub(crate) fn new(
         pictures: &'a Pictures,
-        options: &'a ExtractOptions,
-        known: Known,
-        next_row: usize,
-    ) -> Result<Self, ExtractError> {
-        let threads = options.threads;
+        preparation: Preparation,
+        threads: usize,
+    ) -> Result<Self, ThreadsError> {
         let decoders = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
-            .map_err(|source| ExtractError::Threads { threads, source })?;
+            .map_err(|source| ThreadsError { threads, source })?;
         Ok(Self {
             pictures,
-            options,
+            preparation,
             decoders,
-            known,
-            next_row,
+            known: None,
+            next_row: 0,
         })
+    }
+
+    /// Codes that are known, or computed for an earlier picture, need not be computed. `next_row`
+    /// is the number of rows that are there already.
+    pub(super) fn with_known(self, known: Known, next_row: usize) -> Self {
+        Self {
+            known: Some(known),
+            next_row,
+            ..self
+        }
+    }
+
+    /// The pictures.
+    pub(super) fn pictures(&self) -> &'a Pictures {
+        self.pictures
     }
 
     /// Prepares `chunk`, whose tensors go into `tensor`.
     ///
     /// Which of two equal pictures in a batch is the copy does not depend on the threads' luck.
     pub(super) fn batch(&mut self, chunk: &[Picture], mut tensor: Vec<f32>) -> Batch {
-        let len = self.options.preparation.tensor_len();
+        let len = self.preparation.tensor_len();
         tensor.resize(chunk.len() * len, 0.0);
         let outcomes = self.prepare_all(chunk, &mut tensor);
         let mut batch = Batch {
-            n_pictures: chunk.len(),
+            outcomes: Vec::with_capacity(chunk.len()),
             tensor,
             n_computed: 0,
-            rows: Vec::with_capacity(chunk.len()),
-            failures: Vec::new(),
         };
         for (slot, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Ok((picture, known)) => self.take(&mut batch, slot, picture, known),
-                Err(failure) => batch.failures.push(failure),
+                Err(failure) => batch.outcomes.push(Err(failure)),
             }
         }
         batch.tensor.truncate(batch.n_computed * len);
@@ -131,29 +152,30 @@ impl<'a> Preparer<'a> {
         known: Option<KnownCode>,
     ) {
         // Perhaps it is known only since an earlier picture of this batch.
-        let known = known.or_else(|| self.known.find(&picture.blake3));
+        let known = known.or_else(|| self.find_known(&picture.blake3));
         if known.is_none() {
-            let len = self.options.preparation.tensor_len();
+            let len = self.preparation.tensor_len();
             let to = batch.n_computed * len;
             if to != slot * len {
                 batch.tensor.copy_within(slot * len..(slot + 1) * len, to);
             }
             batch.n_computed += 1;
         }
-        let place = Place::Row(self.next_row);
-        self.known
-            .note(picture.blake3, place, picture.width, picture.height);
+        if let Some(known) = &mut self.known {
+            let place = Place::Row(self.next_row);
+            known.note(picture.blake3, place, picture.width, picture.height);
+        }
         self.next_row += 1;
-        batch.rows.push(Row {
+        batch.outcomes.push(Ok(Row {
             picture,
             known: known.map(|code| code.place()),
-        });
+        }));
     }
 
     /// Prepares pictures side by side, and then the large ones among them one by one, so that
     /// memory does not grow with the number of threads.
     fn prepare_all(&self, chunk: &[Picture], tensor: &mut [f32]) -> Vec<Outcome> {
-        let len = self.options.preparation.tensor_len();
+        let len = self.preparation.tensor_len();
         let at_once = |(tensor, picture): (&mut [f32], &Picture)| {
             (!self.is_large(picture)).then(|| self.prepare(picture, tensor, Large::Defer))?
         };
@@ -171,6 +193,10 @@ impl<'a> Preparer<'a> {
             .zip(tensors)
             .filter_map(in_turn)
             .collect()
+    }
+
+    fn find_known(&self, hash: &blake3::Hash) -> Option<KnownCode> {
+        self.known.as_ref()?.find(hash)
     }
 
     /// Whether the picture's file is large; one that cannot be looked at will fail soon enough.
@@ -200,7 +226,7 @@ impl<'a> Preparer<'a> {
     ) -> Result<Option<Usable>, PictureError> {
         let bytes = self.pictures.read(picture)?;
         let hash = blake3::hash(&bytes);
-        let known = self.known.find(&hash);
+        let known = self.find_known(&hash);
         let (width, height) = match known {
             Some(known) => (known.width, known.height),
             None if large == Large::Defer && picture::n_pixels(&bytes)? > LARGE_PIXELS => {
@@ -208,7 +234,7 @@ impl<'a> Preparer<'a> {
             }
             None => {
                 let decoded = picture::decode(&bytes)?;
-                self.options.preparation.prepare(&decoded, tensor);
+                self.preparation.prepare(&decoded, tensor);
                 decoded.dimensions()
             }
         };

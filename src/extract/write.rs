@@ -4,23 +4,14 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::known::Place;
-use super::prepare::Row;
+use super::pipeline::Codes;
+use super::prepare::failures;
 use super::{ExtractError, ExtractOptions, OnFailure, RowCounts};
 use crate::codes::{Code, Store, StoreWriter};
 use crate::dataset::Failure;
 
 /// Failures that are kept for the summary; failures.csv has all.
 const KEPT_FAILURES: usize = 5;
-
-/// Codes of one batch, on the way to the disk.
-pub(super) struct Codes {
-    pub(super) n_pictures: usize,
-    /// The computed ones, whole, as the trunk gives them.
-    pub(super) computed: Vec<f32>,
-    pub(super) n_computed: usize,
-    pub(super) rows: Vec<Row>,
-    pub(super) failures: Vec<Failure>,
-}
 
 /// Writes batches into a store.
 pub(super) struct Writing<'a> {
@@ -58,6 +49,11 @@ impl<'a> Writing<'a> {
         }
     }
 
+    /// Pictures dealt with so far.
+    pub(super) fn n_done(&self) -> usize {
+        self.n_done
+    }
+
     /// Notes the pictures that were unusable before they were read; an earlier run has done so.
     pub(super) fn note_unusable(&mut self, failures: &[Failure]) -> Result<(), ExtractError> {
         if self.n_done == 0 {
@@ -90,11 +86,11 @@ impl<'a> Writing<'a> {
     }
 
     fn write(&mut self, batch: &Codes) -> Result<(), ExtractError> {
-        self.fail(&batch.failures)?;
-        let code_len = batch.computed.len() / batch.n_computed.max(1);
-        let mut computed = batch.computed.chunks_exact(code_len.max(1));
+        // Failures first, so that a checkpoint before an error ends with the batch before.
+        self.fail(failures(&batch.outcomes))?;
+        let mut computed = batch.computed();
         let (mut pooled, mut bytes) = (Vec::new(), Vec::new());
-        for row in &batch.rows {
+        for row in batch.outcomes.iter().flatten() {
             let code = match row.known {
                 Some(Place::Row(row)) => {
                     self.report.rows.repeated += 1;
@@ -115,11 +111,14 @@ impl<'a> Writing<'a> {
             };
             self.writer.append(&row.picture, code)?;
         }
-        self.n_done += batch.n_pictures;
+        self.n_done += batch.outcomes.len();
         Ok(())
     }
 
-    fn fail(&mut self, failures: &[Failure]) -> Result<(), ExtractError> {
+    fn fail<'f>(
+        &mut self,
+        failures: impl IntoIterator<Item = &'f Failure>,
+    ) -> Result<(), ExtractError> {
         for failure in failures {
             if self.options.on_failure == OnFailure::Stop {
                 self.checkpoint()?;

@@ -136,6 +136,33 @@ impl<'a> CodesView<'a> {
             }
             Source::Store(store) => store.read_code(source_row, features.clone(), values),
         }
+        self.scale(row, features, values);
+    }
+
+    /// Reads a row of a store from its file and not from its map: as it is there, to be given to
+    /// [`decode`](Self::decode).
+    ///
+    /// # Errors
+    /// [`HeadError::Read`].
+    pub(super) fn read_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), HeadError> {
+        let read = match self.source {
+            Source::Array(_) => return Ok(()),
+            Source::Store(store) => store.read_code_bytes(self.source_row(row), bytes),
+        };
+        read.map_err(|error| HeadError::Read {
+            reason: error.to_string(),
+        })
+    }
+
+    /// Fills `values` (D) from what [`read_bytes`](Self::read_bytes) gave for the row.
+    pub(super) fn decode(&self, row: usize, bytes: &[u8], values: &mut [f32]) {
+        if let Source::Store(store) = self.source {
+            store.decode_code(bytes, values);
+        }
+        self.scale(row, 0..values.len(), values);
+    }
+
+    fn scale(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
         if let Some(Scaled { scaling, norms }) = &self.scaling {
             let norm = norms.as_ref().map_or(1.0, |norms| norms[row]);
             scaling.apply_to_features(features, norm, values);

@@ -38,6 +38,12 @@ pub enum HeadError {
         /// K.
         n_classes: usize,
     },
+    /// A store's file could not be read while a head was trained on it.
+    #[error("{reason}")]
+    Read {
+        /// The file, and what the system answered.
+        reason: String,
+    },
     /// A code holds NaN or an infinity.
     #[error(
         "the code in row {row} holds NaN or infinity; look at that picture in images.csv, and extract the store again"
@@ -107,12 +113,12 @@ pub enum HeadError {
         /// Largest absolute value among the training codes.
         largest_code: f32,
     },
-    /// linfa gave no parameters at all.
+    /// The logistic regression has no finite parameters.
     #[error(
-        "linfa's logistic regression failed: {reason}. Scale the codes, or raise the L2 strength (it is {l2})"
+        "the logistic regression failed: {reason}. Scale the codes, or raise the L2 strength (it is {l2})"
     )]
     Solver {
-        /// What linfa said, or panicked with.
+        /// What is not finite, and what linfa said.
         reason: String,
         /// The strength of the L2 penalty.
         l2: f64,

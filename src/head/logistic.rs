@@ -1,13 +1,15 @@
-//! Multinomial logistic regression with an L2 penalty: the baseline, solved by linfa.
+//! Multinomial logistic regression with an L2 penalty: the baseline, solved by linfa and argmin.
 //!
 //! The objective, for codes x (D) and weights W (D, K), intercepts b (K):
 //!
 //! ```text
-//! F(W, b) = sum over samples of -ln softmax(x W + b)[label]  +  l2 / 2 * sum of W^2
+//! F(W, b) = sum over samples of -w[label] ln softmax(x W + b)[label]  +  l2 / 2 * sum of W^2
 //! ```
 //!
+//! where w (K) are 1, or the weights of [`ClassWeights::Balanced`].
+//!
 //! # How `l2` maps to scikit-learn
-//! On the same codes, three classes or more, the optimum is that of
+//! On the same codes and class weights, three classes or more, the optimum is that of
 //! `LogisticRegression(C=1 / l2)`. With two classes scikit-learn has one vector of weights in place
 //! of two, and the optimum is that of `C=2 / l2`. Intercepts are not penalised in either.
 //!
@@ -21,29 +23,44 @@
 //! 2. With fewer samples than features, the codes are turned into the span of the samples, at most
 //!    N - 1 coordinates in place of D.
 //! 3. linfa solves this in f64, from no weights and the classes' log frequencies as intercepts.
-//!    Where it stops short it is started again from where it stopped, and if that does not help
-//!    either, it is led down from stronger penalties.
+//!    argmin's L-BFGS, the optimiser that linfa has inside, goes on from there on the objective as
+//!    it is computed here, until the gradient is small enough.
 //! 4. The weights are turned back and rounded to f32, and F and its gradient are computed from the
 //!    codes themselves: [`Convergence`] is about the parameters that are used.
+//!
+//! linfa knows no weights of classes and no start from another optimum, so there L-BFGS has the
+//! problem to itself: with [`ClassWeights::Balanced`] where classes differ in size, and in
+//! [`Logistic::fit_path`] for all strengths but the strongest.
+//!
+//! # Codes larger than memory
+//! Where the matrix of step 2, or the codes in f64 with no fewer samples than features, would take
+//! more than 128 MiB, L-BFGS gets F and its gradient from passes over the codes, a few rows at a
+//! time and all sums in f64. What is held then does not depend on N but for some numbers a sample;
+//! L-BFGS keeps about 30 vectors of D K numbers.
 
+mod lbfgs;
 mod objective;
+pub(super) mod products;
 mod solver;
+mod training;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use std::ops::ControlFlow;
+
+use ndarray::{Array1, Array2, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::positive;
 use super::softmax::probabilities;
-use super::span::{Centred, Span};
-use super::{CodesView, HeadError, Samples};
-use objective::{Problem, Value};
+use super::{ClassWeights, CodesView, HeadError, Samples};
+use lbfgs::End;
+use training::Training;
 
 /// Rows that prediction takes at a time.
 const PREDICTED_ROWS: usize = 64;
 
-/// Intercept of a class without training samples: its optimum is at minus infinity, and this is
-/// low enough for a probability of 0, and finite.
-const ABSENT_INTERCEPT: f32 = -1e30;
+/// Largest matrix of a problem: the codes of 4,096 samples in their span. Solving one in the span
+/// takes about three of them.
+const MAX_MATRIX_BYTES: usize = 128 << 20;
 
 /// How the regression is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,8 +68,12 @@ const ABSENT_INTERCEPT: f32 = -1e30;
 pub struct LogisticOptions {
     /// Strength of the penalty, above 0; scikit-learn's C is 1 / `l2` (see the module).
     pub l2: f64,
-    /// Most iterations of linfa's L-BFGS at each of its starts.
+    /// Most iterations of linfa, and then most evaluations of F and its gradient: passes over the
+    /// codes, where there are more than a matrix may hold.
     pub max_iterations: u64,
+    /// How much the loss of a sample counts, by its class.
+    #[serde(default)]
+    pub class_weights: ClassWeights,
     /// The fit has converged when the norm of F's gradient is at most this share of
     /// sqrt(2 l2 F). F is then, relatively, at most its square above the optimum, because F is
     /// strongly convex in W: F - F* <= |gradient|^2 / (2 l2).
@@ -67,6 +88,7 @@ impl Default for LogisticOptions {
         Self {
             l2: 1.0,
             max_iterations: 1000,
+            class_weights: ClassWeights::None,
             gradient_tolerance: 1e-3,
         }
     }
@@ -97,15 +119,32 @@ impl LogisticOptions {
 pub struct Convergence {
     /// Whether the gradient is as small as was asked for.
     pub converged: bool,
+    /// Whether the fit was stopped from outside before that.
+    #[serde(default)]
+    pub stopped: bool,
     /// F at the parameters found.
     pub objective: f64,
     /// Norm of F's gradient at the parameters found, as a share of sqrt(2 l2 F); see
     /// [`LogisticOptions::gradient_tolerance`].
     pub gradient_norm: f64,
-    /// How often linfa was started.
+    /// How often linfa and L-BFGS were started.
     pub starts: usize,
+    /// How often L-BFGS had F and its gradient computed.
+    #[serde(default)]
+    pub evaluations: u64,
     /// A sentence for people.
     pub explanation: String,
+}
+
+/// How far the search for one optimum has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// How often F and its gradient were computed so far.
+    pub evaluations: u64,
+    /// F where the search is now; it need not fall each time.
+    pub objective: f64,
+    /// As [`Convergence::gradient_norm`], before the parameters are rounded to f32.
+    pub gradient_norm: f64,
 }
 
 /// A fitted regression and how sure its optimum is.
@@ -133,40 +172,40 @@ impl Logistic {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] or [`HeadError::OneClass`] before any work;
-    /// [`HeadError::Solver`] if linfa gave nothing at all. A fit that stopped short is no error: it
-    /// is said in [`LogisticFit::convergence`].
+    /// [`HeadError::Solver`] if no finite parameters were found. A fit that stopped short is no
+    /// error: it is said in [`LogisticFit::convergence`].
     pub fn fit(train: &Samples, options: &LogisticOptions) -> Result<LogisticFit, HeadError> {
-        options.validate()?;
-        train.require_two_classes()?;
-        let classes = PresentClasses::of(train);
-        let centred = Centred::new(train.codes().clone());
-        let scale = usable_scale(centred.rms_norm);
-        let span = (train.len() < train.n_features()).then(|| Span::of(&centred));
-        let problem = Problem {
-            codes: match &span {
-                Some(span) => &span.coordinates / scale,
-                None => centred.dense(scale),
-            },
-            labels: classes.labels.clone(),
-            n_classes: classes.present.len(),
-            l2: options.l2 / (scale * scale),
-        };
-        let solution = solver::solve(&problem, options)?;
-        let weights = match &span {
-            Some(span) => span.weights(&centred, solution.weights.view()),
-            None => solution.weights,
-        } / scale;
-        let model = classes.model(&centred, &weights, &solution.intercepts);
-        let value = model.value(&centred, &classes, options.l2, scale);
-        if !value.objective.is_finite() {
-            let reason = "the loss at its parameters is not finite".to_owned();
-            return Err(HeadError::Solver {
-                reason,
-                l2: options.l2,
-            });
-        }
-        let convergence = judge(&value, solution.starts, solution.complaint, options);
-        Ok(LogisticFit { model, convergence })
+        let go_on = &mut |_: &Progress| ControlFlow::Continue(());
+        let fits = Self::fit_path(train, &[options.l2], options, go_on)?;
+        let first = fits.into_iter().flatten().next();
+        Ok(first.expect("the first strength is always fitted"))
+    }
+
+    /// Fits the regression with each of several strengths of L2, in place of that in `options`:
+    /// much faster than one by one.
+    ///
+    /// They are fitted from the strongest on, each from the optimum of the one before, and are given
+    /// back in the order of `strengths`.
+    ///
+    /// `observe` is called after every evaluation of F by L-BFGS. Where it says to stop, the fit at
+    /// work ends with the best parameters it has seen, and those not yet begun are None.
+    ///
+    /// # Errors
+    /// As [`Logistic::fit`], for the first strength for which there is one.
+    pub fn fit_path(
+        train: &Samples,
+        strengths: &[f64],
+        options: &LogisticOptions,
+        observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Vec<Option<LogisticFit>>, HeadError> {
+        fit_path(train, strengths, options, observe, MAX_MATRIX_BYTES)
+    }
+
+    /// Memory in bytes that a fit on `train` takes, roughly: three matrices, or as much where the
+    /// codes are read in passes.
+    #[must_use]
+    pub fn fitting_bytes(train: &Samples) -> usize {
+        3 * training::matrix_bytes(train).min(MAX_MATRIX_BYTES)
     }
 
     /// Takes weights (D, K) and intercepts (K).
@@ -239,112 +278,39 @@ impl Logistic {
         });
         Ok(logits)
     }
-
-    /// F and its gradient on the training codes, for the classes that have samples.
-    fn value(&self, centred: &Centred, classes: &PresentClasses, l2: f64, scale: f64) -> Value {
-        let weights = self
-            .weights
-            .select(Axis(1), &classes.present)
-            .mapv(f64::from);
-        let intercepts = self
-            .intercepts
-            .select(Axis(0), &classes.present)
-            .mapv(f64::from);
-        let logits = centred.times(weights.view()) + (intercepts + centred.mean.dot(&weights));
-        objective::value(logits, &classes.labels, &weights, l2, scale, |residuals| {
-            centred.transposed_times(residuals)
-        })
-    }
 }
 
-/// The scale to divide codes by; codes that are all the same have none, and need none.
-fn usable_scale(rms_norm: f64) -> f64 {
-    if rms_norm > 0.0 { rms_norm } else { 1.0 }
-}
-
-/// The classes that have training samples, and the labels in their numbering.
-struct PresentClasses {
-    /// Class index of each.
-    present: Vec<usize>,
-    /// Labels (N) into `present`.
-    labels: Vec<usize>,
-    n_classes: usize,
-}
-
-impl PresentClasses {
-    fn of(train: &Samples) -> Self {
-        let counts = train.class_counts();
-        let present: Vec<_> = (0..counts.len())
-            .filter(|&class| counts[class] > 0)
-            .collect();
-        let mut position = vec![0; counts.len()];
-        for (index, &class) in present.iter().enumerate() {
-            position[class] = index;
-        }
-        Self {
-            labels: train
-                .labels()
-                .iter()
-                .map(|&label| position[label])
-                .collect(),
-            n_classes: counts.len(),
-            present,
-        }
-    }
-
-    /// The model for codes that are not centred, from weights (D, present classes) and intercepts
-    /// for centred ones.
-    fn model(
-        &self,
-        centred: &Centred,
-        weights: &Array2<f64>,
-        intercepts: &Array1<f64>,
-    ) -> Logistic {
-        let n_features = centred.codes().n_features();
-        let rounded = weights.mapv(|value| value as f32);
-        // From the rounded weights, so that rounding does not move the logits' mean.
-        let intercepts = intercepts - &centred.mean.dot(&rounded.mapv(f64::from));
-        let mut model = Logistic {
-            weights: Array2::zeros((n_features, self.n_classes)),
-            intercepts: Array1::from_elem(self.n_classes, ABSENT_INTERCEPT),
-        };
-        for (index, &class) in self.present.iter().enumerate() {
-            model
-                .weights
-                .column_mut(class)
-                .assign(&rounded.column(index));
-            model.intercepts[class] = intercepts[index] as f32;
-        }
-        model
-    }
-}
-
-fn judge(
-    value: &Value,
-    starts: usize,
-    complaint: Option<String>,
+/// [`Logistic::fit_path`] with matrices of at most `max_matrix_bytes`.
+fn fit_path(
+    train: &Samples,
+    strengths: &[f64],
     options: &LogisticOptions,
-) -> Convergence {
-    let tolerance = options.gradient_tolerance;
-    let gradient_norm = value.relative_gradient();
-    let converged = gradient_norm <= tolerance;
-    let explanation = if converged {
-        let gap = gradient_norm * gradient_norm;
-        format!("converged: the objective is within {gap:.0e} of its optimum, relatively")
-    } else {
-        let complaint = complaint.map_or_else(String::new, |complaint| format!(" ({complaint})"));
-        format!(
-            "not converged after {starts} starts of linfa{complaint}: the relative gradient is \
-             {gradient_norm:.1e}, and {tolerance:.0e} was asked for. \
-             Raise the L2 strength (it is {}) or the maximum of iterations ({})",
-            options.l2, options.max_iterations
-        )
-    };
-    Convergence {
-        converged,
-        objective: value.objective,
-        gradient_norm,
-        starts,
-        explanation,
+    observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    max_matrix_bytes: usize,
+) -> Result<Vec<Option<LogisticFit>>, HeadError> {
+    let of_strength = |l2| LogisticOptions { l2, ..*options };
+    for &l2 in strengths {
+        of_strength(l2).validate()?;
     }
+    train.require_two_classes()?;
+    let training = Training::new(train, options.class_weights, max_matrix_bytes);
+    let mut order: Vec<_> = (0..strengths.len()).collect();
+    order.sort_by(|&one, &other| strengths[other].total_cmp(&strengths[one]));
+    let mut fits: Vec<_> = strengths.iter().map(|_| None).collect();
+    let mut near = None;
+    for index in order {
+        let options = of_strength(strengths[index]);
+        let problem = training.problem(training.points(), options.l2);
+        let solution = solver::solve(&problem, near, &options, observe);
+        let is_stopped = solution.end == End::Stopped;
+        fits[index] = Some(training.finish(&solution, &options)?);
+        near = Some(solution.parameters);
+        if is_stopped {
+            break;
+        }
+    }
+    Ok(fits)
 }
+
+#[cfg(test)]
+mod tests;

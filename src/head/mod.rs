@@ -4,7 +4,7 @@
 //! CodesView    codes (N, D) f32, of an array or of a mapped store, scaled on the way
 //! Samples      a view with labels (N) below K: what every head trains on
 //! mlp          dense layers with ReLU, dropout and softmax, trained by optimizer
-//! logistic     multinomial regression with an L2 penalty, solved by linfa: the baseline
+//! logistic     multinomial regression with an L2 penalty, solved by linfa and argmin: the baseline
 //! scaling      statistics of the training codes, kept with the head
 //! saved        HEAD on disk: head.json and safetensors
 //! ```
@@ -18,6 +18,7 @@
 //! thread or with many. Another kind of processor may round differently, because the matrix
 //! products choose their instructions at run time.
 
+mod class_weights;
 mod codes_view;
 mod error;
 mod samples;
@@ -31,6 +32,7 @@ pub mod optimizer;
 pub mod saved;
 pub mod scaling;
 
+pub use class_weights::ClassWeights;
 pub use codes_view::CodesView;
 pub use error::HeadError;
 pub use samples::Samples;

@@ -7,13 +7,20 @@
 //! factored by Cholesky with pivoting, which also finds the rank r.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use super::CodesView;
+use super::logistic::products;
 
 /// Features that are widened to f64 at a time: 600 rows of 1,024 are 5 MB.
 const PANEL: usize = 1024;
+
+/// Bytes of the rows that are read at a time: they stay in cache from one product to the next.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// Most rows that are read at a time, where there are few features.
+const MAX_CHUNK_ROWS: usize = 4096;
 
 /// Rows of a product that one task takes.
 const TASK_ROWS: usize = 64;
@@ -37,10 +44,17 @@ impl<'a> Centred<'a> {
     pub(super) fn new(codes: CodesView<'a>) -> Self {
         let n = codes.n_rows() as f64;
         let mut mean = Array1::zeros(codes.n_features());
-        codes.for_each_row(|_, code| {
-            for (sum, &value) in mean.iter_mut().zip(code) {
-                *sum += f64::from(value);
-            }
+        codes.for_each_chunk(chunk_rows(codes.n_features()), |_, codes| {
+            let panels: Vec<_> = mean.axis_chunks_iter_mut(Axis(0), PANEL).collect();
+            panels
+                .into_par_iter()
+                .enumerate()
+                .for_each(|(panel, mut mean)| {
+                    let first = panel * PANEL;
+                    for code in codes.slice(s![.., first..first + mean.len()]).rows() {
+                        mean.zip_mut_with(&code, |sum, &value| *sum += f64::from(value));
+                    }
+                });
         });
         mean /= n;
         let squares: Vec<f64> = codes.map_rows(|code| {
@@ -64,6 +78,13 @@ impl<'a> Centred<'a> {
     /// All centred codes (N, D), divided by `divisor`.
     pub(super) fn dense(&self, divisor: f64) -> Array2<f64> {
         self.panel(0, self.codes.n_features()) / divisor
+    }
+
+    /// Calls `visit` with the first row and the codes (rows, D), not centred, of one chunk of rows
+    /// after the other.
+    pub(super) fn for_each_chunk(&self, visit: impl FnMut(usize, ArrayView2<f32>)) {
+        let rows = chunk_rows(self.codes.n_features());
+        self.codes.for_each_chunk(rows, visit);
     }
 
     /// Centred codes of features `start..end`.
@@ -91,31 +112,26 @@ impl<'a> Centred<'a> {
             .map(move |start| (start, (start + PANEL).min(d)))
     }
 
-    /// Centred codes times weights: (N, D) (D, K) -> (N, K).
-    pub(super) fn times(&self, weights: ArrayView2<f64>) -> Array2<f64> {
-        let mut product = Array2::zeros((self.codes.n_rows(), weights.ncols()));
-        for (start, end) in self.panels() {
-            let panel = self.panel(start, end);
-            general_mat_mul(
-                1.0,
-                &panel,
-                &weights.slice(s![start..end, ..]),
-                1.0,
-                &mut product,
-            );
-        }
+    /// Centred codes, transposed, times coefficients (N, M): (M, D).
+    pub(super) fn transposed_times(&self, coefficients: ArrayView2<f64>) -> Array2<f64> {
+        let mut product = Array2::zeros((coefficients.ncols(), self.codes.n_features()));
+        self.for_each_chunk(|first, codes| {
+            let coefficients = coefficients.slice(s![first..first + codes.nrows(), ..]);
+            products::add_gradient(codes, coefficients, product.view_mut());
+        });
+        self.centre_products(
+            &mut product.view_mut(),
+            coefficients.sum_axis(Axis(0)).view(),
+        );
         product
     }
 
-    /// Centred codes, transposed, times coefficients: (D, N) (N, K) -> (D, K).
-    pub(super) fn transposed_times(&self, coefficients: ArrayView2<f64>) -> Array2<f64> {
-        let mut product = Array2::zeros((self.codes.n_features(), coefficients.ncols()));
-        for (start, end) in self.panels() {
-            let panel = self.panel(start, end);
-            let mut rows = product.slice_mut(s![start..end, ..]);
-            general_mat_mul(1.0, &panel.t(), &coefficients, 0.0, &mut rows);
+    /// Makes products (M, D) of coefficients with codes as they are those with centred codes;
+    /// `sums` (M) are the coefficients' sums.
+    pub(super) fn centre_products(&self, products: &mut ArrayViewMut2<f64>, sums: ArrayView1<f64>) {
+        for (mut product, &sum) in products.rows_mut().into_iter().zip(sums) {
+            product.scaled_add(-sum, &self.mean);
         }
-        product
     }
 
     /// Gram matrix (N, N) of the centred codes; only its lower triangle is filled.
@@ -148,31 +164,39 @@ impl<'a> Centred<'a> {
     }
 }
 
+/// Rows that are read at a time.
+fn chunk_rows(n_features: usize) -> usize {
+    (CHUNK_BYTES / (n_features * size_of::<f32>())).clamp(1, MAX_CHUNK_ROWS)
+}
+
 /// The span of the samples: coordinates of every sample, and the way back.
 #[derive(Debug)]
 pub(super) struct Span {
-    /// Coordinates (N, r) in an orthonormal basis of the span.
+    /// Coordinates (N, r) of codes divided by the scale, in an orthonormal basis of the span.
     pub(super) coordinates: Array2<f64>,
     /// The r samples that the basis is built from.
     pivots: Vec<usize>,
+    scale: f64,
 }
 
 impl Span {
-    /// Finds the span of centred codes.
-    pub(super) fn of(centred: &Centred) -> Self {
-        let (coordinates, pivots) = pivoted_cholesky(&centred.gram());
+    /// Finds the span of centred codes, and their coordinates divided by `scale`.
+    pub(super) fn of(centred: &Centred, scale: f64) -> Self {
+        let (mut coordinates, pivots) = pivoted_cholesky(&centred.gram());
+        coordinates.mapv_inplace(|value| value / scale);
         Self {
             coordinates,
             pivots,
+            scale,
         }
     }
 
-    /// Weights (D, K) = V B for coefficients B (r, K) in the basis.
+    /// Weights (K, D) = (V B)^T for coefficients (K, r), which are B^T, in the basis.
     ///
     /// The basis is V = P^T L^-T, with P the pivot samples (r, D) and L their coordinates, lower
     /// triangular: so V^T V = L^-1 P P^T L^-T is the identity.
     pub(super) fn weights(&self, centred: &Centred, coefficients: ArrayView2<f64>) -> Array2<f64> {
-        let mut solved = coefficients.to_owned();
+        let mut solved = coefficients.t().as_standard_layout().into_owned() / self.scale;
         for step in (0..self.pivots.len()).rev() {
             let diagonal = self.coordinates[[self.pivots[step], step]];
             let (mut above, mut here) = solved.view_mut().split_at(Axis(0), step);
@@ -183,7 +207,7 @@ impl Span {
                 row.scaled_add(-factor, &here);
             }
         }
-        let mut by_sample = Array2::zeros((centred.codes.n_rows(), coefficients.ncols()));
+        let mut by_sample = Array2::zeros((centred.codes.n_rows(), coefficients.nrows()));
         for (row, &pivot) in solved.rows().into_iter().zip(&self.pivots) {
             by_sample.row_mut(pivot).assign(&row);
         }
@@ -252,8 +276,8 @@ mod tests {
     fn coordinates_keep_all_products_of_samples() {
         let codes = codes(9, 40);
         let centred = Centred::new(codes.view().into());
-        let span = Span::of(&centred);
-        let dense = centred.dense(1.0);
+        let span = Span::of(&centred, 2.0);
+        let dense = centred.dense(2.0);
         let error = dense.dot(&dense.t()) - span.coordinates.dot(&span.coordinates.t());
         assert!(error.iter().all(|value| value.abs() < 1e-9), "{error}");
         // Centred samples sum to zero, so that one of them is never needed.
@@ -266,11 +290,11 @@ mod tests {
         let copy = codes.row(2).to_owned();
         codes.row_mut(5).assign(&copy);
         let centred = Centred::new(codes.view().into());
-        let span = Span::of(&centred);
+        let span = Span::of(&centred, 2.0);
         assert_eq!(span.pivots.len(), 7, "a repeated sample adds nothing");
-        let b = Array2::from_shape_fn((7, 3), |(i, j)| (i as f64 - 3.0) * (j as f64 + 0.5));
+        let b = Array2::from_shape_fn((3, 7), |(i, j)| (j as f64 - 3.0) * (i as f64 + 0.5));
         let weights = span.weights(&centred, b.view());
-        let logits = centred.times(weights.view()) - span.coordinates.dot(&b);
+        let logits = centred.dense(2.0).dot(&weights.t()) - span.coordinates.dot(&b.t());
         assert!(logits.iter().all(|value| value.abs() < 1e-9), "{logits}");
         let norm = |matrix: &Array2<f64>| matrix.iter().map(|value| value * value).sum::<f64>();
         assert!((norm(&weights) / norm(&b) - 1.0).abs() < 1e-9);
@@ -280,6 +304,6 @@ mod tests {
     fn equal_samples_have_an_empty_span() {
         let codes = Array2::from_elem((4, 6), 0.1f32);
         let centred = Centred::new(codes.view().into());
-        assert!(Span::of(&centred).pivots.is_empty() || centred.rms_norm < 1e-12);
+        assert!(Span::of(&centred, 1.0).pivots.is_empty() || centred.rms_norm < 1e-12);
     }
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::{Dim, GraphError, OnnxModel, TensorType, element_name};
 use super::onnx::tensor_proto::DataType;
-use super::tensor_hash::hash_tensors;
-use crate::picture::{Layout, Recipe};
+use super::tensor_hash::{TensorHash, hash_tensors};
+use crate::names::named;
+use crate::picture::{self, Filter, Layout, Recipe};
 
 /// The version of the card format that this crate reads.
 pub const CARD_FORMAT: u32 = 1;
@@ -83,8 +84,8 @@ pub enum CardError {
         /// The inputs besides the card's.
         others: String,
     },
-    /// An input or output is not float32.
-    #[error("the {role} {name:?} of {} is {actual}; {card} can describe float32 only", model.display())]
+    /// An input or output has another element type.
+    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), element_name(*actual), element_name(*expected))]
     Element {
         /// The card, by its file.
         card: String,
@@ -94,8 +95,10 @@ pub enum CardError {
         role: &'static str,
         /// The tensor's name.
         name: String,
+        /// The element type that the card describes.
+        expected: DataType,
         /// Its element type.
-        actual: &'static str,
+        actual: DataType,
     },
     /// An input or output has another shape.
     #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
@@ -148,6 +151,32 @@ pub enum CardError {
     Graph(#[from] GraphError),
 }
 
+/// The element type of a trunk's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Element {
+    /// Numbers that a recipe made.
+    #[default]
+    Float32,
+    /// The levels 0 to 255 as bytes: the file has its recipe inside, and the card's is `none`.
+    Uint8,
+}
+
+named!(Element, "element type", Float32 => "float32", Uint8 => "uint8");
+
+impl Element {
+    fn is_float32(&self) -> bool {
+        *self == Self::Float32
+    }
+
+    fn data_type(self) -> DataType {
+        match self {
+            Self::Float32 => DataType::Float,
+            Self::Uint8 => DataType::Uint8,
+        }
+    }
+}
+
 /// What a trunk takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +191,9 @@ pub struct CardInput {
     pub layout: Layout,
     /// How pixels become numbers.
     pub recipe: Recipe,
+    /// What the numbers are given as.
+    #[serde(default, skip_serializing_if = "Element::is_float32")]
+    pub element: Element,
 }
 
 /// What a trunk gives: its codes.
@@ -175,6 +207,18 @@ pub struct CardOutput {
     /// Where a feature map's channel axis is; a vector has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
+}
+
+/// What the card of an exported classifier says besides: its codes are probabilities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardClassifier {
+    /// Class names in the order of the output.
+    pub classes: Vec<String>,
+    /// How the pictures that it was trained on got the input's size.
+    pub fit: picture::Fit,
+    /// The filter with which they were resampled.
+    pub filter: Filter,
 }
 
 /// A trunk's model card.
@@ -200,9 +244,12 @@ pub struct ModelCard {
     pub input: CardInput,
     /// What the trunk gives.
     pub output: CardOutput,
+    /// What is known of the output's classes, where the file is a classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<CardClassifier>,
     /// The card's file, for messages.
     #[serde(skip)]
-    origin: String,
+    pub(crate) origin: String,
 }
 
 /// The one key that every version of the format has.
@@ -271,10 +318,26 @@ impl ModelCard {
     #[must_use]
     pub fn input_type(&self) -> TensorType {
         let (height, width) = (u64::from(self.input.height), u64::from(self.input.width));
-        batch_of(&match self.input.layout {
+        let floats = batch_of(&match self.input.layout {
             Layout::ChannelsLast => [height, width, N_CHANNELS],
             Layout::ChannelsFirst => [N_CHANNELS, height, width],
-        })
+        });
+        TensorType {
+            element: self.input.element.data_type(),
+            ..floats
+        }
+    }
+
+    /// The card as the text of its file.
+    ///
+    /// # Errors
+    /// [`CardError::Invalid`], as [`ModelCard::validate`].
+    ///
+    /// # Panics
+    /// Never: all that a card holds can be written as TOML.
+    pub fn to_text(&self) -> Result<String, CardError> {
+        self.validate()?;
+        Ok(toml::to_string(self).expect("a card holds strings, numbers and tables"))
     }
 
     /// The output's type in an ONNX file that fits.
@@ -322,7 +385,30 @@ impl ModelCard {
         {
             return Err(self.invalid(key, format!("is {side}; it must be 1 to {MAX_SIDE}")));
         }
-        self.validate_output()
+        if self.input.element == Element::Uint8 && self.input.recipe != Recipe::None {
+            let reason = format!(
+                "is {}; with input.element = \"uint8\" it must be none",
+                self.input.recipe
+            );
+            return Err(self.invalid("input.recipe", reason));
+        }
+        self.validate_output()?;
+        self.validate_classifier()
+    }
+
+    fn validate_classifier(&self) -> Result<(), CardError> {
+        let Some(CardClassifier { classes, .. }) = &self.classifier else {
+            return Ok(());
+        };
+        if self.output.shape == [classes.len() as u64] {
+            return Ok(());
+        }
+        let reason = format!(
+            "names {} classes, and output.shape is {:?}",
+            classes.len(),
+            self.output.shape
+        );
+        Err(self.invalid("classifier.classes", reason))
     }
 
     fn validate_output(&self) -> Result<(), CardError> {
@@ -388,19 +474,23 @@ impl ModelCard {
     /// # Errors
     /// [`CardError::Weights`], or [`CardError::Graph`] if they cannot be read.
     pub fn check_weights(&self, model: &OnnxModel) -> Result<(), CardError> {
-        let Some(expected) = &self.tensors_sha256 else {
-            return Ok(());
-        };
-        let actual = hash_tensors(model)?.sha256;
-        if &actual == expected {
-            return Ok(());
+        match &self.tensors_sha256 {
+            Some(_) => self.check_hash(model, &hash_tensors(model)?),
+            None => Ok(()),
         }
-        Err(CardError::Weights {
-            card: self.origin.clone(),
-            model: model.origin().to_owned(),
-            expected: expected.clone(),
-            actual,
-        })
+    }
+
+    /// [`ModelCard::check_weights`] for a file whose weights are hashed already.
+    pub(super) fn check_hash(&self, model: &OnnxModel, hash: &TensorHash) -> Result<(), CardError> {
+        match &self.tensors_sha256 {
+            Some(expected) if *expected != hash.sha256 => Err(CardError::Weights {
+                card: self.origin.clone(),
+                model: model.origin().to_owned(),
+                expected: expected.clone(),
+                actual: hash.sha256.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn check_tensor(
@@ -427,14 +517,14 @@ impl ModelCard {
                 there,
             });
         };
-        if !matches!(actual.element, DataType::Float | DataType::Undefined) {
-            let actual = element_name(actual.element);
+        if actual.element != expected.element && actual.element != DataType::Undefined {
             return Err(CardError::Element {
                 card,
                 model,
                 role,
                 name,
-                actual,
+                expected: expected.element,
+                actual: actual.element,
             });
         }
         let fit = fit(&expected, actual);

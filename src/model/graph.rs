@@ -15,8 +15,8 @@ use super::onnx::tensor_proto::DataType;
 use super::onnx::tensor_shape_proto::{Dimension, dimension};
 use super::onnx::type_proto::{Tensor, Value};
 use super::onnx::{
-    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorShapeProto, TypeProto,
-    ValueInfoProto,
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorShapeProto, TypeProto, ValueInfoProto,
 };
 
 /// How many tensor names an error lists before it counts the rest.
@@ -137,7 +137,8 @@ impl TensorType {
         }
     }
 
-    fn to_proto(&self) -> TypeProto {
+    /// The type as a file declares it.
+    pub(crate) fn to_proto(&self) -> TypeProto {
         TypeProto {
             denotation: None,
             value: Some(Value::TensorType(Tensor {
@@ -298,6 +299,15 @@ impl OnnxModel {
             .collect()
     }
 
+    /// The version of ONNX' own operators that the file uses, if it says so.
+    #[must_use]
+    pub fn operator_set(&self) -> Option<i64> {
+        let mut imports = self.proto.opset_import.iter();
+        imports
+            .find(|import| plain_domain(import.domain()).is_empty())
+            .map(OperatorSetIdProto::version)
+    }
+
     /// Makes `tensor` the only output and drops all that it does not need: nodes, inputs,
     /// initializers, intermediate shapes and operator sets.
     ///
@@ -381,6 +391,11 @@ impl OnnxModel {
             value: Some(value.to_owned()),
         });
         entries.sort_by(|a, b| a.key().cmp(b.key()));
+    }
+
+    /// Sets the text that tells people what the model is.
+    pub fn set_doc_string(&mut self, text: &str) {
+        self.proto.doc_string = Some(text.to_owned());
     }
 
     /// An entry of the file's metadata.

@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod card;
+pub mod chain;
 pub mod graph;
 pub mod onnx;
 pub mod runtime;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use ort::ep;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
-use ort::value::TensorRef;
+use ort::value::{DynValueTypeMarker, TensorRef, ValueRef};
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::card::{CardError, CardInput, ModelCard};
+use super::card::{CardError, CardInput, Element, ModelCard};
 use super::graph::{GraphError, OnnxModel};
 use super::runtime::Runtime;
 use super::sha256::hex;
@@ -116,6 +116,14 @@ pub enum TrunkError {
         /// What ONNX Runtime said.
         source: ort::Error,
     },
+    /// The trunk takes bytes, and was given something else.
+    #[error(
+        "the trunk takes the levels 0 to 255 as bytes, and was given {value}; its recipe is inside, so leave --recipe out, or give none"
+    )]
+    NotALevel {
+        /// The first number that is no byte.
+        value: f32,
+    },
     /// The output does not have the card's shape.
     #[error(
         "the trunk's output '{output}' has shape {actual:?} where the card says {expected:?}; correct the card's [output] shape"
@@ -175,13 +183,20 @@ impl Trunk {
         path: &Path,
         options: TrunkOptions,
     ) -> Result<Self, TrunkError> {
-        let (model, identity) = identify(&card, path)?;
+        let file = TrunkFile::read(&card, path)?;
+        // Side by side, for each takes as long as the other.
+        let (identity, opened) = std::thread::scope(|scope| {
+            let identity = scope.spawn(|| file.identify(&card));
+            let opened = open_session(runtime, &card, &file.model, path, options);
+            (identity.join().expect("hashing does not panic"), opened)
+        });
+        let identity = identity?;
         let Opened {
             session,
             provider,
             fallback,
             replacement,
-        } = open_session(runtime, &card, &model, path, options)?;
+        } = opened?;
         Ok(Self {
             output_shape: card
                 .output
@@ -274,8 +289,10 @@ impl Trunk {
     /// `tensor` holds n prepared pictures in the card's layout. On a CPU they run a few at a time,
     /// so that the memory for activations does not depend on `n`.
     ///
+    /// A trunk that takes bytes is given them as numbers all the same.
+    ///
     /// # Errors
-    /// [`TrunkError::Run`] or [`TrunkError::OutputShape`].
+    /// [`TrunkError::Run`], [`TrunkError::NotALevel`] or [`TrunkError::OutputShape`].
     ///
     /// # Panics
     /// If `n` is 0.
@@ -307,7 +324,11 @@ impl Trunk {
         let failed = |source| TrunkError::Run { n, source };
         let is_channels_first = self.is_channels_first();
         let input = &self.card.input;
-        let tensor = TensorRef::from_array_view((input_shape(input, n), tensor)).map_err(failed)?;
+        let levels = match input.element {
+            Element::Float32 => Vec::new(),
+            Element::Uint8 => as_levels(tensor)?,
+        };
+        let tensor = input_tensor(input, n, tensor, &levels).map_err(failed)?;
         let outputs = self
             .session
             .run(ort::inputs![input.name.as_str() => tensor])
@@ -342,21 +363,34 @@ impl Trunk {
     }
 }
 
-/// Checks the ONNX file against the card, and hashes it.
-fn identify(card: &ModelCard, path: &Path) -> Result<(OnnxModel, TrunkIdentity), TrunkError> {
-    let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
-        path: path.to_owned(),
-        source,
-    })?);
-    let model = OnnxModel::from_bytes(bytes.clone(), path)?;
-    card.check_against(&model)?;
-    card.check_weights(&model)?;
-    let identity = TrunkIdentity {
-        name: card.name.clone(),
-        sha256: hex(&Sha256::digest(&bytes)),
-        tensors_sha256: hash_tensors(&model)?.sha256,
-    };
-    Ok((model, identity))
+/// An ONNX file that has the card's input and output.
+struct TrunkFile {
+    bytes: Bytes,
+    /// Its weights are slices of `bytes`.
+    model: OnnxModel,
+}
+
+impl TrunkFile {
+    fn read(card: &ModelCard, path: &Path) -> Result<Self, TrunkError> {
+        let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
+            path: path.to_owned(),
+            source,
+        })?);
+        let model = OnnxModel::from_bytes(bytes.clone(), path)?;
+        card.check_against(&model)?;
+        Ok(Self { bytes, model })
+    }
+
+    /// Hashes the file, and checks its weights against the card.
+    fn identify(&self, card: &ModelCard) -> Result<TrunkIdentity, TrunkError> {
+        let hash = hash_tensors(&self.model)?;
+        card.check_hash(&self.model, &hash)?;
+        Ok(TrunkIdentity {
+            name: card.name.clone(),
+            sha256: hex(&Sha256::digest(&self.bytes)),
+            tensors_sha256: hash.sha256,
+        })
+    }
 }
 
 /// Shape of the input tensor of `n` pictures.
@@ -366,6 +400,30 @@ fn input_shape(input: &CardInput, n: usize) -> [usize; 4] {
         Layout::ChannelsLast => [n, height, width, 3],
         Layout::ChannelsFirst => [n, 3, height, width],
     }
+}
+
+/// The input tensor of `n` pictures: `numbers`, or, for a trunk that takes bytes, `levels`.
+fn input_tensor<'a>(
+    input: &CardInput,
+    n: usize,
+    numbers: &'a [f32],
+    levels: &'a [u8],
+) -> ort::Result<ValueRef<'a, DynValueTypeMarker>> {
+    let shape = input_shape(input, n);
+    Ok(match input.element {
+        Element::Float32 => TensorRef::from_array_view((shape, numbers))?.into_dyn(),
+        Element::Uint8 => TensorRef::from_array_view((shape, levels))?.into_dyn(),
+    })
+}
+
+/// Numbers that are levels, as bytes.
+fn as_levels(tensor: &[f32]) -> Result<Vec<u8>, TrunkError> {
+    // `as` saturates, so that only a level comes back as it was.
+    let level = |&value: &f32| match value as u8 {
+        level if f32::from(level) == value => Ok(level),
+        _ => Err(TrunkError::NotALevel { value }),
+    };
+    tensor.iter().map(level).collect()
 }
 
 /// Turns one code from (C, H, W) into (H, W, C).
@@ -496,8 +554,9 @@ fn on_cuda(
         .map_err(|error| unusable(error.message().to_owned()))?;
     // A provider may be registered and run nothing: only a run shows where the nodes are.
     let input = &card.input;
-    let blank = vec![0.0; 3 * input.width as usize * input.height as usize];
-    let events = TensorRef::from_array_view((input_shape(input, 1), &blank[..]))
+    let len = 3 * input.width as usize * input.height as usize;
+    let (numbers, levels) = (vec![0.0; len], vec![0; len]);
+    let events = input_tensor(input, 1, &numbers, &levels)
         .and_then(|tensor| {
             session
                 .run(ort::inputs![input.name.as_str() => tensor])
@@ -559,6 +618,15 @@ fn main_provider(profile: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_whole_numbers_from_0_to_255_are_levels() {
+        assert_eq!(as_levels(&[0.0, 128.0, 255.0]).unwrap(), [0, 128, 255]);
+        for value in [-1.0, 0.5, 256.0, f32::NAN, f32::INFINITY] {
+            let error = as_levels(&[1.0, value]).unwrap_err();
+            assert!(matches!(error, TrunkError::NotALevel { .. }), "{value}");
+        }
+    }
 
     #[test]
     fn channels_move_from_first_to_last() {

@@ -25,7 +25,7 @@
 mod decode;
 mod error;
 mod jpeg;
-mod recipe;
+pub(crate) mod recipe;
 mod resize;
 
 pub use image::RgbImage;

@@ -45,13 +45,13 @@ named!(Layout, "layout",
     ChannelsLast => "channels_last", ChannelsFirst => "channels_first");
 
 /// ImageNet's mean colour in bytes, in RGB order: Keras' `mean` of mode `caffe`, which is in BGR.
-const CAFFE_MEAN: [f32; 3] = [123.68, 116.779, 103.939];
+pub(crate) const CAFFE_MEAN: [f32; 3] = [123.68, 116.779, 103.939];
 /// ImageNet's mean colour from 0 to 1, in RGB order: Keras' `mean` of mode `torch`.
-const TORCH_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+pub(crate) const TORCH_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// ImageNet's standard deviation, in RGB order: Keras' `std` of mode `torch`.
-const TORCH_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+pub(crate) const TORCH_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 /// Keras multiplies by the Python float `1. / 255`, rounded to float32; that is not a division.
-const ONE_255TH: f32 = (1.0_f64 / 255.0) as f32;
+pub(crate) const ONE_255TH: f32 = (1.0_f64 / 255.0) as f32;
 
 impl Recipe {
     /// Writes the input tensor of `picture` (H, W, 3) into `tensor`: H * W * 3 numbers in C order,

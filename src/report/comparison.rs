@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::HeadResult;
-use crate::evaluate::{AccuracyDifference, McNemar};
+use crate::evaluate::{
+    AccuracyDifference, EvaluateError, McNemar, accuracy_difference, mcnemar_exact,
+};
 
 /// Below this probability a difference between two heads is not called luck.
-const SIGNIFICANCE: f64 = 0.05;
+pub(super) const SIGNIFICANCE: f64 = 0.05;
 
 /// Heads that were trained on one store and judged on the same pictures.
 #[derive(Clone, Debug)]
@@ -39,6 +41,21 @@ pub struct PairedTests {
     pub mcnemar: McNemar,
     /// By how much.
     pub difference: AccuracyDifference,
+}
+
+impl PairedTests {
+    /// The first head against the second, picture by picture; nothing unless there are two.
+    ///
+    /// # Errors
+    /// [`EvaluateError`] if they were not judged on the same number of pictures.
+    pub fn of(heads: &[HeadResult]) -> Result<Option<Self>, EvaluateError> {
+        let [a, b] = heads else { return Ok(None) };
+        let (a, b) = (a.evaluation.correct(), b.evaluation.correct());
+        Ok(Some(Self {
+            mcnemar: mcnemar_exact(&a, &b)?,
+            difference: accuracy_difference(&a, &b)?,
+        }))
+    }
 }
 
 impl Comparison {

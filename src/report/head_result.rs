@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ndarray::Array2;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Evaluation, Spread};
 
@@ -32,7 +32,7 @@ pub struct HeadResult {
 }
 
 /// A choice among settings by cross-validation on the training store.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
     /// What was tried, the settings that were given first.
     pub trials: Vec<Trial>,
@@ -41,7 +41,7 @@ pub struct Tuning {
 }
 
 /// Settings that were tried.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// The settings, in words.
     pub setting: String,
@@ -52,7 +52,7 @@ pub struct Trial {
 }
 
 /// What temperature scaling did.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// What the head's logits are divided by, fitted to out-of-fold logits of the training store.
     pub temperature: f64,
@@ -99,7 +99,7 @@ impl HeadResult {
 }
 
 impl Tuning {
-    fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> String {
         let (given, chosen) = (&self.trials[0], &self.trials[self.chosen]);
         let loss = |trial: &Trial| {
             trial
@@ -120,7 +120,7 @@ impl Tuning {
 }
 
 impl Calibration {
-    fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> String {
         format!(
             "calibrated with temperature {:.3}; without it log loss {:.4}, expected calibration error {:.4}",
             self.temperature, self.log_loss_before, self.calibration_error_before

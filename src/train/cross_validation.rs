@@ -3,13 +3,13 @@
 use ndarray::Array2;
 
 use super::error::FitError;
-use super::options::HeadOptions;
+use super::fit::{fit_mlp, scale, stop_if_asked};
 use super::progress::{OneOfMany, Progress};
-use super::splits::{hold_out, stratified_folds};
+use super::splits::stratified_folds;
 use super::workers::work;
 use crate::head::logistic::{Logistic, LogisticOptions};
-use crate::head::mlp::{Ended, Keep, Mlp, MlpOptions, Monitored, TrainedMlp, Watch};
-use crate::head::scaling::{Scaling, ScalingKind};
+use crate::head::mlp::{Ended, MlpOptions};
+use crate::head::scaling::ScalingKind;
 use crate::head::{HeadError, Samples};
 
 /// Training samples in folds.
@@ -86,7 +86,7 @@ impl<'a> Folds<'a> {
             .collect();
         let bytes = jobs
             .iter()
-            .map(|(fold, options)| mlp_bytes(&fold.outside, options));
+            .map(|(fold, options)| options.training_bytes(&fold.outside));
         let bytes = bytes.max().unwrap_or(0);
         let logits = work(&jobs, bytes, |&(fold, options)| {
             fit_one_of_many(&fold.outside, &fold.inside, options, share, progress)
@@ -119,20 +119,19 @@ impl<'a> Folds<'a> {
         options: &LogisticOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Array2<f32>>, FitError> {
-        let samples = self.of_row.len();
         let jobs: Vec<_> = self.folds.iter().zip(strengths).collect();
-        let logits = work(&jobs, 8 * samples * samples, |(fold, strengths)| {
+        let bytes = Logistic::fitting_bytes(&self.folds[0].outside);
+        let logits = work(&jobs, bytes, |(fold, strengths)| {
+            let stop_if_asked = &mut stop_if_asked(progress);
+            let fits = Logistic::fit_path(&fold.outside, strengths, options, stop_if_asked)?;
             let mut logits = Vec::new();
-            for &l2 in *strengths {
-                if progress.is_stopped() {
-                    return Err(FitError::Stopped);
-                }
-                let options = LogisticOptions { l2, ..*options };
-                let fit = Logistic::fit(&fold.outside, &options)?;
+            for fit in fits {
+                let fit = fit.filter(|fit| !fit.convergence.stopped && !progress.is_stopped());
+                let fit = fit.ok_or(FitError::Stopped)?;
                 logits.push(fit.model.logits(fold.inside.codes())?);
                 progress.fitted();
             }
-            Ok(logits)
+            Ok::<_, FitError>(logits)
         })?;
         let n_strengths = strengths.first().map_or(0, Vec::len);
         let by_fold = |index| logits.iter().map(move |logits| &logits[index]);
@@ -163,7 +162,7 @@ pub(super) fn fit_seeds(
 ) -> Result<Vec<Array2<f32>>, FitError> {
     let bytes = options
         .first()
-        .map_or(0, |options| mlp_bytes(train, options));
+        .map_or(0, |options| options.training_bytes(train));
     let logits = work(options, bytes, |options| {
         fit_one_of_many(train, judged, options, share, progress)
     })?;
@@ -187,69 +186,4 @@ fn fit_one_of_many(
     }
     progress.fitted();
     Ok(Ok(fit.mlp.logits(judged.codes())?))
-}
-
-/// What training such a network takes, roughly: weights, state, and the best weights.
-fn mlp_bytes(train: &Samples, options: &MlpOptions) -> usize {
-    let sizes = options.sizes(train.n_features(), train.n_classes());
-    let weights: usize = sizes.windows(2).map(|pair| pair[0] * pair[1]).sum();
-    4 * (2 + options.optimizer.rule.n_states()) * weights
-}
-
-/// Samples read through a scaling that was fitted to them.
-pub(super) struct ScaledSamples<'a> {
-    pub(super) scaling: Scaling,
-    pub(super) samples: Samples<'a>,
-}
-
-pub(super) fn scale<'a>(
-    samples: &Samples<'a>,
-    kind: ScalingKind,
-) -> Result<ScaledSamples<'a>, HeadError> {
-    let scaling = Scaling::fit(kind, samples);
-    Ok(ScaledSamples {
-        samples: samples.scaled(scaling.clone())?,
-        scaling,
-    })
-}
-
-/// Trains an MLP, on all samples but a share if an epoch has to be chosen by those.
-pub(super) fn fit_mlp<'s>(
-    train: &Samples<'s>,
-    validation: Option<&Samples<'s>>,
-    options: &MlpOptions,
-    share: f64,
-    watch: &mut dyn Watch,
-) -> Result<TrainedMlp, HeadError> {
-    if options.keep == Keep::Last && options.patience.is_none() {
-        let held_out = None;
-        let monitored = Monitored {
-            held_out,
-            validation,
-        };
-        return Mlp::fit(train, &monitored, options, watch);
-    }
-    let (kept, held_out) = hold_out(train.labels(), share, options.seed)?;
-    let monitored = Monitored {
-        held_out: Some(&train.select(&held_out)),
-        validation,
-    };
-    Mlp::fit(&train.select(&kept), &monitored, options, watch)
-}
-
-/// The options of every seed: those given, and those with the seeds after theirs.
-pub(super) fn with_seeds(options: &MlpOptions, repeats: usize) -> Vec<MlpOptions> {
-    (0..repeats as u64)
-        .map(|more| MlpOptions {
-            seed: options.seed.wrapping_add(more),
-            ..options.clone()
-        })
-        .collect()
-}
-
-impl HeadOptions {
-    /// The seed of splits, which the MLP's seed sets.
-    pub(super) fn split_seed(&self) -> u64 {
-        self.mlp.as_ref().map_or(0, |mlp| mlp.seed)
-    }
 }

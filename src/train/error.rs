@@ -7,6 +7,7 @@ use crate::draft::DraftError;
 use crate::evaluate::EvaluateError;
 use crate::head::HeadError;
 use crate::head::saved::SavedHeadError;
+use crate::report::ReportError;
 
 /// Why nothing was trained, or nothing was left.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,9 @@ pub enum TrainError {
     /// A head could not be saved.
     #[error(transparent)]
     Save(#[from] SavedHeadError),
+    /// The report could not be made of what was written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// A table could not be written.
     #[error("cannot write {}: {source}; nothing was left behind", path.display())]
     Write {

@@ -1,5 +1,7 @@
 //! What is trained, how, and how it is judged.
 
+use std::path::PathBuf;
+
 use crate::draft::Existing;
 use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::MlpOptions;
@@ -20,6 +22,18 @@ pub struct HeadOptions {
     pub hold_out: f64,
 }
 
+/// Both heads with their own defaults, on codes as they are.
+impl Default for HeadOptions {
+    fn default() -> Self {
+        Self {
+            mlp: Some(MlpOptions::default()),
+            logistic: Some(LogisticOptions::default()),
+            scaling: ScalingKind::None,
+            hold_out: 0.1,
+        }
+    }
+}
+
 /// What [`train`](super::train) does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainOptions {
@@ -35,6 +49,27 @@ pub struct TrainOptions {
     pub repeats: usize,
     /// Whether a temperature is fitted to each head's out-of-fold logits.
     pub calibrate: bool,
+    /// The command that asks for it, for the report.
+    pub command: Option<String>,
+    /// The folder that the judged pictures' paths are relative to, for the report's thumbnails;
+    /// otherwise the one that their store names.
+    pub pictures: Option<PathBuf>,
     /// What to do about a HEAD that is there already.
     pub existing: Existing,
+}
+
+/// What `cnn-codes train-head` does where it is not told otherwise.
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            heads: HeadOptions::default(),
+            folds: 5,
+            tune: false,
+            repeats: 1,
+            calibrate: false,
+            command: None,
+            pictures: None,
+            existing: Existing::Keep,
+        }
+    }
 }

@@ -1,17 +1,18 @@
 //! Heads chosen, trained, and given the logits by which they are judged.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ndarray::Array2;
 
-use super::cross_validation::{Folds, ScaledSamples, fit_mlp, fit_seeds, scale, with_seeds};
+use super::cross_validation::{Folds, fit_seeds};
 use super::error::FitError;
+use super::fit::{ScaledSamples, fit_logistic, fit_mlp, scale, with_seeds};
 use super::judgement::Unjudged;
 use super::options::{HeadOptions, TrainOptions};
 use super::progress::{Epochs, Progress};
 use super::tuning::{tune_logistic, tune_mlp};
 use crate::evaluate::fit_temperature;
-use crate::head::logistic::Logistic;
+use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::{Ended, Epoch, Keep, MlpOptions, TrainedMlp};
 use crate::head::saved::{SavedLogistic, SavedMlp};
 use crate::head::{HeadError, Samples};
@@ -60,76 +61,44 @@ struct OutOfFold {
     folds: Vec<usize>,
 }
 
+/// What the heads are judged on.
+enum Judging<'v, 's> {
+    Validation(&'v Samples<'s>),
+    Folds(OutOfFold),
+}
+
 impl<'s> Training<'_, 's> {
     pub(super) fn scale(&self) -> Result<ScaledSamples<'s>, FitError> {
         Ok(scale(self.samples, self.options.heads.scaling)?)
     }
 
-    /// Heads trained on `train`, these samples scaled, to be judged on `validation`.
-    pub(super) fn judged_on(
+    /// Heads trained on `train`, these samples scaled, to be judged on `validation`, or without one
+    /// by others of their kind that are trained outside of each fold.
+    pub(super) fn train(
         &self,
         train: &Samples<'s>,
-        validation: &Samples<'s>,
+        validation: Option<&Samples<'s>>,
     ) -> Result<Trained, FitError> {
-        let choice = self.choose(self.samples, self.options.calibrate)?;
+        let judging = match validation {
+            Some(validation) => Judging::Validation(validation),
+            None => Judging::Folds(self.out_of_fold()?),
+        };
+        let calibrate_on_choice = self.options.calibrate && validation.is_some();
+        let Choice {
+            heads,
+            mlp,
+            logistic,
+        } = self.choose(self.samples, calibrate_on_choice)?;
         let mut trained = Trained::default();
-        if let Some(options) = &choice.heads.mlp {
-            let (fit, time) = self.fit_kept_mlp(train, Some(validation), options)?;
-            let mut logits = vec![fit.mlp.logits(validation.codes())?];
-            let others = &with_seeds(options, self.options.repeats)[1..];
-            if !others.is_empty() && !self.progress.is_stopped() {
-                self.progress
-                    .stage("training with other seeds", others.len());
-                let share = self.options.heads.hold_out;
-                logits.extend(fit_seeds(train, validation, others, share, self.progress)?);
-            }
-            let temperature = self.temperature(choice.mlp.logits.as_ref())?;
-            trained.add_mlp(fit, options, (logits, temperature, choice.mlp.tuning), time);
+        if let Some(options) = &heads.mlp {
+            self.add_mlp(&mut trained, train, options, mlp, &judging)?;
         }
-        if choice.heads.logistic.is_some() && !self.progress.is_stopped() {
-            let temperature = self.temperature(choice.logistic.logits.as_ref())?;
-            let judged = |model: &Logistic| model.logits(validation.codes());
-            self.add_logistic(
-                &mut trained,
-                train,
-                &choice.heads,
-                judged,
-                temperature,
-                choice.logistic.tuning,
-            )?;
+        if let (Some(options), false) = (&heads.logistic, self.progress.is_stopped()) {
+            self.add_logistic(&mut trained, train, options, logistic, &judging)?;
         }
-        Ok(trained)
-    }
-
-    /// Heads trained on `train`, these samples scaled, to be judged by others of their kind that
-    /// were trained outside of each fold.
-    pub(super) fn judged_in_folds(&self, train: &Samples<'s>) -> Result<Trained, FitError> {
-        let judged = self.out_of_fold()?;
-        let choice = self.choose(self.samples, false)?;
-        let mut trained = Trained::default();
-        if let Some(options) = &choice.heads.mlp {
-            let (fit, time) = self.fit_kept_mlp(train, None, options)?;
-            let temperature = self.temperature(judged.mlp.first())?;
-            trained.add_mlp(
-                fit,
-                options,
-                (judged.mlp, temperature, choice.mlp.tuning),
-                time,
-            );
+        if let Judging::Folds(OutOfFold { folds, .. }) = judging {
+            trained.folds = Some(folds);
         }
-        if let (Some(logits), false) = (judged.logistic, self.progress.is_stopped()) {
-            let temperature = self.temperature(Some(&logits))?;
-            let judged = |_: &Logistic| Ok(logits);
-            self.add_logistic(
-                &mut trained,
-                train,
-                &choice.heads,
-                judged,
-                temperature,
-                choice.logistic.tuning,
-            )?;
-        }
-        trained.folds = Some(judged.folds);
         Ok(trained)
     }
 
@@ -228,54 +197,105 @@ impl<'s> Training<'_, 's> {
     }
 
     /// Trains the MLP that is kept, with all threads and every epoch told.
-    fn fit_kept_mlp(
+    fn add_mlp(
         &self,
+        trained: &mut Trained,
         train: &Samples<'s>,
-        validation: Option<&Samples<'s>>,
         options: &MlpOptions,
-    ) -> Result<(TrainedMlp, Duration), FitError> {
+        chosen: Chosen,
+        judging: &Judging<'_, 's>,
+    ) -> Result<(), FitError> {
         self.progress.stage("training the MLP", 1);
         let start = Instant::now();
         let share = self.options.heads.hold_out;
-        let fit = fit_mlp(
-            train,
-            validation,
-            options,
-            share,
-            &mut Epochs(self.progress),
-        )?;
+        let validation = match judging {
+            Judging::Validation(validation) => Some(*validation),
+            Judging::Folds(_) => None,
+        };
+        let watch = &mut Epochs(self.progress);
+        let fit = fit_mlp(train, validation, options, share, watch)?;
         if fit.kept_epoch == 0 && fit.unfinished_steps == 0 {
             return Err(FitError::Stopped);
         }
-        Ok((fit, start.elapsed()))
+        let training_time = start.elapsed();
+        let (logits, out_of_fold) = match judging {
+            Judging::Folds(judged) => (judged.mlp.clone(), judged.mlp.first()),
+            Judging::Validation(validation) => {
+                let mut logits = vec![fit.mlp.logits(validation.codes())?];
+                logits.extend(self.other_seeds(train, validation, options)?);
+                (logits, chosen.logits.as_ref())
+            }
+        };
+        let temperature = self.temperature(out_of_fold)?;
+        trained.unjudged.push(Unjudged {
+            name: "mlp",
+            logits,
+            temperature,
+            tuning: chosen.tuning,
+            training_time,
+            remark: remark(&fit, options),
+        });
+        trained.history = fit.history;
+        trained.mlp = Some(SavedMlp {
+            model: fit.mlp,
+            options: options.clone(),
+            temperature: temperature.unwrap_or(1.0),
+        });
+        Ok(())
+    }
+
+    /// Logits on `validation` of networks of the other seeds; none if that is stopped, as the one
+    /// that is kept is there already.
+    fn other_seeds(
+        &self,
+        train: &Samples,
+        validation: &Samples,
+        options: &MlpOptions,
+    ) -> Result<Vec<Array2<f32>>, FitError> {
+        let others = &with_seeds(options, self.options.repeats)[1..];
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.progress
+            .stage("training with other seeds", others.len());
+        let share = self.options.heads.hold_out;
+        match fit_seeds(train, validation, others, share, self.progress) {
+            Err(FitError::Stopped) => Ok(Vec::new()),
+            logits => logits,
+        }
     }
 
     fn add_logistic(
         &self,
         trained: &mut Trained,
         train: &Samples,
-        heads: &HeadOptions,
-        judged: impl FnOnce(&Logistic) -> Result<Array2<f32>, HeadError>,
-        temperature: Option<f64>,
-        tuning: Option<Tuning>,
+        options: &LogisticOptions,
+        chosen: Chosen,
+        judging: &Judging,
     ) -> Result<(), FitError> {
-        let Some(options) = heads.logistic else {
-            return Ok(());
-        };
         self.progress.stage("fitting the logistic regression", 1);
         let start = Instant::now();
-        let fit = Logistic::fit(train, &options)?;
+        let fit = fit_logistic(train, options, self.progress)?;
+        let training_time = start.elapsed();
+        let (logits, out_of_fold) = match judging {
+            Judging::Folds(judged) => (judged.logistic.clone(), judged.logistic.as_ref()),
+            Judging::Validation(validation) => {
+                let logits = fit.model.logits(validation.codes())?;
+                (Some(logits), chosen.logits.as_ref())
+            }
+        };
+        let temperature = self.temperature(out_of_fold)?;
         trained.unjudged.push(Unjudged {
             name: "logistic",
-            logits: vec![judged(&fit.model)?],
+            logits: logits.into_iter().collect(),
             temperature,
-            tuning,
-            training_time: start.elapsed(),
+            tuning: chosen.tuning,
+            training_time,
             remark: fit.convergence.explanation.clone(),
         });
         trained.logistic = Some(SavedLogistic {
             model: fit.model,
-            options,
+            options: *options,
             convergence: fit.convergence,
             temperature: temperature.unwrap_or(1.0),
         });
@@ -287,31 +307,6 @@ impl<'s> Training<'_, 's> {
         let logits = logits.filter(|_| self.options.calibrate);
         let fit = |logits: &Array2<f32>| fit_temperature(logits.view(), self.samples.labels());
         Ok(logits.map(fit).transpose()?)
-    }
-}
-
-impl Trained {
-    fn add_mlp(
-        &mut self,
-        fit: TrainedMlp,
-        options: &MlpOptions,
-        (logits, temperature, tuning): (Vec<Array2<f32>>, Option<f64>, Option<Tuning>),
-        training_time: Duration,
-    ) {
-        self.unjudged.push(Unjudged {
-            name: "mlp",
-            logits,
-            temperature,
-            tuning,
-            training_time,
-            remark: remark(&fit, options),
-        });
-        self.history = fit.history;
-        self.mlp = Some(SavedMlp {
-            model: fit.mlp,
-            options: options.clone(),
-            temperature: temperature.unwrap_or(1.0),
-        });
     }
 }
 

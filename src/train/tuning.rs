@@ -25,7 +25,7 @@ const DROPOUTS: [f32; 3] = [0.0, 0.25, 0.5];
 const STRENGTH_EXPONENTS: std::ops::RangeInclusive<i32> = -4..=5;
 
 /// Settings that were chosen for one head, with the logits (N, K) that they were chosen by.
-pub(super) struct Chosen<T> {
+pub(super) struct Tuned<T> {
     pub(super) options: T,
     pub(super) tuning: Tuning,
     pub(super) logits: Array2<f32>,
@@ -38,7 +38,7 @@ pub(super) fn tune_mlp(
     given: &MlpOptions,
     share: f64,
     progress: &dyn Progress,
-) -> Result<Chosen<MlpOptions>, FitError> {
+) -> Result<Tuned<MlpOptions>, FitError> {
     let candidates = mlp_candidates(given);
     progress.stage("tuning the MLP", candidates.len() * folds.len());
     let logits = folds.mlp_logits(&candidates, share, progress)?;
@@ -55,7 +55,7 @@ pub(super) fn tune_logistic(
     samples: &Samples,
     given: &LogisticOptions,
     progress: &dyn Progress,
-) -> Result<Chosen<LogisticOptions>, FitError> {
+) -> Result<Tuned<LogisticOptions>, FitError> {
     let powers = STRENGTH_EXPONENTS.map(|exponent| 10_f64.powi(exponent));
     let others = powers.filter(|&l2| l2 != given.l2);
     let strengths: Vec<_> = std::iter::once(given.l2).chain(others).collect();
@@ -65,7 +65,7 @@ pub(super) fn tune_logistic(
     );
     let logits = folds.logistic_logits(&strengths, given, progress)?;
     let logits = logits.into_iter().map(Ok).collect();
-    choose(strengths, logits, samples, |l2| format!("L2 strength {l2}")).map(|chosen| Chosen {
+    choose(strengths, logits, samples, |l2| format!("L2 strength {l2}")).map(|chosen| Tuned {
         options: LogisticOptions {
             l2: chosen.options,
             ..*given
@@ -104,7 +104,7 @@ fn choose<T>(
     mut logits: Vec<Result<Array2<f32>, HeadError>>,
     samples: &Samples,
     setting: impl Fn(&T) -> String,
-) -> Result<Chosen<T>, FitError> {
+) -> Result<Tuned<T>, FitError> {
     let mut trials = Vec::new();
     for (candidate, logits) in candidates.iter().zip(&logits) {
         let judged = match logits {
@@ -128,7 +128,7 @@ fn choose<T>(
             best
         }
     });
-    Ok(Chosen {
+    Ok(Tuned {
         options: candidates.swap_remove(chosen),
         logits: logits.swap_remove(chosen)?,
         tuning: Tuning { trials, chosen },

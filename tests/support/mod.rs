@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod judged;
 pub mod onnx;
 pub mod place;
 pub mod tiny_trunk;
@@ -42,6 +43,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
         classes: vec!["a".to_owned(), "b c".to_owned()],
         listing: None,
         part: None,
+        root: None,
         decoder: "none".to_owned(),
         onnxruntime: "1.32.0".to_owned(),
         provider: "CPUExecutionProvider".to_owned(),
@@ -64,6 +66,22 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
             blake3: blake3::hash(b"picture"),
         };
         writer.append(&picture, Code::Values(&codes)).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// Writes a store of these (label, code), whose pictures are called `0.jpg` and so on.
+pub fn write_codes(out: &Path, description: StoreDescription, rows: &[(usize, Vec<f32>)]) {
+    let mut writer = StoreWriter::create(out, Existing::Keep, description).unwrap();
+    for (row, (label, code)) in rows.iter().enumerate() {
+        let picture = WrittenPicture {
+            path: format!("{row}.jpg"),
+            label: Some(*label),
+            width: 1,
+            height: 1,
+            blake3: blake3::hash(&[0]),
+        };
+        writer.append(&picture, Code::Values(code)).unwrap();
     }
     writer.finish().unwrap();
 }

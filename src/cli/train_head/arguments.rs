@@ -4,21 +4,23 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use cnn_codes::draft::Existing;
+use cnn_codes::head::ClassWeights;
 use cnn_codes::head::logistic::LogisticOptions;
-use cnn_codes::head::mlp::{ClassWeights, Keep, LossOptions, MlpOptions};
+use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
 use cnn_codes::head::optimizer::{
     OptimizerKind, OptimizerOptions, Schedule, ScheduleKind, UpdateRule,
 };
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::train::{HeadOptions, TrainOptions};
 
+use crate::cli::report::command_line;
 use crate::cli::{Format, one_of, positive};
 
 /// Train an MLP and a logistic regression on codes, and compare them
 ///
 /// The defaults are those of the 2018 Keras tutorial: Dense(256, relu), Dropout(0.5),
 /// Dense(classes, softmax), RMSprop, 20 epochs. HEAD is a folder with the weights (safetensors),
-/// head.json, history.csv, metrics.json and predictions.csv.
+/// head.json, history.csv, metrics.json, predictions.csv, and all of it for people in report.html.
 ///
 /// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate
 /// look at the training store alone. Ctrl-C keeps the best head so far.
@@ -43,6 +45,10 @@ pub struct Arguments {
     /// mean 0 and deviation 1; each code to length 1; each feature to at most 1
     #[arg(long, default_value = "none", value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
     scale: ScalingKind,
+    /// Folder of the judged pictures, whose thumbnails are in the report [default: where they were
+    /// when their codes were taken]
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
     /// How the comparison is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -169,7 +175,7 @@ struct LogisticArguments {
     /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH
     #[arg(long, value_name = "STRENGTH", default_value = "1")]
     l2: f64,
-    /// Most iterations of the solver at each start
+    /// Most iterations of the solver: passes over the codes, where there are more than fit memory
     #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
     max_iterations: usize,
 }
@@ -193,6 +199,7 @@ impl Arguments {
         let logistic = LogisticOptions {
             l2: self.logistic.l2,
             max_iterations: self.logistic.max_iterations as u64,
+            class_weights: self.loss.class_weights,
             ..LogisticOptions::default()
         };
         TrainOptions {
@@ -206,6 +213,8 @@ impl Arguments {
             tune: self.judging.tune,
             repeats: self.judging.repeats,
             calibrate: self.judging.calibrate,
+            command: Some(command_line(std::env::args_os())),
+            pictures: self.pictures.clone(),
             existing: if self.overwrite {
                 Existing::Replace
             } else {

@@ -1,165 +1,111 @@
-//! linfa, watched.
+//! Who solves a problem: linfa, watched, and argmin's L-BFGS on our own objective.
+
+use std::ops::ControlFlow;
 
 use linfa::traits::Fit;
 use linfa::{DatasetBase, ParamGuard};
 use linfa_logistic::MultiLogisticRegression;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, ArrayView2, s};
 
-use super::LogisticOptions;
-use super::objective::Problem;
-use crate::head::HeadError;
+use super::lbfgs::{self, End};
+use super::objective::{Points, Problem, Value};
+use super::{LogisticOptions, Progress};
 use crate::quiet;
 
-/// How often linfa is started, at most. A new start forgets the curvature that L-BFGS has
-/// collected, and so leaves a line search in which it is stuck.
-const MAX_STARTS: usize = 8;
-
-/// Power of ten of the strongest penalty from which linfa is led down.
-const STRONGEST: i32 = 5;
-
-/// How far below the tolerance the solver goes: rounding the weights to f32 takes some of it back.
-/// Much further and linfa spends most of its time in line searches that rounding has made blind.
+/// How far below the tolerance the solver goes: rounding the weights to f32 takes some of it back,
+/// and what the codes' span lets go.
 const MARGIN: f64 = 0.01;
 
-/// What linfa found, in the problem's coordinates.
+/// The same for passes over the codes, of which the last tenth of the gradient takes a quarter.
+const MARGIN_OF_PASSES: f64 = 0.3;
+
+/// What was found, in the problem's coordinates.
 #[derive(Debug)]
 pub(super) struct Solution {
-    /// Weights (R, K).
-    pub(super) weights: Array2<f64>,
-    /// Intercepts (K).
-    pub(super) intercepts: Array1<f64>,
-    /// How often linfa was started.
+    pub(super) parameters: Array1<f64>,
+    /// How often linfa and L-BFGS were started.
     pub(super) starts: usize,
-    /// What linfa said, or panicked with, at its last start.
+    /// How often F and its gradient were computed.
+    pub(super) evaluations: u64,
+    pub(super) end: End,
+    /// What linfa said, or panicked with.
     pub(super) complaint: Option<String>,
 }
 
-/// Lets linfa solve the problem.
+/// Solves the problem, from the optimum of a similar one if there is one.
 ///
-/// On few samples of large codes its line search overshoots from a start without weights and then
-/// finds no way back. It is then led down from stronger penalties, tenfold each, where one optimum
-/// is a start for the next.
-///
-/// # Errors
-/// [`HeadError::Solver`] if linfa failed at the first start of both ways.
-pub(super) fn solve(problem: &Problem, options: &LogisticOptions) -> Result<Solution, HeadError> {
-    let direct = descend(problem, start(problem), options);
-    match direct {
-        Ok(solution) if problem.share_at(&solution) <= options.gradient_tolerance => Ok(solution),
-        direct => {
-            let led = descend_from_stronger(problem, options);
-            let failed = |reason| HeadError::Solver {
-                reason,
-                l2: options.l2,
-            };
-            match (direct, led) {
-                (Ok(direct), Ok(led)) => Ok(better(problem, direct, led)),
-                (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
-                (Err(reason), Err(_)) => Err(failed(reason)),
-            }
-        }
-    }
-}
-
-/// Solves with penalties that end at the problem's own, each from the optimum of the one before.
-fn descend_from_stronger(problem: &Problem, options: &LogisticOptions) -> Result<Solution, String> {
-    let mut problem = problem.clone();
-    let own = problem.l2;
-    let mut at = start(&problem);
-    for exponent in (0..=STRONGEST).rev() {
-        problem.l2 = own * 10_f64.powi(exponent);
-        at = descend(&problem, at, options)?;
-    }
-    Ok(at)
-}
-
-fn better(problem: &Problem, one: Solution, other: Solution) -> Solution {
-    if problem.share_at(&other) < problem.share_at(&one) {
-        other
-    } else {
-        one
-    }
-}
-
-/// Lets linfa go on from `best`, again from where it stopped for as long as that helps.
-///
-/// # Errors
-/// linfa's reason if it failed at its first start.
-fn descend(
+/// Without one, linfa goes first, where it can: on a matrix, with samples that all count once. It
+/// measures its tolerance at the start and has losses with few digits, so that it may stop short;
+/// L-BFGS goes on from where it stopped.
+pub(super) fn solve(
     problem: &Problem,
-    mut best: Solution,
+    near: Option<Array1<f64>>,
     options: &LogisticOptions,
-) -> Result<Solution, String> {
-    let mut best_value = problem.value(&best.weights, &best.intercepts);
-    for restart in 0..MAX_STARTS {
-        // From the objective here, which is above that at the optimum: if the share turns out too
-        // large there, the next start asks for less.
-        let tolerance = best_value.gradient_at(MARGIN * options.gradient_tolerance);
-        let result = run_linfa(problem, &best, options.max_iterations, tolerance);
-        best.starts += 1;
-        let (weights, intercepts) = match result {
-            Ok(parameters) => parameters,
-            Err(reason) if restart == 0 => return Err(reason),
-            Err(reason) => {
-                best.complaint = Some(reason);
-                break;
+    observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Solution {
+    let is_warm = near.is_some();
+    let mut from = near.unwrap_or_else(|| problem.start());
+    let (mut linfa_starts, mut complaint) = (0, None);
+    let margin = match problem.points {
+        Points::Matrix(_) => MARGIN,
+        Points::Codes { .. } => MARGIN_OF_PASSES,
+    };
+    let goal = margin * options.gradient_tolerance;
+    if let (Points::Matrix(codes), false, true) = (problem.points, is_warm, problem.is_unweighted())
+    {
+        linfa_starts = 1;
+        let (start, _) = problem.evaluate(&from);
+        match run_linfa(problem, codes.view(), &from, &start, options, goal) {
+            Ok(parameters) if problem.evaluate(&parameters).0.objective < start.objective => {
+                from = parameters;
             }
-        };
-        let value = problem.value(&weights, &intercepts);
-        let better = value.objective < best_value.objective
-            || value.relative_gradient() < best_value.relative_gradient();
-        if better {
-            (best.weights, best.intercepts, best_value) = (weights, intercepts, value);
-        }
-        if !better || value.relative_gradient() <= MARGIN * options.gradient_tolerance {
-            break;
+            Ok(_) => complaint = Some("it found nothing better than its start".to_owned()),
+            Err(reason) => complaint = Some(reason),
         }
     }
-    Ok(best)
-}
-
-/// No weights, and the classes' log frequencies: the optimum without codes.
-fn start(problem: &Problem) -> Solution {
-    let mut counts = Array1::<f64>::zeros(problem.n_classes);
-    for &label in &problem.labels {
-        counts[label] += 1.0;
-    }
-    let intercepts = counts.mapv(|count| (count / problem.labels.len() as f64).ln());
+    let found = lbfgs::descend(problem, from, goal, options.max_iterations, observe);
     Solution {
-        weights: Array2::zeros((problem.codes.ncols(), problem.n_classes)),
-        intercepts,
-        starts: 0,
-        complaint: None,
+        parameters: found.parameters,
+        starts: linfa_starts + found.starts,
+        evaluations: found.evaluations,
+        end: found.end,
+        complaint,
     }
 }
 
+/// # Errors
+/// What linfa said, or panicked with.
 fn run_linfa(
     problem: &Problem,
-    from: &Solution,
-    max_iterations: u64,
-    gradient_tolerance: f64,
-) -> Result<(Array2<f64>, Array1<f64>), String> {
-    let mut initial = from.weights.clone();
+    codes: ArrayView2<f64>,
+    from: &Array1<f64>,
+    start: &Value,
+    options: &LogisticOptions,
+    goal: f64,
+) -> Result<Array1<f64>, String> {
+    let (weights, intercepts) = problem.split(from);
+    let mut initial = weights.t().to_owned();
     initial
-        .push_row(from.intercepts.view())
+        .push_row(intercepts)
         .map_err(|error| error.to_string())?;
-    let labels = Array1::from_vec(problem.labels.clone());
-    let data = DatasetBase::new(problem.codes.view(), labels);
+    let data = DatasetBase::new(codes, Array1::from_vec(problem.labels.to_vec()));
     let parameters = MultiLogisticRegression::default()
         .alpha(problem.l2)
-        .max_iterations(max_iterations)
-        .gradient_tolerance(gradient_tolerance)
+        .max_iterations(options.max_iterations)
+        .gradient_tolerance(start.gradient_at(goal))
         .initial_params(initial)
         .check()
         .map_err(|error| error.to_string())?;
     let model = quiet::catch(|| parameters.fit(&data))?.map_err(|error| error.to_string())?;
-    let finite = model
-        .params()
-        .iter()
-        .chain(model.intercept())
-        .all(|value| value.is_finite());
-    if !finite {
+    let mut found = Array1::zeros(from.len());
+    let n_weights = weights.len();
+    let by_class = model.params().t();
+    found
+        .slice_mut(s![..n_weights])
+        .assign(&Array1::from_iter(by_class.iter().copied()));
+    found.slice_mut(s![n_weights..]).assign(model.intercept());
+    if !found.iter().all(|value| value.is_finite()) {
         return Err("its parameters are not finite".to_owned());
     }
-    Ok((model.params().clone(), model.intercept().clone()))
+    Ok(found)
 }

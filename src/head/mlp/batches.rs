@@ -1,12 +1,13 @@
 //! Training samples, batch by batch.
 
-use ndarray::{Array2, ArrayView2, Ix2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, s};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
 
-use super::order::Order;
+use super::order::{Order, Windows};
 use super::{BatchOrder, MlpOptions};
-use crate::head::Samples;
 use crate::head::wide::aligned_zeros;
+use crate::head::{CodesView, HeadError, Samples};
 
 /// The training samples, batch by batch in this epoch's order.
 #[derive(Debug)]
@@ -15,21 +16,53 @@ pub(super) struct Batches<'a> {
     batch_size: usize,
     order: Order,
     rng: Xoshiro256PlusPlus,
+    held: Held,
     codes: Array2<f32>,
     labels: Vec<usize>,
 }
 
+/// Bytes that batches of these samples hold: the batch, and the rows of a large store.
+pub(super) fn bytes_held(samples: &Samples, options: &MlpOptions) -> usize {
+    let row_bytes = samples.codes().mapped_row_bytes();
+    let held = Windows::of_large(samples.len(), row_bytes)
+        .zip(row_bytes)
+        .map_or(0, |(windows, bytes)| {
+            bytes * windows.n_held(options.batch_size)
+        });
+    held + size_of::<f32>() * samples.n_features() * options.batch_size.min(samples.len())
+}
+
+/// What a step is trained on.
+#[derive(Debug)]
+pub(super) struct Batch<'b> {
+    /// Codes (B, D).
+    pub(super) codes: ArrayView2<'b, f32>,
+    /// Labels (B).
+    pub(super) labels: &'b [usize],
+}
+
 impl<'a> Batches<'a> {
     pub(super) fn new(samples: Samples<'a>, options: &MlpOptions, rng: Xoshiro256PlusPlus) -> Self {
-        let batch_size = options.batch_size.min(samples.len());
         let row_bytes = samples.codes().mapped_row_bytes();
+        let order = match options.order {
+            BatchOrder::AsStored => Order::as_stored(samples.len()),
+            BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
+        };
+        Self::in_order(samples, options.batch_size, order, rng)
+    }
+
+    fn in_order(
+        samples: Samples<'a>,
+        batch_size: usize,
+        order: Order,
+        rng: Xoshiro256PlusPlus,
+    ) -> Self {
+        let batch_size = batch_size.min(samples.len());
         Self {
             batch_size,
-            order: match options.order {
-                BatchOrder::AsStored => Order::as_stored(samples.len()),
-                BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
-            },
+            order,
             rng,
+            held: Held::default(),
             codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
             labels: Vec::with_capacity(batch_size),
             samples,
@@ -41,30 +74,187 @@ impl<'a> Batches<'a> {
         self.order.renew(&mut self.rng);
     }
 
-    /// The batch that begins at `start` in this epoch's order: codes (B, D) and labels (B).
-    pub(super) fn next(&mut self, start: usize) -> Option<(ArrayView2<'_, f32>, &[usize])> {
+    /// The batch that begins at `start` in this epoch's order. Batches have to be asked for one
+    /// after the other.
+    ///
+    /// # Errors
+    /// [`HeadError::Read`] if a store's file cannot be read.
+    pub(super) fn next(&mut self, start: usize) -> Result<Option<Batch<'_>>, HeadError> {
         let end = (start + self.batch_size).min(self.samples.len());
         if start >= end {
-            return None;
+            return Ok(None);
         }
-        for (_, block) in self.order.announce(end) {
-            self.samples.codes().will_need(block.clone());
+        let view = self.samples.codes();
+        if let Some(windows) = self.order.windows() {
+            self.held.read_ahead(view, windows, end, self.batch_size)?;
         }
         let rows = &self.order.rows()[start..end];
-        let mut codes = self.codes.slice_mut(s![..rows.len(), ..]);
-        self.samples.codes().read_rows(rows, codes.view_mut());
+        let codes = self.codes.slice_mut(s![..end - start, ..]);
+        match self.order.origins(start..end) {
+            Some(origins) => self.held.decode(view, rows, origins, codes),
+            None => view.read_rows(rows, codes),
+        }
         self.labels.clear();
         self.labels
             .extend(rows.iter().map(|&row| self.samples.labels()[row]));
-        Some((self.codes.slice(s![..end - start, ..]), &self.labels))
+        Ok(Some(Batch {
+            codes: self.codes.slice(s![..end - start, ..]),
+            labels: &self.labels,
+        }))
+    }
+}
+
+/// Rows of a large store that are read from its file before they are needed, as they are there.
+///
+/// They are read and not taken from the map: where memory is short, the system drops what it read
+/// ahead into the page cache before what is used no more, and reads most of it several times.
+#[derive(Debug, Default)]
+struct Held {
+    /// A ring: the row whose place is `p` before its window is mixed is at `p` modulo the length.
+    rows: Vec<Vec<u8>>,
+}
+
+impl Held {
+    /// Reads what is to be at hand from place `end` on.
+    fn read_ahead(
+        &mut self,
+        view: &CodesView,
+        windows: &mut Windows,
+        end: usize,
+        batch_size: usize,
+    ) -> Result<(), HeadError> {
+        self.rows.resize(windows.n_held(batch_size), Vec::new());
+        for block in windows.announce(end) {
+            view.will_need(block.rows.clone());
+        }
+        let n_held = self.rows.len();
+        let mut free: Vec<_> = self.rows.iter_mut().map(Some).collect();
+        let mut jobs = Vec::new();
+        for block in windows.take(end) {
+            for (more, row) in block.rows.clone().enumerate() {
+                let place = free[(block.place + more) % n_held].take();
+                jobs.push((
+                    place.expect("a ring has room for what is taken at once"),
+                    row,
+                ));
+            }
+        }
+        jobs.into_par_iter()
+            .try_for_each(|(bytes, row)| view.read_bytes(row, bytes))
+    }
+
+    /// Fills `codes` (B, D) with the rows whose places were these.
+    fn decode(
+        &self,
+        view: &CodesView,
+        rows: &[usize],
+        origins: &[usize],
+        mut codes: ArrayViewMut2<f32>,
+    ) {
+        let targets: Vec<_> = codes
+            .axis_iter_mut(Axis(0))
+            .zip(rows.iter().zip(origins))
+            .collect();
+        targets
+            .into_par_iter()
+            .for_each(|(mut code, (&row, &origin))| {
+                let values = code.as_slice_mut().expect("rows are in C order");
+                view.decode(row, &self.rows[origin % self.rows.len()], values);
+            });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use rand::SeedableRng;
 
     use super::*;
+    use crate::codes::{
+        Code, CodesIdentity, Dtype, OutputSpec, Pool, Store, StoreDescription, StoreWriter,
+        TrunkIdentity, WrittenPicture,
+    };
+    use crate::draft::Existing;
+    use crate::head::scaling::{Scaling, ScalingKind};
+    use crate::picture::{Filter, Fit, Recipe, Resize};
+
+    /// A store of `n` codes of 4 features, each of a class of its own.
+    fn store(dir: &Path, n: usize, dtype: Dtype) -> Store {
+        let description = StoreDescription {
+            codes: CodesIdentity {
+                trunk: TrunkIdentity {
+                    name: "none".to_owned(),
+                    sha256: "0".repeat(64),
+                    tensors_sha256: "0".repeat(64),
+                },
+                recipe: Recipe::None,
+                resize: Resize {
+                    width: 1,
+                    height: 1,
+                    fit: Fit::Stretch,
+                    filter: Filter::Bilinear,
+                },
+                output: OutputSpec {
+                    name: "out".to_owned(),
+                    shape: vec![1, 1, 4],
+                },
+                pool: Pool::None,
+            },
+            dtype,
+            classes: (0..n).map(|class| format!("{class:04}")).collect(),
+            root: None,
+            listing: None,
+            part: None,
+            decoder: "none".to_owned(),
+            onnxruntime: "none".to_owned(),
+            provider: "none".to_owned(),
+            kernels: "none".to_owned(),
+        };
+        let mut writer = StoreWriter::create(dir, Existing::Keep, description).unwrap();
+        for row in 0..n {
+            let picture = WrittenPicture {
+                path: format!("{row:04}.png"),
+                label: Some(row),
+                width: 1,
+                height: 1,
+                blake3: blake3::hash(&[0]),
+            };
+            let code = [1.0, 0.5, -2.0, 0.0].map(|factor| factor * row as f32);
+            writer.append(&picture, Code::Values(&code)).unwrap();
+        }
+        writer.finish().unwrap();
+        Store::open(dir).unwrap()
+    }
+
+    #[test]
+    fn rows_that_are_read_in_windows_are_those_of_the_store() {
+        let place = tempfile::tempdir().unwrap();
+        for dtype in [Dtype::F32, Dtype::F16] {
+            let store = store(&place.path().join(dtype.to_string()), 101, dtype);
+            let samples = Samples::of_store(&store).unwrap();
+            for kind in [ScalingKind::None, ScalingKind::L2, ScalingKind::Max] {
+                let samples = samples.scaled(Scaling::fit(kind, &samples)).unwrap();
+                let order = Order::in_windows(samples.len(), 3, 4);
+                let rng = Xoshiro256PlusPlus::seed_from_u64(8);
+                let mut batches = Batches::in_order(samples.clone(), 7, order, rng);
+                for _ in 0..3 {
+                    batches.reorder();
+                    let mut seen = Vec::new();
+                    while let Some(batch) = batches.next(seen.len()).unwrap() {
+                        for (code, &row) in batch.codes.rows().into_iter().zip(batch.labels) {
+                            let mut expected = [0.0; 4];
+                            samples.codes().read(row, 0..4, &mut expected);
+                            assert_eq!(code.as_slice().unwrap(), expected);
+                        }
+                        seen.extend_from_slice(batch.labels);
+                    }
+                    seen.sort_unstable();
+                    assert!(seen.into_iter().eq(0..101));
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_epoch_visits_every_row_once() {
@@ -80,7 +270,7 @@ mod tests {
         for _ in 0..2 {
             batches.reorder();
             let mut seen = Vec::new();
-            while let Some((codes, labels)) = batches.next(seen.len()) {
+            while let Some(Batch { codes, labels }) = batches.next(seen.len()).unwrap() {
                 assert!(
                     codes
                         .iter()

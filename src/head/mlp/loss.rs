@@ -5,22 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::options::invalid;
 use crate::head::optimizer::NEGLIGIBLE;
 use crate::head::softmax::{smoothed_cross_entropy, softmax_cross_entropy};
-use crate::head::{HeadError, Samples};
-use crate::names::named;
-
-/// How much the samples of a class count in the loss of training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClassWeights {
-    /// Each sample as much as any other.
-    #[default]
-    None,
-    /// Each class as much as any other: a sample of class c counts N / (C N_c) times, where N_c of N
-    /// training samples are of class c, and C classes have any. It is scikit-learn's `balanced`.
-    Balanced,
-}
-
-named!(ClassWeights, "class weights", None => "none", Balanced => "balanced");
+use crate::head::{ClassWeights, HeadError, Samples};
 
 /// The loss of training; the default is the plain cross-entropy.
 ///
@@ -67,13 +52,9 @@ pub(super) struct Loss {
 
 impl Loss {
     pub(super) fn new(options: &LossOptions, train: &Samples) -> Self {
-        let class_weights = match options.class_weights {
-            ClassWeights::None => vec![1.0; train.n_classes()],
-            ClassWeights::Balanced => balanced(&train.class_counts()),
-        };
         Self {
             label_smoothing: options.label_smoothing,
-            class_weights,
+            class_weights: options.class_weights.of_counts(&train.class_counts()),
         }
     }
 
@@ -104,27 +85,9 @@ impl Loss {
     }
 }
 
-/// N / (C N_c) by class; classes without samples have none that would count.
-fn balanced(counts: &[usize]) -> Vec<f64> {
-    let n: usize = counts.iter().sum();
-    let n_present = counts.iter().filter(|&&count| count > 0).count();
-    let weight = |&count: &usize| match count {
-        0 => 0.0,
-        _ => n as f64 / (n_present * count) as f64,
-    };
-    counts.iter().map(weight).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn balanced_weights_by_hand() {
-        // scikit-learn's compute_class_weight("balanced", ...) for 6, 2 and 4 samples.
-        assert_eq!(balanced(&[6, 2, 0, 4]), [2.0 / 3.0, 2.0, 0.0, 1.0]);
-        assert_eq!(balanced(&[5, 5]), [1.0, 1.0]);
-    }
 
     #[test]
     fn loss_and_gradient_of_a_row_by_hand() {

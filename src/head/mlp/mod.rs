@@ -23,7 +23,7 @@ mod order;
 mod trainer;
 mod training;
 
-pub use loss::{ClassWeights, LossOptions};
+pub use loss::LossOptions;
 pub use network::{Dense, Mlp};
 pub use options::{BatchOrder, Keep, MlpOptions};
 pub use trainer::{BatchResult, StepTimes, Trainer};

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::LossOptions;
-use crate::head::HeadError;
+use super::batches::bytes_held;
 use crate::head::optimizer::OptimizerOptions;
+use crate::head::{HeadError, Samples};
 use crate::names::named;
 
 /// Most units of a hidden layer: far above any use, and below what exhausts memory by a typing
@@ -121,6 +122,16 @@ impl MlpOptions {
             return Err(invalid("patience", patience, expected));
         }
         Ok(())
+    }
+
+    /// Memory in bytes that training on `train` takes, roughly: weights, the rule's state, the best
+    /// weights, and what is read ahead of a large store.
+    #[must_use]
+    pub fn training_bytes(&self, train: &Samples) -> usize {
+        let sizes = self.sizes(train.n_features(), train.n_classes());
+        let weights: usize = sizes.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        let copies = 2 + self.optimizer.rule.n_states();
+        size_of::<f32>() * copies * weights + bytes_held(train, self)
     }
 
     /// Sizes of all layers for D = `n_features` and K = `n_classes`: D, hidden, K.

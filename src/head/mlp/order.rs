@@ -12,7 +12,7 @@
 //!
 //! Every row comes once in an epoch, and is as likely early as late in it. What is not as in a whole
 //! shuffle: rows of one block come within a window of each other. The disk is read a block at a
-//! time, a window ahead of the batches, by the system and into its page cache.
+//! time; [`Batches`](super::batches::Batches) holds the rows of two windows.
 
 use std::ops::Range;
 
@@ -23,13 +23,16 @@ use rand::seq::SliceRandom;
 const WHOLE_BYTES: usize = 512 << 20;
 /// What is read at one place of the disk: a disk that turns reads it as long as it seeks for it.
 const BLOCK_BYTES: usize = 1 << 20;
-/// Blocks whose rows are mixed; with 256 of them a class with a third of the samples has 29% to 38%
+/// Blocks whose rows are mixed; with 128 of them a class with a third of the samples has 26% to 40%
 /// of a window, 9 times of 10, though a store comes class after class.
-const WINDOW_BLOCKS: usize = 256;
+const WINDOW_BLOCKS: usize = 128;
+/// Blocks that the system is asked to read before they are needed.
+const BLOCKS_AHEAD: usize = 32;
 
 /// The order of the samples, epoch by epoch.
 #[derive(Debug)]
 pub(super) struct Order {
+    /// Rows in this epoch's order.
     rows: Vec<usize>,
     kind: Kind,
 }
@@ -38,20 +41,30 @@ pub(super) struct Order {
 enum Kind {
     AsStored,
     Whole,
-    Windows(Blocks),
+    Windows(Windows),
 }
 
-/// How a large store is cut up.
+/// How a large store is cut up, and how far its blocks were dealt with in this epoch.
 #[derive(Debug)]
-struct Blocks {
+pub(super) struct Windows {
     /// Rows of a block.
     len: usize,
     /// Blocks in a window.
     window: usize,
-    /// The blocks in this epoch's order, each with its place in the order of rows.
-    placed: Vec<(usize, Range<usize>)>,
-    /// Blocks that were announced already.
+    /// The blocks in this epoch's order.
+    blocks: Vec<Block>,
     n_announced: usize,
+    n_taken: usize,
+    /// Where the row at each place of the order was before the windows were mixed (N).
+    origins: Vec<usize>,
+}
+
+/// Consecutive rows of a store.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Block {
+    pub(super) rows: Range<usize>,
+    /// Place of the first row before the windows were mixed.
+    pub(super) place: usize,
 }
 
 impl Order {
@@ -65,14 +78,20 @@ impl Order {
 
     /// A random order in every epoch, of rows of `row_bytes` in a file, or of rows in memory.
     pub(super) fn shuffled(n_rows: usize, row_bytes: Option<usize>) -> Self {
-        let kind = match row_bytes {
-            Some(row_bytes) if n_rows.saturating_mul(row_bytes) > WHOLE_BYTES => {
-                Kind::Windows(Blocks::new((BLOCK_BYTES / row_bytes).max(1), WINDOW_BLOCKS))
-            }
-            _ => Kind::Whole,
-        };
         Self {
-            kind,
+            kind: match Windows::of_large(n_rows, row_bytes) {
+                Some(windows) => Kind::Windows(windows),
+                None => Kind::Whole,
+            },
+            ..Self::as_stored(n_rows)
+        }
+    }
+
+    /// An order in windows of so many blocks of so many rows.
+    #[cfg(test)]
+    pub(super) fn in_windows(n_rows: usize, len: usize, window: usize) -> Self {
+        Self {
+            kind: Kind::Windows(Windows::new(len, window)),
             ..Self::as_stored(n_rows)
         }
     }
@@ -82,7 +101,7 @@ impl Order {
         match &mut self.kind {
             Kind::AsStored => {}
             Kind::Whole => self.rows.shuffle(rng),
-            Kind::Windows(blocks) => blocks.shuffle(&mut self.rows, rng),
+            Kind::Windows(windows) => windows.shuffle(&mut self.rows, rng),
         }
     }
 
@@ -91,23 +110,64 @@ impl Order {
         &self.rows
     }
 
-    /// Runs of rows that will come within a window from place `end` on, each of them once.
-    pub(super) fn announce(&mut self, end: usize) -> &[(usize, Range<usize>)] {
+    /// Where the rows at these places of the order were before the windows were mixed, if it has
+    /// windows.
+    pub(super) fn origins(&self, places: Range<usize>) -> Option<&[usize]> {
+        match &self.kind {
+            Kind::AsStored | Kind::Whole => None,
+            Kind::Windows(windows) => Some(&windows.origins[places]),
+        }
+    }
+
+    /// How the store is cut up, if it is.
+    pub(super) fn windows(&mut self) -> Option<&mut Windows> {
         match &mut self.kind {
-            Kind::AsStored | Kind::Whole => &[],
-            Kind::Windows(blocks) => blocks.announce(end),
+            Kind::AsStored | Kind::Whole => None,
+            Kind::Windows(windows) => Some(windows),
         }
     }
 }
 
-impl Blocks {
+impl Windows {
+    /// The windows of a store that is too large to be shuffled as a whole.
+    pub(super) fn of_large(n_rows: usize, row_bytes: Option<usize>) -> Option<Self> {
+        let row_bytes = row_bytes.filter(|bytes| n_rows.saturating_mul(*bytes) > WHOLE_BYTES)?;
+        Some(Self::new((BLOCK_BYTES / row_bytes).max(1), WINDOW_BLOCKS))
+    }
+
     fn new(len: usize, window: usize) -> Self {
         Self {
             len,
             window,
-            placed: Vec::new(),
+            blocks: Vec::new(),
             n_announced: 0,
+            n_taken: 0,
+            origins: Vec::new(),
         }
+    }
+
+    /// Rows that have to be at hand at a time where a batch has so many: those of the window in
+    /// work and of the next one.
+    pub(super) fn n_held(&self, batch_size: usize) -> usize {
+        (2 * self.window + 1) * self.len + batch_size
+    }
+
+    /// Blocks to be read now, so that a window's rows are at hand from place `end` on; each once.
+    pub(super) fn take(&mut self, end: usize) -> &[Block] {
+        let (len, window) = (self.len, self.window);
+        Self::until(&self.blocks, &mut self.n_taken, end + window * len)
+    }
+
+    /// Blocks that will be taken soon; each once.
+    pub(super) fn announce(&mut self, end: usize) -> &[Block] {
+        let blocks = self.window + BLOCKS_AHEAD;
+        Self::until(&self.blocks, &mut self.n_announced, end + blocks * self.len)
+    }
+
+    fn until<'b>(blocks: &'b [Block], n_done: &mut usize, place: usize) -> &'b [Block] {
+        let first = *n_done;
+        *n_done += blocks[first..].partition_point(|block| block.place < place);
+        &blocks[first..*n_done]
     }
 
     /// Cuts all rows into blocks, the first of a random length, so that neighbours are not always
@@ -117,33 +177,24 @@ impl Blocks {
         let first = rng.gen_range(1..=self.len);
         let starts = std::iter::once(0).chain((first..n_rows).step_by(self.len));
         let ends = (first..n_rows).step_by(self.len).chain([n_rows]);
-        self.placed = starts
-            .zip(ends)
-            .map(|(start, end)| (0, start..end))
-            .collect();
-        self.placed.shuffle(rng);
-        self.n_announced = 0;
-        let mut place = 0;
-        for window in self.placed.chunks_mut(self.window) {
-            let first = place;
-            for (start, block) in window {
-                *start = place;
-                place += block.len();
-                rows[*start..place]
-                    .iter_mut()
-                    .zip(block.clone())
-                    .for_each(|(row, of_block)| *row = of_block);
-            }
-            rows[first..place].shuffle(rng);
-        }
-    }
+        let blocks = starts.zip(ends).map(|(start, end)| start..end);
+        self.blocks = blocks.map(|rows| Block { rows, place: 0 }).collect();
+        self.blocks.shuffle(rng);
+        (self.n_announced, self.n_taken) = (0, 0);
 
-    fn announce(&mut self, end: usize) -> &[(usize, Range<usize>)] {
-        let first = self.n_announced;
-        let until = end + self.window * self.len;
-        let more = self.placed[first..].partition_point(|&(start, _)| start < until);
-        self.n_announced += more;
-        &self.placed[first..self.n_announced]
+        let mut unmixed = Vec::with_capacity(n_rows);
+        self.origins = (0..n_rows).collect();
+        for window in self.blocks.chunks_mut(self.window) {
+            let first = unmixed.len();
+            for block in window {
+                block.place = unmixed.len();
+                unmixed.extend(block.rows.clone());
+            }
+            self.origins[first..unmixed.len()].shuffle(rng);
+        }
+        for (row, &origin) in rows.iter_mut().zip(&self.origins) {
+            *row = unmixed[origin];
+        }
     }
 }
 
@@ -154,34 +205,49 @@ mod tests {
 
     use super::*;
 
-    fn windows(n_rows: usize, len: usize, window: usize) -> Order {
-        Order {
-            kind: Kind::Windows(Blocks::new(len, window)),
-            ..Order::as_stored(n_rows)
+    #[test]
+    fn every_row_comes_once_and_was_read_before_and_is_not_forgotten() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+        for n_rows in [1, 6, 7, 100, 1003] {
+            let mut order = Order::in_windows(n_rows, 7, 5);
+            for _ in 0..3 {
+                order.renew(&mut rng);
+                let rows = order.rows().to_vec();
+                let windows = order.windows().unwrap();
+                let mut held = vec![usize::MAX; windows.n_held(1)];
+                for (place, &row) in rows.iter().enumerate() {
+                    for block in windows.take(place + 1) {
+                        for (more, row) in block.rows.clone().enumerate() {
+                            let n_held = held.len();
+                            held[(block.place + more) % n_held] = row;
+                        }
+                    }
+                    let origin = windows.origins[place];
+                    assert_eq!(held[origin % held.len()], row, "place {place} of {n_rows}");
+                }
+                let mut sorted = rows;
+                sorted.sort_unstable();
+                assert!(sorted.into_iter().eq(0..n_rows));
+            }
         }
     }
 
     #[test]
-    fn every_row_comes_once_and_its_block_was_announced_before() {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
-        for n_rows in [1, 6, 7, 100, 1003] {
-            let mut order = windows(n_rows, 7, 5);
-            for _ in 0..3 {
-                order.renew(&mut rng);
-                let mut announced = vec![0; n_rows];
-                for end in 0..n_rows {
-                    for (_, block) in order.announce(end) {
-                        block.clone().for_each(|row| announced[row] += 1);
-                    }
-                    let row = order.rows()[end];
-                    assert_eq!(announced[row], 1, "row {row} of {n_rows}, place {end}");
-                }
-                let mut rows = order.rows().to_vec();
-                rows.sort_unstable();
-                assert!(rows.into_iter().eq(0..n_rows));
-                assert!(announced.iter().all(|&n| n == 1));
-            }
+    fn every_block_is_announced_once_and_before_it_is_taken() {
+        let mut order = Order::in_windows(1003, 7, 5);
+        order.renew(&mut Xoshiro256PlusPlus::seed_from_u64(6));
+        let windows = order.windows().unwrap();
+        let (mut announced, mut taken) = (Vec::new(), Vec::new());
+        for end in 1..=1003 {
+            announced.extend_from_slice(windows.announce(end));
+            taken.extend_from_slice(windows.take(end));
+            assert!(announced.starts_with(&taken));
         }
+        assert_eq!(announced, taken);
+        assert_eq!(
+            taken.iter().map(|block| block.rows.len()).sum::<usize>(),
+            1003
+        );
     }
 
     #[test]
@@ -190,7 +256,7 @@ mod tests {
         // counted in quarters. A quarter's share is 1/4 but for the blocks at both ends, which are
         // shorter; its deviation is sqrt(1/4 3/4 / 4000) = 0.7%.
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
-        let mut order = windows(60, 4, 3);
+        let mut order = Order::in_windows(60, 4, 3);
         let mut quarters = [[0; 4]; 3];
         for _ in 0..4000 {
             order.renew(&mut rng);
@@ -211,12 +277,13 @@ mod tests {
     #[test]
     fn a_window_has_the_rows_of_its_blocks_and_no_others() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
-        let mut order = windows(700, 7, 5);
+        let mut order = Order::in_windows(700, 7, 5);
         order.renew(&mut rng);
-        let blocks = order.announce(700).to_vec();
+        let blocks = order.windows().unwrap().take(700).to_vec();
         for window in blocks.chunks(5) {
-            let mut expected: Vec<_> = window.iter().flat_map(|(_, block)| block.clone()).collect();
-            let first = window[0].0;
+            let rows = window.iter().flat_map(|block| block.rows.clone());
+            let mut expected: Vec<_> = rows.collect();
+            let first = window[0].place;
             let mut rows = order.rows()[first..first + expected.len()].to_vec();
             assert_ne!(rows, expected, "they are mixed");
             rows.sort_unstable();

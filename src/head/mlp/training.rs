@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::batches::Batches;
+use super::batches::{Batch, Batches};
 use super::early_stopping::EarlyStopping;
 use super::trainer::{Streams, Trainer};
 use super::{Mlp, MlpOptions};
@@ -134,7 +134,7 @@ impl Mlp {
         let mut history = Vec::with_capacity(options.epochs);
         let (mut ended, mut unfinished_steps) = (Ended::Completed, 0);
         for epoch in 1..=options.epochs {
-            let learned = match run_epoch(&mut trainer, &mut batches, watch) {
+            let learned = match run_epoch(&mut trainer, &mut batches, watch)? {
                 Steps::Finished(learned) => learned,
                 Steps::Stopped { steps } => {
                     (ended, unfinished_steps) = (Ended::Interrupted, steps);
@@ -200,13 +200,17 @@ enum Steps {
 }
 
 /// Trains on every sample once.
-fn run_epoch(trainer: &mut Trainer, batches: &mut Batches, watch: &mut dyn Watch) -> Steps {
+fn run_epoch(
+    trainer: &mut Trainer,
+    batches: &mut Batches,
+    watch: &mut dyn Watch,
+) -> Result<Steps, HeadError> {
     batches.reorder();
     let (mut loss, mut correct, mut seen, mut steps) = (0.0, 0, 0, 0);
     let mut learning_rate = trainer.learning_rate();
-    while let Some((codes, labels)) = batches.next(seen) {
+    while let Some(Batch { codes, labels }) = batches.next(seen)? {
         if watch.is_stopped() {
-            return Steps::Stopped { steps };
+            return Ok(Steps::Stopped { steps });
         }
         learning_rate = trainer.learning_rate();
         let result = trainer.step(codes, labels);
@@ -215,14 +219,14 @@ fn run_epoch(trainer: &mut Trainer, batches: &mut Batches, watch: &mut dyn Watch
         loss += result.loss * labels.len() as f64;
         correct += result.correct;
         if !loss.is_finite() {
-            return Steps::Diverged;
+            return Ok(Steps::Diverged);
         }
     }
-    Steps::Finished(Learned {
+    Ok(Steps::Finished(Learned {
         learning_rate,
         loss: loss / seen as f64,
         accuracy: correct as f64 / seen as f64,
-    })
+    }))
 }
 
 /// Measures the network after an epoch.

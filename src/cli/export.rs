@@ -1,0 +1,211 @@
+//! `cnn-codes export`: arguments to options, the library's calls, the summary.
+
+mod summary;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use cnn_codes::dataset::{self, Pictures};
+use cnn_codes::draft::Existing;
+use cnn_codes::export::{
+    Against, CheckPictures, Drift, ExportError, ExportOptions, Exported, HeadKind, Precision,
+    Target, check, export_classifier, export_head,
+};
+use cnn_codes::head::saved::SavedHead;
+use cnn_codes::model::graph::OnnxModel;
+use cnn_codes::model::{Device, Kernels, Library, Runtime, Trunk, TrunkOptions};
+
+use self::summary::Summary;
+use super::progress::Display;
+use super::stop::Stop;
+use super::trunk::find_trunk;
+use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
+
+/// Write recipe, trunk and head as one ONNX file that any runtime loads
+///
+/// Input: pixels, uint8 RGB (N, H, W, 3), pictures in the size that the file declares. Outputs:
+/// probabilities, float32 (N, K), and label_index, int64 (N). Classes, recipe, versions and licence
+/// are in the file's metadata. A model card FILE.toml is written beside it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes export head --out classifier.onnx
+  cnn-codes export head --out classifier.onnx --check pictures/validation
+  cnn-codes export head --out classifier.onnx --fp16 --check pictures/validation
+  cnn-codes export head --out head.onnx --head-only")]
+pub struct Arguments {
+    /// The folder that train-head made
+    #[arg(value_name = "HEAD")]
+    source: PathBuf,
+    /// The file to make; its name ends in .onnx
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Which of the heads [default: mlp where there is one, else logistic]
+    #[arg(long, value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
+    head: Option<HeadKind>,
+    /// Leave the trunk out: input codes, float32, the array of a store as it is
+    #[arg(long, conflicts_with_all = ["check", "model", "card"])]
+    head_only: bool,
+    /// Halve the file: weights and arithmetic in float16. The change of the probabilities is
+    /// measured and printed, on --check or else on made-up pictures
+    #[arg(long)]
+    fp16: bool,
+    /// Compare the file with trunk and head on the pictures in this folder of classes, and print by
+    /// how much their probabilities differ
+    #[arg(long, value_name = "PICTURES")]
+    check: Option<PathBuf>,
+    /// Replace the file, and its card, if an export wrote them
+    #[arg(long)]
+    overwrite: bool,
+    /// The trunk that the head was trained on, an ONNX file; needs --card [default:
+    /// MODELS/vgg16_notop.onnx]
+    #[arg(long, value_name = "FILE", requires = "card")]
+    model: Option<PathBuf>,
+    /// The trunk's model card [default: VGG16's]
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+    /// Where the check runs; auto takes CUDA where it works
+    #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
+    device: Device,
+    /// Threads for the check [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    /// How the summary is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    models: ModelsOption,
+    #[command(flatten)]
+    runtime: RuntimeOption,
+}
+
+/// Exports, and prints what was written.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let head = SavedHead::load(&arguments.source)?;
+    let options = ExportOptions {
+        head: arguments
+            .head
+            .unwrap_or_else(|| HeadKind::default_of(&head)),
+        precision: if arguments.fp16 {
+            Precision::Float16
+        } else {
+            Precision::Float32
+        },
+    };
+    let existing = if arguments.overwrite {
+        Existing::Replace
+    } else {
+        Existing::Keep
+    };
+    let target = Target::new(&arguments.out, !arguments.head_only, existing)?;
+    let (exported, drift) = if arguments.head_only {
+        (export_head(&head, options)?, None)
+    } else {
+        let stop = Stop::on_signals()?;
+        match classifier(arguments, &head, options, &stop) {
+            Err(error) if is_stopped(&error) => {
+                say(&error.to_string());
+                return Ok(stop.exit_code());
+            }
+            made => made?,
+        }
+    };
+    let bytes = target.write(&exported)?;
+    let summary = Summary {
+        out: &arguments.out,
+        card: exported.card.is_some().then(|| target.card()),
+        bytes,
+        head: &head,
+        options,
+        checked_on: arguments.check.as_deref(),
+        drift,
+    };
+    match arguments.format {
+        Format::Text => print(&summary.to_text())?,
+        Format::Json => print(&format!("{:#}\n", summary.to_json()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ExportError::Stopped))
+}
+
+/// Makes the whole classifier and, where it is wanted, compares it with trunk and head.
+fn classifier(
+    arguments: &Arguments,
+    head: &SavedHead,
+    options: ExportOptions,
+    stop: &Stop,
+) -> anyhow::Result<(Exported, Option<Drift>)> {
+    let (card, path) = find_trunk(
+        arguments.model.as_deref(),
+        arguments.card.as_deref(),
+        &arguments.models.models,
+    )?;
+    let trunk = OnnxModel::read(&path)?;
+    let exported = export_classifier(trunk.clone(), &card, head, options)?;
+    let in_float32 = match options.precision {
+        Precision::Float32 if arguments.check.is_none() => return Ok((exported, None)),
+        Precision::Float32 => None,
+        Precision::Float16 => {
+            let precision = Precision::Float32;
+            let options = ExportOptions {
+                precision,
+                ..options
+            };
+            Some(export_classifier(trunk, &card, head, options)?)
+        }
+    };
+    let runtime = load_runtime(arguments)?;
+    let trunk_options = TrunkOptions {
+        device: arguments.device,
+        threads: arguments.threads.unwrap_or_else(default_threads),
+        // What is exported runs without this program's kernels.
+        kernels: Kernels::OnnxRuntime,
+    };
+    let mut trunk = Trunk::load(&runtime, card, &path, trunk_options)?;
+    let against = Against {
+        runtime: &runtime,
+        options: trunk_options,
+        trunk: &mut trunk,
+        in_float32: in_float32.as_ref(),
+    };
+    let pictures = arguments.check.as_deref().map(dataset::find).transpose()?;
+    let drift = measure(&exported, head, options, against, pictures.as_ref(), stop)?;
+    Ok((exported, Some(drift)))
+}
+
+fn load_runtime(arguments: &Arguments) -> anyhow::Result<Runtime> {
+    let library = Library::find(
+        arguments.runtime.onnxruntime.as_deref(),
+        &arguments.models.models,
+    )?;
+    Ok(Runtime::load(&library)?)
+}
+
+/// Runs the check, shows how far it is, and stops it at a signal.
+fn measure(
+    exported: &Exported,
+    head: &SavedHead,
+    options: ExportOptions,
+    against: Against,
+    pictures: Option<&Pictures>,
+    stop: &Stop,
+) -> Result<Drift, ExportError> {
+    let (what, total) = match pictures {
+        Some(pictures) => (CheckPictures::Found(pictures), pictures.pictures.len()),
+        None => (CheckPictures::MadeUp, CheckPictures::N_MADE_UP),
+    };
+    let mut display = Display::new(total);
+    let drift = check(exported, head, options, against, what, &mut |progress| {
+        display.show(progress);
+        if stop.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    display.finish();
+    drift
+}

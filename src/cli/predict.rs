@@ -1,0 +1,293 @@
+//! `cnn-codes predict`: arguments to options, the library's call, predictions as they come.
+
+mod printed;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::bail;
+use clap::ValueEnum;
+use cnn_codes::codes::{Store, StoreError};
+use cnn_codes::dataset::{self, Failure, Pictures};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::predict::{Classifier, HeadKind, Outcome, PredictOptions, Predictor};
+
+use self::printed::Printed;
+use super::extract_features::has_archive_ending;
+use super::stop::Stop;
+use super::trunk::{find_card, model_file};
+use super::{ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
+
+/// Say what is on pictures, with a trained head
+///
+/// Prints the most probable classes of each picture, best first, as soon as they are known. A
+/// picture that cannot be used is reported, and the rest goes on; the exit code is 1 only if none
+/// could be used. Labels are not looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes predict head new.jpg pictures/
+  find pictures -name '*.jpg' | cnn-codes predict head - --format jsonl
+  cnn-codes predict head shard-*.tar --format csv > predictions.csv
+  cnn-codes predict head codes/validation --head logistic")]
+pub struct Arguments {
+    /// Folder that train-head made
+    head: PathBuf,
+    /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with all folders in them;
+    /// or - for a list of files on stdin; or tar shards; or stores, whose codes are taken as they are
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// Which head predicts [default: the MLP where there is one, else the logistic regression]
+    #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
+    kind: Option<HeadKind>,
+    /// Classes to print for each picture, the most probable first
+    #[arg(long, default_value = "3", value_name = "K", value_parser = positive)]
+    top_k: usize,
+    /// How predictions are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The trunk, an ONNX file; needs --card [default: the trunk that HEAD was trained with, in MODELS]
+    #[arg(long, value_name = "FILE", requires = "card")]
+    model: Option<PathBuf>,
+    /// The trunk's model card; without --model, the trunk is the file that it names beside it
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+    /// Pictures in a batch, whose predictions are printed together [default: 4, on CUDA 20]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    batch_size: Option<usize>,
+    /// Where the trunk runs; auto takes CUDA where it works
+    #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
+    device: Device,
+    /// Whose kernels do the 3 x 3 convolutions on a CPU; auto takes winograd where the trunk has
+    /// such convolutions
+    #[arg(long, default_value = "auto", value_parser = one_of::<Kernels>(Kernels::NAMES))]
+    kernels: Kernels,
+    /// Threads for decoding and for the trunk [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    models: ModelsOption,
+    #[command(flatten)]
+    runtime: RuntimeOption,
+}
+
+/// How predictions are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: a line for each picture; what cannot be used is told on stderr alone
+    #[default]
+    Text,
+    /// A table: path, class_1, probability_1, class_2, ..., error
+    Csv,
+    /// One JSON document
+    Json,
+    /// A JSON document in each line, one for each picture
+    Jsonl,
+}
+
+/// What is to be predicted.
+enum Input {
+    Pictures(Pictures),
+    Stores(Vec<Store>),
+}
+
+/// Predicts, and prints.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match find_input(&arguments.images)? {
+        Input::Pictures(pictures) => predict_pictures(arguments, &pictures),
+        Input::Stores(stores) => predict_stores(arguments, &stores),
+    }
+}
+
+fn predict_pictures(arguments: &Arguments, pictures: &Pictures) -> anyhow::Result<ExitCode> {
+    let mut predictor = load_predictor(arguments)?;
+    let mut options = PredictOptions::for_trunk(predictor.trunk());
+    options.threads = arguments.threads.unwrap_or(options.threads);
+    options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
+    say(&introduction(pictures, &predictor));
+    let paths = pictures.pictures.iter().map(|picture| &*picture.path);
+    let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
+    predictor.predict(pictures, options, &mut |outcomes| session.take(&outcomes))?;
+    session.end()
+}
+
+fn predict_stores(arguments: &Arguments, stores: &[Store]) -> anyhow::Result<ExitCode> {
+    let classifier = Classifier::load(&arguments.head, arguments.kind)?;
+    let pictures = stores.iter().flat_map(Store::pictures);
+    let paths = pictures.map(|picture| &*picture.path);
+    let mut session = Session::begin(arguments, &classifier, paths)?;
+    for store in stores {
+        if session.goes_on() {
+            classifier.predict_store(store, &mut |outcomes| session.take(&outcomes))?;
+        }
+    }
+    session.end()
+}
+
+/// What was given, which is all of one kind.
+fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
+    if images.iter().any(|path| path.as_os_str() == "-") {
+        return match images {
+            [_] => Ok(Input::Pictures(dataset::read_list(io::stdin().lock())?)),
+            _ => {
+                bail!("- is given with others; give it alone, with all files in the list on stdin")
+            }
+        };
+    }
+    let is_archive = |path: &PathBuf| !path.is_dir() && has_archive_ending(path);
+    if images.iter().all(is_archive) {
+        return Ok(Input::Pictures(dataset::list_archives(images)?));
+    }
+    let mut stores = Vec::new();
+    for path in images.iter().filter(|path| path.is_dir()) {
+        match Store::open(path) {
+            Err(StoreError::NotAStore { .. }) => {}
+            store => stores.push(store?),
+        }
+    }
+    let others = || images.iter().filter(|path| is_archive(path));
+    match (stores.first(), others().next()) {
+        (Some(store), _) if stores.len() < images.len() => bail!(
+            "{} is a store, and is given with pictures; give stores or pictures in a call of their own",
+            store.dir().display()
+        ),
+        (Some(_), _) => Ok(Input::Stores(stores)),
+        (None, Some(archive)) => bail!(
+            "{} is a tar shard, and is given with others; give tar shards in a call of their own",
+            archive.display()
+        ),
+        (None, None) => Ok(Input::Pictures(dataset::list_files(images)?)),
+    }
+}
+
+/// The head behind the trunk that is named, or else the one that it was trained with.
+fn load_predictor(arguments: &Arguments) -> anyhow::Result<Predictor> {
+    let models = &arguments.models.models;
+    let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models);
+    // Side by side: both read files of 25 MB.
+    let (classifier, runtime) = thread::scope(|scope| {
+        let runtime = scope.spawn(|| library.and_then(|library| Runtime::load(&library)));
+        let classifier = Classifier::load(&arguments.head, arguments.kind);
+        let runtime = runtime.join().expect("loading does not panic");
+        (classifier, runtime)
+    });
+    let classifier = classifier?;
+    let (card, model) = find_trunk(arguments, &classifier.codes().trunk.name)?;
+    let options = TrunkOptions {
+        device: arguments.device,
+        threads: arguments.threads.unwrap_or_else(default_threads),
+        kernels: arguments.kernels,
+    };
+    let trunk = Trunk::load(&runtime?, card, &model, options)?;
+    if let Some(reason) = trunk.fallback() {
+        say(&format!(
+            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
+        ));
+    }
+    Ok(Predictor::new(classifier, trunk)?)
+}
+
+fn find_trunk(arguments: &Arguments, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
+    let model = arguments.model.as_deref();
+    if let Some(path) = &arguments.card {
+        let card = ModelCard::load(path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let model = model_file(&card, folder, model, "give its ONNX file with --model")?;
+        return Ok((card, model));
+    }
+    let models = &arguments.models.models;
+    let card = find_card(models, name)?;
+    let advice = if name == ModelCard::vgg16().name {
+        "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
+    } else {
+        "put it there, or give it with --model and --card"
+    };
+    let model = model_file(&card, models, None, advice)?;
+    Ok((card, model))
+}
+
+fn introduction(pictures: &Pictures, predictor: &Predictor) -> String {
+    let trunk = predictor.trunk();
+    format!(
+        "{} pictures through {} on {}, and the {} head",
+        pictures.len(),
+        trunk.card().name,
+        trunk.provider(),
+        predictor.classifier().kind(),
+    )
+}
+
+/// Predictions on their way out.
+struct Session {
+    printed: Printed,
+    stop: Stop,
+    n_predicted: usize,
+    n_failed: usize,
+    first_failure: Option<Failure>,
+    /// Whether printing went well.
+    result: anyhow::Result<()>,
+}
+
+impl Session {
+    /// Begins with what comes before the pictures at `paths`.
+    fn begin<'a>(
+        arguments: &Arguments,
+        classifier: &Classifier,
+        paths: impl Iterator<Item = &'a str>,
+    ) -> anyhow::Result<Self> {
+        let printed = Printed::new(arguments.format, arguments.top_k, classifier, paths);
+        print(&printed.begin())?;
+        Ok(Self {
+            printed,
+            stop: Stop::on_signals()?,
+            n_predicted: 0,
+            n_failed: 0,
+            first_failure: None,
+            result: Ok(()),
+        })
+    }
+
+    /// Prints some outcomes, and breaks where nobody reads them or a signal has come.
+    fn take(&mut self, outcomes: &[Outcome]) -> ControlFlow<()> {
+        for failure in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            say(&format!("{}: {}", failure.path, failure.error));
+            self.first_failure.get_or_insert_with(|| failure.clone());
+            self.n_failed += 1;
+        }
+        self.n_predicted += outcomes.iter().flatten().count();
+        self.result = print(&self.printed.outcomes(outcomes));
+        if self.goes_on() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.result.is_ok() && !self.stop.is_wanted()
+    }
+
+    fn end(self) -> anyhow::Result<ExitCode> {
+        self.result?;
+        print(&self.printed.end())?;
+        if self.stop.is_wanted() {
+            return Ok(self.stop.exit_code());
+        }
+        let n = self.n_predicted + self.n_failed;
+        match self.first_failure {
+            Some(first) if self.n_predicted == 0 => bail!(
+                "none of the {n} pictures could be used; the first, {}: {}",
+                first.path,
+                first.error
+            ),
+            Some(_) => say(&format!(
+                "could not be used: {} of {n} pictures",
+                self.n_failed
+            )),
+            None => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,401 @@
+//! One ONNX file that takes pictures and gives probabilities: recipe, trunk and head.
+//!
+//! ```text
+//! pixels           recipe           trunk          pooling, scaling, layers,     probabilities
+//! uint8 RGB    ->  float32      ->  codes      ->  temperature, softmax      ->  float32 (N, K)
+//! (N, H, W, 3)     as the card      (N, 7, 7,      as trained; no dropout        label_index
+//!                  has it           512)                                         int64 (N)
+//! ```
+//!
+//! The file stays in the trunk's operator set and adds only plain operators whose meaning has not
+//! changed since set [`MIN_OPERATOR_SET`], so that any runtime loads it. Pictures are given in the
+//! size that the file declares: fitting them is left to the caller, whom the metadata tells how the
+//! training pictures were fitted.
+//!
+//! With [`Precision::Float16`] the weights of trunk and layers are float16, and so is what they
+//! compute. The recipe, pooling, scaling and all that follows the last layer's product stay float32:
+//! they cost nothing, and float16 has no room for squares of codes or for an absent class's intercept.
+//! [`check`] measures what it changes. A processor without float16 computes such nodes in float32, so
+//! that the rounding between them may differ from that of a graphics card.
+
+mod check;
+mod error;
+mod half;
+mod head;
+mod metadata;
+mod recipe;
+mod target;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::check::{Against, CheckPictures, Drift, LargestInside, check};
+pub use self::error::ExportError;
+pub use self::target::Target;
+use crate::codes::{OutputSpec, Pool};
+use crate::head::saved::SavedHead;
+use crate::model::ModelCard;
+use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
+use crate::model::chain::Chain;
+use crate::model::graph::{Dim, OnnxModel, TensorType};
+use crate::model::onnx::tensor_proto::DataType;
+use crate::model::onnx::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
+use crate::model::tensor_hash::hash_tensors;
+use crate::names::named;
+use crate::picture::{Layout, Recipe};
+
+/// Name of the input of a whole classifier: uint8 RGB (N, H, W, 3).
+pub const PIXELS: &str = "pixels";
+/// Name of the input of a head alone: float32, a store's codes.npy as it is.
+pub const CODES: &str = "codes";
+/// Name of the output that holds probabilities: float32 (N, K), rows sum to 1.
+pub const PROBABILITIES: &str = "probabilities";
+/// Name of the output that holds the index of the most probable class: int64 (N).
+pub const LABEL_INDEX: &str = "label_index";
+
+/// The oldest operator set in which every operator used means what it means today (`Max` broadcasts
+/// since then).
+pub const MIN_OPERATOR_SET: i64 = 8;
+/// The operator set of a head alone: that of VGG16's trunk.
+const HEAD_OPERATOR_SET: i64 = 13;
+/// The format version that came with that operator set, and the first that needs no list of
+/// initializers among the inputs.
+const HEAD_IR_VERSION: i64 = 7;
+const MIN_IR_VERSION: i64 = 4;
+/// Beginnings of the names that this module gives to tensors.
+const OWN_NAMES: [&str; 2] = ["recipe/", "head/"];
+
+/// Which of the heads in a HEAD is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadKind {
+    /// The multilayer perceptron.
+    Mlp,
+    /// The logistic regression.
+    Logistic,
+}
+
+named!(HeadKind, "head", Mlp => "mlp", Logistic => "logistic");
+
+impl HeadKind {
+    /// The MLP where `head` has one, else the logistic regression.
+    #[must_use]
+    pub fn default_of(head: &SavedHead) -> Self {
+        if head.mlp.is_some() {
+            Self::Mlp
+        } else {
+            Self::Logistic
+        }
+    }
+}
+
+/// Element type of weights and of what is computed with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As trained.
+    #[default]
+    Float32,
+    /// Half as large a file; see the module for what stays float32.
+    Float16,
+}
+
+named!(Precision, "precision", Float32 => "float32", Float16 => "float16");
+
+/// What to export of a HEAD.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportOptions {
+    /// Which of its heads.
+    pub head: HeadKind,
+    /// In which precision.
+    pub precision: Precision,
+}
+
+/// A model to be written, and its card.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The model.
+    pub model: OnnxModel,
+    /// The card by which the file is a trunk that takes bytes; a head alone has none. Its `file` is
+    /// set when it is written.
+    pub card: Option<ModelCard>,
+}
+
+/// Makes one model of recipe, trunk and head.
+///
+/// `trunk` and `card` must be those that `head` was trained on the codes of; the recipe is the one
+/// that the codes were made with, which need not be the card's. Equal arguments give equal bytes.
+///
+/// # Errors
+/// [`ExportError::OtherTrunk`], [`ExportError::NoHead`], [`ExportError::OldOperators`],
+/// [`ExportError::Card`], [`ExportError::Graph`] or [`ExportError::NotHalved`].
+pub fn export_classifier(
+    mut trunk: OnnxModel,
+    card: &ModelCard,
+    head: &SavedHead,
+    options: ExportOptions,
+) -> Result<Exported, ExportError> {
+    check_trunk(&trunk, card, head)?;
+    trunk.cut_after(&card.output.name)?;
+    let (input, output) = make_room(&mut trunk, card)?;
+    let mut pixels = Chain::starting_at(PIXELS);
+    recipe::append(&mut pixels, head.codes.recipe, card.input.layout);
+    let mut codes = Chain::starting_at(&output);
+    let origin = trunk.origin().to_owned();
+    let mut proto = trunk.into_proto();
+    if options.precision == Precision::Float16 {
+        half::halve_model(&mut proto, &origin)?;
+        pixels.cast(DataType::Float16, "recipe/float16");
+        codes.cast(DataType::Float, "head/codes");
+    }
+    pixels.end_as(&input);
+    append_pooling(&mut codes, head.codes.pool, card);
+    head::append(&mut codes, head, options, &origin)?;
+
+    proto.ir_version = Some(proto.ir_version().max(MIN_IR_VERSION));
+    let graph = proto.graph.get_or_insert_default();
+    enclose(graph, pixels, codes);
+    let (height, width) = (u64::from(card.input.height), u64::from(card.input.width));
+    graph.input = vec![declared(PIXELS, DataType::Uint8, &[height, width, 3])];
+    let mut model = finish(proto, head, options, &origin)?;
+    metadata::describe_classifier(&mut model, card, head);
+    let card = classifier_card(&model, card, head, options)?;
+    Ok(Exported {
+        model,
+        card: Some(card),
+    })
+}
+
+/// Makes a model of a head alone: input `codes` float32, an array in the shape of a store's
+/// codes.npy, (N, 7, 7, 512) or (N, D); codes of a store in float16 are to be made float32.
+///
+/// # Errors
+/// [`ExportError::NoHead`] or [`ExportError::NotHalved`].
+pub fn export_head(head: &SavedHead, options: ExportOptions) -> Result<Exported, ExportError> {
+    let origin = Path::new("the exported head");
+    let mut chain = Chain::starting_at(CODES);
+    head::append(&mut chain, head, options, origin)?;
+    let (node, initializer) = chain.into_parts();
+    let shape = head.codes.pool.shape(&head.codes.output.shape);
+    let shape: Vec<_> = shape.into_iter().map(|axis| axis as u64).collect();
+    let proto = ModelProto {
+        ir_version: Some(HEAD_IR_VERSION),
+        opset_import: vec![OperatorSetIdProto {
+            domain: Some(String::new()),
+            version: Some(HEAD_OPERATOR_SET),
+        }],
+        graph: Some(GraphProto {
+            node,
+            initializer,
+            input: vec![declared(CODES, DataType::Float, &shape)],
+            ..GraphProto::default()
+        }),
+        ..ModelProto::default()
+    };
+    let mut model = finish(proto, head, options, origin)?;
+    metadata::describe_head(&mut model, head);
+    Ok(Exported { model, card: None })
+}
+
+/// Refuses a trunk whose codes are not those that the head takes.
+fn check_trunk(trunk: &OnnxModel, card: &ModelCard, head: &SavedHead) -> Result<(), ExportError> {
+    card.check_against(trunk)?;
+    card.check_weights(trunk)?;
+    let codes = &head.codes;
+    let other = |difference: String| ExportError::OtherTrunk {
+        path: trunk.origin().to_owned(),
+        name: codes.trunk.name.clone(),
+        difference,
+    };
+    let hash = hash_tensors(trunk)?.sha256;
+    if hash != codes.trunk.tensors_sha256 {
+        return Err(other(format!(
+            "its parameters have the SHA-256 {hash}, and those of the codes {}",
+            codes.trunk.tensors_sha256
+        )));
+    }
+    let output = card_output(card);
+    if output != codes.output {
+        return Err(other(format!(
+            "its output is {} {:?}, and the codes are {} {:?}",
+            output.name, output.shape, codes.output.name, codes.output.shape
+        )));
+    }
+    let (width, height) = (codes.resize.width, codes.resize.height);
+    if (card.input.width, card.input.height) != (width, height) {
+        return Err(other(format!(
+            "it takes pictures of {} x {}, and those of the codes were {width} x {height}",
+            card.input.width, card.input.height
+        )));
+    }
+    if card.input.element == Element::Uint8 {
+        return Err(other("it has its recipe inside already".to_owned()));
+    }
+    match trunk.operator_set() {
+        Some(MIN_OPERATOR_SET..) => Ok(()),
+        version => Err(ExportError::OldOperators {
+            path: trunk.origin().to_owned(),
+            version: version.unwrap_or(0),
+        }),
+    }
+}
+
+/// A trunk's output with its channels last, as stores have it.
+fn card_output(card: &ModelCard) -> OutputSpec {
+    let mut shape: Vec<_> = (card.output.shape.iter().map(|&axis| axis as usize)).collect();
+    if card.output.layout == Some(Layout::ChannelsFirst) {
+        shape.rotate_left(1);
+    }
+    OutputSpec {
+        name: card.output.name.clone(),
+        shape,
+    }
+}
+
+/// Renames the trunk's tensors whose names are given to others here, and returns the names of its
+/// input and its output.
+fn make_room(trunk: &mut OnnxModel, card: &ModelCard) -> Result<(String, String), ExportError> {
+    let is_taken = |name: &str| {
+        [PIXELS, PROBABILITIES, LABEL_INDEX].contains(&name)
+            || OWN_NAMES
+                .iter()
+                .any(|beginning| name.starts_with(beginning))
+    };
+    let graph = trunk.graph();
+    let names = (graph.input.iter().map(ValueInfoProto::name))
+        .chain(graph.initializer.iter().map(|tensor| tensor.name()))
+        .chain(
+            graph
+                .node
+                .iter()
+                .flat_map(|node| &node.output)
+                .map(String::as_str),
+        );
+    let mut taken: Vec<String> = names
+        .filter(|name| is_taken(name))
+        .map(str::to_owned)
+        .collect();
+    taken.sort_unstable();
+    taken.dedup();
+    let room = |name: &str| format!("trunk/{name}");
+    for name in &taken {
+        trunk.rename(name, &room(name))?;
+    }
+    let now = |name: &String| {
+        if taken.contains(name) {
+            room(name)
+        } else {
+            name.clone()
+        }
+    };
+    Ok((now(&card.input.name), now(&card.output.name)))
+}
+
+/// Turns the trunk's output into what the store has: pooled, or with its channels last.
+fn append_pooling(chain: &mut Chain, pool: Pool, card: &ModelCard) {
+    let Some(layout) = card.output.layout else {
+        return;
+    };
+    let operator = match pool {
+        Pool::None => {
+            if layout == Layout::ChannelsFirst {
+                chain.transpose(&[0, 2, 3, 1], "head/channels_last");
+            }
+            return;
+        }
+        Pool::Avg => "GlobalAveragePool",
+        Pool::Max => "GlobalMaxPool",
+    };
+    if layout == Layout::ChannelsLast {
+        chain.transpose(&[0, 3, 1, 2], "head/channels_first");
+    }
+    chain.apply(operator, &[], "head/pooled");
+}
+
+/// Puts one chain before a graph's nodes and another behind them.
+fn enclose(graph: &mut GraphProto, before: Chain, after: Chain) {
+    let (mut nodes, mut initializers) = before.into_parts();
+    let (nodes_after, initializers_after) = after.into_parts();
+    nodes.append(&mut graph.node);
+    nodes.extend(nodes_after);
+    initializers.append(&mut graph.initializer);
+    initializers.extend(initializers_after);
+    graph.node = nodes;
+    graph.initializer = initializers;
+}
+
+/// Gives a model its outputs and the part of its metadata that every export has.
+fn finish(
+    mut proto: ModelProto,
+    head: &SavedHead,
+    options: ExportOptions,
+    origin: &Path,
+) -> Result<OnnxModel, ExportError> {
+    proto.producer_name = Some("cnn-codes".to_owned());
+    proto.producer_version = Some(env!("CARGO_PKG_VERSION").to_owned());
+    proto.metadata_props.clear();
+    let graph = proto.graph.get_or_insert_default();
+    graph.name = Some("classifier".to_owned());
+    graph.doc_string = None;
+    // What they say of the batch axis or of element types may be no longer true.
+    graph.value_info.clear();
+    graph.output = vec![
+        declared(PROBABILITIES, DataType::Float, &[head.classes.len() as u64]),
+        declared(LABEL_INDEX, DataType::Int64, &[]),
+    ];
+    let mut model = OnnxModel::from_proto(proto, origin)?;
+    metadata::describe(&mut model, head, options);
+    Ok(model)
+}
+
+/// A batch of any size of the given shape, as an input or output is declared.
+fn declared(name: &str, element: DataType, shape: &[u64]) -> ValueInfoProto {
+    let batch = std::iter::once(Dim::Free("N".to_owned()));
+    let dims = batch.chain(shape.iter().map(|&axis| Dim::Fixed(axis)));
+    let declared = TensorType {
+        element,
+        dims: Some(dims.collect()),
+    };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(declared.to_proto()),
+        ..ValueInfoProto::default()
+    }
+}
+
+/// The card by which an exported classifier is a trunk.
+fn classifier_card(
+    model: &OnnxModel,
+    trunk: &ModelCard,
+    head: &SavedHead,
+    options: ExportOptions,
+) -> Result<ModelCard, ExportError> {
+    let card = ModelCard {
+        format: CARD_FORMAT,
+        name: format!("{}-{}", trunk.name, options.head),
+        file: "classifier.onnx".to_owned(),
+        tensors_sha256: Some(hash_tensors(model)?.sha256),
+        input: CardInput {
+            name: PIXELS.to_owned(),
+            layout: Layout::ChannelsLast,
+            recipe: Recipe::None,
+            element: Element::Uint8,
+            ..trunk.input.clone()
+        },
+        output: CardOutput {
+            name: PROBABILITIES.to_owned(),
+            shape: vec![head.classes.len() as u64],
+            layout: None,
+        },
+        classifier: Some(CardClassifier {
+            classes: head.classes.clone(),
+            fit: head.codes.resize.fit,
+            filter: head.codes.resize.filter,
+        }),
+        origin: "the card of the exported classifier".to_owned(),
+        ..trunk.clone()
+    };
+    card.validate()?;
+    Ok(card)
+}

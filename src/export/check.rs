@@ -1,0 +1,353 @@
+//! The exported model against the head's own path, picture by picture.
+
+mod probe;
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array2, ArrayView2};
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use self::probe::Probe;
+use super::{ExportError, ExportOptions, Exported, HeadKind};
+use crate::dataset::{Picture, Pictures};
+use crate::extract::Progress;
+use crate::head::saved::SavedHead;
+use crate::head::{CodesView, HeadError, probabilities};
+use crate::model::graph::OnnxModel;
+use crate::model::{ModelCard, Provider, Runtime, Trunk, TrunkOptions};
+use crate::picture::{self, Layout, Preparation, Recipe, RgbImage};
+
+/// What an exported model is checked against, and with what.
+#[derive(Debug)]
+pub struct Against<'a> {
+    /// The library that runs the models.
+    pub runtime: &'a Runtime,
+    /// How they are run.
+    pub options: TrunkOptions,
+    /// The trunk that the head was trained on.
+    pub trunk: &'a mut Trunk,
+    /// The same export in float32, where the model is in float16: the values inside it are looked
+    /// at, because a processor that has no float16 computes in float32 and hides that they are too
+    /// large.
+    pub in_float32: Option<&'a Exported>,
+}
+
+/// What an exported model is checked on.
+#[derive(Clone, Copy, Debug)]
+pub enum CheckPictures<'a> {
+    /// These pictures; their labels play no part.
+    Found(&'a Pictures),
+    /// Patches of colours, the same ones every time.
+    MadeUp,
+}
+
+impl CheckPictures<'_> {
+    /// How many pictures are made up.
+    pub const N_MADE_UP: usize = 16;
+}
+
+/// How far the exported model's probabilities are from those of trunk and head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Pictures that both were tried on.
+    pub n_pictures: usize,
+    /// Pictures that cannot be used.
+    pub n_unusable: usize,
+    /// The largest difference of two probabilities.
+    pub largest: f64,
+    /// The mean absolute difference over all pictures and classes.
+    pub mean: f64,
+    /// Pictures that get another class.
+    pub n_changed: usize,
+    /// What ran the exported model.
+    pub provider: Provider,
+    /// The largest value inside the network, where it was looked for.
+    pub largest_inside: Option<LargestInside>,
+}
+
+/// A value inside the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LargestInside {
+    /// The tensor that holds it.
+    pub tensor: String,
+    /// Its absolute value.
+    pub value: f32,
+}
+
+/// Runs pictures through the exported model on one side, and through the trunk and then the head
+/// on the other, and compares the probabilities.
+///
+/// Pictures are fitted as those of the head's codes were. `progress` is called after each one; when
+/// it breaks, the check ends with an error.
+///
+/// # Errors
+/// [`ExportError::Overflow`] if a value inside is beyond float16, [`ExportError::NotANumber`],
+/// [`ExportError::NothingUsable`], [`ExportError::Stopped`]; [`ExportError::Trunk`] if a model does
+/// not run.
+///
+/// # Panics
+/// If `exported` is a head alone.
+pub fn check(
+    exported: &Exported,
+    head: &SavedHead,
+    options: ExportOptions,
+    against: Against,
+    pictures: CheckPictures,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Drift, ExportError> {
+    let card = exported.card.as_ref().expect("a classifier has a card");
+    let probe = (against.in_float32).map(|in_float32| Probe::new(&against, exported, in_float32));
+    let mut comparison = Comparison {
+        head,
+        kind: options.head,
+        probe: probe.transpose()?,
+        exported: load(&against, &exported.model, card)?,
+        trunk: against.trunk,
+        differences: Differences::default(),
+    };
+    match pictures {
+        CheckPictures::MadeUp => {
+            let n = CheckPictures::N_MADE_UP;
+            for index in 0..n {
+                comparison.add(&made_up(index))?;
+                report(index + 1, 0, n, progress)?;
+            }
+            Ok(comparison.finish(0))
+        }
+        CheckPictures::Found(pictures) => comparison.run(pictures, progress),
+    }
+}
+
+/// Loads a model that is in no file yet as the trunk that `card` describes.
+fn load(against: &Against, model: &OnnxModel, card: &ModelCard) -> Result<Trunk, ExportError> {
+    let write_error = |source| ExportError::Write {
+        path: std::env::temp_dir(),
+        source,
+    };
+    let folder = tempfile::tempdir().map_err(write_error)?;
+    let path = folder.path().join(&card.file);
+    std::fs::write(&path, model.to_bytes()).map_err(write_error)?;
+    Ok(Trunk::load(
+        against.runtime,
+        card.clone(),
+        &path,
+        against.options,
+    )?)
+}
+
+/// Tells how far the check is, and whether it may go on.
+fn report(
+    done: usize,
+    failures: usize,
+    total: usize,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<(), ExportError> {
+    let progress = progress(Progress {
+        done,
+        done_before: 0,
+        total,
+        failures,
+    });
+    match progress {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(ExportError::Stopped),
+    }
+}
+
+/// The two paths, and what they have differed by so far.
+struct Comparison<'a> {
+    head: &'a SavedHead,
+    kind: HeadKind,
+    trunk: &'a mut Trunk,
+    exported: Trunk,
+    probe: Option<Probe>,
+    differences: Differences,
+}
+
+impl Comparison<'_> {
+    /// Compares the two paths on all pictures that can be used.
+    fn run(
+        mut self,
+        pictures: &Pictures,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Drift, ExportError> {
+        let mut unusable = Unusable::from_listing(pictures);
+        for (index, picture) in pictures.pictures.iter().enumerate() {
+            match read(pictures, picture) {
+                Ok(picture) => self.add(&picture)?,
+                Err(reason) => unusable.add(picture.path.to_string(), reason),
+            }
+            report(index + 1, unusable.n, pictures.pictures.len(), progress)?;
+        }
+        if self.differences.n_pictures == 0 {
+            return Err(ExportError::NothingUsable {
+                n: unusable.n,
+                first: unusable.first,
+            });
+        }
+        Ok(self.finish(unusable.n))
+    }
+
+    /// Compares the two paths on a picture of any size.
+    fn add(&mut self, picture: &RgbImage) -> Result<(), ExportError> {
+        let expected = self.expected(picture)?;
+        let levels = prepared(picture, self.head, Recipe::None, Layout::ChannelsLast);
+        if let Some(probe) = &mut self.probe {
+            probe.add(&levels)?;
+        }
+        let mut actual = Vec::new();
+        self.exported.run(&levels, 1, &mut actual)?;
+        if actual.iter().any(|value| value.is_nan()) {
+            return Err(ExportError::NotANumber {
+                advice: "see whether `cnn-codes extract-features` gives NaN for it as well",
+            });
+        }
+        self.differences.add(&expected, &actual);
+        Ok(())
+    }
+
+    /// Probabilities (K) by trunk and head.
+    fn expected(&mut self, picture: &RgbImage) -> Result<Vec<f32>, ExportError> {
+        let input = &self.trunk.card().input;
+        let tensor = prepared(picture, self.head, self.head.codes.recipe, input.layout);
+        let mut code = Vec::new();
+        self.trunk.run(&tensor, 1, &mut code)?;
+        let channels = self.trunk.output().shape.last().copied().unwrap_or(1);
+        let mut pooled = Vec::new();
+        self.head.codes.pool.append(&code, channels, &mut pooled);
+        let codes = ArrayView2::from_shape((1, pooled.len()), &pooled)
+            .expect("one row of as many columns as there are values");
+        Ok(head_probabilities(self.head, self.kind, codes)?
+            .into_raw_vec_and_offset()
+            .0)
+    }
+
+    fn finish(self, n_unusable: usize) -> Drift {
+        let differences = self.differences;
+        Drift {
+            n_pictures: differences.n_pictures,
+            n_unusable,
+            largest: differences.largest,
+            mean: differences.sum / differences.n_values as f64,
+            n_changed: differences.n_changed,
+            provider: self.exported.provider(),
+            largest_inside: self.probe.map(Probe::largest),
+        }
+    }
+}
+
+/// Probabilities (N, K) of codes (N, D) by one of the heads of a HEAD.
+fn head_probabilities(
+    head: &SavedHead,
+    kind: HeadKind,
+    codes: ArrayView2<f32>,
+) -> Result<Array2<f32>, HeadError> {
+    let codes = CodesView::from(codes).scaled(head.scaling.clone())?;
+    let (logits, temperature) = match (kind, &head.mlp, &head.logistic) {
+        (HeadKind::Mlp, Some(mlp), _) => (mlp.model.logits(&codes)?, mlp.temperature),
+        (_, _, Some(logistic)) => (logistic.model.logits(&codes)?, logistic.temperature),
+        _ => unreachable!("the head was exported"),
+    };
+    Ok(probabilities(logits, temperature as f32))
+}
+
+/// The input tensor of a picture that is fitted as those of the head's codes were.
+fn prepared(picture: &RgbImage, head: &SavedHead, recipe: Recipe, layout: Layout) -> Vec<f32> {
+    let preparation = Preparation {
+        resize: head.codes.resize,
+        recipe,
+        layout,
+    };
+    let mut tensor = vec![0.0; preparation.tensor_len()];
+    preparation.prepare(picture, &mut tensor);
+    tensor
+}
+
+#[derive(Default)]
+struct Differences {
+    n_pictures: usize,
+    n_values: usize,
+    largest: f64,
+    sum: f64,
+    n_changed: usize,
+}
+
+impl Differences {
+    fn add(&mut self, expected: &[f32], actual: &[f32]) {
+        self.n_pictures += 1;
+        self.n_values += expected.len();
+        for (&expected, &actual) in expected.iter().zip(actual) {
+            let difference = (f64::from(expected) - f64::from(actual)).abs();
+            self.largest = self.largest.max(difference);
+            self.sum += difference;
+        }
+        self.n_changed += usize::from(most_probable(expected) != most_probable(actual));
+    }
+}
+
+/// The first of the largest values.
+fn most_probable(values: &[f32]) -> usize {
+    let better = |best, index| {
+        if values[index] > values[best] {
+            index
+        } else {
+            best
+        }
+    };
+    (1..values.len()).fold(0, better)
+}
+
+/// Pictures that cannot be used, and why the first one cannot.
+struct Unusable {
+    n: usize,
+    first: String,
+}
+
+impl Unusable {
+    fn from_listing(pictures: &Pictures) -> Self {
+        let mut unusable = Self {
+            n: 0,
+            first: "there is none".to_owned(),
+        };
+        for failure in &pictures.unusable {
+            unusable.add(failure.path.clone(), failure.error.clone());
+        }
+        unusable
+    }
+
+    fn add(&mut self, path: String, reason: String) {
+        if self.n == 0 {
+            self.first = format!("{path}: {reason}");
+        }
+        self.n += 1;
+    }
+}
+
+fn read(pictures: &Pictures, picture: &Picture) -> Result<RgbImage, String> {
+    let bytes = pictures.read(picture).map_err(|error| error.to_string())?;
+    picture::decode(&bytes).map_err(|error| error.to_string())
+}
+
+/// A grid of random colours, finer with each index; fitting blurs it.
+fn made_up(index: usize) -> RgbImage {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(index as u64);
+    let side = 2 + 4 * index as u32;
+    RgbImage::from_fn(side, side, |_, _| image::Rgb(random.r#gen()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_by_hand() {
+        let mut differences = Differences::default();
+        differences.add(&[0.5, 0.5], &[0.5, 0.5]);
+        differences.add(&[0.25, 0.75], &[0.5, 0.5]);
+        assert_eq!((differences.n_pictures, differences.n_values), (2, 4));
+        assert_eq!((differences.largest, differences.sum), (0.25, 0.5));
+        // Of two equal ones the first counts, as NumPy's argmax has it.
+        assert_eq!(differences.n_changed, 1);
+    }
+}

@@ -1,0 +1,178 @@
+//! The exported file and its card, which appear whole or not at all.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use tempfile::NamedTempFile;
+
+use super::{ExportError, Exported};
+use crate::draft::{Existing, sync_directory};
+use crate::model::ModelCard;
+use crate::model::graph::OnnxModel;
+
+/// The most bytes that a protobuf message, and so an ONNX file, may have.
+pub(super) const MAX_BYTES: u64 = (1 << 31) - 1;
+
+/// A place where an exported file may be written: `FILE.onnx`, and its card `FILE.toml` beside it.
+#[derive(Debug)]
+pub struct Target {
+    model: PathBuf,
+    card: PathBuf,
+    existing: Existing,
+}
+
+impl Target {
+    /// Checks that `out` may be written, before any work. `has_card` says whether a card goes with
+    /// the file. Files that are there are replaced only if told so, and only if an export wrote
+    /// them.
+    ///
+    /// # Errors
+    /// [`ExportError::Ending`], [`ExportError::Exists`], [`ExportError::Foreign`], or
+    /// [`ExportError::Write`] if the folder cannot be made.
+    pub fn new(out: &Path, has_card: bool, existing: Existing) -> Result<Self, ExportError> {
+        if out.extension().is_none_or(|ending| ending != "onnx") {
+            return Err(ExportError::Ending {
+                path: out.to_owned(),
+            });
+        }
+        let target = Self {
+            model: out.to_owned(),
+            card: out.with_extension("toml"),
+            existing,
+        };
+        target.check_free(&target.model, is_export)?;
+        if has_card {
+            target.check_free(&target.card, is_exports_card)?;
+        }
+        let folder = target.folder();
+        std::fs::create_dir_all(folder).map_err(write_error(folder))?;
+        Ok(target)
+    }
+
+    /// The card's file.
+    #[must_use]
+    pub fn card(&self) -> &Path {
+        &self.card
+    }
+
+    /// Writes the model, and its card if it has one; returns the model's size in bytes.
+    ///
+    /// The card comes first: it names the weights' hash, by which an older file beside it is told
+    /// from its own, should the run be killed between the two.
+    ///
+    /// # Errors
+    /// [`ExportError::TooLarge`], [`ExportError::Write`] or [`ExportError::Exists`]; a file that was
+    /// there is then as it was.
+    pub fn write(&self, exported: &Exported) -> Result<u64, ExportError> {
+        let bytes = check_size(exported.model.proto().encoded_len() as u64)?;
+        let model = self.draft(&self.model, &exported.model.to_bytes())?;
+        if let Some(card) = &exported.card {
+            let file = self.model.file_name().unwrap_or_default();
+            let card = ModelCard {
+                file: file.to_string_lossy().into_owned(),
+                ..card.clone()
+            };
+            let card = self.draft(&self.card, card.to_text()?.as_bytes())?;
+            self.publish(card, &self.card)?;
+        }
+        self.publish(model, &self.model)?;
+        // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
+        let _ = sync_directory(self.folder());
+        Ok(bytes)
+    }
+
+    fn folder(&self) -> &Path {
+        match self.model.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    fn check_free(&self, path: &Path, is_own: fn(&Path) -> bool) -> Result<(), ExportError> {
+        let path_of_error = path.to_owned();
+        match self.existing {
+            _ if path.symlink_metadata().is_err() => Ok(()),
+            Existing::Keep => Err(ExportError::Exists {
+                path: path_of_error,
+            }),
+            Existing::Replace if is_own(path) => Ok(()),
+            Existing::Replace => Err(ExportError::Foreign {
+                path: path_of_error,
+            }),
+        }
+    }
+
+    /// A file beside `path`, written and synced.
+    fn draft(&self, path: &Path, bytes: &[u8]) -> Result<NamedTempFile, ExportError> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".cnn-codes-export-").suffix(".partial");
+        // Readable as other files are; temporary ones are their owner's alone.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let write = || {
+            let mut draft = builder.tempfile_in(self.folder())?;
+            draft.write_all(bytes)?;
+            draft.as_file().sync_all()?;
+            Ok(draft)
+        };
+        write().map_err(write_error(path))
+    }
+
+    fn publish(&self, draft: NamedTempFile, path: &Path) -> Result<(), ExportError> {
+        let published = match self.existing {
+            Existing::Keep => draft.persist_noclobber(path),
+            Existing::Replace => draft.persist(path),
+        };
+        match published {
+            Ok(_) => Ok(()),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(ExportError::Exists {
+                    path: path.to_owned(),
+                })
+            }
+            Err(error) => Err(write_error(path)(error.error)),
+        }
+    }
+}
+
+fn check_size(bytes: u64) -> Result<u64, ExportError> {
+    if bytes > MAX_BYTES {
+        return Err(ExportError::TooLarge { bytes });
+    }
+    Ok(bytes)
+}
+
+fn is_export(path: &Path) -> bool {
+    OnnxModel::read(path).is_ok_and(|model| {
+        let created_by = model.metadata("created_by").unwrap_or_default();
+        created_by.starts_with("cnn-codes ") && model.metadata("classes").is_some()
+    })
+}
+
+fn is_exports_card(path: &Path) -> bool {
+    ModelCard::load(path).is_ok_and(|card| card.classifier.is_some())
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> ExportError {
+    move |source| ExportError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protobuf_message_of_2_gib_is_too_large() {
+        assert_eq!(check_size(2_147_483_647).unwrap(), 2_147_483_647);
+        let error = check_size(2_147_483_648).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the model would have 2147483648 bytes"),
+            "{error}"
+        );
+        assert!(error.contains("--head-only"), "{error}");
+    }
+}

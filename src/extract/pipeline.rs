@@ -1,0 +1,163 @@
+//! Pictures through the trunk, overlapped: what an extraction and a prediction have in common.
+//!
+//! ```text
+//! decoder thread            this thread            last thread
+//! (rayon inside) --batch--> session --codes-->     what the caller makes of them
+//!        ^                    |
+//!        +---- empty tensors--+
+//! ```
+//!
+//! Both queues are bounded, so memory does not grow with the number of pictures: at most two
+//! batches wait at each, and a slow last stage holds the decoders back. Batches keep the order of
+//! the pictures, so that what comes out does not depend on the number of threads.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::prepare::{Batch, Preparer, Row, failures};
+use crate::dataset::{Failure, Picture};
+use crate::model::{Trunk, TrunkError};
+
+/// Batches that may wait in each queue: one being made while one is used is enough to overlap.
+pub const QUEUE_DEPTH: usize = 2;
+
+/// What becomes of one batch: the last stage's input.
+pub(crate) struct Codes {
+    /// What became of its pictures, in their order.
+    pub(crate) outcomes: Vec<Result<Row, Failure>>,
+    /// The computed codes, whole, as the trunk gives them.
+    values: Vec<f32>,
+    n_computed: usize,
+}
+
+impl Codes {
+    /// The computed codes, one for each row whose code is not known already.
+    pub(crate) fn computed(&self) -> impl Iterator<Item = &[f32]> {
+        let code_len = self.values.len() / self.n_computed.max(1);
+        self.values.chunks_exact(code_len.max(1))
+    }
+
+    /// How many pictures could not be used.
+    pub(super) fn n_failures(&self) -> usize {
+        failures(&self.outcomes).count()
+    }
+}
+
+/// The first two stages.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) preparer: Preparer<'a>,
+    pub(crate) trunk: &'a mut Trunk,
+    /// Pictures in a batch, at least 1.
+    pub(crate) batch_size: usize,
+}
+
+/// What the stages did.
+pub(crate) struct Ran<T> {
+    /// What the last stage gives.
+    pub(crate) last: T,
+    /// How long the decoders were busy.
+    pub(super) decode: Duration,
+    /// How long the session was busy.
+    pub(super) inference: Duration,
+    /// Whether `watch` broke before the last batch.
+    pub(super) is_stopped: bool,
+}
+
+impl Pipeline<'_> {
+    /// Runs all three stages at once, until the last batch is through or one of them fails.
+    ///
+    /// The pictures before `first` are passed over. `watch` sees each batch between the session and
+    /// the last stage; once it breaks, no other batch goes through the session. The last stage ends
+    /// the others by dropping its end of the queue.
+    pub(crate) fn run<T: Send, E: From<TrunkError> + Send>(
+        self,
+        first: usize,
+        last: impl FnOnce(Receiver<Codes>) -> Result<T, E> + Send,
+        watch: &mut dyn FnMut(&Codes) -> ControlFlow<()>,
+    ) -> Result<Ran<T>, E> {
+        let Self {
+            preparer,
+            trunk,
+            batch_size,
+        } = self;
+        let pictures = &preparer.pictures().pictures;
+        let pictures = &pictures[first.min(pictures.len())..];
+        let (batches_in, batches) = sync_channel(QUEUE_DEPTH);
+        let (codes_in, codes) = sync_channel(QUEUE_DEPTH);
+        let (spare_in, spare) = channel();
+        thread::scope(|scope| {
+            let decoder = scope
+                .spawn(move || prepare_all(preparer, pictures, batch_size, &spare, &batches_in));
+            let last = scope.spawn(move || last(codes));
+            // A stage that fails drops its ends of the queues, at which the others stop.
+            let inference = infer_all(trunk, batches, codes_in, &spare_in, watch);
+            let decode = decoder.join().expect("the decoder does not panic");
+            let last = last.join().expect("the last stage does not panic")?;
+            let (inference, is_stopped) = inference?;
+            Ok(Ran {
+                last,
+                decode,
+                inference,
+                is_stopped,
+            })
+        })
+    }
+}
+
+/// The first stage: batches in the order of the pictures, until all are made or nobody wants more.
+fn prepare_all(
+    mut preparer: Preparer,
+    pictures: &[Picture],
+    batch_size: usize,
+    spare: &Receiver<Vec<f32>>,
+    batches: &SyncSender<Batch>,
+) -> Duration {
+    let mut busy = Duration::ZERO;
+    for chunk in pictures.chunks(batch_size) {
+        let tensor = spare.try_recv().unwrap_or_default();
+        let start = Instant::now();
+        let batch = preparer.batch(chunk, tensor);
+        busy += start.elapsed();
+        if batches.send(batch).is_err() {
+            break;
+        }
+    }
+    busy
+}
+
+/// The second stage: each batch through the session, its tensor back to the decoders. Tells how
+/// long the session was busy, and whether `watch` broke.
+fn infer_all(
+    trunk: &mut Trunk,
+    batches: Receiver<Batch>,
+    codes_in: SyncSender<Codes>,
+    spare: &Sender<Vec<f32>>,
+    watch: &mut dyn FnMut(&Codes) -> ControlFlow<()>,
+) -> Result<(Duration, bool), TrunkError> {
+    let mut busy = Duration::ZERO;
+    for batch in batches {
+        let mut values = Vec::new();
+        if batch.n_computed > 0 {
+            let start = Instant::now();
+            trunk.run(&batch.tensor, batch.n_computed, &mut values)?;
+            busy += start.elapsed();
+        }
+        // Nobody waits for it once the last batch is decoded.
+        let _ = spare.send(batch.tensor);
+        let codes = Codes {
+            outcomes: batch.outcomes,
+            values,
+            n_computed: batch.n_computed,
+        };
+        let flow = watch(&codes);
+        if codes_in.send(codes).is_err() {
+            break;
+        }
+        if flow.is_break() {
+            return Ok((busy, true));
+        }
+    }
+    Ok((busy, false))
+}

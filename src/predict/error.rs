@@ -1,0 +1,52 @@
+//! Why nothing can be predicted.
+
+use std::path::PathBuf;
+
+use super::HeadKind;
+use crate::extract::ThreadsError;
+use crate::head::HeadError;
+use crate::head::saved::SavedHeadError;
+use crate::model::TrunkError;
+
+/// Why nothing can be predicted, or no more.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The head cannot be read.
+    #[error(transparent)]
+    Head(#[from] SavedHeadError),
+    /// The kind of head that was asked for was not trained.
+    #[error("{} has no {wanted} head, only {found}; give --head {found}, or train it with --head both", dir.display())]
+    NoSuchHead {
+        /// The HEAD directory.
+        dir: PathBuf,
+        /// What was asked for.
+        wanted: HeadKind,
+        /// What there is.
+        found: HeadKind,
+    },
+    /// The trunk does not give the codes that the head was trained on.
+    #[error(
+        "the head was trained on other codes than this trunk gives: {difference}; give the trunk that it was trained with (--model and --card), or train a head on codes of this one"
+    )]
+    OtherTrunk {
+        /// What differs, the head's first.
+        difference: String,
+    },
+    /// A store holds other codes than the head was trained on.
+    #[error("the head was trained on other codes than {} holds: {difference}; give the pictures themselves, or extract them with the options that the head's codes had", store.display())]
+    OtherCodes {
+        /// The store.
+        store: PathBuf,
+        /// What differs, the head's first.
+        difference: String,
+    },
+    /// The trunk failed.
+    #[error(transparent)]
+    Trunk(#[from] TrunkError),
+    /// The head does not take the codes.
+    #[error(transparent)]
+    Codes(#[from] HeadError),
+    /// The decoders' threads could not be started.
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
+}

@@ -1,0 +1,120 @@
+//! Small pictures inside a page.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use image::codecs::jpeg::JpegEncoder;
+use rayon::prelude::*;
+
+use crate::dataset::{Picture, Pictures, Place};
+use crate::picture::{self, Filter, Fit, Resize, RgbImage};
+
+/// The longer side of a thumbnail, in pixels.
+const SIDE: u32 = 160;
+
+/// The largest thumbnail, in bytes: 200 of them are 5.3 MB of text, and photographs take a third.
+const MAX_BYTES: usize = 20_000;
+
+/// Qualities that are tried until a thumbnail is small enough; the last one is taken anyway.
+const QUALITIES: [u8; 4] = [80, 60, 40, 15];
+
+/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
+const LARGE_PIXELS: u64 = 1 << 25;
+
+/// A picture to be shown.
+pub(super) struct Wanted<'a> {
+    /// Path relative to the folder of the pictures.
+    pub(super) path: &'a str,
+    /// BLAKE3 of the file that was judged.
+    pub(super) blake3: blake3::Hash,
+}
+
+/// What is shown of a picture.
+pub(super) enum Thumbnail {
+    /// A JPEG as a data URI, with its width and height.
+    Shown { uri: String, size: (u32, u32) },
+    /// There is nothing to be shown, for this reason.
+    Absent(String),
+}
+
+/// Why a picture is left for later.
+struct Large;
+
+/// Thumbnails of pictures below `root`, in their order. One that is not there, or not the one that
+/// was judged, is absent.
+pub(super) fn thumbnails(root: Option<&Path>, wanted: &[Wanted]) -> Vec<Thumbnail> {
+    let Some(root) = root else {
+        let reason = "folder not known; give --pictures";
+        return wanted
+            .iter()
+            .map(|_| Thumbnail::Absent(reason.to_owned()))
+            .collect();
+    };
+    let pictures = Pictures {
+        root: root.to_owned(),
+        ..Pictures::default()
+    };
+    let small: Vec<_> = wanted
+        .par_iter()
+        .map(|wanted| thumbnail(&pictures, wanted, LARGE_PIXELS))
+        .collect();
+    let all = small.into_iter().zip(wanted);
+    all.map(|(thumbnail_or_large, wanted)| {
+        thumbnail_or_large
+            .or_else(|Large| thumbnail(&pictures, wanted, u64::MAX))
+            .unwrap_or_else(|Large| unreachable!("no picture has more pixels than u64 counts"))
+    })
+    .collect()
+}
+
+fn thumbnail(pictures: &Pictures, wanted: &Wanted, max_pixels: u64) -> Result<Thumbnail, Large> {
+    let absent = |reason: String| Ok(Thumbnail::Absent(reason));
+    let picture = Picture {
+        path: wanted.path.into(),
+        label: None,
+        place: Place::File,
+    };
+    let bytes = match pictures.read(&picture) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == "missing" => return absent("not there any more".to_owned()),
+        Err(error) => return absent(error.to_string()),
+    };
+    if blake3::hash(&bytes) != wanted.blake3 {
+        return absent("changed since its code was taken".to_owned());
+    }
+    if picture::n_pixels(&bytes).is_ok_and(|n| n > max_pixels) {
+        return Err(Large);
+    }
+    match picture::decode(&bytes) {
+        Ok(picture) => Ok(shrunk(&picture)),
+        Err(error) => absent(error.to_string()),
+    }
+}
+
+/// The picture at most [`SIDE`] wide and high, as a JPEG.
+fn shrunk(picture: &RgbImage) -> Thumbnail {
+    let (width, height) = picture.dimensions();
+    let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
+    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+    let size = (side(width), side(height));
+    let resize = Resize {
+        width: size.0,
+        height: size.1,
+        fit: Fit::Stretch,
+        filter: Filter::Lanczos,
+    };
+    let small = resize.apply(picture);
+    let mut jpeg = Vec::new();
+    for quality in QUALITIES {
+        jpeg.clear();
+        JpegEncoder::new_with_quality(&mut jpeg, quality)
+            .encode_image(&small)
+            .expect("memory takes any thumbnail");
+        if jpeg.len() <= MAX_BYTES {
+            break;
+        }
+    }
+    let uri = format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(&jpeg));
+    Thumbnail::Shown { uri, size }
+}
