@@ -39,8 +39,10 @@ pub(super) struct Instructions(Set);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
-    /// What every processor of the target has.
+    /// What every processor of the target has, as far as the compiler finds uses for it.
     Baseline,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -53,6 +55,8 @@ impl Set {
         Self::Avx512,
         #[cfg(target_arch = "x86_64")]
         Self::Avx2,
+        #[cfg(target_arch = "aarch64")]
+        Self::Neon,
         Self::Baseline,
     ];
 
@@ -62,6 +66,8 @@ impl Set {
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
             Self::Baseline => true,
         }
     }
@@ -83,7 +89,7 @@ impl Instructions {
 
     /// Whether a fused multiply-add is an instruction of this set, and no function call.
     pub(super) fn are_fast(self) -> bool {
-        self.0 != Set::Baseline || cfg!(any(target_arch = "aarch64", target_feature = "fma"))
+        self.0 != Set::Baseline
     }
 
     /// The set's name.
@@ -93,6 +99,8 @@ impl Instructions {
             Set::Avx512 => "AVX-512",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "NEON",
             Set::Baseline => "baseline",
         }
     }
@@ -102,6 +110,8 @@ impl Instructions {
     pub(super) fn run(self, work: impl Work) {
         match self.0 {
             Set::Baseline => work.run::<Portable>(),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => work.run::<neon::Neon>(),
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { run_avx2(work) },
@@ -319,6 +329,101 @@ mod x86 {
                     _mm256_max_ps(self.1, other.1),
                 )
             }
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use std::arch::aarch64::*;
+
+    use super::{Lanes, Vector};
+
+    /// Four registers of four numbers.
+    #[derive(Clone, Copy)]
+    pub(super) struct Neon([float32x4_t; 4]);
+
+    impl Neon {
+        #[inline(always)]
+        fn zip(
+            self,
+            other: Self,
+            operation: impl Fn(float32x4_t, float32x4_t) -> float32x4_t,
+        ) -> Self {
+            let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+            Self([
+                operation(a, e),
+                operation(b, f),
+                operation(c, g),
+                operation(d, h),
+            ])
+        }
+    }
+
+    // SAFETY, of every block: NEON is part of what the target has; a quarter of a `Vector` is as
+    // long as what is loaded and stored, which need not be aligned.
+    #[allow(clippy::undocumented_unsafe_blocks)]
+    impl Lanes for Neon {
+        const HAS_MANY_REGISTERS: bool = false;
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self {
+            Self([unsafe { vdupq_n_f32(value) }; 4])
+        }
+
+        #[inline(always)]
+        fn load(from: &Vector) -> Self {
+            let from = from.as_ptr();
+            unsafe {
+                Self([
+                    vld1q_f32(from),
+                    vld1q_f32(from.add(4)),
+                    vld1q_f32(from.add(8)),
+                    vld1q_f32(from.add(12)),
+                ])
+            }
+        }
+
+        #[inline(always)]
+        fn store(self, to: &mut Vector) {
+            let to = to.as_mut_ptr();
+            for (quarter, numbers) in self.0.into_iter().enumerate() {
+                unsafe { vst1q_f32(to.add(4 * quarter), numbers) }
+            }
+        }
+
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            self.zip(other, |a, b| unsafe { vaddq_f32(a, b) })
+        }
+
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            self.zip(other, |a, b| unsafe { vsubq_f32(a, b) })
+        }
+
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            self.zip(other, |a, b| unsafe { vmulq_f32(a, b) })
+        }
+
+        #[inline(always)]
+        fn mul_add(self, factor: Self, term: Self) -> Self {
+            let ([a, b, c, d], [e, f, g, h]) = (self.0, factor.0);
+            let [i, j, k, l] = term.0;
+            unsafe {
+                Self([
+                    vfmaq_f32(i, a, e),
+                    vfmaq_f32(j, b, f),
+                    vfmaq_f32(k, c, g),
+                    vfmaq_f32(l, d, h),
+                ])
+            }
+        }
+
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            self.zip(other, |a, b| unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) })
         }
     }
 }
