@@ -170,37 +170,41 @@ impl Band<'_> {
             *loaded = L::load(bias);
         }
         let mut sums = [bias; P];
-        for (line, filters) in lines
-            .chunks_exact(padded_width)
-            .zip(filters.as_chunks::<3>().0)
-        {
-            for (x, filter) in filters.iter().enumerate() {
-                let mut loaded = [L::splat(0.0); C];
-                for (loaded, filter) in loaded.iter_mut().zip(&filter[half..]) {
-                    *loaded = L::load(filter);
-                }
-                let values: &[f32; P] = line[column + x..]
-                    .first_chunk()
-                    .expect("lines are padded to whole groups");
-                for (sums, &value) in sums.iter_mut().zip(values) {
-                    let value = L::splat(value);
-                    for (sum, filter) in sums.iter_mut().zip(loaded) {
-                        *sum = value.mul_add(filter, *sum);
-                    }
+        // One loop over lines and positions: unrolled, it would keep more inputs than there are
+        // registers.
+        for (tap, filter) in filters.iter().enumerate() {
+            let mut loaded = [L::splat(0.0); C];
+            for (loaded, filter) in loaded.iter_mut().zip(&filter[half..]) {
+                *loaded = L::load(filter);
+            }
+            let values: &[f32; P] = lines[tap / 3 * padded_width + column + tap % 3..]
+                .first_chunk()
+                .expect("lines are padded to whole groups");
+            for (sums, &value) in sums.iter_mut().zip(values) {
+                let value = L::splat(value);
+                for (sum, filter) in sums.iter_mut().zip(loaded) {
+                    *sum = value.mul_add(filter, *sum);
                 }
             }
         }
         let n = shape.width.saturating_sub(column).min(P);
-        for c in 0..C.min(self.output.n_blocks.saturating_sub(first_block)) {
+        for c in 0..C {
+            if first_block + c >= self.output.n_blocks {
+                break;
+            }
             let plane = self.picture * self.output.n_blocks + first_block + c;
             let first = plane * shape.plane() + row * shape.width + column.min(shape.width);
             // SAFETY: bands have no rows in common, so no other thread has these vectors.
             let output = unsafe { self.output.vectors(first, n) };
-            for (output, sums) in output.iter_mut().zip(&sums) {
+            // Counted to P, so that the sums stay in registers.
+            for p in 0..P {
+                let Some(output) = output.get_mut(p) else {
+                    break;
+                };
                 let sum = if self.convolution.relu {
-                    L::splat(0.0).max(sums[c])
+                    L::splat(0.0).max(sums[p][c])
                 } else {
-                    sums[c]
+                    sums[p][c]
                 };
                 sum.store(output);
             }
