@@ -18,6 +18,10 @@ const BLOCK: usize = 4 * GROUP;
 /// Blocks for each thread from which on it does not matter that they cannot be dealt out evenly.
 const MANY: usize = 8;
 
+/// Blocks of input channels from which on filters are fetched ahead: those of fewer channels stay
+/// in the second-level cache, or near.
+const FETCHED_AHEAD: usize = 16;
+
 /// Output channels of a panel.
 const PANEL_CHANNELS: usize = PANEL * LANES;
 
@@ -172,12 +176,17 @@ impl Convolution {
         let products = place.products.at_least(POINTS * products_stride);
         let rows = n_blocks * LANES;
         for panel in plan.panels(piece) {
-            let filters = &self.filters.items()[panel * POINTS * rows..][..POINTS * rows];
+            let filters = &self.filters.items()[panel * POINTS * rows..];
             for point in 0..POINTS {
+                // After the last point, the next panel's first.
+                let next = filters.get((point + 1) * rows..(point + 2) * rows);
                 self.instructions.run(Products {
                     input: &inputs[point * stride..][..n_groups * n_blocks],
                     filters: &filters[point * rows..][..rows],
                     output: &mut products[point * products_stride..][..n_tiles],
+                    next: next
+                        .filter(|_| n_blocks >= FETCHED_AHEAD)
+                        .unwrap_or_default(),
                 });
             }
             clock.add_to(&mut place.busy.products);

@@ -14,6 +14,10 @@ pub(super) trait Lanes: Copy {
     /// Whether there are 32 registers of sixteen numbers, so that 28 sums stay in them.
     const HAS_MANY_REGISTERS: bool;
 
+    /// Asks for memory that is loaded later. Nothing waits for it, and nothing else comes of it.
+    #[inline(always)]
+    fn prefetch(_: &Vector) {}
+
     fn splat(value: f32) -> Self;
     fn load(from: &Vector) -> Self;
     fn store(self, to: &mut Vector);
@@ -208,6 +212,11 @@ mod x86 {
     #[allow(clippy::undocumented_unsafe_blocks)]
     impl Lanes for Avx512 {
         const HAS_MANY_REGISTERS: bool = true;
+
+        #[inline(always)]
+        fn prefetch(vector: &Vector) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(vector.as_ptr().cast()) }
+        }
 
         #[inline(always)]
         fn splat(value: f32) -> Self {

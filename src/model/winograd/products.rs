@@ -24,6 +24,8 @@ pub(super) struct Product<'a> {
     pub(super) filters: &'a [FilterRow],
     /// A row for each tile that is wanted, at most [`GROUP`].
     pub(super) output: &'a mut [FilterRow],
+    /// Filters to fetch meanwhile.
+    pub(super) next: &'a [FilterRow],
 }
 
 /// Products at one point for all groups of a block of tiles, with one panel of filters.
@@ -33,6 +35,9 @@ pub(super) struct Products<'a> {
     pub(super) filters: &'a [FilterRow],
     /// A row for each tile.
     pub(super) output: &'a mut [FilterRow],
+    /// Filters that are wanted next, which are fetched into the cache a few at a time: they come
+    /// from far, and the processor does not look beyond a page by itself.
+    pub(super) next: &'a [FilterRow],
 }
 
 impl Work for Products<'_> {
@@ -40,11 +45,14 @@ impl Work for Products<'_> {
     fn run<L: Lanes>(self) {
         let n_blocks = self.filters.len() / LANES;
         let groups = self.input.chunks_exact(n_blocks);
+        let share = self.next.len().div_ceil(groups.len()).max(1);
+        let mut next = self.next.chunks(share);
         for (input, output) in groups.zip(self.output.chunks_mut(GROUP)) {
             Product {
                 input,
                 filters: self.filters,
                 output,
+                next: next.next().unwrap_or_default(),
             }
             .run::<L>();
         }
@@ -54,32 +62,51 @@ impl Work for Products<'_> {
 impl Product<'_> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        if L::HAS_MANY_REGISTERS {
-            match self.output.len() {
-                0..=2 => self.rows::<L, 2, PANEL>(0, 0),
-                3..=4 => self.rows::<L, 4, PANEL>(0, 0),
-                5..=8 => self.rows::<L, 8, PANEL>(0, 0),
-                _ => self.rows::<L, GROUP, PANEL>(0, 0),
-            }
-        } else {
+        if !L::HAS_MANY_REGISTERS {
             for column in 0..PANEL {
                 for row in (0..self.output.len()).step_by(5) {
                     if row < 10 {
-                        self.rows::<L, 5, 1>(row, column);
+                        self.rows::<L, 5, 1, false>(row, column);
                     } else {
-                        self.rows::<L, 4, 1>(row, column);
+                        self.rows::<L, 4, 1, false>(row, column);
                     }
                 }
             }
+        } else if self.next.is_empty() {
+            self.all_rows::<L, false>();
+        } else {
+            self.all_rows::<L, true>();
+        }
+    }
+
+    /// Sums of all tiles, in registers for as many as there are.
+    #[inline(always)]
+    fn all_rows<L: Lanes, const AHEAD: bool>(&mut self) {
+        match self.output.len() {
+            0..=2 => self.rows::<L, 2, PANEL, AHEAD>(0, 0),
+            3..=4 => self.rows::<L, 4, PANEL, AHEAD>(0, 0),
+            5..=8 => self.rows::<L, 8, PANEL, AHEAD>(0, 0),
+            _ => self.rows::<L, GROUP, PANEL, AHEAD>(0, 0),
         }
     }
 
     /// Sums of R tiles and C vectors of channels, over all input channels in their order.
     #[inline(always)]
-    fn rows<L: Lanes, const R: usize, const C: usize>(&mut self, row: usize, column: usize) {
+    fn rows<L: Lanes, const R: usize, const C: usize, const AHEAD: bool>(
+        &mut self,
+        row: usize,
+        column: usize,
+    ) {
         let mut sums = [[L::splat(0.0); C]; R];
         let (blocks, _) = self.filters.as_chunks::<LANES>();
+        let share = self.next.len().div_ceil(self.input.len().max(1)).max(1);
+        let mut next = self.next.chunks(share);
         for (input, filters) in self.input.iter().zip(blocks) {
+            if AHEAD {
+                for filter in next.next().unwrap_or_default().as_flattened() {
+                    L::prefetch(filter);
+                }
+            }
             let input: &[Vector; R] = input[row..]
                 .first_chunk()
                 .expect("a group has that many tiles");
