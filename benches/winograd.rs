@@ -5,12 +5,29 @@
 //! ROUNDS defaults to 7, THREADS to the number of cores. Needs `cnn-codes fetch`. Beside pictures
 //! per second it prints where the time of the fused convolutions goes, how fast their products
 //! are, and what this processor's arithmetic would allow, so that the next bottleneck shows.
+//!
+//! The environment variable CNN_CODES_TEST_PYTHON names a Python with numpy, onnx and those of
+//! openvino, MNN, ncnn and torch that are to join the turns, through `winograd_peers.py`.
+
+mod peer;
+mod timing;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use cnn_codes::model::winograd::Busy;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use tempfile::TempDir;
+
+use peer::Peer;
+use timing::{load, median};
+
+/// What `winograd_peers.py` can run.
+const ENGINES: [&str; 5] = ["openvino", "openvino-bf16", "mnn", "ncnn", "torch"];
+
+/// The larger of the batches.
+const BATCH: usize = 20;
 
 /// Input channels, output channels and side of VGG16's convolutions after the first.
 const LAYERS: [(usize, usize, usize); 12] = [
@@ -39,21 +56,31 @@ fn main() -> anyhow::Result<()> {
         None => std::thread::available_parallelism()?.get(),
     };
     let runtime = Runtime::load(&Library::find(None, Path::new("models"))?)?;
-    let mut bare = load(&runtime, Kernels::OnnxRuntime, threads)?;
-    let mut winograd = load(&runtime, Kernels::Winograd, threads)?;
+    let mut trunks = Trunks {
+        bare: load_trunk(&runtime, Kernels::OnnxRuntime, threads)?,
+        winograd: load_trunk(&runtime, Kernels::Winograd, threads)?,
+    };
+    let replacement = trunks.winograd.replacement();
     println!(
         "{threads} threads, medians of {rounds} rounds in turns\n{}",
-        winograd
-            .replacement()
-            .map_or_else(String::new, |r| r.summary())
+        replacement.map_or_else(String::new, |replacement| replacement.summary())
     );
-    for n in [20, 1] {
-        compare(&mut bare, &mut winograd, n, rounds, threads)?;
+    // Any pixels do: the time does not depend on them.
+    let levels = (0..BATCH * 224 * 224 * 3).map(|i| (i * 7919 % 256) as f32 - 120.0);
+    let pictures: Vec<f32> = levels.collect();
+    let mut engines = Engines::start(&pictures, threads)?;
+    for n in [BATCH, 1] {
+        compare(&mut trunks, &mut engines, &pictures, n, rounds, threads)?;
     }
     Ok(())
 }
 
-fn load(runtime: &Runtime, kernels: Kernels, threads: usize) -> anyhow::Result<Trunk> {
+struct Trunks {
+    bare: Trunk,
+    winograd: Trunk,
+}
+
+fn load_trunk(runtime: &Runtime, kernels: Kernels, threads: usize) -> anyhow::Result<Trunk> {
     let card = ModelCard::vgg16();
     let model = Path::new("models").join(&card.file);
     let options = TrunkOptions {
@@ -64,46 +91,115 @@ fn load(runtime: &Runtime, kernels: Kernels, threads: usize) -> anyhow::Result<T
     Ok(Trunk::load(runtime, card, &model, options)?)
 }
 
+/// The peers that are there.
+struct Engines {
+    peers: Vec<(&'static str, Peer)>,
+    folder: TempDir,
+}
+
+impl Engines {
+    /// Starts the engines that the test Python has, and gives them `pictures`.
+    fn start(pictures: &[f32], threads: usize) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut peers = Vec::new();
+        if let Some(python) = std::env::var_os("CNN_CODES_TEST_PYTHON") {
+            let bytes: Vec<u8> = pictures.iter().flat_map(|x| x.to_le_bytes()).collect();
+            std::fs::write(folder.path().join("pictures"), bytes)?;
+            let model = Path::new("models").join(ModelCard::vgg16().file);
+            let threads = threads.to_string();
+            for engine in ENGINES {
+                let arguments = [
+                    Path::new(engine),
+                    &model,
+                    folder.path(),
+                    Path::new(&threads),
+                ];
+                let mut peer = Peer::start(&python, "winograd_peers.py", &arguments)?;
+                match peer.ask("1") {
+                    Ok(()) => peers.push((engine, peer)),
+                    Err(_) => println!("{engine} does not run in that Python"),
+                }
+            }
+        }
+        Ok(Self { peers, folder })
+    }
+
+    /// The codes of an engine's last batch.
+    fn codes(&mut self, index: usize) -> anyhow::Result<Vec<f32>> {
+        let (engine, peer) = &mut self.peers[index];
+        peer.ask("codes")?;
+        let bytes = std::fs::read(self.folder.path().join(engine)).context("codes of a peer")?;
+        let (numbers, _) = bytes.as_chunks::<4>();
+        Ok(numbers.iter().map(|&x| f32::from_le_bytes(x)).collect())
+    }
+}
+
 fn compare(
-    bare: &mut Trunk,
-    winograd: &mut Trunk,
+    trunks: &mut Trunks,
+    engines: &mut Engines,
+    pictures: &[f32],
     n: usize,
     rounds: usize,
     threads: usize,
 ) -> anyhow::Result<()> {
-    // Any pixels do: the time does not depend on them.
-    let levels = (0..n * 224 * 224 * 3).map(|i| (i * 7919 % 256) as f32 - 120.0);
-    let tensor: Vec<f32> = levels.collect();
+    let tensor = &pictures[..n * 224 * 224 * 3];
+    let Trunks { bare, winograd } = trunks;
     let (mut bare_codes, mut codes) = (Vec::new(), Vec::new());
-    bare.run(&tensor, n, &mut bare_codes)?;
-    winograd.run(&tensor, n, &mut codes)?;
+    bare.run(tensor, n, &mut bare_codes)?;
+    winograd.run(tensor, n, &mut codes)?;
+    for (_, peer) in &mut engines.peers {
+        peer.ask(&n.to_string())?;
+    }
     let before = busy(winograd);
-    let (mut bare_rates, mut rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seconds = vec![Vec::new(); 2 + engines.peers.len()];
     let (mut peaks, mut total) = (Vec::new(), Duration::ZERO);
     for _ in 0..rounds {
         peaks.push(peak_gflops(threads));
-        let start = Instant::now();
-        bare.run(&tensor, n, &mut bare_codes)?;
-        let bare = start.elapsed();
-        let start = Instant::now();
-        winograd.run(&tensor, n, &mut codes)?;
-        let winograd = start.elapsed();
-        total += winograd;
-        bare_rates.push(n as f64 / bare.as_secs_f64());
-        rates.push(n as f64 / winograd.as_secs_f64());
-        ratios.push(bare.as_secs_f64() / winograd.as_secs_f64());
+        seconds[0].push(timing::seconds(|| {
+            Ok(bare.run(tensor, n, &mut bare_codes)?)
+        })?);
+        seconds[1].push(timing::seconds(
+            || Ok(winograd.run(tensor, n, &mut codes)?),
+        )?);
+        total += Duration::from_secs_f64(*seconds[1].last().expect("it was pushed"));
+        for ((_, peer), seconds) in engines.peers.iter_mut().zip(&mut seconds[2..]) {
+            seconds.push(timing::seconds(|| peer.ask(&n.to_string()))?);
+        }
     }
-    println!(
-        "batch of {n}: ONNX Runtime {:.2}, Winograd {:.2} pictures/s, ratio {:.2}; \
-         codes differ by {:.1e}",
-        median(bare_rates),
-        median(rates),
-        median(ratios),
-        relative_difference(&codes, &bare_codes),
-    );
     let stages = minus(busy(winograd), before);
+    println!("batch of {n}; load {}", load());
+    print_line("ONNX Runtime", n, &seconds[0], &seconds[0], None);
+    let difference = relative_difference(&codes, &bare_codes);
+    print_line("Winograd", n, &seconds[1], &seconds[0], Some(difference));
+    for index in 0..engines.peers.len() {
+        let difference = relative_difference(&engines.codes(index)?, &bare_codes);
+        let engine = engines.peers[index].0;
+        print_line(
+            engine,
+            n,
+            &seconds[2 + index],
+            &seconds[0],
+            Some(difference),
+        );
+    }
     print_stages(stages, total * threads as u32, n * rounds, median(peaks));
     Ok(())
+}
+
+/// Prints how fast `n` pictures went, beside ONNX Runtime's turns of the same rounds.
+fn print_line(name: &str, n: usize, seconds: &[f64], bare: &[f64], difference: Option<f64>) {
+    let ratios = bare
+        .iter()
+        .zip(seconds)
+        .map(|(bare, seconds)| bare / seconds);
+    let codes = difference.map_or_else(String::new, |difference| {
+        format!("   codes differ by {difference:.1e}")
+    });
+    println!(
+        "  {name:14} {:6.2} pictures/s   ratio {:.2}{codes}",
+        n as f64 / median(seconds.to_vec()),
+        median(ratios.collect()),
+    );
 }
 
 /// Where `available`, the time of all threads, went, for `n` pictures.
@@ -218,9 +314,4 @@ fn relative_difference(codes: &[f32], expected: &[f32]) -> f64 {
     let difference: f64 = pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum();
     let norm: f64 = expected.iter().map(|code| f64::from(*code).powi(2)).sum();
     (difference / norm).sqrt()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

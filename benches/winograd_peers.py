@@ -3,15 +3,12 @@
     winograd_peers.py ENGINE ONNX FOLDER THREADS
 
 ENGINE is openvino, openvino-bf16, mnn, ncnn or torch; FOLDER holds "pictures", float32 of shape
-(N, 224, 224, 3), and gets what an engine has to be given as files. Each line on the input is a
-number of pictures: they run as one batch, and "ok" is the answer. At the end of the input, codes
-of the last batch are in FOLDER/ENGINE, float32 of shape (N, 7, 7, 512).
-
-Only the engine's own run is between a line and its answer: layouts are changed before the first
-line, as this program's kernels would have them change between ONNX Runtime's nodes.
+(N, 224, 224, 3), and gets what an engine has to be given as files. A line on the input is a number
+of pictures, which run as one batch, or "codes", which leaves the codes of the last batch in
+FOLDER/ENGINE, float32 of shape (N, 7, 7, 512). Each is answered with "ok".
 """
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 
@@ -59,22 +56,28 @@ def openvino(precision):
 
 
 def mnn():
+    # MNN's command-line tools install a package and report their use; what they call does not.
+    import _tools
     import MNN
     from MNN import expr
 
     converted = folder / "vgg16.mnn"
-    convert = [Path(sys.executable).with_name("mnnconvert"), "-f", "ONNX", "--modelFile"]
-    convert += [onnx_file, "--MNNModel", converted, "--bizCode", "vgg16"]
-    subprocess.run(convert, check=True, stdout=subprocess.DEVNULL)
+    model = ["--modelFile", onnx_file, "--MNNModel", str(converted)]
+    # Standard output is for answers.
+    answers, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *model, "--bizCode", "vgg16"])
     manager = MNN.nn.create_runtime_manager(
         ({"backend": "CPU", "numThread": threads, "precision": "high"},)
     )
     graph = onnx.load(onnx_file, load_external_data=False).graph
     names = [[graph.input[0].name], [graph.output[0].name]]
     net = MNN.nn.load_module_from_file(str(converted), *names, runtime_manager=manager)
+    os.dup2(answers, 1)
 
     def run(n):
-        pictures = expr.const(PICTURES[:n], [n, 224, 224, 3], expr.NHWC)
+        # Of rank 4, in the order that the graph has it, which MNN calls NCHW whatever it is.
+        pictures = expr.const(PICTURES[:n], [n, 224, 224, 3], expr.NCHW)
         return np.array(net.onForward([pictures])[0].read())
 
     return run
@@ -151,6 +154,8 @@ ENGINES = {
 
 run = ENGINES[engine]()
 for line in sys.stdin:
-    codes = run(int(line))
+    if line == "codes\n":
+        np.ascontiguousarray(codes, np.float32).tofile(folder / engine)
+    else:
+        codes = run(int(line))
     print("ok", flush=True)
-np.ascontiguousarray(codes, np.float32).tofile(folder / engine)
