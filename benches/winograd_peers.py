@@ -15,6 +15,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+# Engines print what they like on standard output, which is for answers.
+answers = open(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+
 engine, onnx_file, folder, threads = sys.argv[1:]
 folder, threads = Path(folder), int(threads)
 PICTURES = np.fromfile(folder / "pictures", np.float32).reshape(-1, 224, 224, 3)
@@ -63,9 +67,6 @@ def mnn():
 
     converted = folder / "vgg16.mnn"
     model = ["--modelFile", onnx_file, "--MNNModel", str(converted)]
-    # Standard output is for answers.
-    answers, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
     _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *model, "--bizCode", "vgg16"])
     manager = MNN.nn.create_runtime_manager(
         ({"backend": "CPU", "numThread": threads, "precision": "high"},)
@@ -73,7 +74,6 @@ def mnn():
     graph = onnx.load(onnx_file, load_external_data=False).graph
     names = [[graph.input[0].name], [graph.output[0].name]]
     net = MNN.nn.load_module_from_file(str(converted), *names, runtime_manager=manager)
-    os.dup2(answers, 1)
 
     def run(n):
         # Of rank 4, in the order that the graph has it, which MNN calls NCHW whatever it is.
@@ -158,4 +158,4 @@ for line in sys.stdin:
         np.ascontiguousarray(codes, np.float32).tofile(folder / engine)
     else:
         codes = run(int(line))
-    print("ok", flush=True)
+    answers.write("ok\n")

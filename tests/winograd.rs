@@ -228,30 +228,90 @@ fn what_fits_is_replaced_and_what_does_not_is_left() {
     assert!(Replacement::of(&support::onnx::tiny(), 1).is_none());
 }
 
+/// What replaces convolutions of the network after `change` to its graph.
+fn summary_after(change: impl FnOnce(&mut GraphProto)) -> String {
+    let mut proto = network().into_proto();
+    change(proto.graph.as_mut().unwrap());
+    let model = OnnxModel::from_proto(proto, Path::new("changed")).unwrap();
+    Replacement::of(&model, 1).unwrap().summary()
+}
+
+fn with_attribute(index: usize, attribute: AttributeProto) -> impl FnOnce(&mut GraphProto) {
+    move |graph| {
+        let attributes = &mut graph.node[index].attribute;
+        attributes.retain(|old| old.name != attribute.name);
+        attributes.push(attribute);
+    }
+}
+
+const ALL: &str = "4 convolutions by Winograd F(4x4, 3x3) and 1 directly";
+const ALL_BUT_ONE: &str = "3 convolutions by Winograd F(4x4, 3x3) and 1 directly";
+
 #[test]
 fn a_change_to_any_attribute_leaves_a_convolution_to_onnx_runtime() {
-    let change = |index: usize, name: &str, values: &[i64]| {
-        let mut proto = network().into_proto();
-        let nodes = &mut proto.graph.as_mut().unwrap().node;
-        nodes[index].attribute.retain(|a| a.name() != name);
-        nodes[index] = with_ints(nodes[index].clone(), name, values);
-        let model = OnnxModel::from_proto(proto, Path::new("changed")).unwrap();
-        Replacement::of(&model, 1).unwrap().summary()
-    };
-    let three = "3 convolutions by Winograd F(4x4, 3x3) and 1 directly";
     for (name, values) in [
         ("pads", &[0, 0, 0, 0][..]),
         ("pads", &[1, 1, 1, 0]),
+        ("strides", &[2, 2]),
         ("strides", &[1, 2]),
         ("dilations", &[2, 1]),
+        ("kernel_shape", &[3, 1]),
     ] {
+        let attribute = with_ints(NodeProto::default(), name, values).attribute[0].clone();
+        let summary = summary_after(with_attribute(6, attribute));
         assert!(
-            change(6, name, values).starts_with(three),
-            "{name} {values:?}"
+            summary.starts_with(ALL_BUT_ONE),
+            "{name} {values:?}: {summary}"
         );
     }
-    let padded_pool = change(5, "pads", &[0, 0, 1, 1]);
-    assert!(padded_pool.starts_with("4 convolutions"), "{padded_pool}");
+    let groups = AttributeProto {
+        name: Some("group".to_owned()),
+        r#type: Some(attribute_proto::AttributeType::Int as i32),
+        i: Some(2),
+        ..AttributeProto::default()
+    };
+    assert!(summary_after(with_attribute(6, groups)).starts_with(ALL_BUT_ONE));
+    let valid = with_text(NodeProto::default(), "auto_pad", "VALID").attribute[0].clone();
+    assert!(summary_after(with_attribute(6, valid)).starts_with(ALL_BUT_ONE));
+    // A pooling with a border goes to ONNX Runtime alone.
+    let padded = with_ints(NodeProto::default(), "pads", &[0, 0, 1, 1]).attribute[0].clone();
+    assert!(summary_after(with_attribute(5, padded)).starts_with(ALL));
+}
+
+#[test]
+fn weights_of_another_kind_leave_a_convolution_to_onnx_runtime() {
+    let tensor = |graph: &mut GraphProto, name: &str| {
+        let mut tensors = graph.initializer.iter();
+        tensors.position(|tensor| tensor.name() == name).unwrap()
+    };
+    let without_bias = summary_after(|graph| graph.node[6].input.truncate(2));
+    assert!(without_bias.starts_with(ALL), "{without_bias}");
+    let bias_of_rank_2 = summary_after(|graph| {
+        let bias = tensor(graph, "b3");
+        graph.initializer[bias].dims = vec![1, 40];
+    });
+    assert!(bias_of_rank_2.starts_with(ALL_BUT_ONE), "{bias_of_rank_2}");
+    let computed = summary_after(|graph| {
+        let filters = tensor(graph, "w3");
+        graph.initializer[filters].name = Some("before".to_owned());
+        let identity = node("Identity", &["before"], "w3");
+        graph.node.insert(0, identity);
+    });
+    assert!(computed.starts_with(ALL_BUT_ONE), "{computed}");
+    let foreign = summary_after(|graph| graph.node[6].domain = Some("com.example".to_owned()));
+    assert!(foreign.starts_with(ALL_BUT_ONE), "{foreign}");
+    let spelled_out = summary_after(|graph| graph.node[6].domain = Some("ai.onnx".to_owned()));
+    assert!(spelled_out.starts_with(ALL), "{spelled_out}");
+}
+
+#[test]
+fn a_graph_that_was_rewritten_is_not_rewritten_again() {
+    let bytes = Replacement::of(&network(), 1)
+        .unwrap()
+        .onnx_bytes()
+        .to_vec();
+    let rewritten = OnnxModel::from_bytes(bytes.into(), Path::new("rewritten")).unwrap();
+    assert!(Replacement::of(&rewritten, 1).is_none());
 }
 
 #[test]

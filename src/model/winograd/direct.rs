@@ -188,6 +188,10 @@ impl Band<'_> {
             }
         }
         let n = shape.width.saturating_sub(column).min(P);
+        #[allow(
+            clippy::needless_range_loop,
+            reason = "iterators that end early would keep the sums in memory"
+        )]
         for c in 0..C {
             if first_block + c >= self.output.n_blocks {
                 break;
@@ -196,7 +200,6 @@ impl Band<'_> {
             let first = plane * shape.plane() + row * shape.width + column.min(shape.width);
             // SAFETY: bands have no rows in common, so no other thread has these vectors.
             let output = unsafe { self.output.vectors(first, n) };
-            // Counted to P, so that the sums stay in registers.
             for p in 0..P {
                 let Some(output) = output.get_mut(p) else {
                     break;

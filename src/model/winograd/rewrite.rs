@@ -51,8 +51,12 @@ pub(super) struct Rewritten {
 /// weights in the file, and at least 16 channels on either side, with the Relu and the 2 x 2
 /// MaxPool that alone read what they give. A convolution of a few input channels is taken where
 /// its result goes to one of those. A convolution before a BatchNormalization stays, as ONNX
-/// Runtime makes one of the two.
+/// Runtime makes one of the two. A graph that has operators of [`DOMAIN`] is left alone.
 pub(super) fn rewrite(model: &OnnxModel) -> Option<Rewritten> {
+    let mut imports = model.proto().opset_import.iter();
+    if imports.any(|import| import.domain() == DOMAIN) {
+        return None;
+    }
     let graph = Graph::new(model.graph());
     let mut found: Vec<Found> = (0..graph.proto.node.len())
         .filter_map(|index| graph.find(index))
@@ -155,11 +159,14 @@ impl<'a> Graph<'a> {
         let filters = float32(tensor)?;
         let bias = match rest.first().filter(|name| !name.is_empty()) {
             None => vec![0.0; n_out],
-            Some(name) => float32(self.initializers.get(name.as_str())?)?,
+            Some(name) => {
+                let tensor = self.initializers.get(name.as_str())?;
+                if tensor.dims != [i64::try_from(n_out).ok()?] {
+                    return None;
+                }
+                float32(tensor)?
+            }
         };
-        if bias.len() != n_out {
-            return None;
-        }
         let mut found = Found {
             nodes: vec![index],
             input,
