@@ -15,7 +15,7 @@ use cnn_codes::codes::{Dtype, Leftover, Pool};
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
-use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Resize};
 
 use timing::median;
@@ -36,7 +36,16 @@ fn main() -> anyhow::Result<()> {
     let runtime = Runtime::load(&Library::find(None, Path::new("models"))?)?;
     let options = options(&card, threads);
     let device = Device::Cpu;
-    let mut trunk = Trunk::load(&runtime, card, &model, TrunkOptions { device, threads })?;
+    let mut trunk = Trunk::load(
+        &runtime,
+        card,
+        &model,
+        TrunkOptions {
+            device,
+            threads,
+            kernels: Kernels::Auto,
+        },
+    )?;
     let dataset = dataset::find(&pictures)?;
     let batches = ready_tensors(&dataset, &options.preparation)?;
     let place = tempfile::tempdir()?;

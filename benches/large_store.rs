@@ -232,5 +232,6 @@ fn description(dtype: Dtype) -> StoreDescription {
         decoder: "none".to_owned(),
         onnxruntime: "none".to_owned(),
         provider: "none".to_owned(),
+        kernels: "none".to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use cnn_codes::dataset;
-use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
 
 fn main() -> anyhow::Result<()> {
@@ -22,8 +22,12 @@ fn main() -> anyhow::Result<()> {
     let card = ModelCard::load(card)?;
     let model = models.join(&card.file);
     let runtime = Runtime::load(&Library::find(None, models)?)?;
-    let (device, threads) = (Device::Auto, 2);
-    let trunk = Trunk::load(&runtime, card, &model, TrunkOptions { device, threads })?;
+    let on = TrunkOptions {
+        device: Device::Auto,
+        threads: 2,
+        kernels: Kernels::Auto,
+    };
+    let trunk = Trunk::load(&runtime, card, &model, on)?;
 
     let classifier = Classifier::load(head, None)?;
     let classes = classifier.classes().to_vec();

@@ -295,6 +295,7 @@ fn describe(
         decoder: picture::DECODER.to_owned(),
         onnxruntime: trunk.onnxruntime().to_owned(),
         provider: trunk.provider().name().to_owned(),
+        kernels: trunk.kernels().name().to_owned(),
     }
 }
 

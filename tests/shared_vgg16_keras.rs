@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
 use ndarray::Array4;
 use ndarray_npy::read_npy;
@@ -36,6 +36,7 @@ fn trunk() -> Option<Trunk> {
     let options = TrunkOptions {
         device: Device::Cpu,
         threads: 2,
+        kernels: Kernels::Auto,
     };
     Some(Trunk::load(&runtime, card, &model, options).unwrap())
 }

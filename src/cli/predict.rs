@@ -14,7 +14,7 @@ use cnn_codes::codes::{Store, StoreError};
 use cnn_codes::dataset::{self, Failure, Pictures};
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved;
-use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
 use self::printed::Printed;
@@ -62,6 +62,10 @@ pub struct Arguments {
     /// Where the trunk runs; auto takes CUDA where it works
     #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
+    /// Whose kernels do the 3 x 3 convolutions on a CPU; auto takes winograd where the trunk has
+    /// such convolutions
+    #[arg(long, default_value = "auto", value_parser = one_of::<Kernels>(Kernels::NAMES))]
+    kernels: Kernels,
     /// Threads for decoding and for the trunk [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
@@ -263,6 +267,7 @@ fn load_trunk(
     let options = TrunkOptions {
         device: arguments.device,
         threads: arguments.threads.unwrap_or_else(default_threads),
+        kernels: arguments.kernels,
     };
     let trunk = Trunk::load(runtime, card, file, options)?;
     if let Some(reason) = trunk.fallback() {

@@ -62,6 +62,7 @@ impl Job {
                 ("JPEG decoder", job.store.decoder.clone()),
                 ("version of ONNX Runtime", job.store.onnxruntime.clone()),
                 ("provider", job.store.provider.clone()),
+                ("choice of kernels", job.store.kernels.clone()),
                 ("number of pictures", job.n_pictures.to_string()),
             ]
         };
@@ -202,6 +203,7 @@ mod tests {
                 decoder: "d".to_owned(),
                 onnxruntime: "1.32.0".to_owned(),
                 provider: "p".to_owned(),
+                kernels: "k".to_owned(),
             },
             n_pictures: 100,
             batch_size: 20,
@@ -298,6 +300,10 @@ mod tests {
             "ONNX Runtime differs: 1.32.0 then",
         );
         differs(|job| job.store.provider.clear(), "provider differs: p then");
+        differs(
+            |job| job.store.kernels.clear(),
+            "choice of kernels differs: k then",
+        );
         let mut moved = job();
         moved.store.root = Some("/elsewhere".to_owned());
         assert_eq!(moved.difference(&job()), None);

@@ -58,6 +58,15 @@ pub struct Manifest {
     pub onnxruntime: String,
     /// The execution provider that ran the trunk: `CPUExecutionProvider`.
     pub provider: String,
+    /// Whose kernels did the convolutions, `winograd` or `onnxruntime`: they agree to a few
+    /// millionths, so stores of both go together.
+    #[serde(default = "onnxruntime_kernels")]
+    pub kernels: String,
+}
+
+/// The kernels of stores that do not say: there were no others.
+fn onnxruntime_kernels() -> String {
+    "onnxruntime".to_owned()
 }
 
 /// What codes are: the trunk, and all that was done to a picture before and after it.
@@ -139,6 +148,9 @@ pub struct StoreDescription {
     pub onnxruntime: String,
     /// Execution provider that runs the trunk.
     pub provider: String,
+    /// Whose kernels do the convolutions.
+    #[serde(default = "onnxruntime_kernels")]
+    pub kernels: String,
 }
 
 /// Numbers of pictures.
@@ -248,6 +260,7 @@ impl Manifest {
             decoder: self.decoder.clone(),
             onnxruntime: self.onnxruntime.clone(),
             provider: self.provider.clone(),
+            kernels: self.kernels.clone(),
         }
     }
 

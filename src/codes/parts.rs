@@ -125,6 +125,7 @@ pub(super) fn join(parts: &[&Manifest]) -> Result<Manifest, String> {
     whole.shape[0] = whole.counts.pictures;
     whole.onnxruntime = distinct(parts.iter().map(|part| part.onnxruntime.as_str()));
     whole.provider = distinct(parts.iter().map(|part| part.provider.as_str()));
+    whole.kernels = distinct(parts.iter().map(|part| part.kernels.as_str()));
     Ok(whole)
 }
 

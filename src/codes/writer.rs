@@ -431,6 +431,7 @@ fn manifest(description: StoreDescription, counts: Counts) -> Manifest {
         decoder: description.decoder,
         onnxruntime: description.onnxruntime,
         provider: description.provider,
+        kernels: description.kernels,
     }
 }
 

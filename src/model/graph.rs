@@ -475,7 +475,7 @@ fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
 }
 
 /// The tensors of the enclosing graph that a node reads, by its inputs or inside its subgraphs.
-fn reads(node: &NodeProto) -> Vec<&str> {
+pub(super) fn reads(node: &NodeProto) -> Vec<&str> {
     let mut names: Vec<_> = (node.input.iter().map(String::as_str))
         .filter(|name| !name.is_empty())
         .collect();

@@ -11,7 +11,8 @@ mod sha256;
 pub mod tensor;
 pub mod tensor_hash;
 pub mod vgg16;
+pub mod winograd;
 
 pub use card::{CardError, ModelCard};
 pub use runtime::{Library, Runtime, RuntimeError};
-pub use session::{Device, Provider, Trunk, TrunkError, TrunkOptions};
+pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

@@ -1,19 +1,22 @@
 //! A trunk in an ONNX Runtime session: input tensors in, codes out.
 
+mod open;
+
 use std::path::{Path, PathBuf};
 
-use ort::ep;
 use ort::session::Session;
 use ort::value::{DynValueTypeMarker, TensorRef, ValueRef};
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::open::{Opened, open_session};
 use super::card::{CardError, CardInput, Element, ModelCard};
 use super::graph::{GraphError, OnnxModel};
 use super::runtime::Runtime;
 use super::sha256::hex;
 use super::tensor_hash::hash_tensors;
+use super::winograd::Replacement;
 use crate::codes::{OutputSpec, TrunkIdentity};
 use crate::names::named;
 use crate::picture::Layout;
@@ -32,6 +35,22 @@ pub enum Device {
 }
 
 named!(Device, "device", Auto => "auto", Cpu => "cpu", Cuda => "cuda");
+
+/// Whose kernels do the 3 x 3 convolutions on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernels {
+    /// [`Self::Winograd`] where the trunk and the processor are fit for it, else
+    /// [`Self::OnnxRuntime`].
+    #[default]
+    Auto,
+    /// Those of [`super::winograd`], or an error.
+    Winograd,
+    /// ONNX Runtime's own.
+    OnnxRuntime,
+}
+
+named!(Kernels, "kernels", Auto => "auto", Winograd => "winograd", OnnxRuntime => "onnxruntime");
 
 /// The execution provider that really runs a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +103,12 @@ pub enum TrunkError {
         /// What would mend it.
         advice: &'static str,
     },
+    /// Winograd kernels were asked for, and cannot be used.
+    #[error("--kernels winograd cannot be used: {reason}; give --kernels auto")]
+    Kernels {
+        /// Why not.
+        reason: &'static str,
+    },
     /// A run failed.
     #[error("the trunk failed on a batch of {n}: {source}")]
     Run {
@@ -127,6 +152,8 @@ pub struct TrunkOptions {
     pub device: Device,
     /// Threads of ONNX Runtime's own pool, at least 1.
     pub threads: usize,
+    /// Whose kernels do the convolutions, where it runs on a CPU.
+    pub kernels: Kernels,
 }
 
 /// A loaded trunk.
@@ -137,6 +164,8 @@ pub struct Trunk {
     identity: TrunkIdentity,
     provider: Provider,
     fallback: Option<String>,
+    /// What runs in place of ONNX Runtime's convolutions; nothing where they run themselves.
+    replacement: Option<Replacement>,
     onnxruntime: String,
     threads: usize,
     /// Shape of one picture's output as ONNX Runtime gives it.
@@ -159,11 +188,16 @@ impl Trunk {
         // Side by side, for each takes as long as the other.
         let (identity, opened) = std::thread::scope(|scope| {
             let identity = scope.spawn(|| file.identify(&card));
-            let opened = open_session(runtime, &card, path, options);
+            let opened = open_session(runtime, &card, &file.model, path, options);
             (identity.join().expect("hashing does not panic"), opened)
         });
         let identity = identity?;
-        let (session, provider, fallback) = opened?;
+        let Opened {
+            session,
+            provider,
+            fallback,
+            replacement,
+        } = opened?;
         Ok(Self {
             output_shape: card
                 .output
@@ -176,6 +210,7 @@ impl Trunk {
             identity,
             provider,
             fallback,
+            replacement,
             onnxruntime: runtime.version().to_owned(),
             threads: options.threads,
         })
@@ -203,6 +238,21 @@ impl Trunk {
     #[must_use]
     pub fn fallback(&self) -> Option<&str> {
         self.fallback.as_deref()
+    }
+
+    /// Whose kernels do the convolutions: never [`Kernels::Auto`].
+    #[must_use]
+    pub fn kernels(&self) -> Kernels {
+        match self.replacement {
+            Some(_) => Kernels::Winograd,
+            None => Kernels::OnnxRuntime,
+        }
+    }
+
+    /// What runs in place of ONNX Runtime's convolutions, where anything does.
+    #[must_use]
+    pub fn replacement(&self) -> Option<&Replacement> {
+        self.replacement.as_ref()
     }
 
     /// Version of ONNX Runtime.
@@ -387,115 +437,6 @@ fn channels_last(code: &[f32], channels: usize, out: &mut [f32]) {
     }
 }
 
-/// Opens a session on the device asked for, and tells where it really runs.
-fn open_session(
-    runtime: &Runtime,
-    card: &ModelCard,
-    path: &Path,
-    options: TrunkOptions,
-) -> Result<(Session, Provider, Option<String>), TrunkError> {
-    let on_cpu = || {
-        build(runtime, path, options.threads, None).map_err(|source| TrunkError::Load {
-            path: path.to_owned(),
-            source,
-        })
-    };
-    match options.device {
-        Device::Cpu => Ok((on_cpu()?, Provider::Cpu, None)),
-        Device::Cuda => {
-            let session = on_cuda(runtime, card, path, options.threads)?;
-            Ok((session, Provider::Cuda, None))
-        }
-        Device::Auto if !runtime.has_cuda() => Ok((on_cpu()?, Provider::Cpu, None)),
-        Device::Auto => match on_cuda(runtime, card, path, options.threads) {
-            Ok(session) => Ok((session, Provider::Cuda, None)),
-            Err(TrunkError::Cuda { reason, .. }) => Ok((on_cpu()?, Provider::Cpu, Some(reason))),
-            Err(error) => Err(error),
-        },
-    }
-}
-
-fn on_cuda(
-    runtime: &Runtime,
-    card: &ModelCard,
-    path: &Path,
-    threads: usize,
-) -> Result<Session, TrunkError> {
-    if !runtime.has_cuda() {
-        return Err(TrunkError::Cuda {
-            reason: format!(
-                "the library {} is built without it",
-                runtime.library().path.display()
-            ),
-            advice: "run `cnn-codes fetch onnxruntime --cuda`",
-        });
-    }
-    let unusable = |reason: String| TrunkError::Cuda {
-        reason,
-        advice: "install CUDA 13, cuDNN 9 and a driver for them, and put their folders on LD_LIBRARY_PATH",
-    };
-    let profile = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
-    let mut session = build(runtime, path, threads, Some(profile.path()))
-        .map_err(|error| unusable(error.message().to_owned()))?;
-    // A provider may be registered and run nothing: only a run shows where the nodes are.
-    let input = &card.input;
-    let len = 3 * input.width as usize * input.height as usize;
-    let (numbers, levels) = (vec![0.0; len], vec![0; len]);
-    let events = input_tensor(input, 1, &numbers, &levels)
-        .and_then(|tensor| {
-            session
-                .run(ort::inputs![input.name.as_str() => tensor])
-                .map(drop)
-        })
-        .and_then(|()| session.end_profiling())
-        .map_err(|error| unusable(error.message().to_owned()))?;
-    let events = std::fs::read_to_string(&events).map_err(|error| unusable(error.to_string()))?;
-    match main_provider(&events).as_deref() {
-        Some(name) if name == Provider::Cuda.name() => Ok(session),
-        Some(name) => Err(unusable(format!("ONNX Runtime put the work on {name}"))),
-        None => Err(unusable(
-            "ONNX Runtime does not tell where the work ran".to_owned(),
-        )),
-    }
-}
-
-/// Builds a session; with `profile`, on CUDA and writing a profile into that folder.
-fn build(
-    runtime: &Runtime,
-    path: &Path,
-    threads: usize,
-    profile: Option<&Path>,
-) -> ort::Result<Session> {
-    let mut builder = Session::builder(runtime.environment())?
-        .with_intra_threads(threads)?
-        // Decoders want the cores while the session waits for a batch.
-        .with_intra_op_spinning(false)?;
-    if let Some(profile) = profile {
-        builder = builder
-            .with_execution_providers([ep::CUDA::default().build().error_on_failure()])?
-            .with_profiling(profile.join("run"))?;
-    }
-    builder.commit_from_file(path)
-}
-
-/// The provider that ran most of the nodes in a profile of ONNX Runtime.
-///
-/// Nodes are counted, not timed: CUDA's are launched and not waited for.
-fn main_provider(profile: &str) -> Option<String> {
-    let events: Vec<serde_json::Value> = serde_json::from_str(profile).ok()?;
-    let mut nodes = std::collections::BTreeMap::<&str, usize>::new();
-    for provider in events
-        .iter()
-        .filter_map(|event| event["args"]["provider"].as_str())
-    {
-        *nodes.entry(provider).or_default() += 1;
-    }
-    nodes
-        .into_iter()
-        .max_by_key(|&(_, nodes)| nodes)
-        .map(|(provider, _)| provider.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -514,22 +455,5 @@ mod tests {
         let mut out = [0.0; 6];
         channels_last(&[1.0, 3.0, -2.0, -4.0, 5.0, 5.0], 3, &mut out);
         assert_eq!(out, [1.0, -2.0, 5.0, 3.0, -4.0, 5.0]);
-    }
-
-    #[test]
-    fn the_provider_that_ran_most_nodes_is_read_off_a_profile() {
-        // Cut from profiles of ONNX Runtime 1.32: one event a kernel, and some without a provider.
-        let profile = r#"[
-            {"cat":"Session","dur":47569,"name":"model_loading_uri","args":{}},
-            {"cat":"Node","dur":90,"args":{"op_name":"Transpose","provider":"CPUExecutionProvider"}},
-            {"cat":"Node","dur":30,"args":{"op_name":"MaxPool","provider":"CUDAExecutionProvider"}},
-            {"cat":"Node","dur":70,"args":{"op_name":"Conv","provider":"CUDAExecutionProvider"}}
-        ]"#;
-        assert_eq!(
-            main_provider(profile).as_deref(),
-            Some("CUDAExecutionProvider")
-        );
-        assert_eq!(main_provider("[]"), None);
-        assert_eq!(main_provider("no profile"), None);
     }
 }

@@ -50,6 +50,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
         decoder: "none".to_owned(),
         onnxruntime: "1.32.0".to_owned(),
         provider: "CPUExecutionProvider".to_owned(),
+        kernels: "onnxruntime".to_owned(),
     }
 }
 

@@ -120,6 +120,7 @@ pub fn json(extracted: &Extracted) -> String {
         "shape": manifest.shape,
         "dtype": manifest.dtype,
         "provider": manifest.provider,
+        "kernels": manifest.kernels,
         "computed": extracted.rows.computed,
         "reused": extracted.rows.reused,
         "repeated": extracted.rows.repeated,

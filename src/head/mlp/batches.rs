@@ -209,6 +209,7 @@ mod tests {
             decoder: "none".to_owned(),
             onnxruntime: "none".to_owned(),
             provider: "none".to_owned(),
+            kernels: "none".to_owned(),
         };
         let mut writer = StoreWriter::create(dir, Existing::Keep, description).unwrap();
         for row in 0..n {

@@ -1,0 +1,216 @@
+//! A session for a trunk, on the device and with the kernels asked for.
+
+use std::path::Path;
+
+use ort::ep;
+use ort::session::Session;
+use ort::session::builder::SessionBuilder;
+
+use super::{Device, Kernels, Provider, TrunkError, TrunkOptions, input_tensor};
+use crate::model::card::ModelCard;
+use crate::model::graph::OnnxModel;
+use crate::model::runtime::Runtime;
+use crate::model::winograd::Replacement;
+
+/// A session, and where it really runs.
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) provider: Provider,
+    /// Why CUDA is not used, where it might have been.
+    pub(super) fallback: Option<String>,
+    /// What runs in place of ONNX Runtime's convolutions.
+    pub(super) replacement: Option<Replacement>,
+}
+
+/// Opens a session on the device asked for.
+pub(super) fn open_session(
+    runtime: &Runtime,
+    card: &ModelCard,
+    model: &OnnxModel,
+    path: &Path,
+    options: TrunkOptions,
+) -> Result<Opened, TrunkError> {
+    let opened_on_cpu = |fallback| {
+        let (session, replacement) = on_cpu(runtime, model, path, options)?;
+        Ok(Opened {
+            session,
+            provider: Provider::Cpu,
+            fallback,
+            replacement,
+        })
+    };
+    let wants_cpu = options.device == Device::Cpu
+        || options.device == Device::Auto
+            && (!runtime.has_cuda() || options.kernels == Kernels::Winograd);
+    if wants_cpu {
+        return opened_on_cpu(None);
+    }
+    if options.kernels == Kernels::Winograd {
+        return Err(TrunkError::Kernels {
+            reason: "they run on a CPU, and --device cuda was given",
+        });
+    }
+    match on_cuda(runtime, card, path, options.threads) {
+        Ok(session) => Ok(Opened {
+            session,
+            provider: Provider::Cuda,
+            fallback: None,
+            replacement: None,
+        }),
+        Err(TrunkError::Cuda { reason, .. }) if options.device == Device::Auto => {
+            opened_on_cpu(Some(reason))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn on_cpu(
+    runtime: &Runtime,
+    model: &OnnxModel,
+    path: &Path,
+    options: TrunkOptions,
+) -> Result<(Session, Option<Replacement>), TrunkError> {
+    let failed = |source| TrunkError::Load {
+        path: path.to_owned(),
+        source,
+    };
+    let wants_replacement = match options.kernels {
+        Kernels::Auto => Replacement::is_fast_here(),
+        Kernels::Winograd => true,
+        Kernels::OnnxRuntime => false,
+    };
+    let replacement = if wants_replacement {
+        Replacement::of(model, options.threads)
+    } else {
+        None
+    };
+    let session = match &replacement {
+        Some(replacement) => with_replacement(runtime, replacement, options.threads),
+        None if options.kernels == Kernels::Winograd => {
+            return Err(TrunkError::Kernels {
+                reason: "the trunk has no 3 x 3 convolution of stride 1, border 1 and at least 16 \
+                         channels whose weights are in the file",
+            });
+        }
+        None => build(runtime, path, options.threads, None),
+    };
+    Ok((session.map_err(failed)?, replacement))
+}
+
+/// Builds a session on the CPU in which this program's kernels do the convolutions.
+fn with_replacement(
+    runtime: &Runtime,
+    replacement: &Replacement,
+    threads: usize,
+) -> ort::Result<Session> {
+    builder(runtime, threads)?
+        .with_operators(replacement.operators()?)?
+        .commit_from_memory(replacement.onnx_bytes())
+}
+
+fn on_cuda(
+    runtime: &Runtime,
+    card: &ModelCard,
+    path: &Path,
+    threads: usize,
+) -> Result<Session, TrunkError> {
+    if !runtime.has_cuda() {
+        return Err(TrunkError::Cuda {
+            reason: format!(
+                "the library {} is built without it",
+                runtime.library().path.display()
+            ),
+            advice: "run `cnn-codes fetch onnxruntime --cuda`",
+        });
+    }
+    let unusable = |reason: String| TrunkError::Cuda {
+        reason,
+        advice: "install CUDA 13, cuDNN 9 and a driver for them, and put their folders on LD_LIBRARY_PATH",
+    };
+    let profile = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
+    let mut session = build(runtime, path, threads, Some(profile.path()))
+        .map_err(|error| unusable(error.message().to_owned()))?;
+    // A provider may be registered and run nothing: only a run shows where the nodes are.
+    let input = &card.input;
+    let len = 3 * input.width as usize * input.height as usize;
+    let (numbers, levels) = (vec![0.0; len], vec![0; len]);
+    let events = input_tensor(input, 1, &numbers, &levels)
+        .and_then(|tensor| {
+            session
+                .run(ort::inputs![input.name.as_str() => tensor])
+                .map(drop)
+        })
+        .and_then(|()| session.end_profiling())
+        .map_err(|error| unusable(error.message().to_owned()))?;
+    let events = std::fs::read_to_string(&events).map_err(|error| unusable(error.to_string()))?;
+    match main_provider(&events).as_deref() {
+        Some(name) if name == Provider::Cuda.name() => Ok(session),
+        Some(name) => Err(unusable(format!("ONNX Runtime put the work on {name}"))),
+        None => Err(unusable(
+            "ONNX Runtime does not tell where the work ran".to_owned(),
+        )),
+    }
+}
+
+/// Builds a session; with `profile`, on CUDA and writing a profile into that folder.
+fn build(
+    runtime: &Runtime,
+    path: &Path,
+    threads: usize,
+    profile: Option<&Path>,
+) -> ort::Result<Session> {
+    let mut builder = builder(runtime, threads)?;
+    if let Some(profile) = profile {
+        builder = builder
+            .with_execution_providers([ep::CUDA::default().build().error_on_failure()])?
+            .with_profiling(profile.join("run"))?;
+    }
+    builder.commit_from_file(path)
+}
+
+fn builder(runtime: &Runtime, threads: usize) -> ort::Result<SessionBuilder> {
+    Ok(Session::builder(runtime.environment())?
+        .with_intra_threads(threads)?
+        // Decoders want the cores while the session waits for a batch.
+        .with_intra_op_spinning(false)?)
+}
+
+/// The provider that ran most of the nodes in a profile of ONNX Runtime.
+///
+/// Nodes are counted, not timed: CUDA's are launched and not waited for.
+fn main_provider(profile: &str) -> Option<String> {
+    let events: Vec<serde_json::Value> = serde_json::from_str(profile).ok()?;
+    let mut nodes = std::collections::BTreeMap::<&str, usize>::new();
+    for provider in events
+        .iter()
+        .filter_map(|event| event["args"]["provider"].as_str())
+    {
+        *nodes.entry(provider).or_default() += 1;
+    }
+    nodes
+        .into_iter()
+        .max_by_key(|&(_, nodes)| nodes)
+        .map(|(provider, _)| provider.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_that_ran_most_nodes_is_read_off_a_profile() {
+        // Cut from profiles of ONNX Runtime 1.32: one event a kernel, and some without a provider.
+        let profile = r#"[
+            {"cat":"Session","dur":47569,"name":"model_loading_uri","args":{}},
+            {"cat":"Node","dur":90,"args":{"op_name":"Transpose","provider":"CPUExecutionProvider"}},
+            {"cat":"Node","dur":30,"args":{"op_name":"MaxPool","provider":"CUDAExecutionProvider"}},
+            {"cat":"Node","dur":70,"args":{"op_name":"Conv","provider":"CUDAExecutionProvider"}}
+        ]"#;
+        assert_eq!(
+            main_provider(profile).as_deref(),
+            Some("CUDAExecutionProvider")
+        );
+        assert_eq!(main_provider("[]"), None);
+        assert_eq!(main_provider("no profile"), None);
+    }
+}

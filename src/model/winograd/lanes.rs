@@ -1,0 +1,203 @@
+//! Sixteen numbers at a time, with the instructions of whatever processor there is.
+//!
+//! Every set of instructions does the same operations with the same rounding, so results are equal
+//! to the bit, and [`Portable`] is the twin that tests hold the others against.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+/// Numbers in a vector, and channels in a block of the blocked layout.
+pub(super) const LANES: usize = 16;
+
+/// Sixteen numbers as they lie in memory.
+pub(super) type Vector = [f32; LANES];
+
+/// Sixteen numbers in registers.
+pub(super) trait Lanes: Copy {
+    /// Whether there are 32 registers of sixteen numbers, so that 28 sums stay in them.
+    const HAS_MANY_REGISTERS: bool;
+
+    /// Asks for memory that is loaded later. Nothing waits for it, and nothing else comes of it.
+    #[inline(always)]
+    fn prefetch(_: &Vector) {}
+
+    fn splat(value: f32) -> Self;
+    fn load(from: &Vector) -> Self;
+    fn store(self, to: &mut Vector);
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// self * factor + term, rounded once.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// self where it is greater, else other: a NaN in `other` stays.
+    fn max(self, other: Self) -> Self;
+}
+
+/// Work that is compiled for each set of instructions.
+pub(super) trait Work {
+    /// Does it. Implementations are always inlined, as all that they call, to be compiled with
+    /// their caller's instructions.
+    fn run<L: Lanes>(self);
+}
+
+/// A set of instructions that this processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Instructions(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    /// What every processor of the target has, as far as the compiler finds uses for it.
+    Baseline,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Set {
+    const BEST_FIRST: &[Self] = &[
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        #[cfg(target_arch = "aarch64")]
+        Self::Neon,
+        Self::Baseline,
+    ];
+
+    fn is_here(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            Self::Baseline => true,
+        }
+    }
+}
+
+impl Instructions {
+    /// The best set that this processor has.
+    pub(super) fn of_this_processor() -> Self {
+        Self::all()
+            .next()
+            .expect("every processor has the baseline")
+    }
+
+    /// Every set that this processor has, the best first.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let sets = Set::BEST_FIRST.iter().copied();
+        sets.filter(|set| set.is_here()).map(Self)
+    }
+
+    /// Whether a fused multiply-add is an instruction of this set, and no function call.
+    pub(super) fn are_fast(self) -> bool {
+        self.0 != Set::Baseline
+    }
+
+    /// The set's name.
+    pub(super) fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "NEON",
+            Set::Baseline => "baseline",
+        }
+    }
+
+    /// Does `work` with these instructions.
+    #[inline]
+    pub(super) fn run(self, work: impl Work) {
+        match self.0 {
+            Set::Baseline => work.run::<Portable>(),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => work.run::<neon::Neon>(),
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { run_avx2(work) },
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { run_avx512(work) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2(work: impl Work) {
+    work.run::<x86::Avx2>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn run_avx512(work: impl Work) {
+    work.run::<x86::Avx512>();
+}
+
+/// Sixteen numbers on any processor.
+#[derive(Clone, Copy)]
+struct Portable(Vector);
+
+impl Portable {
+    #[inline(always)]
+    fn zip(self, other: Self, operation: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|lane| {
+            operation(self.0[lane], other.0[lane])
+        }))
+    }
+}
+
+impl Lanes for Portable {
+    const HAS_MANY_REGISTERS: bool = false;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self([value; LANES])
+    }
+
+    #[inline(always)]
+    fn load(from: &Vector) -> Self {
+        Self(*from)
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Vector) {
+        *to = self.0;
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self(std::array::from_fn(|lane| {
+            self.0[lane].mul_add(factor.0[lane], term.0[lane])
+        }))
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+}
