@@ -4,10 +4,12 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use super::lanes::{Instructions, LANES, Vector};
 use super::products::{FilterRow, GROUP, InputBlock, PANEL, Products};
 use super::tiles::{Ending, Output, Shape, TransformInput, TransformOutput};
-use super::transform::{POINTS, filter};
+use super::transform::{POINTS, filters};
 
 /// Tiles that are worked on at a time: 4 groups, and a row of tiles of a picture 224 wide.
 ///
@@ -61,19 +63,12 @@ impl Convolution {
         let (n_in, n_out) = (weights.n_in, weights.bias.len());
         assert_eq!(weights.filters.len(), n_out * n_in * 9);
         let n_in_blocks = n_in.div_ceil(LANES);
-        let rows = n_in_blocks * LANES;
-        let mut filters = Lines::<FilterRow>::zeros(n_out.div_ceil(PANEL_CHANNELS) * POINTS * rows);
-        let (weight, _) = weights.filters.as_chunks::<9>();
-        for (index, weight) in weight.iter().enumerate() {
-            let (out, channel) = (index / n_in, index % n_in);
-            let (panel, lane) = (out / PANEL_CHANNELS, out % PANEL_CHANNELS);
-            let weight =
-                std::array::from_fn(|y| std::array::from_fn(|x| f64::from(weight[y * 3 + x])));
-            for (point, value) in filter(&weight).into_iter().flatten().enumerate() {
-                let row = (panel * POINTS + point) * rows + channel;
-                filters.items_mut()[row][lane / LANES][lane % LANES] = value as f32;
-            }
-        }
+        let panel_rows = POINTS * n_in_blocks * LANES;
+        let mut filters = Lines::zeros(n_out.div_ceil(PANEL_CHANNELS) * panel_rows);
+        let panels = filters.items_mut().par_chunks_exact_mut(panel_rows);
+        panels.enumerate().for_each(|(panel, rows)| {
+            transform_filters(weights, panel * PANEL_CHANNELS, rows);
+        });
         Self {
             filters,
             bias: blocks_of(weights.bias),
@@ -204,6 +199,28 @@ impl Convolution {
                 output,
             });
             clock.add_to(&mut place.busy.output);
+        }
+    }
+}
+
+/// Transforms the filters of a panel, which begins with the output channel `first`, into a row for
+/// each point and input channel.
+fn transform_filters(weights: Weights, first: usize, rows: &mut [FilterRow]) {
+    let n_in = weights.n_in;
+    let (all, _) = weights.filters.as_chunks::<9>();
+    let panel = &all[first * n_in..all.len().min((first + PANEL_CHANNELS) * n_in)];
+    let n_rows = rows.len() / POINTS;
+    for channel in 0..n_in {
+        for (block, outs) in panel.chunks(LANES * n_in).enumerate() {
+            let mut weight = [[[0.0; LANES]; 3]; 3];
+            for (lane, out) in outs.chunks_exact(n_in).enumerate() {
+                for (at, &value) in out[channel].iter().enumerate() {
+                    weight[at / 3][at % 3][lane] = f64::from(value);
+                }
+            }
+            for (point, values) in filters(&weight).as_flattened().iter().enumerate() {
+                rows[point * n_rows + channel][block] = values.map(|value| value as f32);
+            }
         }
     }
 }

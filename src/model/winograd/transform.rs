@@ -4,7 +4,7 @@
 //! y = A^T ((G g) * (B^T d)): d has 6 numbers, g 3, y 4. Two dimensions take each transform twice,
 //! along the columns and along the rows.
 
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes};
 
 /// Numbers along a side of a tile's input and of its transforms.
 pub(super) const SIDE: usize = 6;
@@ -27,24 +27,27 @@ const B: f32 = 1.5;
 const A2: f32 = A * A;
 const B2: f32 = B * B;
 
-/// G g G^T (6, 6) of a filter g (3, 3), in float64.
+/// Numbers of as many filters, in float64.
+pub(super) type Filters = [f64; LANES];
+
+/// G g G^T (6, 6) of filters g (3, 3), in float64.
 ///
 /// G's row for a point x is (1, x, x^2) / N, where N is the product of x less each other finite
 /// point; the last row is (0, 0, 1).
-pub(super) fn filter(g: &[[f64; 3]; 3]) -> [[f64; SIDE]; SIDE] {
-    let columns: [[f64; 3]; SIDE] = filter_1d(*g);
-    let mut turned = [[0.0; SIDE]; 3];
+pub(super) fn filters(g: &[[Filters; 3]; 3]) -> [[Filters; SIDE]; SIDE] {
+    let columns: [[Filters; 3]; SIDE] = filters_1d(*g);
+    let mut turned = [[[0.0; LANES]; SIDE]; 3];
     for (row, column) in columns.iter().enumerate() {
         for (x, &value) in column.iter().enumerate() {
             turned[x][row] = value;
         }
     }
-    let both = filter_1d(turned);
+    let both = filters_1d(turned);
     std::array::from_fn(|i| std::array::from_fn(|j| both[j][i]))
 }
 
 /// G g, for each column of g.
-fn filter_1d<const N: usize>(g: [[f64; N]; 3]) -> [[f64; N]; SIDE] {
+fn filters_1d<const N: usize>(g: [[Filters; N]; 3]) -> [[Filters; N]; SIDE] {
     let (a, b) = (f64::from(A), f64::from(B));
     let points = [0.0, a, -a, b, -b];
     std::array::from_fn(|row| {
@@ -53,7 +56,10 @@ fn filter_1d<const N: usize>(g: [[f64; N]; 3]) -> [[f64; N]; SIDE] {
         };
         let others = points.iter().filter(|&&y| y != x);
         let n: f64 = others.map(|y| x - y).product();
-        std::array::from_fn(|column| (g[0][column] + x * g[1][column] + x * x * g[2][column]) / n)
+        std::array::from_fn(|column| {
+            let [g0, g1, g2] = g.each_ref().map(|row| &row[column]);
+            std::array::from_fn(|lane| (g0[lane] + x * g1[lane] + x * x * g2[lane]) / n)
+        })
     })
 }
 
