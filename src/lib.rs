@@ -68,6 +68,7 @@ pub mod model;
 pub mod names;
 pub mod picture;
 pub mod predict;
+mod processor;
 mod quiet;
 pub mod report;
 pub mod train;

@@ -21,9 +21,10 @@ use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 pub(super) use self::aligned::aligned_zeros;
-use self::kernels::{Features, Instructions, Updated, chunks};
+use self::kernels::{Features, Updated, chunks};
 use self::tile::{TILE_FEATURES, Tile};
 use super::optimizer::Rule;
+use crate::processor::Instructions;
 
 /// Features that one task of [`multiply`] sums over: few enough for many tasks, and enough that
 /// the partial sums are little beside the weights.

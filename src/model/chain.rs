@@ -1,7 +1,5 @@
 //! Building ONNX graphs: nodes one after the other, each of which reads what the last one computed.
 
-use prost::bytes::Bytes;
-
 use super::onnx::attribute_proto::AttributeType;
 use super::onnx::tensor_proto::DataType;
 use super::onnx::{AttributeProto, NodeProto, TensorProto};
@@ -103,21 +101,5 @@ impl NodeProto {
             ints: values.to_vec(),
             ..AttributeProto::default()
         });
-    }
-}
-
-/// A vector of int64.
-#[must_use]
-pub fn int64_vector(name: &str, values: &[i64]) -> TensorProto {
-    let bytes: Vec<u8> = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
-    TensorProto {
-        name: Some(name.to_owned()),
-        dims: vec![i64::try_from(values.len()).unwrap_or(i64::MAX)],
-        data_type: Some(DataType::Int64 as i32),
-        raw_data: Some(Bytes::from(bytes)),
-        ..TensorProto::default()
     }
 }

@@ -39,17 +39,30 @@ pub enum TensorError {
 /// A float32 tensor with its values in `raw_data`.
 #[must_use]
 pub fn float32_tensor(name: &str, dims: &[u64], values: &[f32]) -> TensorProto {
-    let bytes: Vec<u8> = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    raw_tensor(name, dims, DataType::Float, bytes.collect())
+}
+
+/// A vector of int64, with its values in `raw_data`.
+#[must_use]
+pub fn int64_vector(name: &str, values: &[i64]) -> TensorProto {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    raw_tensor(
+        name,
+        &[values.len() as u64],
+        DataType::Int64,
+        bytes.collect(),
+    )
+}
+
+fn raw_tensor(name: &str, dims: &[u64], data_type: DataType, bytes: Vec<u8>) -> TensorProto {
+    let dims = dims.iter();
     TensorProto {
         name: Some(name.to_owned()),
         dims: dims
-            .iter()
             .map(|&dim| i64::try_from(dim).unwrap_or(i64::MAX))
             .collect(),
-        data_type: Some(DataType::Float as i32),
+        data_type: Some(data_type as i32),
         raw_data: Some(Bytes::from(bytes)),
         ..TensorProto::default()
     }

@@ -45,6 +45,8 @@ pub struct StoreProvenance {
     pub(super) decoder: String,
     pub(super) onnxruntime: String,
     pub(super) provider: String,
+    /// Whose kernels did the convolutions.
+    pub(super) kernels: String,
 }
 
 /// What pictures.csv has of a judged picture.
@@ -67,6 +69,7 @@ impl StoreProvenance {
             decoder: manifest.decoder.clone(),
             onnxruntime: manifest.onnxruntime.clone(),
             provider: manifest.provider.clone(),
+            kernels: manifest.kernels.clone(),
         }
     }
 }

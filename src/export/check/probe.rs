@@ -7,10 +7,11 @@ use half::f16;
 use super::{Against, load};
 use crate::export::{ExportError, Exported, LargestInside};
 use crate::model::card::CardOutput;
-use crate::model::chain::{Chain, int64_vector};
+use crate::model::chain::Chain;
 use crate::model::graph::{Dim, OnnxModel, TensorType};
 use crate::model::onnx::tensor_proto::DataType;
 use crate::model::onnx::{NodeProto, ValueInfoProto};
+use crate::model::tensor::int64_vector;
 use crate::model::{ModelCard, Trunk};
 
 /// The probe's output: the largest absolute value of each tensor.

@@ -11,6 +11,8 @@
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
+use crate::processor::{Instructions, Set};
+
 /// Rows of codes to a task: enough that reading the weights is little beside reading the codes.
 const TASK_ROWS: usize = 8;
 
@@ -85,18 +87,19 @@ trait Loop {
 
 /// Runs a loop with the best instructions that the processor has.
 fn run(work: impl Loop) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has AVX-512F.
-            return unsafe { run_avx512(work) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
-            return unsafe { run_avx2(work) };
-        }
+    run_with(Instructions::of_this_processor(), work);
+}
+
+fn run_with(instructions: Instructions, work: impl Loop) {
+    match instructions.set() {
+        // SAFETY: an `Instructions` of a set is only made where the processor has it.
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx512 => unsafe { run_avx512(work) },
+        // SAFETY: an `Instructions` of a set is only made where the processor has it.
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 => unsafe { run_avx2(work) },
+        _ => work.run(),
     }
-    work.run();
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -227,41 +230,35 @@ mod tests {
         }
     }
 
-    /// Products and outer products of the same numbers, by `$run`.
-    macro_rules! results {
-        ($run:expr) => {{
-            let (n_rows, n_features) = (11, 700);
-            let codes = numbers(n_rows, n_features, 3);
-            let weights = numbers(2, n_features, 9).mapv(|value| f64::from(value) / 3.0);
-            let mut sums = Array2::zeros((n_rows, 2));
-            $run(Products {
-                codes: codes.as_slice().unwrap(),
-                weights: weights.as_slice().unwrap(),
-                n_features,
-                sums: sums.as_slice_mut().unwrap(),
-            });
-            let mut gradient = Array2::zeros((2, 300));
-            $run(OuterProducts {
-                codes: codes.slice(s![.., 50..350]),
-                residuals: sums.view(),
-                gradient: gradient.view_mut(),
-            });
-            (sums, gradient)
-        }};
+    /// Products and outer products of the same numbers.
+    fn results(instructions: Instructions) -> (Array2<f64>, Array2<f64>) {
+        let (n_rows, n_features) = (11, 700);
+        let codes = numbers(n_rows, n_features, 3);
+        let weights = numbers(2, n_features, 9).mapv(|value| f64::from(value) / 3.0);
+        let mut sums = Array2::zeros((n_rows, 2));
+        let products = Products {
+            codes: codes.as_slice().unwrap(),
+            weights: weights.as_slice().unwrap(),
+            n_features,
+            sums: sums.as_slice_mut().unwrap(),
+        };
+        run_with(instructions, products);
+        let mut gradient = Array2::zeros((2, 300));
+        let products = OuterProducts {
+            codes: codes.slice(s![.., 50..350]),
+            residuals: sums.view(),
+            gradient: gradient.view_mut(),
+        };
+        run_with(instructions, products);
+        (sums, gradient)
     }
 
-    /// What the compiler makes of the loops for every processor is the safe twin.
+    /// What the compiler makes of the loops for every processor, the last set, is the safe twin.
     #[test]
     fn every_set_of_instructions_gives_the_same_bits() {
-        let safe = results!(Loop::run);
-        assert_eq!(results!(run), safe);
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            fn with_avx2(work: impl Loop) {
-                // SAFETY: it is only called where the processor has AVX2.
-                unsafe { run_avx2(work) }
-            }
-            assert_eq!(results!(with_avx2), safe);
+        let safe = results(Instructions::all().last().unwrap());
+        for instructions in Instructions::all() {
+            assert_eq!(results(instructions), safe, "{instructions:?}");
         }
     }
 }

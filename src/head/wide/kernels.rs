@@ -9,6 +9,7 @@
 use super::prefetch::prefetch;
 use super::tile::{Entry, TILE_FEATURES, Tile};
 use crate::head::optimizer::Rule;
+use crate::processor::{Instructions, Set};
 
 /// Outputs that are worked on at a time, so few that their numbers stay in registers: four vectors
 /// of AVX-512.
@@ -18,55 +19,7 @@ const PANEL: usize = 64;
 /// few enough to stay in the first-level cache.
 const ROWS_AHEAD: usize = 8;
 
-/// A set of instructions that this processor has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instructions(Set);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Set {
-    /// What every processor of the target has.
-    Baseline,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Set {
-    const BEST_FIRST: &[Self] = &[
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx512,
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx2,
-        Self::Baseline,
-    ];
-
-    fn is_here(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2"),
-            Self::Baseline => true,
-        }
-    }
-}
-
 impl Instructions {
-    /// The best set that this processor has.
-    pub(super) fn of_this_processor() -> Self {
-        Self::all()
-            .next()
-            .expect("every processor has the baseline")
-    }
-
-    /// Every set that this processor has, the best first. The standard library remembers what the
-    /// processor said.
-    fn all() -> impl Iterator<Item = Self> {
-        let sets = Set::BEST_FIRST.iter().copied();
-        sets.filter(|set| set.is_here()).map(Self)
-    }
-
     /// sums (B, O) += input (B, F) weights (F, O). `tile` is working memory, for B rows.
     pub(super) fn add_products(
         self,
@@ -76,14 +29,14 @@ impl Instructions {
         sums: &mut [f32],
         n_out: usize,
     ) {
-        match self.0 {
-            Set::Baseline => add_products(tile, features, weights, sums, n_out),
+        match self.set() {
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { add_products_avx2(tile, features, weights, sums, n_out) },
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { add_products_avx512(tile, features, weights, sums, n_out) },
+            _ => add_products(tile, features, weights, sums, n_out),
         }
     }
 
@@ -97,14 +50,14 @@ impl Instructions {
         to: Updated<S>,
         rule: &impl Rule<S>,
     ) {
-        match self.0 {
-            Set::Baseline => descend(tile, features, d_output, to, rule),
+        match self.set() {
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { descend_avx2(tile, features, d_output, to, rule) },
             // SAFETY: an `Instructions` of a set is only made where the processor has it.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { descend_avx512(tile, features, d_output, to, rule) },
+            _ => descend(tile, features, d_output, to, rule),
         }
     }
 }

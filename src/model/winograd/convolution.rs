@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::lanes::{Instructions, LANES, Vector};
+use super::lanes::{LANES, Vector};
 use super::products::{FilterRow, GROUP, InputBlock, PANEL, Products};
 use super::tiles::{Ending, Output, Shape, TransformInput, TransformOutput};
 use super::transform::{POINTS, filters};
+use crate::processor::Instructions;
 
 /// Tiles that are worked on at a time: 4 groups, and a row of tiles of a picture 224 wide.
 ///

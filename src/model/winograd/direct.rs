@@ -4,9 +4,10 @@
 //! blocks. It takes (N, C, H, W) and gives (N, C/16, H, W, 16).
 
 use super::convolution::{Lines, Weights, blocks_of};
-use super::lanes::{Instructions, LANES, Lanes, Vector, Work};
+use super::lanes::{LANES, Lanes, Vector, Work};
 use super::products::{FilterRow, GROUP, PANEL};
 use super::tiles::{Output, Shape};
+use crate::processor::Instructions;
 
 /// Rows of a picture in a piece of work.
 const ROWS: usize = 8;

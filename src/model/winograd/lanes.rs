@@ -8,6 +8,8 @@ mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::processor::{Instructions, Set};
+
 /// Numbers in a vector, and channels in a block of the blocked layout.
 pub(super) const LANES: usize = 16;
 
@@ -42,82 +44,11 @@ pub(super) trait Work {
     fn run<L: Lanes>(self);
 }
 
-/// A set of instructions that this processor has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instructions(Set);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Set {
-    /// What every processor of the target has, as far as the compiler finds uses for it.
-    Baseline,
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Set {
-    const BEST_FIRST: &[Self] = &[
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx512,
-        #[cfg(target_arch = "x86_64")]
-        Self::Avx2,
-        #[cfg(target_arch = "aarch64")]
-        Self::Neon,
-        Self::Baseline,
-    ];
-
-    fn is_here(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => true,
-            Self::Baseline => true,
-        }
-    }
-}
-
 impl Instructions {
-    /// The best set that this processor has.
-    pub(super) fn of_this_processor() -> Self {
-        Self::all()
-            .next()
-            .expect("every processor has the baseline")
-    }
-
-    /// Every set that this processor has, the best first.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
-        let sets = Set::BEST_FIRST.iter().copied();
-        sets.filter(|set| set.is_here()).map(Self)
-    }
-
-    /// Whether a fused multiply-add is an instruction of this set, and no function call.
-    pub(super) fn are_fast(self) -> bool {
-        self.0 != Set::Baseline
-    }
-
-    /// The set's name.
-    pub(super) fn name(self) -> &'static str {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => "AVX-512",
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => "AVX2",
-            #[cfg(target_arch = "aarch64")]
-            Set::Neon => "NEON",
-            Set::Baseline => "baseline",
-        }
-    }
-
     /// Does `work` with these instructions.
     #[inline]
     pub(super) fn run(self, work: impl Work) {
-        match self.0 {
+        match self.set() {
             Set::Baseline => work.run::<Portable>(),
             #[cfg(target_arch = "aarch64")]
             Set::Neon => work.run::<neon::Neon>(),

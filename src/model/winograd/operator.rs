@@ -11,13 +11,14 @@ use ort::operator::{
 use ort::value::TensorElementType;
 
 use super::convolution::{Busy, Scratch};
-use super::lanes::{Instructions, LANES};
+use super::lanes::LANES;
 use super::layout::{from_block, to_block};
 use super::rewrite::{
     CHANNELS, CONVOLUTION, DOMAIN, FROM_BLOCKS, LAYER, Layer, TO_BLOCKS, rewrite,
 };
 use super::tiles::Shape;
 use crate::model::graph::OnnxModel;
+use crate::processor::Instructions;
 
 /// A model whose convolutions run here, and all the rest in ONNX Runtime.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Replacement {
     /// Whether this processor has instructions that make the kernels worth having.
     #[must_use]
     pub fn is_fast_here() -> bool {
-        Instructions::of_this_processor().are_fast()
+        Instructions::of_this_processor().have_fused_multiply_add()
     }
 
     /// The rewritten ONNX file, which only runs with [`Self::operators`].

@@ -8,9 +8,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::convolution::{Convolution, Scratch, Weights};
 use super::direct::DirectConvolution;
-use super::lanes::{Instructions, LANES, Vector};
+use super::lanes::{LANES, Vector};
 use super::layout::{from_block, to_block};
 use super::tiles::{Ending, Shape};
+use crate::processor::Instructions;
 
 /// Numbers of the kinds that a trunk may meet.
 #[derive(Clone, Copy, Debug)]
