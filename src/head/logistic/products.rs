@@ -11,7 +11,9 @@
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
-use crate::processor::{Instructions, Set};
+use crate::processor::Instructions;
+#[cfg(target_arch = "x86_64")]
+use crate::processor::Set;
 
 /// Rows of codes to a task: enough that reading the weights is little beside reading the codes.
 const TASK_ROWS: usize = 8;

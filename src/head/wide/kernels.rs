@@ -9,7 +9,9 @@
 use super::prefetch::prefetch;
 use super::tile::{Entry, TILE_FEATURES, Tile};
 use crate::head::optimizer::Rule;
-use crate::processor::{Instructions, Set};
+use crate::processor::Instructions;
+#[cfg(target_arch = "x86_64")]
+use crate::processor::Set;
 
 /// Outputs that are worked on at a time, so few that their numbers stay in registers: four vectors
 /// of AVX-512.
