@@ -48,7 +48,7 @@ use self::error::FitError;
 use self::judgement::Judges;
 use self::training::Training;
 use crate::codes::{Manifest, Store};
-use crate::draft::Draft;
+use crate::files::Draft;
 use crate::head::saved::{self, SavedHead};
 use crate::head::{HeadError, Samples};
 use crate::report::{Comparison, PairedTests, Provenance, write_judgement};
@@ -65,10 +65,11 @@ pub use self::progress::Progress;
 /// metrics.json differs in its training times.
 ///
 /// When `progress` asks to stop while the MLP that is kept is trained, or after that, nothing more
-/// is begun, and what is there is judged and left.
+/// is begun, and what is there is judged and left; beside `out`, if a head is there that it would
+/// replace.
 ///
 /// # Errors
-/// [`TrainError`]; `out` is then as it was before.
+/// [`TrainError`]; `out` is then as it was before, and a head that was trained is kept beside it.
 pub fn train<'s>(
     train: &'s Store,
     validation: Option<&'s Store>,
@@ -127,9 +128,6 @@ pub fn train<'s>(
         mlp: trained.mlp,
         logistic: trained.logistic,
     };
-    if head.mlp.is_some() {
-        saved::write_history(draft.path(), &trained.history)?;
-    }
     head.write_into(draft.path())?;
     let (provenance, pictures) = Provenance::new(
         train,
@@ -138,9 +136,40 @@ pub fn train<'s>(
         options.command.clone(),
         options.pictures.as_deref(),
     );
-    write_judgement(draft.path(), &comparison, &provenance, &pictures)?;
-    draft.publish()?;
+    let tell = || -> Result<(), TrainError> {
+        if head.mlp.is_some() {
+            saved::write_history(draft.path(), &trained.history)?;
+        }
+        Ok(write_judgement(
+            draft.path(),
+            &comparison,
+            &provenance,
+            &pictures,
+        )?)
+    };
+    let told = tell();
+    publish(draft, told, comparison.interrupted)?;
     Ok(comparison)
+}
+
+/// Publishes a trained head, unless what tells of it could not be written, or it is a half-trained
+/// one that would replace another; it is kept beside `out` then.
+fn publish(
+    draft: Draft,
+    told: Result<(), TrainError>,
+    interrupted: bool,
+) -> Result<(), TrainError> {
+    match told {
+        Err(error) => Err(TrainError::Kept {
+            why: Box::new(error),
+            kept: draft.set_aside(),
+        }),
+        Ok(()) if interrupted && draft.replaces() => Err(TrainError::Interrupted {
+            out: draft.target().to_owned(),
+            kept: draft.set_aside(),
+        }),
+        Ok(()) => Ok(draft.publish()?),
+    }
 }
 
 fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {

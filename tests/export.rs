@@ -264,7 +264,7 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
         };
         let head = head(store.manifest().codes.clone(), scaling, largest);
         let folder = place.path().join("head");
-        head.save(&folder, cnn_codes::draft::Existing::Replace)
+        head.save(&folder, cnn_codes::files::Existing::Replace)
             .unwrap();
         for kind in ["mlp", "logistic"] {
             let expected = expected(&head, kind, codes.view());
@@ -306,7 +306,7 @@ fn place_with_head() -> Option<(Place, SavedHead)> {
     let store = store_of(&place, Recipe::Caffe, Pool::None);
     let largest = largest_code(&store.read_codes());
     let head = head(store.manifest().codes.clone(), Scaling::None, largest);
-    head.save(&place.path().join("head"), cnn_codes::draft::Existing::Keep)
+    head.save(&place.path().join("head"), cnn_codes::files::Existing::Keep)
         .unwrap();
     Some((place, head))
 }
@@ -368,7 +368,7 @@ fn values_beyond_float16_are_refused_and_nothing_is_written() {
     mlp.model = Mlp::from_weights(layers).unwrap();
     head.save(
         &place.path().join("head"),
-        cnn_codes::draft::Existing::Replace,
+        cnn_codes::files::Existing::Replace,
     )
     .unwrap();
     export(&place, "half.onnx")
@@ -437,7 +437,7 @@ fn a_trunk_with_channels_first_and_with_the_names_of_the_export_is_extended_as_w
         let largest = largest_code(&codes);
         let head = head(store.manifest().codes.clone(), Scaling::None, largest);
         let folder = place.path().join("head");
-        head.save(&folder, cnn_codes::draft::Existing::Replace)
+        head.save(&folder, cnn_codes::files::Existing::Replace)
             .unwrap();
         export(&place, "whole.onnx")
             .arg("--overwrite")
@@ -554,7 +554,7 @@ fn another_trunk_or_a_missing_head_is_refused() {
     };
     head.logistic = None;
     let again = || place.path().join("head");
-    head.save(&again(), cnn_codes::draft::Existing::Replace)
+    head.save(&again(), cnn_codes::files::Existing::Replace)
         .unwrap();
     export(&place, "x.onnx")
         .args(["--head", "logistic"])
@@ -564,7 +564,7 @@ fn another_trunk_or_a_missing_head_is_refused() {
             "holds no logistic; give --head mlp",
         ));
     head.codes.trunk.tensors_sha256 = "0".repeat(64);
-    head.save(&again(), cnn_codes::draft::Existing::Replace)
+    head.save(&again(), cnn_codes::files::Existing::Replace)
         .unwrap();
     export(&place, "x.onnx")
         .assert()

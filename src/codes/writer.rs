@@ -13,7 +13,7 @@ use super::store::{read_manifest, read_rows};
 use super::table::Table;
 use super::{CODES, Counts, Dtype, FAILURES, IMAGES, LABELS, MANIFEST, StoreError};
 use crate::dataset::Failure;
-use crate::draft::{Draft, DraftError, Existing, Kind};
+use crate::files::{Draft, DraftError, Existing, Kind};
 
 /// Columns of images.csv.
 const IMAGE_COLUMNS: [&str; 6] = ["row", "path", "label", "width", "height", "blake3"];
@@ -22,7 +22,7 @@ const FAILURE_COLUMNS: [&str; 2] = ["path", "error"];
 
 /// What a store is, for [`Draft`].
 const KIND: Kind = Kind {
-    name: "a store",
+    name: "store",
     marker: MANIFEST,
 };
 

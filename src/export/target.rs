@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 use super::{ExportError, Exported};
-use crate::draft::{Existing, FileDraft};
+use crate::files::{Existing, FileDraft, parent, sync_directory};
 use crate::model::ModelCard;
 use crate::model::graph::OnnxModel;
 
@@ -44,7 +44,7 @@ impl Target {
         if has_card {
             target.check_free(&target.card, is_exports_card)?;
         }
-        let folder = target.model.parent().unwrap_or(Path::new(""));
+        let folder = parent(&target.model);
         std::fs::create_dir_all(folder).map_err(write_error(folder))?;
         Ok(target)
     }
@@ -72,10 +72,14 @@ impl Target {
                 file: file.to_string_lossy().into_owned(),
                 ..card.clone()
             };
+            // Both are on the disk before either gets its name, so that only a kill between two
+            // renames leaves a card and a model that do not belong together.
             let card = draft(&self.card, card.to_text()?.as_bytes())?;
             self.publish(card, &self.card)?;
         }
         self.publish(model, &self.model)?;
+        // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
+        let _ = sync_directory(parent(&self.model));
         Ok(bytes)
     }
 
@@ -94,7 +98,7 @@ impl Target {
     }
 
     fn publish(&self, draft: FileDraft, path: &Path) -> Result<(), ExportError> {
-        draft.publish(self.existing).map_err(|error| {
+        draft.publish_unsynced(self.existing).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 return ExportError::Exists {
                     path: path.to_owned(),

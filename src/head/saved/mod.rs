@@ -20,7 +20,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::codes::CodesIdentity;
-use crate::draft::{Draft, DraftError, Existing, Kind};
+use crate::files::{Draft, DraftError, Existing, Kind};
 use crate::head::HeadKind;
 use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
 use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
@@ -42,7 +42,7 @@ pub const SCALING: &str = "scaling.safetensors";
 pub const HISTORY: &str = "history.csv";
 /// What a published HEAD is, for a [`Draft`].
 pub const KIND: Kind = Kind {
-    name: "a head",
+    name: "head",
     marker: MANIFEST,
 };
 
