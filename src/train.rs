@@ -49,9 +49,10 @@ use self::judgement::Judges;
 use self::training::Training;
 use crate::codes::{Manifest, Store};
 use crate::files::Draft;
-use crate::head::saved::{self, SavedHead};
+use crate::head::mlp::Epoch;
+use crate::head::saved::{self, SavedHead, SavedHeadError};
 use crate::head::{HeadError, Samples};
-use crate::report::{Comparison, PairedTests, Provenance, write_judgement};
+use crate::report::{Comparison, JudgedPicture, PairedTests, Provenance, write_judgement};
 
 pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
@@ -128,47 +129,60 @@ pub fn train<'s>(
         mlp: trained.mlp,
         logistic: trained.logistic,
     };
-    head.write_into(draft.path())?;
-    let (provenance, pictures) = Provenance::new(
+    let judged = Provenance::new(
         train,
         validation,
         scaled_validation.as_ref().unwrap_or(&scaled.samples),
         options.command.clone(),
         options.pictures.as_deref(),
     );
-    let tell = || -> Result<(), TrainError> {
-        if head.mlp.is_some() {
-            saved::write_history(draft.path(), &trained.history)?;
-        }
-        Ok(write_judgement(
-            draft.path(),
-            &comparison,
-            &provenance,
-            &pictures,
-        )?)
-    };
-    let told = tell();
-    publish(draft, told, comparison.interrupted)?;
+    leave(draft, &head, &trained.history, &comparison, &judged)?;
     Ok(comparison)
 }
 
-/// Publishes a trained head, unless what tells of it could not be written, or it is a half-trained
-/// one that would replace another; it is kept beside `out` then.
-fn publish(
+/// Writes all files of HEAD and publishes it. A trained head is never thrown away: where the rest
+/// fails, or where it is half-trained and would replace another, it is kept beside HEAD.
+fn leave(
     draft: Draft,
-    told: Result<(), TrainError>,
-    interrupted: bool,
+    head: &SavedHead,
+    history: &[Epoch],
+    comparison: &Comparison,
+    (provenance, pictures): &(Provenance, Vec<JudgedPicture>),
 ) -> Result<(), TrainError> {
-    match told {
-        Err(error) => Err(TrainError::Kept {
+    if let Err(error) = head.write_into(draft.path()) {
+        return Err(keep_elsewhere(head, error));
+    }
+    let tell = || -> Result<(), TrainError> {
+        if head.mlp.is_some() {
+            saved::write_history(draft.path(), history)?;
+        }
+        write_judgement(draft.path(), comparison, provenance, pictures)?;
+        Ok(())
+    };
+    if let Err(error) = tell() {
+        return Err(TrainError::Kept {
             why: Box::new(error),
             kept: draft.set_aside(),
-        }),
-        Ok(()) if interrupted && draft.replaces() => Err(TrainError::Interrupted {
+        });
+    }
+    if comparison.interrupted && draft.replaces() {
+        return Err(TrainError::Interrupted {
             out: draft.target().to_owned(),
             kept: draft.set_aside(),
-        }),
-        Ok(()) => Ok(draft.publish()?),
+        });
+    }
+    Ok(draft.publish()?)
+}
+
+/// Keeps a head in the system's folder for temporary files, as its own disk takes no more.
+fn keep_elsewhere(head: &SavedHead, error: SavedHeadError) -> TrainError {
+    let folder = tempfile::Builder::new().prefix("cnn-codes-head-").tempdir();
+    match folder {
+        Ok(folder) if head.write_into(folder.path()).is_ok() => TrainError::Kept {
+            why: Box::new(error.into()),
+            kept: folder.keep(),
+        },
+        _ => error.into(),
     }
 }
 

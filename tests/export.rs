@@ -575,3 +575,42 @@ fn another_trunk_or_a_missing_head_is_refused() {
         .stderr(predicate::str::contains("its parameters have the SHA-256"));
     assert!(!place.names().iter().any(|name| name.starts_with("x.")));
 }
+
+#[test]
+fn what_killed_exports_left_is_swept_and_a_model_without_its_card_is_told() {
+    let Some((place, mut head)) = place_with_head() else {
+        return;
+    };
+    export(&place, "x.onnx").assert().success();
+    let old = fs::read(place.path().join("x.onnx")).unwrap();
+    place.write(".cnn-codes-aB3xYz.partial", b"half a model");
+    head.mlp = None;
+    head.save(
+        &place.path().join("head"),
+        cnn_codes::files::Existing::Replace,
+    )
+    .unwrap();
+    let again = || {
+        export(&place, "x.onnx")
+            .arg("--overwrite")
+            .assert()
+            .success()
+    };
+    again();
+    assert!(!place.names().iter().any(|name| name.contains("partial")));
+
+    // Killed when the card had its name already, and the model not yet.
+    fs::write(place.path().join("x.onnx"), old).unwrap();
+    let predict = || {
+        let mut command = support::cnn_codes();
+        command.current_dir(place.path());
+        command
+            .args(["predict", "--model", "x.onnx", "pictures"])
+            .assert()
+    };
+    predict()
+        .code(1)
+        .stderr(predicate::str::contains("fetch or export the file again"));
+    again();
+    predict().success();
+}

@@ -112,7 +112,7 @@ impl StoreWriter {
         leftover: Leftover,
         job: &Job,
     ) -> Result<Opened, StoreError> {
-        let draft = match Draft::reopen(out, KIND, existing) {
+        let mut draft = match Draft::reopen(out, KIND, existing) {
             Err(DraftError::Exists { target }) => return complete(target, job),
             draft => draft?,
         };
@@ -120,7 +120,11 @@ impl StoreWriter {
         if leftover == Leftover::Discard {
             draft.clear()?;
         }
-        let journal = Journal::reopen(&path).map_err(StoreError::reading(&path.join(JOURNAL)))?;
+        let journal = Journal::reopen(&path).map_err(|error| {
+            // What cannot be read now may be read later.
+            draft.keep();
+            StoreError::reading(&path.join(JOURNAL))(error)
+        })?;
         match journal {
             Some((journal, begun, checkpoint)) if checkpoint != Checkpoint::default() => {
                 Self::go_on(draft, journal, &begun, job, checkpoint)
