@@ -514,6 +514,8 @@ fn a_head_whose_report_finds_no_room_is_kept() {
     assert!(!place.path("head").exists() && !place.path("head.partial").exists());
     let head = SavedHead::load(&place.path("head.kept")).unwrap();
     assert!(head.mlp.is_some() && head.logistic.is_some());
+    assert!(place.path("head.kept/metrics.json").exists());
+    assert!(!place.path("head.kept/report.html").exists(), "half a page");
 }
 
 #[cfg(unix)]

@@ -160,14 +160,15 @@ impl Draft {
     /// # Errors
     /// [`DraftError::Kept`], which says where the finished directory is; the target is as it was.
     pub fn publish(mut self) -> Result<(), DraftError> {
-        if let Err(why) = self.take_place() {
-            return Err(self.kept_because(why));
-        }
+        let replaced = match self.take_place() {
+            Ok(replaced) => replaced,
+            Err(why) => return Err(self.kept_because(why)),
+        };
         self.is_kept = true;
         // What is in its place is there; that something cannot be tidied up is no reason to say
         // otherwise, and the next run tries again. The lock goes last, and only now, so that no
         // second process could take it before the rename.
-        if self.existing == Existing::Replace {
+        if replaced {
             let _ = remove_replaced(&self.target);
         }
         let _ = fs::remove_file(self.target.join(LOCK));
@@ -175,7 +176,8 @@ impl Draft {
         Ok(())
     }
 
-    fn take_place(&mut self) -> Result<(), DraftError> {
+    /// Whether another directory was in the place, and waits to be removed.
+    fn take_place(&mut self) -> Result<bool, DraftError> {
         self.sync()?;
         self.let_rename();
         let appeared = || DraftError::Appeared {
@@ -187,13 +189,17 @@ impl Draft {
             Found::EmptyFolder => {
                 fs::remove_dir(&self.target).map_err(path_error("replace", &self.target))?;
             }
-            Found::OfKind if self.existing == Existing::Replace => return self.replace(),
+            Found::OfKind if self.existing == Existing::Replace => {
+                self.replace()?;
+                return Ok(true);
+            }
             Found::OfKind | Found::OtherFolder | Found::NoFolder => return Err(appeared()),
         }
         rename_new(&self.path, &self.target).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => appeared(),
             _ => path_error("create", &self.target)(source).into(),
-        })
+        })?;
+        Ok(false)
     }
 
     fn replace(&self) -> Result<(), DraftError> {
@@ -273,14 +279,15 @@ impl Drop for Draft {
 
 /// Whether there is work in `path`; refuses what is no draft of this program's.
 fn is_filled_draft(path: &Path) -> Result<bool, DraftError> {
-    let is_there = match fs::symlink_metadata(path) {
+    // A link would let another directory be emptied.
+    let is_directory = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         metadata => metadata.map_err(path_error("read", path))?.is_dir(),
     };
     let names: Vec<_> = fs::read_dir(path)
         .map(|entries| entries.flatten().map(|entry| entry.file_name()).collect())
         .unwrap_or_default();
-    if !is_there || !names.is_empty() && !path.join(LOCK).is_file() {
+    if !is_directory || !names.is_empty() && !path.join(LOCK).is_file() {
         return Err(DraftError::InTheWay {
             path: path.to_owned(),
         });

@@ -27,6 +27,6 @@ pub(crate) use self::lock::Lock;
 pub(crate) use self::open::open_itself;
 pub(crate) use self::replacement::put_in_place;
 pub(crate) use self::sync::{parent, sync_directory};
-pub use self::target::{Existing, Kind};
+pub use self::target::{Existing, Kind, resolve};
 pub use self::whole_file::FileDraft;
 pub(crate) use self::whole_file::sweep;

@@ -61,7 +61,11 @@ impl Found {
 }
 
 /// Where a target really lies: a link to a folder means that folder, on its disk.
-pub(super) fn resolve(target: &Path) -> Result<PathBuf, DraftError> {
+///
+/// # Errors
+/// [`DraftError::Dangling`] if `target`, or a folder above it, is a link to something that is not
+/// there; [`DraftError::Io`] if a link cannot be followed.
+pub fn resolve(target: &Path) -> Result<PathBuf, DraftError> {
     // Without a `/` at the end, which would follow a link.
     let target: PathBuf = target.components().collect();
     let is_link =

@@ -239,6 +239,13 @@ fn what_appears_where_the_old_one_would_wait_is_left_alone() {
     }
     assert_eq!(content(&target), "2");
     assert_eq!(content(&place.path().join("b.kept")), "2");
+
+    // Where nothing is replaced, nothing waits.
+    let target = place.path().join("c");
+    let draft = filled(&target, "1", Existing::Replace);
+    make_old(&place.path().join("c.cnn-codes-replaced"));
+    draft.publish().unwrap();
+    assert_eq!(content(&place.path().join("c.cnn-codes-replaced")), "old");
 }
 
 #[test]
