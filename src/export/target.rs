@@ -61,26 +61,36 @@ impl Target {
     /// from its own, should the run be killed between the two.
     ///
     /// # Errors
-    /// [`ExportError::TooLarge`], [`ExportError::Write`] or [`ExportError::Exists`]; a file that was
-    /// there is then as it was.
+    /// [`ExportError::TooLarge`], [`ExportError::Write`], [`ExportError::Exists`] or
+    /// [`ExportError::Foreign`]; a file that was there is then as it was.
     pub fn write(&self, exported: &Exported) -> Result<u64, ExportError> {
         let bytes = check_size(exported.model.proto().encoded_len() as u64)?;
         let model = draft(&self.model, &exported.model.to_bytes())?;
-        if let Some(card) = &exported.card {
-            let file = self.model.file_name().unwrap_or_default();
-            let card = ModelCard {
-                file: file.to_string_lossy().into_owned(),
-                ..card.clone()
-            };
-            // Both are on the disk before either gets its name, so that only a kill between two
-            // renames leaves a card and a model that do not belong together.
-            let card = draft(&self.card, card.to_text()?.as_bytes())?;
+        let card = (exported.card.as_ref())
+            .map(|card| draft(&self.card, self.card_text(card)?.as_bytes()))
+            .transpose()?;
+        // Both are on the disk before either gets its name, so that only a kill between two renames
+        // leaves a card and a model that do not belong together. What came here in the meantime is
+        // judged as what was here before.
+        self.check_free(&self.model, is_export)?;
+        if let Some(card) = card {
+            self.check_free(&self.card, is_exports_card)?;
             self.publish(card, &self.card)?;
         }
         self.publish(model, &self.model)?;
         // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
         let _ = sync_directory(parent(&self.model));
         Ok(bytes)
+    }
+
+    /// The card of a model that is called as this file.
+    fn card_text(&self, card: &ModelCard) -> Result<String, ExportError> {
+        let file = self.model.file_name().unwrap_or_default();
+        let card = ModelCard {
+            file: file.to_string_lossy().into_owned(),
+            ..card.clone()
+        };
+        Ok(card.to_text()?)
     }
 
     fn check_free(&self, path: &Path, is_own: fn(&Path) -> bool) -> Result<(), ExportError> {
