@@ -70,5 +70,6 @@ pub mod picture;
 pub mod predict;
 mod processor;
 mod quiet;
+mod regular_file;
 pub mod report;
 pub mod train;

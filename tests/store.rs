@@ -8,6 +8,9 @@ use std::path::Path;
 use cnn_codes::codes::{Dtype, Pool, Store, StoreError, StoreWriter};
 use cnn_codes::dataset::Failure;
 use cnn_codes::draft::{DraftError, Existing};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use support::damage::{damage, files};
 use support::{description, python, run_python, write_store};
 
 /// Maps both arrays as a user would, and prints what is in them.
@@ -188,4 +191,25 @@ fn damaged_stores_are_refused_with_the_file_and_the_reason() {
             "{message}\nis not\n{expected}"
         );
     }
+}
+
+#[test]
+fn a_store_with_any_damage_is_a_store_or_an_error_with_the_file() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("store");
+    write_store(&out, description(Dtype::F16, Pool::None), &[0, 1, 1]);
+    let good = files(&out);
+    proptest!(ProptestConfig::with_cases(128), |(file: Index, damage in damage())| {
+        let (name, bytes) = good.iter().nth(file.index(good.len())).unwrap();
+        fs::write(out.join(name), damage.to(bytes)).unwrap();
+        let opened = Store::open(&out);
+        fs::write(out.join(name), bytes).unwrap();
+        match opened {
+            Ok(store) => prop_assert_eq!(store.pictures().len(), 3),
+            Err(error) => {
+                let message = error.to_string();
+                prop_assert!(message.contains("/store/"), "{}", message);
+            }
+        }
+    });
 }

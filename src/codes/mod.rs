@@ -22,7 +22,7 @@ mod store;
 mod table;
 mod writer;
 
-pub use journal::{Checkpoint, Job};
+pub use journal::{Checkpoint, Job, JournalError, read_journal};
 pub use manifest::{
     CodesIdentity, Counts, FORMAT, Manifest, ManifestError, OutputSpec, Part, StoreDescription,
     TrunkIdentity,

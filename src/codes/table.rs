@@ -1,10 +1,11 @@
 //! A CSV table that grows, and can be gone on with from a length that is known to be on the disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use crate::regular_file;
 
 /// A table on its way to the disk.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Table {
 
 /// Opens a file that has at least `length` bytes, cuts it there, and stands at its end.
 fn reopen(path: &Path, length: u64) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut file = regular_file::reopen(path)?;
     let actual = file.metadata()?.len();
     if actual < length {
         return Err(io::Error::new(
