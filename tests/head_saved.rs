@@ -378,3 +378,19 @@ fn a_head_with_any_damage_is_a_head_or_an_error_with_the_file() {
         }
     });
 }
+
+#[cfg(unix)]
+#[test]
+fn fifos_in_place_of_files_are_refused_and_not_waited_for() {
+    for name in ["head.json", "mlp.safetensors", "logistic.safetensors"] {
+        let message = spoiled(|dir| {
+            fs::remove_file(dir.join(name)).unwrap();
+            let made = std::process::Command::new("mkfifo")
+                .arg(dir.join(name))
+                .status();
+            assert!(made.unwrap().success());
+        });
+        let expected = format!("/{name}: it is not a regular file");
+        assert!(message.ends_with(&expected), "{message}");
+    }
+}

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 use super::provenance::FORMAT;
-use super::{Calibration, Comparison, HeadResult, JudgedPicture, PairedTests, Provenance, Tuning};
+use super::{
+    Calibration, Comparison, FailedHead, HeadResult, JudgedPicture, PairedTests, Provenance, Tuning,
+};
 use crate::evaluate::{Evaluation, Spread};
 use crate::head::mlp::Epoch;
 use crate::head::saved::{HISTORY, Open, SavedHead, SavedHeadError};
@@ -72,6 +74,9 @@ struct Metrics {
     training_pictures: usize,
     interrupted: bool,
     heads: BTreeMap<String, HeadMetrics>,
+    /// Why heads could not be trained, by their names.
+    #[serde(default)]
+    failed: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -177,6 +182,9 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
         labels: predictions.labels,
         folds,
         n_train: metrics.training_pictures,
+        failed: (metrics.failed.into_iter())
+            .map(|(name, reason)| FailedHead { name, reason })
+            .collect(),
         paired,
         heads,
         interrupted: metrics.interrupted,
