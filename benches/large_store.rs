@@ -1,4 +1,4 @@
-//! Training the MLP from a mapped store that is larger than its process may be, against training
+//! Training the MLP from a store that is larger than its process may be, against training
 //! from memory and against reading the file.
 //!
 //!     cargo bench --bench large_store -- [ROWS] [f32|f16] [ROUNDS]
@@ -11,8 +11,8 @@
 //! control group whose memory is smaller than the store, all of it but the rows in memory comes from
 //! the disk in every round.
 //!
-//! Resident memory is the peak of what is the process' own (RssAnon); pages of the mapped file are
-//! the system's cache, and counted apart.
+//! Resident memory is the peak of what is the process' own (RssAnon); what the system keeps of the
+//! file is its cache, and not counted.
 
 mod timing;
 
@@ -89,23 +89,22 @@ fn measure(dir: &Path, file: &Path, rounds: usize) -> anyhow::Result<()> {
         times[2].push(seconds(|| read_in_order(file))?);
         times[3].push(seconds(|| read_at_random(&store))?);
     }
-    let [mapped, in_memory, in_order, at_random] = times.map(median);
+    let [from_store, in_memory, in_order, at_random] = times.map(median);
     println!(
         "one epoch of {n_rows} rows, {} threads, medians of {rounds}:",
         rayon::current_num_threads()
     );
     println!(
-        "  from the store           {mapped:6.2} s; / rows in memory {:.2}",
-        mapped / in_memory
+        "  from the store           {from_store:6.2} s; / rows in memory {:.2}",
+        from_store / in_memory
     );
     println!("  rows in memory           {in_memory:6.2} s, from {MEMORY_ROWS} rows");
     println!("reading alone, on one thread:");
     println!("  from end to end          {in_order:6.2} s");
     println!("  rows in a random order   {at_random:6.2} s");
     println!(
-        "peak of resident memory: {} MB of its own, and {} MB of the mapped file",
-        memory.own / 1000,
-        memory.mapped / 1000
+        "peak of resident memory: {} MB of its own",
+        memory.own / 1000
     );
     Ok(())
 }
@@ -124,7 +123,6 @@ fn epoch(samples: &Samples, memory: &mut Memory) -> anyhow::Result<()> {
 #[derive(Default)]
 struct Memory {
     own: u64,
-    mapped: u64,
     steps: usize,
 }
 
@@ -133,12 +131,10 @@ impl Watch for Memory {
         if self.steps.is_multiple_of(50)
             && let Ok(status) = fs::read_to_string("/proc/self/status")
         {
-            let field = |name: &str| {
-                let line = status.lines().find(|line| line.starts_with(name))?;
-                line.split_whitespace().nth(1)?.parse().ok()
-            };
-            self.own = self.own.max(field("RssAnon:").unwrap_or(0));
-            self.mapped = self.mapped.max(field("RssFile:").unwrap_or(0));
+            let mut lines = status.lines();
+            let own = lines.find_map(|line| line.strip_prefix("RssAnon:"));
+            let own = own.and_then(|own| own.split_whitespace().next()?.parse().ok());
+            self.own = self.own.max(own.unwrap_or(0));
         }
         self.steps += 1;
         false

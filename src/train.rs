@@ -65,6 +65,9 @@ pub use self::progress::Progress;
 /// The same stores, options and kind of processor give the same heads and predictions to the byte;
 /// metrics.json differs in its training times.
 ///
+/// A head that fails, by diverging or by a panic of a dependency, does not take the other along:
+/// that one is left, and [`Comparison::failed`] tells of the first.
+///
 /// When `progress` asks to stop while the MLP that is kept is trained, or after that, nothing more
 /// is begun, and what is there is judged and left; beside `out`, if a head is there that it would
 /// replace.
@@ -85,10 +88,11 @@ pub fn train<'s>(
         check_pair(train, validation)?;
     }
     check_classes(train)?;
+    let on_train = |error: FitError| error.on(train.dir());
+    options.validate().map_err(|error| on_train(error.into()))?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
     let samples = samples(train)?;
     let validation_samples = validation.map(self::samples).transpose()?;
-    let on_train = |error: FitError| error.on(train.dir());
     let training = Training {
         samples: &samples,
         options,
@@ -102,9 +106,10 @@ pub fn train<'s>(
         }
         _ => None,
     };
-    let trained = training
-        .train(&scaled.samples, scaled_validation.as_ref())
-        .map_err(on_train)?;
+    let trained = training.train(&scaled.samples, scaled_validation.as_ref());
+    // Before what came of it is believed, be it heads or an error.
+    check_unchanged(train, validation)?;
+    let trained = trained.map_err(on_train)?;
 
     let judges = Judges {
         labels: scaled_validation.as_ref().unwrap_or(&samples).labels(),
@@ -119,6 +124,7 @@ pub fn train<'s>(
         n_train: samples.len(),
         paired: PairedTests::of(&heads)?,
         heads,
+        failed: trained.failed,
         interrupted: progress.is_stopped(),
         folds: trained.folds,
     };
@@ -136,6 +142,7 @@ pub fn train<'s>(
         options.command.clone(),
         options.pictures.as_deref(),
     );
+    check_unchanged(train, validation)?;
     leave(draft, &head, &trained.history, &comparison, &judged)?;
     Ok(comparison)
 }
@@ -184,6 +191,12 @@ fn keep_elsewhere(head: &SavedHead, error: SavedHeadError) -> TrainError {
         },
         _ => error.into(),
     }
+}
+
+/// Refuses stores that were written to since they were opened.
+fn check_unchanged(train: &Store, validation: Option<&Store>) -> Result<(), TrainError> {
+    let mut stores = [Some(train), validation].into_iter().flatten();
+    Ok(stores.try_for_each(Store::check_unchanged)?)
 }
 
 fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {

@@ -280,6 +280,21 @@ fn strict_fails_for_each_kind_if_it_is_named_and_there() {
 }
 
 #[test]
+fn codes_that_are_all_the_same_speak_against_no_label() {
+    let folder = tempfile::tempdir().unwrap();
+    sound(folder.path());
+    for value in [0.0, 1.0, 1e-45, 3e38] {
+        let out = folder.path().join(format!("store of {value:e}"));
+        let rows: Vec<_> = (0..20).map(|row| (row % 2, vec![value; 6])).collect();
+        support::write_codes(&out, support::description(Dtype::F32, Pool::None), &rows);
+        let (found, code) = check(folder.path(), &[out.to_str().unwrap(), "train"]);
+        assert_eq!(code, Some(0), "{value}: {found}");
+        assert!(of_kind(&found, "doubtful_label").is_empty());
+        assert!(of_kind(&found, "outlier").is_empty());
+    }
+}
+
+#[test]
 fn labels_that_the_codes_speak_against_are_those_that_are_wrong() {
     let folder = tempfile::tempdir().unwrap();
     sound(folder.path());

@@ -244,7 +244,7 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
         (Recipe::None, Pool::Avg, "standard"),
     ] {
         let store = store_of(&place, recipe, pool);
-        let codes = store.read_codes();
+        let codes = store.read_codes().unwrap();
         let n_features = codes.ncols();
         let largest = largest_code(&codes);
         let positive = |seed| (vector(n_features, seed).mapv(f32::abs) + 0.1) * largest;
@@ -306,7 +306,7 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
 fn place_with_head() -> Option<(Place, SavedHead)> {
     let place = Place::new()?;
     let store = store_of(&place, Recipe::Caffe, Pool::None);
-    let largest = largest_code(&store.read_codes());
+    let largest = largest_code(&store.read_codes().unwrap());
     let head = head(store.manifest().codes.clone(), Scaling::None, largest);
     head.save(&place.path().join("head"), Existing::Keep)
         .unwrap();
@@ -334,7 +334,7 @@ fn float16_is_near_and_the_drift_is_printed() {
     let pixels = place.path().join("pixels.npy");
     write_pixels(&pixels);
     let actual = run_in_python(&python, &place.path().join("half.onnx"), &pixels);
-    let codes = place.store().read_codes();
+    let codes = place.store().read_codes().unwrap();
     let expected = expected(
         &head,
         "mlp",
@@ -390,14 +390,14 @@ fn the_file_is_a_trunk_whose_codes_are_the_probabilities() {
     let Some((place, head)) = place_with_head() else {
         return;
     };
-    let codes = place.store().read_codes();
+    let codes = place.store().read_codes().unwrap();
     export(&place, "whole.onnx").assert().success();
     let card = ModelCard::load(&place.path().join("whole.toml")).unwrap();
     assert_eq!(card.classifier.unwrap().classes, head.classes);
     let mut extract = place.extract_with_card("whole.toml");
     extract.arg("--overwrite").assert().success();
     let difference = largest_difference(
-        &place.store().read_codes(),
+        &place.store().read_codes().unwrap(),
         &expected(&head, "mlp", codes.view()),
     );
     assert!(difference < SAME, "{difference:e}");
@@ -432,7 +432,7 @@ fn a_trunk_with_channels_first_and_with_the_names_of_the_export_is_extended_as_w
             extract.assert().success();
             place.store()
         };
-        let codes = store.read_codes();
+        let codes = store.read_codes().unwrap();
         let largest = largest_code(&codes);
         let head = head(store.manifest().codes.clone(), Scaling::None, largest);
         let folder = place.path().join("head");
@@ -443,7 +443,7 @@ fn a_trunk_with_channels_first_and_with_the_names_of_the_export_is_extended_as_w
             .success();
         let mut extract = place.extract_with_card("whole.toml");
         extract.arg("--overwrite").assert().success();
-        let actual = place.store().read_codes();
+        let actual = place.store().read_codes().unwrap();
         let difference = largest_difference(&actual, &expected(&head, "mlp", codes.view()));
         assert!(difference < SAME, "{pool}: {difference:e}");
     }

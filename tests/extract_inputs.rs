@@ -50,7 +50,7 @@ fn a_table_gives_the_codes_and_labels_of_the_same_pictures_in_folders() {
     assert_eq!(table.manifest().classes, folders.manifest().classes);
     // By path, "zwei" is first in both.
     assert_eq!(table.labels(), folders.labels());
-    assert_eq!(table.read_codes(), folders.read_codes());
+    assert_eq!(table.read_codes().unwrap(), folders.read_codes().unwrap());
     assert_eq!(
         &*table.pictures()[0].path,
         "../pictures/zwei Wörter/sub/2.png"
@@ -88,7 +88,10 @@ fn a_list_on_stdin_gives_a_store_without_labels_on_which_no_head_is_trained() {
             .all(|picture| picture.label.is_none())
     );
     // "z" is before "Ä": the rows are those of the folders.
-    assert_eq!(store.read_codes(), place.store().read_codes());
+    assert_eq!(
+        store.read_codes().unwrap(),
+        place.store().read_codes().unwrap()
+    );
     assert_eq!(store.manifest().counts.failures, 1);
     support::cnn_codes()
         .current_dir(place.path())
@@ -167,7 +170,7 @@ fn tar_shards_are_read_without_unpacking() {
             ("shard-1.tar/k/b.png", 1)
         ]
     );
-    let codes = store.read_codes();
+    let codes = store.read_codes().unwrap();
     for (row, expected) in [[10.0, 40.0, -30.0], [7.0, 16.0, -9.0], [200.0, 200.0, 0.0]]
         .iter()
         .enumerate()

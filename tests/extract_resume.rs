@@ -247,6 +247,32 @@ fn an_unfinished_store_that_was_cut_is_refused_and_kept() {
     }
 }
 
+#[test]
+fn a_journal_that_counts_more_than_there_is_makes_no_store() {
+    let Some(place) = long_job() else { return };
+    stopped(&place, "-INT");
+    let path = place.path().join("store.partial/journal.jsonl");
+    let journal = fs::read_to_string(&path).unwrap();
+    let last = journal.lines().last().unwrap();
+    let checkpoint: serde_json::Value = serde_json::from_str(last).unwrap();
+    let n_done = format!("\"n_done\":{},", checkpoint["n_done"]);
+    let all = format!("\"n_done\":{},", N_PICTURES + 11);
+    assert!(last.contains(&n_done));
+    let raised = journal.replace(last, &last.replace(&n_done, &all));
+    fs::write(&path, &raised).unwrap();
+    let (said, code) = end(start(&place, "store", &[]));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("store.partial/journal.jsonl cannot be used: line "),
+        "{said}"
+    );
+    assert!(said.contains("--restart"), "{said}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), raised, "it is kept");
+    // As it was, it is gone on with.
+    fs::write(&path, journal).unwrap();
+    assert_eq!(end(start(&place, "store", &[])).1, Some(0));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_that_filled_the_disk_goes_on_once_there_is_room() {
@@ -351,7 +377,7 @@ fn shards_in_any_order_give_the_rows_of_one_run() {
     );
     assert_eq!(parts.pictures(), whole.pictures());
     assert_eq!(parts.labels(), whole.labels());
-    assert_eq!(parts.read_codes(), whole.read_codes());
+    assert_eq!(parts.read_codes().unwrap(), whole.read_codes().unwrap());
     assert_eq!(parts.manifest(), whole.manifest());
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for row in [0, 99, 100, 101, 250, 401] {

@@ -431,3 +431,34 @@ fn what_cannot_be_fitted_is_refused() {
         }
     );
 }
+
+/// Codes that are all the same tell nothing: the best weights are 0, and the intercepts, which have
+/// no penalty, give each class its share of the samples, so that F = -sum of n ln(n / N).
+#[test]
+fn codes_that_are_all_the_same_give_the_shares_of_the_classes() {
+    let labels = [0, 0, 0, 1, 1, 2];
+    let shares = [3.0 / 6.0, 2.0 / 6.0, 1.0 / 6.0_f64];
+    let objective = -(3.0 * shares[0].ln() + 2.0 * shares[1].ln() + shares[2].ln());
+    // Fewer features than samples, and more: as a matrix, and in the span of the samples.
+    for n_features in [3, 40] {
+        for value in [0.0, 1.0, 0.1, 1e-45, 3e38_f32] {
+            let codes = Array2::from_elem((6, n_features), value);
+            let samples = Samples::new(codes.view(), &labels, 3).unwrap();
+            for fit in fit_path(&samples, &[1e-3, 1.0, 1e3], ClassWeights::None) {
+                assert!(fit.convergence.converged, "{:?}", fit.convergence);
+                let difference = fit.convergence.objective - objective;
+                assert!(difference.abs() < 1e-6, "{:?}", fit.convergence);
+                assert!(fit.model.weights().iter().all(|&weight| weight == 0.0));
+                let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+                for (&actual, expected) in probabilities.row(0).iter().zip(shares) {
+                    assert!((f64::from(actual) - expected).abs() < 1e-6, "{value}");
+                }
+            }
+            for fit in fit_path(&samples, &[1.0], ClassWeights::Balanced) {
+                let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+                let mut probabilities = probabilities.iter();
+                assert!(probabilities.all(|p| (p - 1.0 / 3.0).abs() < 1e-6));
+            }
+        }
+    }
+}

@@ -50,7 +50,7 @@ fn plain_loss(
     let mut total = 0.0;
     let mut code = vec![0.0; samples.n_features()];
     for (row, &label) in samples.labels().iter().enumerate() {
-        samples.codes().read(row, 0..code.len(), &mut code);
+        samples.codes().read(row, 0..code.len(), &mut code).unwrap();
         let mut values: Array1<f64> = code.iter().copied().map(f64::from).collect();
         for (index, (weights, bias)) in layers.iter().enumerate() {
             values = values.dot(weights) + bias;

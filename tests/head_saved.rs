@@ -13,7 +13,10 @@ use cnn_codes::head::mlp::{Epoch, Mlp, MlpOptions, Monitored};
 use cnn_codes::head::saved::{SavedHead, SavedHeadError, SavedLogistic, SavedMlp, write_history};
 use cnn_codes::head::scaling::{Scaling, ScalingKind};
 use ndarray::Array2;
+use proptest::prelude::*;
+use proptest::sample::Index;
 use safetensors::SafeTensors;
+use support::damage::{damage, files, open};
 
 /// Codes of 12 features.
 fn identity() -> CodesIdentity {
@@ -351,4 +354,43 @@ fn the_history_is_a_table() {
     );
     let missing = write_history(&place.path().join("no"), &[first]).unwrap_err();
     assert!(missing.to_string().contains("history.csv"), "{missing}");
+}
+
+#[test]
+fn a_head_with_any_damage_is_a_head_or_an_error_with_the_file() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("head");
+    head(ScalingKind::Standard)
+        .save(&dir, Existing::Keep)
+        .unwrap();
+    let good = files(&dir);
+    let load = |files: &_| SavedHead::load_from(Path::new("HEAD"), &|path| open(files, path));
+    assert_eq!(load(&good).unwrap(), SavedHead::load(&dir).unwrap());
+    proptest!(|(file: Index, damages in prop::collection::vec(damage(), 1..4))| {
+        let mut files = good.clone();
+        let bytes = files.values_mut().nth(file.index(good.len())).unwrap();
+        for damage in damages {
+            *bytes = damage.to(bytes);
+        }
+        if let Err(error) = load(&files) {
+            let message = error.to_string();
+            prop_assert!(message.contains("HEAD/"), "{}", message);
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn fifos_in_place_of_files_are_refused_and_not_waited_for() {
+    for name in ["head.json", "mlp.safetensors", "logistic.safetensors"] {
+        let message = spoiled(|dir| {
+            fs::remove_file(dir.join(name)).unwrap();
+            let made = std::process::Command::new("mkfifo")
+                .arg(dir.join(name))
+                .status();
+            assert!(made.unwrap().success());
+        });
+        let expected = format!("/{name}: it is not a regular file");
+        assert!(message.ends_with(&expected), "{message}");
+    }
 }

@@ -3,8 +3,13 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
-use predicates::prelude::*;
+use cnn_codes::report::Report;
+use predicates::prelude::predicate;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use support::damage::{damage, files, open};
 use support::judged::Place;
 
 /// Nine pictures of noise that look like their class, and one that does not.
@@ -285,4 +290,30 @@ fn what_a_killed_run_left_of_the_page_is_swept() {
     command.current_dir(place.path("")).args(["report", "head"]);
     command.assert().success();
     assert!(!left.exists());
+}
+
+#[test]
+fn files_with_any_damage_are_a_report_or_an_error_with_the_file() {
+    let place = Place::new();
+    ten(&place);
+    let page = place.page();
+    let mut good = files(&place.path("head"));
+    good.remove("report.html");
+    let read = |files: &_| Report::read_from(Path::new("HEAD"), &|path| open(files, path));
+    assert!(read(&good).unwrap().to_html(None) == page);
+    proptest!(ProptestConfig::with_cases(64), |(file: Index, damage in damage())| {
+        let mut files = good.clone();
+        let bytes = files.values_mut().nth(file.index(good.len())).unwrap();
+        *bytes = damage.to(bytes);
+        match read(&files) {
+            Ok(report) => {
+                let page = report.to_html(Some(Path::new("/nonexistent")));
+                prop_assert!(page.ends_with("</html>"));
+            }
+            Err(error) => {
+                let message = error.to_string();
+                prop_assert!(message.contains("HEAD/"), "{}", message);
+            }
+        }
+    });
 }

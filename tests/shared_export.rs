@@ -107,7 +107,10 @@ fn twenty_pictures_get_the_same_probabilities_in_python() {
 
         let head = SavedHead::load(&folder.join("head")).unwrap();
         let mlp = head.mlp.as_ref().unwrap();
-        let codes = Store::open(&folder.join("codes")).unwrap().read_codes();
+        let codes = Store::open(&folder.join("codes"))
+            .unwrap()
+            .read_codes()
+            .unwrap();
         let scaled = head.scaling.apply(codes.view()).unwrap();
         let logits = mlp.model.logits(&scaled.view().into()).unwrap();
         let expected = probabilities(logits, mlp.temperature as f32);

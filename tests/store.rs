@@ -3,11 +3,14 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use cnn_codes::codes::{Dtype, Pool, Store, StoreError, StoreWriter};
+use cnn_codes::codes::{Dtype, Part, Pool, Store, StoreError, StoreWriter};
 use cnn_codes::dataset::Failure;
 use cnn_codes::files::{DraftError, Existing};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use support::damage::{damage, files};
 use support::{description, python, run_python, write_store};
 
 /// Maps both arrays as a user would, and prints what is in them.
@@ -53,7 +56,7 @@ fn a_store_comes_back_as_it_was_written() {
         assert_eq!(store.manifest().counts.per_class, [1, 2]);
         assert_eq!(&*store.pictures()[2].path, "a/2, \"é\".jpg");
         assert_eq!(store.pictures()[2].label, Some(1));
-        let codes = store.read_codes();
+        let codes = store.read_codes().unwrap();
         assert_eq!(codes.dim(), (3, 6));
         // Quarters below 4.5 are exact in half precision.
         assert_eq!(codes[[2, 5]], 17.0 / 4.0);
@@ -188,4 +191,141 @@ fn damaged_stores_are_refused_with_the_file_and_the_reason() {
             "{message}\nis not\n{expected}"
         );
     }
+}
+
+#[test]
+fn a_store_with_any_damage_is_a_store_or_an_error_with_the_file() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("store");
+    write_store(&out, description(Dtype::F16, Pool::None), &[0, 1, 1]);
+    let good = files(&out);
+    proptest!(ProptestConfig::with_cases(128), |(file: Index, damage in damage())| {
+        let (name, bytes) = good.iter().nth(file.index(good.len())).unwrap();
+        fs::write(out.join(name), damage.to(bytes)).unwrap();
+        let opened = Store::open(&out);
+        fs::write(out.join(name), bytes).unwrap();
+        match opened {
+            Ok(store) => prop_assert_eq!(store.pictures().len(), 3),
+            Err(error) => {
+                let message = error.to_string();
+                prop_assert!(message.contains("/store/"), "{}", message);
+            }
+        }
+    });
+}
+
+/// A store of two codes, open, and its codes.npy.
+fn open_store(folder: &Path) -> (Store, PathBuf) {
+    let out = folder.join("store");
+    write_store(&out, description(Dtype::F32, Pool::None), &[0, 1]);
+    (Store::open(&out).unwrap(), out.join("codes.npy"))
+}
+
+#[test]
+fn codes_that_are_cut_short_while_the_store_is_open_are_an_error_with_the_file() {
+    let place = tempfile::tempdir().unwrap();
+    let (store, path) = open_store(place.path());
+    assert_eq!(store.read_codes().unwrap()[[1, 5]], 11.0 / 4.0);
+    cut(&path, 30);
+    let changed = |error: StoreError| {
+        assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+        let expected = format!("{} was changed while it was in use", path.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    };
+    changed(store.read_codes().unwrap_err());
+    // The row that is cut, and the one before it: nobody knows who wrote what.
+    for row in [1, 0] {
+        changed(store.read_code(row, 0..6, &mut [0.0; 6]).unwrap_err());
+        changed(store.read_code_bytes(row, &mut Vec::new()).unwrap_err());
+    }
+    changed(store.check_unchanged().unwrap_err());
+}
+
+#[test]
+fn codes_that_are_written_over_while_the_store_is_open_are_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let (store, path) = open_store(place.path());
+    let bytes = fs::read(&path).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    std::io::Write::write_all(&mut &file, &bytes).unwrap();
+    // Whatever the clock of the file system is good for.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    file.set_modified(later).unwrap();
+    let error = store.read_code(0, 0..1, &mut [0.0]).unwrap_err();
+    assert!(matches!(error, StoreError::Changed { .. }), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_is_replaced_by_renaming_is_read_as_it_was() {
+    let place = tempfile::tempdir().unwrap();
+    let (store, _) = open_store(place.path());
+    let out = place.path().join("store");
+    fs::rename(&out, place.path().join("old")).unwrap();
+    write_store(&out, description(Dtype::F32, Pool::None), &[1]);
+    assert_eq!(store.read_codes().unwrap().nrows(), 2);
+    fs::remove_dir_all(place.path().join("old")).unwrap();
+    assert_eq!(store.read_codes().unwrap()[[1, 5]], 11.0 / 4.0);
+    store.check_unchanged().unwrap();
+}
+
+/// Makes a FIFO, at which an open would wait.
+#[cfg(unix)]
+fn replace_by_fifo(path: &Path) {
+    fs::remove_file(path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn fifos_and_folders_in_place_of_files_are_refused_and_not_waited_for() {
+    for name in ["store.json", "codes.npy", "labels.npy", "images.csv"] {
+        let expected = format!("cannot read STORE/{name}: it is not a regular file");
+        assert_eq!(
+            message_after(|store| replace_by_fifo(&store.join(name))),
+            expected
+        );
+        let folder = message_after(|store| {
+            fs::remove_file(store.join(name)).unwrap();
+            fs::create_dir(store.join(name)).unwrap();
+        });
+        assert_eq!(folder, expected);
+    }
+}
+
+#[test]
+fn a_part_is_the_one_that_its_folder_is_named_for() {
+    let place = tempfile::tempdir().unwrap();
+    let part = |index: u32, part: Option<Part>| {
+        let mut description = description(Dtype::F32, Pool::None);
+        (description.part, description.listing) = (part, Some("1".repeat(64)));
+        let out = place.path().join(format!("part-{index:05}-of-00002"));
+        let _ = fs::remove_dir_all(&out);
+        write_store(&out, description, &[0, 1]);
+    };
+    let reason = || Store::open(place.path()).unwrap_err().to_string();
+    let [first, second] = [0, 1].map(|index| Some(Part { index, of: 2 }));
+    part(0, first);
+    part(1, second);
+    assert_eq!(Store::open(place.path()).unwrap().pictures().len(), 4);
+    part(0, second);
+    let expected = "the folder part-00000-of-00002 holds part-00001-of-00002;";
+    assert!(reason().contains(expected), "{}", reason());
+    part(0, None);
+    let expected = "the folder part-00000-of-00002 holds a whole store;";
+    assert!(reason().contains(expected), "{}", reason());
+    part(0, Some(Part { index: 0, of: 3 }));
+    let expected = "the folder part-00000-of-00002 holds part-00000-of-00003;";
+    assert!(reason().contains(expected), "{}", reason());
+}
+
+#[test]
+fn a_folder_named_for_billions_of_parts_is_refused_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("part-00000-of-4294967295")).unwrap();
+    let message = Store::open(place.path()).unwrap_err().to_string();
+    let expected = "4294967295 of its 4294967295 parts are missing or unfinished: 0/4294967295, ";
+    assert!(message.contains(expected), "{message}");
+    assert!(message.contains(" and 4294967285 more; "), "{message}");
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assert_cmd::Command;
-use cnn_codes::codes::{Dtype, Pool, Store, StoreDescription};
+use cnn_codes::codes::{Dtype, Pool, Store, StoreDescription, StoreError};
 use cnn_codes::files::Existing;
 use cnn_codes::head::mlp::Epoch;
 use cnn_codes::head::saved::SavedHead;
@@ -63,6 +63,21 @@ impl Place {
             })
             .collect();
         support::write_codes(&self.path(name), description, &codes);
+    }
+
+    /// The same with a learning rate at which the MLP diverges; the logistic regression has none.
+    fn diverge(&self) -> Command {
+        let mut command = support::cnn_codes();
+        command.current_dir(self.folder.path()).arg("train-head");
+        command.args([
+            "--train",
+            "train",
+            "--hidden",
+            "8",
+            "--learning-rate",
+            "1e30",
+        ]);
+        command
     }
 
     /// The command, in the folder, with a learning rate that suits these codes.
@@ -318,7 +333,7 @@ fn codes_are_scaled_by_the_training_store_alone_and_the_head_keeps_how() {
             assert_eq!(largest[0], 3.0);
         }
         // What was judged is what the saved head says of scaled codes.
-        let codes = store("validation").read_codes();
+        let codes = store("validation").read_codes().unwrap();
         let scaled = head.scaling.apply(codes.view()).unwrap();
         let mlp = head
             .mlp
@@ -338,6 +353,178 @@ fn codes_are_scaled_by_the_training_store_alone_and_the_head_keeps_how() {
                 [expected[1], expected[0]],
                 [probabilities[0], probabilities[1]]
             );
+        }
+    }
+}
+
+/// The rows of predictions.csv for one head.
+fn predictions(table: &str, head: &str) -> Vec<String> {
+    let name = format!(",{head},");
+    let lines = table.lines().filter(|line| line.contains(&name));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_head_that_fails_does_not_take_the_other_along() {
+    let place = Place::new();
+    let mut alone = place.train();
+    alone.args(["--head", "logistic"]).assert().success();
+    let expected = predictions(&place.read("head/predictions.csv"), "logistic");
+    assert_eq!(expected.len(), 10);
+
+    place
+        .diverge()
+        .args(["--validation", "validation", "--out", "head", "--overwrite"])
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(
+            "mlp: failed, and is not among the heads: training diverged in epoch 1",
+        ))
+        .stdout(predicate::str::contains("logistic: converged"))
+        .stderr(predicate::str::contains(
+            "error: the head mlp failed, and the other one is kept: training diverged",
+        ));
+    let head = SavedHead::load(&place.path("head")).unwrap();
+    assert!(head.mlp.is_none() && head.logistic.is_some());
+    let table = place.read("head/predictions.csv");
+    assert_eq!(predictions(&table, "logistic"), expected);
+    let metrics: serde_json::Value =
+        serde_json::from_str(&place.read("head/metrics.json")).unwrap();
+    let reason = metrics["failed"]["mlp"].as_str().unwrap();
+    assert!(
+        reason.starts_with("training diverged in epoch 1"),
+        "{reason}"
+    );
+    let page = place.read("head/report.html");
+    assert!(page.contains("The MLP failed, and is not among the heads: training diverged"));
+
+    // In folds, tuned and calibrated, and in JSON.
+    let mut in_folds = place.diverge();
+    in_folds.args(["--folds", "3", "--out", "folds"]).args([
+        "--tune",
+        "--calibrate",
+        "--format",
+        "json",
+    ]);
+    let output = in_folds.assert().code(1);
+    let printed: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert!(printed["failed"]["mlp"].is_string() && printed["heads"]["logistic"].is_object());
+    assert!(SavedHead::load(&place.path("folds")).unwrap().mlp.is_none());
+}
+
+#[test]
+fn a_head_that_fails_alone_leaves_nothing() {
+    let place = Place::new();
+    let mut command = place.diverge();
+    command.args([
+        "--validation",
+        "validation",
+        "--out",
+        "head",
+        "--head",
+        "mlp",
+    ]);
+    let said = message(&place, command);
+    assert!(said.contains("training diverged in epoch 1"), "{said}");
+    assert!(!place.path("head").exists());
+}
+
+#[test]
+fn codes_that_are_all_the_same_give_both_heads_the_shares_of_the_classes() {
+    for value in [0.0, 1.0, 1e-45] {
+        let place = Place::new();
+        let rows: Vec<_> = (0..40)
+            .map(|row| (usize::from(row % 4 == 0), vec![value; 6]))
+            .collect();
+        let description = support::description(Dtype::F32, Pool::None);
+        support::write_codes(&place.path("same"), description, &rows);
+        place.train_on("same", "validation").assert().success();
+        for line in predictions(&place.read("head/predictions.csv"), "logistic") {
+            let of_b: f64 = line.rsplit(',').next().unwrap().parse().unwrap();
+            assert!((of_b - 0.25).abs() < 1e-4, "{line}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_no_memory_holds_are_refused() {
+    let place = Place::new();
+    let refused = |arguments: &[&str], expected: &str| {
+        let mut command = place.train();
+        command.args(arguments);
+        let said = message(&place, command);
+        assert!(said.contains(expected), "{said}");
+        assert!(!place.path("head").exists());
+    };
+    refused(
+        &["--repeats", "1000000000"],
+        "number of seeds is 1000000000, and has to be from 1 to 1000000",
+    );
+    refused(
+        &["--epochs", "1000000000000000000"],
+        "number of epochs is 1000000000000000000, and has to be from 1 to 1000000",
+    );
+    refused(
+        &["--tune", "--folds", "1000000000"],
+        "number of folds is 1000000000",
+    );
+    let mut wide = support::cnn_codes();
+    wide.current_dir(place.folder.path())
+        .args([
+            "train-head",
+            "--train",
+            "train",
+            "--validation",
+            "validation",
+        ])
+        .args(["--out", "head", "--head", "mlp", "--hidden", "65536,65536"]);
+    let said = message(&place, wide);
+    assert!(said.contains("at most 1073741824 weights"), "{said}");
+}
+
+/// Does something to a store once the first epoch is over.
+struct AfterAnEpoch<F>(F);
+
+impl<F: Fn() + Sync> Progress for AfterAnEpoch<F> {
+    fn epoch(&self, epoch: &Epoch) {
+        if epoch.epoch == 1 {
+            (self.0)();
+        }
+    }
+}
+
+#[test]
+fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left() {
+    let cut = |path: &Path| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(200).unwrap();
+    };
+    // Of the same length, and other codes.
+    let write_over = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[128..].fill(0);
+        fs::write(path, bytes).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(later).unwrap();
+    };
+    let changes: [&(dyn Fn(&Path) + Sync); 2] = [&cut, &write_over];
+    for name in ["train", "validation"] {
+        for change in changes {
+            let place = Place::new();
+            let open = |name: &str| Store::open(&place.path(name)).unwrap();
+            let (of_train, of_validation) = (open("train"), open("validation"));
+            let path = place.path(name).join("codes.npy");
+            let options = TrainOptions::default();
+            let out = place.path("head");
+            let change = AfterAnEpoch(|| change(&path));
+            let trained = train(&of_train, Some(&of_validation), &options, &out, &change);
+            let error = trained.unwrap_err();
+            let expected = format!("{} was changed while it was in use", path.display());
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            let is_of_store = matches!(error, TrainError::Store(StoreError::Changed { .. }));
+            assert!(is_of_store, "{error:?}");
+            assert!(!out.exists());
         }
     }
 }

@@ -48,7 +48,7 @@ impl Codes {
     pub fn of_store(path: &str) -> anyhow::Result<Self> {
         let store = Store::open(Path::new(path))?;
         Ok(Self {
-            codes: store.read_codes(),
+            codes: store.read_codes()?,
             labels: store.labels().context("the store has no labels")?.to_vec(),
             n_classes: store.manifest().classes.len(),
         })

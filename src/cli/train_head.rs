@@ -6,7 +6,7 @@ mod progress;
 use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
-use cnn_codes::report::REPORT;
+use cnn_codes::report::{FailedHead, REPORT};
 use cnn_codes::train::{TrainError, train};
 
 pub use self::arguments::Arguments;
@@ -53,5 +53,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         say("stopped by a signal: what was trained until then is judged and kept");
         return Ok(stop.exit_code());
     }
-    Ok(ExitCode::SUCCESS)
+    for FailedHead { name, reason } in &comparison.failed {
+        say(&format!(
+            "error: the head {name} failed, and the other one is kept: {reason}"
+        ));
+    }
+    Ok(match comparison.failed.as_slice() {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }

@@ -4,9 +4,11 @@
 //! each line after that is a [`Checkpoint`], appended once everything that it counts was synced. So
 //! what the last whole line says is on the disk is there after a power failure too, and what lies
 //! beyond it is cut off when the job goes on.
+//!
+//! A whole line whose numbers cannot be is refused: nobody knows what the files then hold.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -90,17 +92,122 @@ pub struct Checkpoint {
     pub failures_bytes: u64,
 }
 
+impl Checkpoint {
+    /// Rows and failures; nothing if they are too many to count.
+    fn n_settled(&self) -> Option<usize> {
+        let mut failures = self.failures.values();
+        failures.try_fold(self.n_rows, |sum, &n| sum.checked_add(n))
+    }
+
+    /// Checks that each picture that is done is a row or a failure, and that nothing is undone that
+    /// `before` counts.
+    ///
+    /// Files that are no pictures fail before the first picture is read, so the failures are more
+    /// than the pictures that are done, and in every checkpoint of a job by the same number.
+    fn check(&self, before: &Self, job: &Job) -> Result<(), String> {
+        let more = |checkpoint: &Self| checkpoint.n_settled()?.checked_sub(checkpoint.n_done);
+        let is_first = *before == Self::default();
+        if more(self).is_none() || (!is_first && more(self) != more(before)) {
+            return Err(format!(
+                "{} rows and its failures are not the {} pictures that it counts as done",
+                self.n_rows, self.n_done
+            ));
+        }
+        if self.n_settled() > Some(job.n_pictures) {
+            return Err(format!(
+                "it counts more pictures than the {} of the job",
+                job.n_pictures
+            ));
+        }
+        let failures_of = |kind: &String| self.failures.get(kind).copied().unwrap_or(0);
+        let is_after = self.n_done >= before.n_done
+            && self.n_rows >= before.n_rows
+            && self.images_bytes >= before.images_bytes
+            && self.failures_bytes >= before.failures_bytes
+            && (before.failures.iter()).all(|(kind, &n)| failures_of(kind) >= n);
+        if is_after {
+            Ok(())
+        } else {
+            Err("it counts less than the line before it".to_owned())
+        }
+    }
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It could not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A line contradicts itself, or the line before it.
+    #[error("line {line}: {reason}")]
+    Contradiction {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Reads the journal of an unfinished store: what its job is, and the last checkpoint, which is one
+/// of nothing where there is none yet.
+///
+/// `None` if not even the first line is whole. What a kill or a power failure left half written is
+/// passed over.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn read_journal(journal: impl BufRead) -> Result<Option<(Job, Checkpoint)>, JournalError> {
+    let whole = WholeLines::read(journal)?;
+    Ok(whole.map(|lines| (lines.job, lines.last)))
+}
+
+/// The whole lines at the start of a journal.
+struct WholeLines {
+    job: Job,
+    last: Checkpoint,
+    /// Their bytes.
+    end: u64,
+}
+
+impl WholeLines {
+    fn read(journal: impl BufRead) -> Result<Option<Self>, JournalError> {
+        let mut lines = Lines {
+            reader: journal,
+            end: 0,
+        };
+        let Some(job) = lines.next_whole()? else {
+            return Ok(None);
+        };
+        let mut last = Checkpoint::default();
+        let mut line = 1;
+        while let Some(checkpoint) = lines.next_whole::<Checkpoint>()? {
+            line += 1;
+            let checked = checkpoint.check(&last, &job);
+            checked.map_err(|reason| JournalError::Contradiction { line, reason })?;
+            last = checkpoint;
+        }
+        let end = lines.end;
+        Ok(Some(Self { job, last, end }))
+    }
+}
+
 /// An open journal.
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
+    /// Pictures of the job.
+    pub(super) n_pictures: usize,
 }
 
 impl Journal {
     /// Begins the journal of `job` in `draft`.
     pub(super) fn create(draft: &Path, job: &Job) -> io::Result<Self> {
         let file = File::create_new(draft.join(JOURNAL))?;
-        let mut journal = Self { file };
+        let mut journal = Self {
+            file,
+            n_pictures: job.n_pictures,
+        };
         journal.append(job)?;
         Ok(journal)
     }
@@ -109,27 +216,22 @@ impl Journal {
     ///
     /// `None` if there is none, or not even its first line is whole. The checkpoint is the last
     /// one, or one of nothing.
-    pub(super) fn reopen(draft: &Path) -> io::Result<Option<(Self, Job, Checkpoint)>> {
+    pub(super) fn reopen(draft: &Path) -> Result<Option<(Self, Job, Checkpoint)>, JournalError> {
         let path = draft.join(JOURNAL);
-        let file = match open_itself(&path, OpenOptions::new().read(true).write(true)) {
+        let file = match open_itself(&path, File::options().read(true).write(true)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
-        let mut lines = Lines {
-            reader: BufReader::new(&file),
-            end: 0,
-        };
-        let Some(job) = lines.next_whole()? else {
+        let whole = WholeLines::read(BufReader::new(&file))?;
+        let Some(WholeLines { job, last, end }) = whole else {
             return Ok(None);
         };
-        let mut last = Checkpoint::default();
-        while let Some(checkpoint) = lines.next_whole()? {
-            last = checkpoint;
-        }
-        let end = lines.end;
         file.set_len(end)?;
-        let mut journal = Self { file };
+        let mut journal = Self {
+            file,
+            n_pictures: job.n_pictures,
+        };
         journal.file.seek(SeekFrom::Start(end))?;
         Ok(Some((journal, job, last)))
     }
@@ -169,6 +271,9 @@ impl<R: BufRead> Lines<R> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     use super::super::{CodesIdentity, Dtype, OutputSpec, Pool, TrunkIdentity};
     use super::*;
@@ -245,6 +350,95 @@ mod tests {
                 assert_eq!(reopened.map(|(_, _, last)| last), expected, "{length}");
             }
         }
+    }
+
+    /// What reading a journal of these checkpoints says.
+    fn complaint(checkpoints: &[Checkpoint]) -> Option<String> {
+        let mut text = serde_json::to_string(&job()).unwrap() + "\n";
+        for checkpoint in checkpoints {
+            text += &(serde_json::to_string(checkpoint).unwrap() + "\n");
+        }
+        read_journal(text.as_bytes())
+            .err()
+            .map(|error| error.to_string())
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_byte_gives_a_journal_that_adds_up_or_an_error(at: Index, byte: u8) {
+            let entries = [checkpoint(20), checkpoint(40), checkpoint(60)];
+            let mut text = serde_json::to_vec(&job()).unwrap();
+            for entry in &entries {
+                text.push(b'\n');
+                text.extend(serde_json::to_vec(entry).unwrap());
+            }
+            text.push(b'\n');
+            let at = at.index(text.len());
+            text[at] = byte;
+            match read_journal(&text[..]) {
+                Ok(None) => {}
+                Ok(Some((job, last))) => {
+                    let n_failures: usize = last.failures.values().sum();
+                    prop_assert!(last.n_done <= last.n_rows + n_failures);
+                    prop_assert!(last.n_rows + n_failures <= job.n_pictures);
+                }
+                Err(error) => prop_assert!(error.to_string().starts_with("line "), "{}", error),
+            }
+        }
+    }
+
+    #[test]
+    fn checkpoints_whose_numbers_cannot_be_are_refused() {
+        let changed = |n_done, change: fn(&mut Checkpoint)| {
+            let mut checkpoint = checkpoint(n_done);
+            change(&mut checkpoint);
+            checkpoint
+        };
+        let says = |checkpoints: &[Checkpoint], expected: &str| {
+            let said = complaint(checkpoints).unwrap();
+            assert!(said.contains(expected), "{said}");
+        };
+        assert_eq!(complaint(&[checkpoint(20), checkpoint(40)]), None);
+        // A folder of the list is a failure, and no picture that is done.
+        let with_folder = |n_done| {
+            changed(n_done, |last| {
+                last.failures.insert("not_a_file".to_owned(), 1);
+            })
+        };
+        assert_eq!(complaint(&[with_folder(20), with_folder(40)]), None);
+        says(
+            &[with_folder(20), checkpoint(40)],
+            "line 3: 39 rows and its failures are not the 40",
+        );
+        says(
+            &[changed(20, |last| last.n_done = 36)],
+            "line 2: 19 rows and its failures are not the 36 pictures",
+        );
+        says(
+            &[changed(20, |last| {
+                last.failures.insert("empty".to_owned(), usize::MAX);
+            })],
+            "19 rows and its failures",
+        );
+        says(&[checkpoint(101)], "more pictures than the 100 of the job");
+        says(
+            &[checkpoint(40), checkpoint(20)],
+            "line 3: it counts less than the line before",
+        );
+        says(
+            &[checkpoint(20), changed(40, |last| last.images_bytes = 7)],
+            "it counts less than the line before",
+        );
+        says(
+            &[
+                checkpoint(20),
+                changed(40, |last| {
+                    last.failures.clear();
+                    last.n_rows = 40;
+                }),
+            ],
+            "it counts less than the line before",
+        );
     }
 
     #[test]

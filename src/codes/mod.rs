@@ -13,6 +13,7 @@
 //! disagree. A store may be made in parts, `STORE/part-00000-of-00004` and so on, each of them a
 //! store; their parent opens as the whole.
 
+mod codes_file;
 mod journal;
 mod manifest;
 pub mod npy;
@@ -22,14 +23,14 @@ mod store;
 mod table;
 mod writer;
 
-pub use journal::{Checkpoint, Job};
+pub(crate) use codes_file::read_exact_at;
+pub use journal::{Checkpoint, Job, JournalError, read_journal};
 pub use manifest::{
     CodesIdentity, Counts, FORMAT, Manifest, ManifestError, OutputSpec, Part, StoreDescription,
     TrunkIdentity,
 };
 pub use npy::Dtype;
 pub use pooling::Pool;
-pub(crate) use store::read_exact_at;
 pub use store::{PictureRow, Store, StoreError};
 pub use writer::{Code, Leftover, Opened, StoreWriter, WrittenPicture};
 

@@ -185,7 +185,9 @@ impl NpyWriter {
     /// Whatever the file system answers.
     pub fn create(path: &Path, dtype: Dtype, row_shape: &[usize]) -> io::Result<Self> {
         // For reading too, in `copy_row`.
-        let mut file = open_options().create_new(true).open(path)?;
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create_new(true);
+        let mut file = options.open(path)?;
         // Not yet a header: until `finish`, no reader takes this for an array.
         file.write_all(&[0; HEADER_BYTES])?;
         Ok(Self {
@@ -204,7 +206,7 @@ impl NpyWriter {
     /// `UnexpectedEof` if the file has fewer rows; else whatever the file system answers.
     pub fn reopen(path: &Path, dtype: Dtype, row_shape: &[usize], rows: usize) -> io::Result<Self> {
         let mut writer = Self {
-            file: open_itself(path, &mut open_options())?,
+            file: open_itself(path, File::options().read(true).write(true))?,
             dtype,
             row_shape: row_shape.to_vec(),
             rows,
@@ -292,12 +294,6 @@ impl NpyWriter {
         self.file.sync_all()?;
         Ok(self.rows)
     }
-}
-
-fn open_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    options
 }
 
 /// The first 128 bytes of a version 1.0 file: text padded with spaces, closed by a newline.

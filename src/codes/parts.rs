@@ -11,11 +11,11 @@ use super::{Counts, MANIFEST, StoreError};
 /// Missing parts that a message names.
 const NAMED_PARTS: usize = 10;
 
-/// The directories of all parts in `dir`, in order; none if it holds no parts.
+/// All parts in `dir`, in order; none if it holds no parts.
 ///
 /// # Errors
 /// [`StoreError::Parts`] if parts are missing or of different numbers of parts.
-pub(super) fn find(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(super) fn find(dir: &Path) -> Result<Vec<Part>, StoreError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
@@ -25,28 +25,32 @@ pub(super) fn find(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
             };
         }
     };
-    let mut parts = BTreeSet::new();
+    let mut named = BTreeSet::new();
     for entry in entries {
         let path = entry.map_err(StoreError::reading(dir))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         // An unfinished part tells how many there are to be.
         let name = name.map(|name| name.strip_suffix(".partial").unwrap_or(name));
         if let Some(part) = name.and_then(parse_name) {
-            parts.insert((part.of, part.index));
+            named.insert((part.of, part.index));
         }
     }
-    let parts: Vec<Part> = parts
-        .into_iter()
-        .map(|(of, index)| Part { index, of })
-        .collect();
-    let at = |part: &Part| dir.join(part.to_string());
-    check_complete(&parts, |part| at(part).join(MANIFEST).is_file()).map_err(|reason| {
-        StoreError::Parts {
-            dir: dir.to_owned(),
-            reason,
-        }
-    })?;
-    Ok(parts.iter().map(at).collect())
+    let named = named.into_iter().map(|(of, index)| Part { index, of });
+    complete(named.collect(), |part| {
+        path_of(dir, *part).join(MANIFEST).is_file()
+    })
+    .map_err(refused(dir))
+}
+
+/// Where a part of the store at `dir` lies.
+pub(super) fn path_of(dir: &Path, part: Part) -> PathBuf {
+    dir.join(part.to_string())
+}
+
+/// Makes an error of why the parts in `dir` are no store.
+pub(super) fn refused(dir: &Path) -> impl FnOnce(String) -> StoreError + use<> {
+    let dir = dir.to_owned();
+    move |reason| StoreError::Parts { dir, reason }
 }
 
 /// `part-00003-of-00008`, and nothing else.
@@ -59,38 +63,51 @@ fn parse_name(name: &str) -> Option<Part> {
     (part.to_string() == name && part.index < part.of).then_some(part)
 }
 
-fn check_complete(parts: &[Part], is_complete: impl Fn(&Part) -> bool) -> Result<(), String> {
-    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
-        return Ok(());
+/// The parts that folders are named for, in order, if they are all that there are to be.
+///
+/// What it costs goes with the folders that are there: a name may speak of any number of parts.
+fn complete(named: Vec<Part>, is_complete: impl Fn(&Part) -> bool) -> Result<Vec<Part>, String> {
+    let (Some(first), Some(last)) = (named.first(), named.last()) else {
+        return Ok(named);
     };
-    if first.of != last.of {
+    let of = first.of;
+    if of != last.of {
         return Err(format!(
-            "it holds parts of {} and of {}; move those of one of them away",
-            first.of, last.of
+            "it holds parts of {of} and of {}; move those of one of them away",
+            last.of
         ));
     }
-    let missing: Vec<String> = (0..first.of)
-        .map(|index| Part {
-            index,
-            of: first.of,
-        })
-        .filter(|part| !is_complete(part))
-        .map(|part| format!("{}/{}", part.index, part.of))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
+    let complete: Vec<Part> = named.into_iter().filter(is_complete).collect();
+    let n_missing = of as usize - complete.len();
+    if n_missing == 0 {
+        return Ok(complete);
     }
-    let named = missing[..missing.len().min(NAMED_PARTS)].join(", ");
-    let more = missing.len().saturating_sub(NAMED_PARTS);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
+    let is_missing = |index: &u32| {
+        let place = complete.binary_search_by_key(index, |part| part.index);
+        place.is_err()
+    };
+    let missing = (0..of).filter(is_missing).take(NAMED_PARTS);
+    let missing: Vec<String> = missing.map(|index| format!("{index}/{of}")).collect();
+    let more = match n_missing - missing.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
     };
     Err(format!(
-        "{} of its {} parts are missing or unfinished: {named}{more}; make them with `cnn-codes extract-features --shard I/N`",
-        missing.len(),
-        first.of
+        "{n_missing} of its {of} parts are missing or unfinished: {}{more}; make them with `cnn-codes extract-features --shard I/N`",
+        missing.join(", "),
+    ))
+}
+
+/// Checks that a part is the one that its folder is named for.
+pub(super) fn check_name(part: Part, manifest: &Manifest) -> Result<(), String> {
+    let what = match manifest.part {
+        Some(other) if other == part => return Ok(()),
+        Some(other) => format!("holds {other}"),
+        None => "holds a whole store".to_owned(),
+    };
+    let Part { index, of } = part;
+    Err(format!(
+        "the folder {part} {what}; put the right part there, or make it with `cnn-codes extract-features --shard {index}/{of} --overwrite`"
     ))
 }
 
@@ -150,4 +167,31 @@ fn check_sibling(first: &Manifest, part: &Manifest) -> Result<(), String> {
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: BTreeSet<&str> = names.collect();
     names.into_iter().collect::<Vec<_>>().join(" + ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(of: u32, indices: &[u32]) -> Vec<Part> {
+        indices.iter().map(|&index| Part { index, of }).collect()
+    }
+
+    #[test]
+    fn of_many_missing_parts_ten_are_named_and_the_rest_is_counted() {
+        let all = parts(3, &[0, 1, 2]);
+        assert_eq!(complete(all.clone(), |_| true), Ok(all.clone()));
+        let said = complete(all, |part| part.index == 1).unwrap_err();
+        assert!(said.starts_with("2 of its 3 parts are missing or unfinished: 0/3, 2/3; "));
+
+        // The largest number that a name can have: neither memory nor time goes with it.
+        let of = u32::MAX;
+        let said = complete(parts(of, &[0, 3]), |_| true).unwrap_err();
+        let named = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11].map(|index| format!("{index}/{of}"));
+        let expected = format!(
+            "4294967293 of its 4294967295 parts are missing or unfinished: {} and 4294967283 more; ",
+            named.join(", ")
+        );
+        assert!(said.starts_with(&expected), "{said}");
+    }
 }

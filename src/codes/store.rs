@@ -1,21 +1,18 @@
 //! Opening a store, and distrusting it until its files agree.
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use half::slice::HalfFloatSliceExt;
-#[cfg(unix)]
-use memmap2::Advice;
-use memmap2::Mmap;
 use ndarray::Array2;
 use serde::Deserialize;
 
-use super::manifest::Manifest;
+use super::codes_file::{CodesFile, with_bytes};
+use super::manifest::{Manifest, Part};
 use super::npy::{Header, NpyError};
 use super::{CODES, Dtype, IMAGES, LABELS, MANIFEST, parts};
-use crate::files::DraftError;
+use crate::files::{DraftError, regular};
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.
 const WIDENED: usize = 1024;
@@ -65,6 +62,12 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system answered.
         source: io::Error,
+    },
+    /// A file was written to while it was in use, so that nobody knows what was read of it.
+    #[error("{} was changed while it was in use; run this again once nothing writes to it any more", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// A file is damaged, or two files of the store contradict each other.
     #[error("{} cannot be used: {reason}; extract the codes again with {}", path.display(), if is_draft(path) { "--restart" } else { "--overwrite" })]
@@ -123,27 +126,14 @@ pub struct PictureRow {
     pub blake3: blake3::Hash,
 }
 
-/// A complete store, its codes mapped and not read.
+/// A complete store, whose codes are read when they are asked for.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     manifest: Manifest,
-    codes: Vec<MappedCodes>,
+    codes: Vec<CodesFile>,
     labels: Option<Vec<usize>>,
     pictures: Vec<PictureRow>,
-}
-
-/// The codes of a store, or of one of its parts.
-#[derive(Debug)]
-struct MappedCodes {
-    map: Mmap,
-    /// For reads that are not to count as this process' memory.
-    file: File,
-    path: PathBuf,
-    offset: usize,
-    /// The store's row that is the first here.
-    first_row: usize,
-    n_rows: usize,
 }
 
 impl Store {
@@ -152,8 +142,8 @@ impl Store {
     /// A directory of parts (`part-00000-of-00004` and so on) is one store if all of them are
     /// there, of one job: its rows are those of the parts, one part after the other.
     ///
-    /// The codes are mapped: another process must not cut codes.npy short meanwhile. Stores are
-    /// replaced by renaming, which leaves a mapped one as it was.
+    /// The codes stay in their file until they are asked for. Stores are replaced by renaming,
+    /// which leaves an open one as it was; who writes to codes.npy in place is found out.
     ///
     /// # Errors
     /// [`StoreError::NotAStore`], [`StoreError::Parts`], [`StoreError::Read`] or
@@ -168,16 +158,18 @@ impl Store {
                 dir: dir.to_owned(),
             });
         }
-        let parts: Vec<Self> = parts
-            .iter()
-            .map(|part| Self::open_one(part))
-            .collect::<Result<_, _>>()?;
+        let open = |&part: &Part| {
+            let store = Self::open_one(&parts::path_of(dir, part))?;
+            parts::check_name(part, &store.manifest).map_err(parts::refused(dir))?;
+            Ok(store)
+        };
+        let parts: Vec<Self> = parts.iter().map(open).collect::<Result<_, StoreError>>()?;
         Self::joined(dir, parts)
     }
 
     fn open_one(dir: &Path) -> Result<Self, StoreError> {
         let manifest = read_manifest(dir)?;
-        let codes = map_codes(&dir.join(CODES), &manifest)?;
+        let codes = CodesFile::open(&dir.join(CODES), &manifest)?;
         let labels = match manifest.classes.as_slice() {
             [] => None,
             _ => Some(read_labels(&dir.join(LABELS), &manifest)?),
@@ -198,10 +190,7 @@ impl Store {
     /// One store of all its parts, in their order.
     fn joined(dir: &Path, parts: Vec<Self>) -> Result<Self, StoreError> {
         let manifests: Vec<_> = parts.iter().map(|part| &part.manifest).collect();
-        let manifest = parts::join(&manifests).map_err(|reason| StoreError::Parts {
-            dir: dir.to_owned(),
-            reason,
-        })?;
+        let manifest = parts::join(&manifests).map_err(parts::refused(dir))?;
         let is_labelled = !manifest.classes.is_empty();
         let mut whole = Self {
             dir: dir.to_owned(),
@@ -248,43 +237,68 @@ impl Store {
     }
 
     /// All codes as float32, flattened to (N, D); f16 is widened exactly.
-    #[must_use]
-    pub fn read_codes(&self) -> Array2<f32> {
+    ///
+    /// # Errors
+    /// As [`Store::read_code`].
+    pub fn read_codes(&self) -> Result<Array2<f32>, StoreError> {
         let mut values = Array2::zeros((self.pictures.len(), self.manifest.codes.code_len()));
         let n_features = values.ncols();
         for (row, mut code) in values.rows_mut().into_iter().enumerate() {
             let code = code.as_slice_mut().expect("a fresh array is in C order");
-            self.read_code(row, 0..n_features, code);
+            self.read_code(row, 0..n_features, code)?;
         }
-        values
+        Ok(values)
     }
 
-    /// Reads some features of the code of `row` from the map; f16 is widened exactly.
+    /// Reads some features of the code of `row`; f16 is widened exactly.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`], or [`StoreError::Changed`] if codes.npy was written to since the store
+    /// was opened.
     ///
     /// # Panics
     /// If there is no such row or feature, or `values` is not as long as `features`.
-    pub fn read_code(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
+    pub fn read_code(
+        &self,
+        row: usize,
+        features: Range<usize>,
+        values: &mut [f32],
+    ) -> Result<(), StoreError> {
         let (codes, row) = self.part_of(row);
         let size = self.manifest.dtype.size();
-        let code = &codes.map[codes.offset..][row * self.row_bytes()..][..self.row_bytes()];
-        let bytes = &code[features.start * size..features.end * size];
+        let first = features.start * size;
         assert_eq!(values.len(), features.len(), "a value for each feature");
-        widen(bytes, self.manifest.dtype, values);
+        assert!(
+            features.end * size <= self.row_bytes(),
+            "there is no such feature"
+        );
+        with_bytes(features.len() * size, |bytes| {
+            codes.read(row, first, bytes)?;
+            widen(bytes, self.manifest.dtype, values);
+            Ok(())
+        })
     }
 
     /// Reads the code of `row` into `bytes`, as it is on the disk: little-endian elements of the
     /// store's dtype.
     ///
     /// # Errors
-    /// [`StoreError::Read`].
+    /// As [`Store::read_code`].
     ///
     /// # Panics
     /// If there is no such row.
     pub fn read_code_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
         let (codes, row) = self.part_of(row);
-        let offset = codes.offset as u64 + row as u64 * self.row_bytes() as u64;
         bytes.resize(self.row_bytes(), 0);
-        read_exact_at(&codes.file, bytes, offset).map_err(StoreError::reading(&codes.path))
+        codes.read(row, 0, bytes)
+    }
+
+    /// Checks that nobody has written to the codes since the store was opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] or [`StoreError::Read`].
+    pub fn check_unchanged(&self) -> Result<(), StoreError> {
+        self.codes.iter().try_for_each(CodesFile::check_unchanged)
     }
 
     /// Turns the bytes of a code, as [`Store::read_code_bytes`] gives them, into float32.
@@ -310,52 +324,17 @@ impl Store {
                 .start
                 .clamp(codes.first_row, codes.first_row + codes.n_rows);
             let end = rows.end.clamp(first, codes.first_row + codes.n_rows);
-            let offset = codes.offset + (first - codes.first_row) * self.row_bytes();
-            codes.will_need(offset, (end - first) * self.row_bytes());
+            codes.will_need(first - codes.first_row..end - codes.first_row);
         }
     }
 
     /// The part that holds `row`, and its row there.
-    fn part_of(&self, row: usize) -> (&MappedCodes, usize) {
+    fn part_of(&self, row: usize) -> (&CodesFile, usize) {
         let after = self.codes.partition_point(|part| part.first_row <= row);
         let part = &self.codes[after - 1];
         assert!(row - part.first_row < part.n_rows, "there is no row {row}");
         (part, row - part.first_row)
     }
-}
-
-impl MappedCodes {
-    /// Advice alone: where it cannot be given, the pages are read when they are used.
-    #[cfg(unix)]
-    fn will_need(&self, offset: usize, len: usize) {
-        if len > 0 {
-            let _ = self.map.advise_range(Advice::WillNeed, offset, len);
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn will_need(&self, _offset: usize, _len: usize) {}
-}
-
-/// Reads `bytes` from `offset` on, wherever other threads read.
-#[cfg(unix)]
-pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-/// Reads `bytes` from `offset` on, wherever other threads read.
-#[cfg(windows)]
-pub(crate) fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                bytes = &mut bytes[n..];
-                offset += n as u64;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Turns little-endian elements of a store into float32, one each.
@@ -393,42 +372,18 @@ fn elements<T, const SIZE: usize>(
 
 pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
     let path = dir.join(MANIFEST);
-    let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+    let text = regular::read(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StoreError::NotAStore {
             dir: dir.to_owned(),
         },
         _ => StoreError::reading(&path)(source),
     })?;
+    let text = String::from_utf8(text).map_err(|error| damaged(&path, error.to_string()))?;
     Manifest::from_json(&text).map_err(|error| damaged(&path, error.to_string()))
 }
 
-fn map_codes(path: &Path, manifest: &Manifest) -> Result<MappedCodes, StoreError> {
-    let mut file = File::open(path).map_err(StoreError::reading(path))?;
-    let header = Header::read(&mut file).map_err(npy_error(path))?;
-    if (header.dtype, &header.shape) != (manifest.dtype, &manifest.shape) {
-        return Err(damaged(
-            path,
-            format!(
-                "it holds {} {:?} where {MANIFEST} says {} {:?}",
-                header.dtype, header.shape, manifest.dtype, manifest.shape
-            ),
-        ));
-    }
-    // SAFETY: the map is only read. A store is replaced by renaming, never written in place, so
-    // the file keeps its length unless someone else cuts it, which `open` documents.
-    let map = unsafe { Mmap::map(&file) }.map_err(StoreError::reading(path))?;
-    Ok(MappedCodes {
-        map,
-        file,
-        path: path.to_owned(),
-        offset: header.data_offset,
-        first_row: 0,
-        n_rows: manifest.counts.pictures,
-    })
-}
-
 fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreError> {
-    let mut file = File::open(path).map_err(StoreError::reading(path))?;
+    let mut file = regular::open(path).map_err(StoreError::reading(path))?;
     let header = Header::read(&mut file).map_err(npy_error(path))?;
     if header.dtype != Dtype::I64 || header.shape != [manifest.counts.pictures] {
         return Err(damaged(
@@ -439,9 +394,12 @@ fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreErro
             ),
         ));
     }
-    let bytes = std::fs::read(path).map_err(StoreError::reading(path))?;
+    // As many as the header says, whatever the file has become.
+    let mut bytes = vec![0; manifest.counts.pictures * Dtype::I64.size()];
+    file.read_exact(&mut bytes)
+        .map_err(StoreError::reading(path))?;
     let n_classes = manifest.classes.len();
-    elements(&bytes[header.data_offset..], i64::from_le_bytes)
+    elements(&bytes, i64::from_le_bytes)
         .enumerate()
         .map(|(row, label)| match usize::try_from(label) {
             Ok(label) if label < n_classes => Ok(label),
@@ -466,8 +424,8 @@ struct Line<'a> {
 
 /// Reads images.csv, whose labels are among `classes`.
 pub(super) fn read_rows(path: &Path, classes: &[String]) -> Result<Vec<PictureRow>, StoreError> {
-    let mut table = csv::Reader::from_path(path)
-        .map_err(|error| StoreError::reading(path)(io::Error::from(error)))?;
+    let file = regular::open(path).map_err(StoreError::reading(path))?;
+    let mut table = csv::Reader::from_reader(file);
     let header = table.headers().cloned();
     let broken = |error: csv::Error| damaged(path, error.to_string());
     let header = header.map_err(broken)?;
@@ -536,7 +494,7 @@ fn damaged(path: &Path, reason: impl Into<String>) -> StoreError {
     }
 }
 
-fn npy_error(path: &Path) -> impl FnOnce(NpyError) -> StoreError {
+pub(super) fn npy_error(path: &Path) -> impl FnOnce(NpyError) -> StoreError {
     let path = path.to_owned();
     move |error| match error {
         NpyError::Io(source) => StoreError::Read { path, source },

@@ -1,6 +1,6 @@
 //! A CSV table that grows, and can be gone on with from a length that is known to be on the disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,7 @@ impl Table {
 
 /// Opens a file that has at least `length` bytes, cuts it there, and stands at its end.
 fn reopen(path: &Path, length: u64) -> io::Result<File> {
-    let mut file = open_itself(path, OpenOptions::new().read(true).write(true))?;
+    let mut file = open_itself(path, File::options().read(true).write(true))?;
     let actual = file.metadata()?.len();
     if actual < length {
         return Err(io::Error::new(

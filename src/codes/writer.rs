@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use half::slice::HalfFloatSliceExt;
 
-use super::journal::{Checkpoint, JOURNAL, Job, Journal};
+use super::journal::{Checkpoint, JOURNAL, Job, Journal, JournalError};
 use super::manifest::{FORMAT, Manifest, StoreDescription};
 use super::npy::NpyWriter;
 use super::store::{read_manifest, read_rows};
@@ -121,9 +121,9 @@ impl StoreWriter {
             draft.clear()?;
         }
         let journal = Journal::reopen(&path).map_err(|error| {
-            // What cannot be read now may be read later.
+            // What is there is somebody's work, whatever its journal says.
             draft.keep();
-            StoreError::reading(&path.join(JOURNAL))(error)
+            unusable_journal(path.join(JOURNAL), error)
         })?;
         match journal {
             Some((journal, begun, checkpoint)) if checkpoint != Checkpoint::default() => {
@@ -352,8 +352,10 @@ impl StoreWriter {
     /// Completes the files, writes store.json and publishes the store.
     ///
     /// # Errors
-    /// [`StoreError`]; what was at `out` before is then still there.
+    /// [`StoreError`]; what was at `out` before is then still there. [`StoreError::Damaged`] if the
+    /// rows and failures are not all pictures of the job.
     pub fn finish(mut self) -> Result<Manifest, StoreError> {
+        self.check_all_settled()?;
         let at = |name: &str| self.draft.path().join(name);
         self.images.sync()?;
         self.failures.sync()?;
@@ -379,6 +381,24 @@ impl StoreWriter {
         }
         self.draft.publish()?;
         Ok(manifest)
+    }
+
+    /// Refuses to call a store complete that lacks pictures of its job.
+    fn check_all_settled(&self) -> Result<(), StoreError> {
+        let Some(Journal { n_pictures, .. }) = self.journal else {
+            return Ok(());
+        };
+        let n_failures: usize = self.n_failures.values().sum();
+        if self.rows() + n_failures == n_pictures {
+            return Ok(());
+        }
+        Err(StoreError::Damaged {
+            path: self.at(JOURNAL),
+            reason: format!(
+                "{} rows and {n_failures} failures are not the {n_pictures} pictures of the job",
+                self.rows()
+            ),
+        })
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -411,6 +431,16 @@ fn publish_complete(mut draft: Draft, job: &Job) -> Result<Opened, StoreError> {
     }
     draft.publish()?;
     Ok(Opened::Complete(Box::new(manifest)))
+}
+
+fn unusable_journal(path: PathBuf, error: JournalError) -> StoreError {
+    match error {
+        JournalError::Io(source) => StoreError::Read { path, source },
+        error @ JournalError::Contradiction { .. } => StoreError::Damaged {
+            path,
+            reason: error.to_string(),
+        },
+    }
 }
 
 fn code_shape(description: &StoreDescription) -> Vec<usize> {

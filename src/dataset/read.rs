@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::{Picture, Pictures, Place};
+use crate::files::regular::{NotOpened, open_with_length};
 
 /// The largest file that is read: pictures are smaller, and an endless one must not fill memory.
 pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
@@ -35,6 +36,15 @@ pub enum ReadError {
         /// How many bytes of it there are.
         actual: u64,
     },
+}
+
+impl From<NotOpened> for ReadError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Io(error) => Self::Read(error),
+            NotOpened::NotAFile => Self::NotAFile,
+        }
+    }
 }
 
 impl ReadError {
@@ -97,7 +107,7 @@ impl Pictures {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let (file, n_bytes) = open_regular(path)?;
+    let (file, n_bytes) = open_with_length(path)?;
     let bytes = read_up_to(file, n_bytes, MAX_FILE_BYTES + 1)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ReadError::TooLarge);
@@ -109,7 +119,7 @@ fn read_member(archive: &Path, offset: u64, n_bytes: u64) -> Result<Vec<u8>, Rea
     if n_bytes > MAX_FILE_BYTES {
         return Err(ReadError::TooLarge);
     }
-    let (mut file, archive_bytes) = open_regular(archive)?;
+    let (mut file, archive_bytes) = open_with_length(archive)?;
     file.seek(SeekFrom::Start(offset))?;
     let expected = n_bytes.min(archive_bytes.saturating_sub(offset));
     let bytes = read_up_to(file, expected, n_bytes)?;
@@ -120,15 +130,6 @@ fn read_member(archive: &Path, offset: u64, n_bytes: u64) -> Result<Vec<u8>, Rea
         });
     }
     Ok(bytes)
-}
-
-/// Opens a regular file, with its length. Looks before it opens: to open a FIFO is to wait.
-fn open_regular(path: &Path) -> Result<(File, u64), ReadError> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(ReadError::NotAFile);
-    }
-    Ok((File::open(path)?, metadata.len()))
 }
 
 /// Reads to the end of `file`, `limit` bytes at most; `expected` is how many they probably are.

@@ -8,6 +8,7 @@
 //! rename       a rename that replaces nothing
 //! lock         a lock that dies with its holder
 //! open         opening a file itself, and not what a link leads to
+//! regular      reading regular files, and nothing that would be waited for in their place
 //! sync         a directory's entries onto the disk
 //! ```
 
@@ -15,6 +16,7 @@ mod draft;
 mod error;
 mod lock;
 mod open;
+pub(crate) mod regular;
 mod rename;
 mod replacement;
 mod sync;
@@ -25,6 +27,7 @@ pub use self::draft::Draft;
 pub use self::error::{DraftError, PathError};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::open::open_itself;
+pub use self::regular::Open;
 pub(crate) use self::replacement::put_in_place;
 pub(crate) use self::sync::{parent, sync_directory};
 pub use self::target::{Existing, Kind, resolve};

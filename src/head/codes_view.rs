@@ -1,7 +1,7 @@
 //! Codes as heads read them, wherever they are.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, s};
 use rayon::prelude::*;
@@ -11,16 +11,22 @@ use super::scaling::Scaling;
 use super::wide::aligned_zeros;
 use crate::codes::Store;
 
-/// Codes (N, D), row by row: those of an array or of a mapped store, all or some of them, as they
+/// Codes (N, D), row by row: those of an array or of a store, all or some of them, as they
 /// are or scaled on the way.
 ///
 /// Nothing is held in memory but what a reader asks for, so that a store may be larger than it.
+///
+/// Within this crate codes are read without a word about failure: what could not be read is zeros,
+/// the view remembers why, and [`check`](Self::check) says so before anything that was made of them
+/// is given out.
 #[derive(Clone, Debug)]
 pub struct CodesView<'a> {
     source: Source<'a>,
     /// Rows of the source, where not all of them are meant.
     rows: Option<Arc<[usize]>>,
     scaling: Option<Scaled>,
+    /// Why codes could not be read, first of all; shared with the views that are made of this one.
+    failure: Arc<OnceLock<HeadError>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +60,7 @@ impl<'a> CodesView<'a> {
             source,
             rows: None,
             scaling: None,
+            failure: Arc::default(),
         }
     }
 
@@ -92,6 +99,7 @@ impl<'a> CodesView<'a> {
                 scaling: Arc::clone(&scaled.scaling),
                 norms: scaled.norms.as_ref().map(norms_of),
             }),
+            failure: Arc::clone(&self.failure),
         }
     }
 
@@ -119,9 +127,28 @@ impl<'a> CodesView<'a> {
 
     /// Reads some features of a row into `values`, one number each.
     ///
+    /// # Errors
+    /// [`HeadError::Read`] if the store's codes cannot be read, or were changed since it was opened.
+    ///
     /// # Panics
     /// If there is no such row or feature, or `values` is not as long as `features`.
-    pub fn read(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
+    pub fn read(
+        &self,
+        row: usize,
+        features: Range<usize>,
+        values: &mut [f32],
+    ) -> Result<(), HeadError> {
+        self.fill(row, features, values);
+        self.check()
+    }
+
+    /// Says why codes could not be read, if it was so for any of this view and its kin.
+    pub(crate) fn check(&self) -> Result<(), HeadError> {
+        self.failure.get().cloned().map_or(Ok(()), Err)
+    }
+
+    /// Reads as [`read`](Self::read) does; gives zeros where it fails, and remembers.
+    pub(crate) fn fill(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
         let source_row = self.source_row(row);
         match self.source {
             Source::Array(codes) => {
@@ -134,13 +161,18 @@ impl<'a> CodesView<'a> {
                         .for_each(|(value, feature)| *value = codes[feature]),
                 }
             }
-            Source::Store(store) => store.read_code(source_row, features.clone(), values),
+            Source::Store(store) => {
+                if let Err(error) = store.read_code(source_row, features.clone(), values) {
+                    values.fill(0.0);
+                    let reason = error.to_string();
+                    let _ = self.failure.set(HeadError::Read { reason });
+                }
+            }
         }
         self.scale(row, features, values);
     }
 
-    /// Reads a row of a store from its file and not from its map: as it is there, to be given to
-    /// [`decode`](Self::decode).
+    /// Reads a row of a store as it is in its file, to be given to [`decode`](Self::decode).
     ///
     /// # Errors
     /// [`HeadError::Read`].
@@ -171,15 +203,24 @@ impl<'a> CodesView<'a> {
 
     /// Reads whole rows into `into` (rows, D), on all threads.
     ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
     /// # Panics
     /// If there is no such row, or `into` has another shape.
-    pub fn read_rows(&self, rows: &[usize], mut into: ArrayViewMut2<f32>) {
+    pub fn read_rows(&self, rows: &[usize], into: ArrayViewMut2<f32>) -> Result<(), HeadError> {
+        self.fill_rows(rows, into);
+        self.check()
+    }
+
+    /// Reads as [`read_rows`](Self::read_rows) does, and as [`fill`](Self::fill) where it fails.
+    fn fill_rows(&self, rows: &[usize], mut into: ArrayViewMut2<f32>) {
         let n_features = self.n_features();
         assert_eq!(into.dim(), (rows.len(), n_features), "shape to read into");
         let targets: Vec<_> = into.axis_iter_mut(Axis(0)).zip(rows).collect();
         targets.into_par_iter().for_each(|(mut target, &row)| {
             let values = target.as_slice_mut().expect("rows are in C order");
-            self.read(row, 0..n_features, values);
+            self.fill(row, 0..n_features, values);
         });
     }
 
@@ -199,7 +240,7 @@ impl<'a> CodesView<'a> {
             rows.clear();
             rows.extend(first..end);
             let mut codes = chunk.slice_mut(s![..rows.len(), ..]);
-            self.read_rows(&rows, codes.view_mut());
+            self.fill_rows(&rows, codes.view_mut());
             visit(first, codes.view());
         }
     }
@@ -208,7 +249,7 @@ impl<'a> CodesView<'a> {
     pub(super) fn for_each_row(&self, mut visit: impl FnMut(usize, &[f32])) {
         let mut code = vec![0.0; self.n_features()];
         for row in 0..self.n_rows() {
-            self.read(row, 0..code.len(), &mut code);
+            self.fill(row, 0..code.len(), &mut code);
             visit(row, &code);
         }
     }
@@ -221,22 +262,22 @@ impl<'a> CodesView<'a> {
             .map_init(
                 || vec![0.0; n_features],
                 |code, row| {
-                    self.read(row, 0..n_features, code);
+                    self.fill(row, 0..n_features, code);
                     of_code(code)
                 },
             )
             .collect()
     }
 
-    /// Bytes of the codes where they are mapped from a file; nothing where they are in memory.
-    pub(super) fn mapped_row_bytes(&self) -> Option<usize> {
+    /// Bytes of a code in its file; nothing where codes are in memory.
+    pub(super) fn file_row_bytes(&self) -> Option<usize> {
         match self.source {
             Source::Array(_) => None,
             Source::Store(store) => Some(store.row_bytes()),
         }
     }
 
-    /// Has the system begin to read consecutive rows of a mapped store, without waiting for them.
+    /// Has the system begin to read consecutive rows of a store, without waiting for them.
     pub(super) fn will_need(&self, rows: Range<usize>) {
         if let (Source::Store(store), false) = (self.source, rows.is_empty()) {
             store.will_need(self.source_row(rows.start)..self.source_row(rows.end - 1) + 1);
@@ -267,10 +308,10 @@ mod tests {
         let view = CodesView::from(codes.view()).scaled(Scaling::L2).unwrap();
         let view = view.select(&[2, 0]).select(&[1, 0]);
         let mut read = Array2::zeros((2, 2));
-        view.read_rows(&[0, 1], read.view_mut());
+        view.read_rows(&[0, 1], read.view_mut()).unwrap();
         assert_eq!(read, array![[0.6, 0.8], [0.6, 0.8]]);
         let mut last = [0.0];
-        view.read(1, 1..2, &mut last);
+        view.read(1, 1..2, &mut last).unwrap();
         assert_eq!(
             last,
             [0.8],
@@ -282,7 +323,9 @@ mod tests {
     fn columns_first_reads_the_same() {
         let codes = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
         let mut values = [0.0; 2];
-        CodesView::from(codes.t()).read(1, 0..2, &mut values);
+        CodesView::from(codes.t())
+            .read(1, 0..2, &mut values)
+            .unwrap();
         assert_eq!(values, [2.0, 5.0]);
     }
 }

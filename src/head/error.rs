@@ -113,6 +113,12 @@ pub enum HeadError {
         /// Largest absolute value among the training codes.
         largest_code: f32,
     },
+    /// A dependency panicked while a head was trained.
+    #[error("training broke off: {message}. This is a bug; please report it")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
     /// The logistic regression has no finite parameters.
     #[error(
         "the logistic regression failed: {reason}. Scale the codes, or raise the L2 strength (it is {l2})"

@@ -276,6 +276,7 @@ impl Logistic {
             let mut logits = logits.slice_mut(s![first..first + codes.nrows(), ..]);
             logits.assign(&(codes.dot(&self.weights) + &self.intercepts));
         });
+        codes.check()?;
         Ok(logits)
     }
 }
@@ -293,6 +294,12 @@ fn fit_path(
         of_strength(l2).validate()?;
     }
     train.require_two_classes()?;
+    let codes = train.codes();
+    let observe = &mut |progress: &Progress| match codes.check() {
+        Ok(()) => observe(progress),
+        // What is found from here on is thrown away.
+        Err(_) => ControlFlow::Break(()),
+    };
     let training = Training::new(train, options.class_weights, max_matrix_bytes);
     let mut order: Vec<_> = (0..strengths.len()).collect();
     order.sort_by(|&one, &other| strengths[other].total_cmp(&strengths[one]));
@@ -302,6 +309,7 @@ fn fit_path(
         let options = of_strength(strengths[index]);
         let problem = training.problem(training.points(), options.l2);
         let solution = solver::solve(&problem, near, &options, observe);
+        codes.check()?;
         let is_stopped = solution.end == End::Stopped;
         fits[index] = Some(training.finish(&solution, &options)?);
         near = Some(solution.parameters);

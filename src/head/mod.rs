@@ -1,7 +1,7 @@
 //! Classifiers trained on codes.
 //!
 //! ```text
-//! CodesView    codes (N, D) f32, of an array or of a mapped store, scaled on the way
+//! CodesView    codes (N, D) f32, of an array or of a store, scaled on the way
 //! Samples      a view with labels (N) below K: what every head trains on
 //! mlp          dense layers with ReLU, dropout and softmax, trained by optimizer
 //! logistic     multinomial regression with an L2 penalty, solved by linfa and argmin: the baseline

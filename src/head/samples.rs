@@ -76,7 +76,9 @@ impl<'a> Samples<'a> {
     /// These samples, once all their values are seen to be finite.
     fn finite(self) -> Result<Self, HeadError> {
         let is_finite = |code: &[f32]| code.iter().all(|value| value.is_finite());
-        match self.codes.map_rows(is_finite).iter().position(|&ok| !ok) {
+        let is_finite = self.codes.map_rows(is_finite);
+        self.codes.check()?;
+        match is_finite.iter().position(|&ok| !ok) {
             Some(row) => Err(HeadError::NotFinite { row }),
             None => Ok(self),
         }

@@ -97,7 +97,7 @@ impl Scaling {
         let view = CodesView::from(codes).scaled(self.clone())?;
         let mut scaled = Array2::zeros(codes.raw_dim());
         let rows: Vec<_> = (0..codes.nrows()).collect();
-        view.read_rows(&rows, scaled.view_mut());
+        view.read_rows(&rows, scaled.view_mut())?;
         Ok(scaled)
     }
 

@@ -95,7 +95,7 @@ impl<'a> Centred<'a> {
         rows.into_par_iter().for_each_init(
             || vec![0.0; end - start],
             |values, (row, wide)| {
-                self.codes.read(row, start..end, values);
+                self.codes.fill(row, start..end, values);
                 ndarray::Zip::from(wide)
                     .and(&ArrayView1::from(&*values))
                     .and(&mean)
@@ -129,6 +129,10 @@ impl<'a> Centred<'a> {
     /// Makes products (M, D) of coefficients with codes as they are those with centred codes;
     /// `sums` (M) are the coefficients' sums.
     pub(super) fn centre_products(&self, products: &mut ArrayViewMut2<f64>, sums: ArrayView1<f64>) {
+        if self.rms_norm == 0.0 {
+            // All codes are the mean: what the subtraction left would be rounding.
+            return products.fill(0.0);
+        }
         for (mut product, &sum) in products.rows_mut().into_iter().zip(sums) {
             product.scaled_add(-sum, &self.mean);
         }

@@ -158,7 +158,7 @@ impl Classifier {
         }
         let rows: Vec<_> = (0..codes.n_rows()).collect();
         let mut probabilities = Array2::zeros((rows.len(), expected));
-        codes.read_rows(&rows, probabilities.view_mut());
+        codes.read_rows(&rows, probabilities.view_mut())?;
         Ok(probabilities)
     }
 

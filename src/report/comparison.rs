@@ -1,5 +1,6 @@
 //! Both heads side by side, as text and as JSON: numbers in, strings out.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -28,10 +29,21 @@ pub struct Comparison {
     pub n_train: usize,
     /// The heads, in the order in which they are told.
     pub heads: Vec<HeadResult>,
+    /// Heads that were asked for and could not be trained.
+    pub failed: Vec<FailedHead>,
     /// The first head against the second, where there are two.
     pub paired: Option<PairedTests>,
     /// Whether training was stopped before all was done that was asked for.
     pub interrupted: bool,
+}
+
+/// A head that could not be trained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedHead {
+    /// `mlp` or `logistic`.
+    pub name: String,
+    /// Why, in a sentence or two.
+    pub reason: String,
 }
 
 /// Two heads compared picture by picture.
@@ -64,6 +76,12 @@ impl Comparison {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = self.table();
+        for FailedHead { name, reason } in &self.failed {
+            let _ = writeln!(
+                text,
+                "\n{name}: failed, and is not among the heads: {reason}"
+            );
+        }
         if let Some(verdict) = self.verdict() {
             text += &format!("\n{verdict}\n");
         }
@@ -238,6 +256,8 @@ impl Comparison {
                 "p_value": tests.mcnemar.p_value,
             })
         });
+        let failed = self.failed.iter().map(|head| (&head.name, &head.reason));
+        let failed: BTreeMap<_, _> = failed.collect();
         let n_folds = self.folds.iter().flatten().max().map(|last| last + 1);
         json!({
             "classes": self.classes,
@@ -245,6 +265,7 @@ impl Comparison {
             "judged_pictures": self.labels.len(),
             "folds": n_folds,
             "heads": heads,
+            "failed": failed,
             "mcnemar": mcnemar,
             "accuracy_difference": self.paired.map(|tests| tests.difference),
             "interrupted": self.interrupted,

@@ -21,7 +21,7 @@ mod provenance;
 mod read;
 mod thumbnails;
 
-pub use comparison::{Comparison, PairedTests};
+pub use comparison::{Comparison, FailedHead, PairedTests};
 pub use files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, REPORT, write_judgement};
 pub use head_result::{Calibration, HeadResult, Trial, Tuning};
 pub use page::document;

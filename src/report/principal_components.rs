@@ -74,7 +74,7 @@ fn centred_gram(codes: &CodesView, rows: &[usize]) -> Array2<f64> {
         let mut block = block.slice_mut(s![.., ..end - first]);
         for (mut values, &row) in block.axis_iter_mut(Axis(0)).zip(rows) {
             let mut read = vec![0.0; end - first];
-            codes.read(row, first..end, &mut read);
+            codes.fill(row, first..end, &mut read);
             values.assign(&Array1::from(read));
         }
         for mut feature in block.columns_mut() {

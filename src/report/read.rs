@@ -1,8 +1,7 @@
 //! HEAD's files back into what there is to report.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,10 +11,13 @@ use serde::de::DeserializeOwned;
 
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 use super::provenance::FORMAT;
-use super::{Calibration, Comparison, HeadResult, JudgedPicture, PairedTests, Provenance, Tuning};
+use super::{
+    Calibration, Comparison, FailedHead, HeadResult, JudgedPicture, PairedTests, Provenance, Tuning,
+};
 use crate::evaluate::{Evaluation, Spread};
+use crate::files::regular;
 use crate::head::mlp::Epoch;
-use crate::head::saved::{HISTORY, SavedHead, SavedHeadError};
+use crate::head::saved::{HISTORY, Open, SavedHead, SavedHeadError};
 
 /// Why what tells of the heads could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +74,9 @@ struct Metrics {
     training_pictures: usize,
     interrupted: bool,
     heads: BTreeMap<String, HeadMetrics>,
+    /// Why heads could not be trained, by their names.
+    #[serde(default)]
+    failed: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -110,21 +115,30 @@ impl Report {
     /// # Errors
     /// [`ReportError`], with the file.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
-        let head = SavedHead::load(dir)?;
-        let comparison = read_comparison(dir, &head.classes)?;
+        Self::read_from(dir, &regular::open_boxed)
+    }
+
+    /// Reads a head as [`Report::read`] does, from files that `open` opens; see
+    /// [`SavedHead::load_from`].
+    ///
+    /// # Errors
+    /// As [`Report::read`].
+    pub fn read_from(dir: &Path, open: Open) -> Result<Self, ReportError> {
+        let head = SavedHead::load_from(dir, open)?;
+        let comparison = read_comparison(dir, open, &head.classes)?;
         let history = match head.mlp {
-            Some(_) => read_history(&dir.join(HISTORY))?,
+            Some(_) => read_history(&dir.join(HISTORY), open)?,
             None => Vec::new(),
         };
         let path = dir.join(JUDGED_PICTURES);
-        let pictures = read_judged_pictures(&path)?;
+        let pictures = read_judged_pictures(&path, open)?;
         if pictures.len() != comparison.pictures.len() {
             let [here, there] = [pictures.len(), comparison.pictures.len()];
             let reason = format!("it has {here} pictures, and {PREDICTIONS} has {there}");
             return Err(damaged(&path)(reason));
         }
         let path = dir.join(PROVENANCE);
-        let provenance: Provenance = read_json(&path)?;
+        let provenance: Provenance = read_json(&path, open)?;
         if provenance.format != FORMAT {
             let found = provenance.format;
             let reason = format!("it has format {found}, and this version reads format {FORMAT}");
@@ -140,11 +154,11 @@ impl Report {
     }
 }
 
-fn read_comparison(dir: &Path, classes: &[String]) -> Result<Comparison, ReportError> {
+fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Comparison, ReportError> {
     let path = dir.join(PREDICTIONS);
-    let predictions = read_predictions(&path)?;
+    let predictions = read_predictions(&path, open)?;
     let metrics_path = dir.join(METRICS);
-    let mut metrics: Metrics = read_json(&metrics_path)?;
+    let mut metrics: Metrics = read_json(&metrics_path, open)?;
     if predictions.classes != classes {
         return Err(damaged(&path)("its classes are not the head's".to_owned()));
     }
@@ -168,6 +182,9 @@ fn read_comparison(dir: &Path, classes: &[String]) -> Result<Comparison, ReportE
         labels: predictions.labels,
         folds,
         n_train: metrics.training_pictures,
+        failed: (metrics.failed.into_iter())
+            .map(|(name, reason)| FailedHead { name, reason })
+            .collect(),
         paired,
         heads,
         interrupted: metrics.interrupted,
@@ -204,8 +221,8 @@ impl HeadMetrics {
     }
 }
 
-fn read_predictions(path: &Path) -> Result<Predictions, ReportError> {
-    let mut table = open_table(path)?;
+fn read_predictions(path: &Path, open: Open) -> Result<Predictions, ReportError> {
+    let mut table = open_table(path, open)?;
     let broken = |error: csv::Error| damaged(path)(error.to_string());
     let header = table.headers().map_err(broken)?.clone();
     let classes: Vec<String> = header
@@ -275,8 +292,8 @@ struct HistoryRow {
     val_acc: Option<f64>,
 }
 
-fn read_history(path: &Path) -> Result<Vec<Epoch>, ReportError> {
-    let rows = open_table(path)?.into_deserialize::<HistoryRow>();
+fn read_history(path: &Path, open: Open) -> Result<Vec<Epoch>, ReportError> {
+    let rows = open_table(path, open)?.into_deserialize::<HistoryRow>();
     let epochs = rows.map(|row| {
         let row = row.map_err(|error| damaged(path)(error.to_string()))?;
         Ok(Epoch {
@@ -301,8 +318,8 @@ struct JudgedRow {
     component_2: Option<f64>,
 }
 
-fn read_judged_pictures(path: &Path) -> Result<Vec<JudgedPicture>, ReportError> {
-    let rows = open_table(path)?.into_deserialize::<JudgedRow>();
+fn read_judged_pictures(path: &Path, open: Open) -> Result<Vec<JudgedPicture>, ReportError> {
+    let rows = open_table(path, open)?.into_deserialize::<JudgedRow>();
     let pictures = rows.map(|row| {
         let row = row.map_err(|error| damaged(path)(error.to_string()))?;
         let blake3 = blake3::Hash::from_hex(&row.blake3);
@@ -316,13 +333,16 @@ fn read_judged_pictures(path: &Path) -> Result<Vec<JudgedPicture>, ReportError> 
     pictures.collect()
 }
 
-fn open_table(path: &Path) -> Result<csv::Reader<File>, ReportError> {
-    let file = File::open(path).map_err(reading(path))?;
+fn open_table(path: &Path, open: Open) -> Result<csv::Reader<Box<dyn Read>>, ReportError> {
+    let file = open(path).map_err(reading(path))?;
     Ok(csv::Reader::from_reader(file))
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
-    let text = fs::read(path).map_err(reading(path))?;
+fn read_json<T: DeserializeOwned>(path: &Path, open: Open) -> Result<T, ReportError> {
+    let mut text = Vec::new();
+    open(path)
+        .and_then(|mut file| file.read_to_end(&mut text))
+        .map_err(reading(path))?;
     serde_json::from_slice(&text).map_err(|error| damaged(path)(error.to_string()))
 }
 

@@ -100,6 +100,7 @@ pub fn doubts(
         unit.labels(),
         options.outlier_deviations,
     ));
+    store.check_unchanged()?;
     Ok(doubts)
 }
 
@@ -179,13 +180,13 @@ fn distances(codes: &CodesView, rows: &[usize]) -> Vec<f64> {
     let mut code = vec![0.0; n_features];
     let mut sum = vec![0.0; n_features];
     for &row in rows {
-        codes.read(row, 0..n_features, &mut code);
+        codes.fill(row, 0..n_features, &mut code);
         for (sum, &value) in sum.iter_mut().zip(&code) {
             *sum += f64::from(value);
         }
     }
     let distance = |&row: &usize| {
-        codes.read(row, 0..n_features, &mut code);
+        codes.fill(row, 0..n_features, &mut code);
         let (mut product, mut others_norm, mut norm) = (0.0, 0.0, 0.0);
         for (&sum, &value) in sum.iter().zip(&code) {
             let value = f64::from(value);

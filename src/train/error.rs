@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::codes::StoreError;
 use crate::evaluate::EvaluateError;
 use crate::files::DraftError;
 use crate::head::HeadError;
@@ -37,6 +38,9 @@ pub enum TrainError {
         /// What is wrong.
         source: HeadError,
     },
+    /// A store was changed while heads were trained on it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Training was stopped before there was a head.
     #[error("stopped before a head was trained; nothing was left behind")]
     Stopped,
@@ -74,27 +78,29 @@ pub enum TrainError {
 }
 
 /// Why fits on some samples were not done.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum FitError {
-    Head(HeadError),
-    Evaluate(EvaluateError),
-    /// Somebody asked for it.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    #[error("stopped")]
     Stopped,
 }
 
-impl From<HeadError> for FitError {
-    fn from(error: HeadError) -> Self {
-        Self::Head(error)
-    }
-}
-
-impl From<EvaluateError> for FitError {
-    fn from(error: EvaluateError) -> Self {
-        Self::Evaluate(error)
-    }
-}
-
 impl FitError {
+    /// Whether it is about one head alone, so that another may be trained nevertheless.
+    pub(super) fn spares_others(&self) -> bool {
+        match self {
+            Self::Head(error) => matches!(
+                error,
+                HeadError::Diverged { .. } | HeadError::Solver { .. } | HeadError::Panicked { .. }
+            ),
+            Self::Evaluate(_) => true,
+            Self::Stopped => false,
+        }
+    }
+
     /// What it means for a training on `store`.
     pub(super) fn on(self, store: &std::path::Path) -> TrainError {
         match self {

@@ -6,6 +6,10 @@ use crate::files::Existing;
 use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::MlpOptions;
 use crate::head::scaling::ScalingKind;
+use crate::head::{HeadError, HeadKind};
+
+/// Most seeds that an MLP is trained with.
+const MAX_REPEATS: usize = 1_000_000;
 
 /// What is trained on samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +48,7 @@ pub struct TrainOptions {
     pub folds: usize,
     /// Whether L2 strength, learning rate and dropout are chosen by cross-validation.
     pub tune: bool,
-    /// Seeds that the MLP is trained with, at least 1: its own, and those after it. The first one's
+    /// Seeds that the MLP is trained with, 1 to 1,000,000: its own, and those after it. The first one's
     /// network is kept, whichever does best.
     pub repeats: usize,
     /// Whether a temperature is fitted to each head's out-of-fold logits.
@@ -71,5 +75,39 @@ impl Default for TrainOptions {
             pictures: None,
             existing: Existing::Keep,
         }
+    }
+}
+
+impl HeadOptions {
+    /// These options for one head, if it is to be trained.
+    pub(super) fn only(&self, kind: HeadKind) -> Option<Self> {
+        let mut alone = self.clone();
+        match kind {
+            HeadKind::Mlp => alone.logistic = None,
+            HeadKind::Logistic => alone.mlp = None,
+        }
+        (alone.mlp.is_some() || alone.logistic.is_some()).then_some(alone)
+    }
+}
+
+impl TrainOptions {
+    /// Checks the ranges that do not depend on the samples.
+    ///
+    /// # Errors
+    /// [`HeadError::InvalidOption`] for the first option that is outside.
+    pub fn validate(&self) -> Result<(), HeadError> {
+        if !(1..=MAX_REPEATS).contains(&self.repeats) {
+            return Err(HeadError::InvalidOption {
+                option: "number of seeds",
+                value: self.repeats.to_string(),
+                expected: "from 1 to 1000000",
+            });
+        }
+        if let Some(mlp) = &self.heads.mlp {
+            mlp.validate()?;
+        }
+        self.heads
+            .logistic
+            .map_or(Ok(()), |logistic| logistic.validate())
     }
 }

@@ -15,8 +15,9 @@ use crate::evaluate::fit_temperature;
 use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::{Ended, Epoch, Keep, MlpOptions, TrainedMlp};
 use crate::head::saved::{SavedLogistic, SavedMlp};
-use crate::head::{HeadError, Samples};
-use crate::report::Tuning;
+use crate::head::{HeadError, HeadKind, Samples};
+use crate::quiet;
+use crate::report::{FailedHead, Tuning};
 
 /// One call of [`train`](super::train).
 pub(super) struct Training<'a, 's> {
@@ -36,6 +37,8 @@ pub(super) struct Trained {
     pub(super) unjudged: Vec<Unjudged>,
     /// The fold of each judged sample, where they are judged in folds.
     pub(super) folds: Option<Vec<usize>>,
+    /// Heads that could not be trained.
+    pub(super) failed: Vec<FailedHead>,
 }
 
 /// Settings of both heads, chosen on some samples.
@@ -67,6 +70,17 @@ enum Judging<'v, 's> {
     Folds(OutOfFold),
 }
 
+impl Trained {
+    /// Adds what `other` has; both were judged in the same folds, if in any.
+    fn take(&mut self, other: Self) {
+        self.mlp = self.mlp.take().or(other.mlp);
+        self.logistic = self.logistic.take().or(other.logistic);
+        self.history.extend(other.history);
+        self.unjudged.extend(other.unjudged);
+        self.folds = self.folds.take().or(other.folds);
+    }
+}
+
 impl<'s> Training<'_, 's> {
     pub(super) fn scale(&self) -> Result<ScaledSamples<'s>, FitError> {
         Ok(scale(self.samples, self.options.heads.scaling)?)
@@ -74,52 +88,93 @@ impl<'s> Training<'_, 's> {
 
     /// Heads trained on `train`, these samples scaled, to be judged on `validation`, or without one
     /// by others of their kind that are trained outside of each fold.
+    ///
+    /// One head after the other, each from beginning to end: where one fails, the other is kept.
     pub(super) fn train(
         &self,
         train: &Samples<'s>,
         validation: Option<&Samples<'s>>,
     ) -> Result<Trained, FitError> {
-        let judging = match validation {
-            Some(validation) => Judging::Validation(validation),
-            None => Judging::Folds(self.out_of_fold()?),
-        };
-        let calibrate_on_choice = self.options.calibrate && validation.is_some();
-        let Choice {
-            heads,
-            mlp,
-            logistic,
-        } = self.choose(self.samples, calibrate_on_choice)?;
         let mut trained = Trained::default();
-        if let Some(options) = &heads.mlp {
-            self.add_mlp(&mut trained, train, options, mlp, &judging)?;
+        let mut first_error = None;
+        for kind in [HeadKind::Mlp, HeadKind::Logistic] {
+            let Some(heads) = self.options.heads.only(kind) else {
+                continue;
+            };
+            let is_first = trained.unjudged.is_empty();
+            if !is_first && self.progress.is_stopped() {
+                break;
+            }
+            match self.train_one(&heads, train, validation) {
+                Ok(one) => trained.take(one),
+                Err(FitError::Stopped) if !is_first => break,
+                Err(error) if error.spares_others() => {
+                    trained.failed.push(FailedHead {
+                        name: kind.to_string(),
+                        reason: error.to_string(),
+                    });
+                    first_error.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if let (Some(options), false) = (&heads.logistic, self.progress.is_stopped()) {
-            self.add_logistic(&mut trained, train, options, logistic, &judging)?;
+        match first_error {
+            Some(error) if trained.unjudged.is_empty() => Err(error),
+            _ => Ok(trained),
         }
-        if let Judging::Folds(OutOfFold { folds, .. }) = judging {
-            trained.folds = Some(folds);
-        }
-        Ok(trained)
+    }
+
+    /// Trains the one head that is among `heads`. A dependency that panics makes it fail.
+    fn train_one(
+        &self,
+        heads: &HeadOptions,
+        train: &Samples<'s>,
+        validation: Option<&Samples<'s>>,
+    ) -> Result<Trained, FitError> {
+        let chosen_and_trained = || {
+            let judging = match validation {
+                Some(validation) => Judging::Validation(validation),
+                None => Judging::Folds(self.out_of_fold(heads)?),
+            };
+            let calibrate_on_choice = self.options.calibrate && validation.is_some();
+            let Choice {
+                heads,
+                mlp,
+                logistic,
+            } = self.choose(heads, self.samples, calibrate_on_choice)?;
+            let mut trained = Trained::default();
+            if let Some(options) = &heads.mlp {
+                self.add_mlp(&mut trained, train, options, mlp, &judging)?;
+            }
+            if let Some(options) = &heads.logistic {
+                self.add_logistic(&mut trained, train, options, logistic, &judging)?;
+            }
+            if let Judging::Folds(OutOfFold { folds, .. }) = judging {
+                trained.folds = Some(folds);
+            }
+            Ok(trained)
+        };
+        quiet::catch(chosen_and_trained)
+            .unwrap_or_else(|message| Err(HeadError::Panicked { message }.into()))
     }
 
     /// Chooses the settings on `samples`, by cross-validation if that is asked for; `logits` asks
     /// for the out-of-fold logits as well.
-    fn choose(&self, samples: &Samples, logits: bool) -> Result<Choice, FitError> {
+    fn choose(
+        &self,
+        heads: &HeadOptions,
+        samples: &Samples,
+        logits: bool,
+    ) -> Result<Choice, FitError> {
         let mut choice = Choice {
-            heads: self.options.heads.clone(),
+            heads: heads.clone(),
             mlp: Chosen::default(),
             logistic: Chosen::default(),
         };
         if !self.options.tune && !logits {
             return Ok(choice);
         }
-        let heads = &self.options.heads;
-        let folds = Folds::new(
-            samples,
-            self.options.folds,
-            heads.scaling,
-            heads.split_seed(),
-        )?;
+        let folds = self.folds(samples)?;
         if let Some(given) = &heads.mlp {
             choice.mlp.logits = Some(if self.options.tune {
                 let chosen = tune_mlp(&folds, samples, given, heads.hold_out, self.progress)?;
@@ -152,15 +207,15 @@ impl<'s> Training<'_, 's> {
     }
 
     /// Logits of every sample by heads that were trained, and tuned if need be, outside of its fold.
-    fn out_of_fold(&self) -> Result<OutOfFold, FitError> {
-        let heads = &self.options.heads;
+    fn out_of_fold(&self, heads: &HeadOptions) -> Result<OutOfFold, FitError> {
         let n_folds = self.options.folds;
-        let folds = Folds::new(self.samples, n_folds, heads.scaling, heads.split_seed())?;
+        let folds = self.folds(self.samples)?;
         let choices: Vec<_> = if self.options.tune {
             (0..n_folds)
                 .map(|fold| {
                     let (_, outside) = folds.split(fold);
-                    Ok(self.choose(&self.samples.select(&outside), false)?.heads)
+                    let outside = self.samples.select(&outside);
+                    Ok(self.choose(heads, &outside, false)?.heads)
                 })
                 .collect::<Result<_, FitError>>()?
         } else {
@@ -194,6 +249,18 @@ impl<'s> Training<'_, 's> {
             logits.logistic = found.into_iter().next();
         }
         Ok(logits)
+    }
+
+    /// The folds of `samples`, the same for every head.
+    fn folds<'a>(&self, samples: &Samples<'a>) -> Result<Folds<'a>, FitError> {
+        let heads = &self.options.heads;
+        let n_folds = self.options.folds;
+        Ok(Folds::new(
+            samples,
+            n_folds,
+            heads.scaling,
+            heads.split_seed(),
+        )?)
     }
 
     /// Trains the MLP that is kept, with all threads and every epoch told.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod damage;
 pub mod download;
 pub mod http_server;
 pub mod judged;

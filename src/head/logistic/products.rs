@@ -39,6 +39,10 @@ pub(super) fn logits<T: Number>(
     mut logits: ArrayViewMut2<f64>,
 ) {
     let n_features = codes.ncols();
+    if n_features == 0 {
+        // The span of samples that are all the same: nothing tells them apart.
+        return logits.fill(0.0);
+    }
     let weights = weights.to_slice().expect("weights are in C order");
     let tasks: Vec<_> = logits
         .axis_chunks_iter_mut(Axis(0), TASK_ROWS)
@@ -230,6 +234,16 @@ mod tests {
             let error = gradient - of_f32.t().dot(&wide) - 1.0;
             assert!(error.iter().all(|value| value.abs() < 1e-9), "{error}");
         }
+    }
+
+    #[test]
+    fn codes_without_features_give_logits_of_zero() {
+        let (codes, weights) = (numbers(5, 0, 0), Array2::zeros((3, 0)));
+        let mut sums = Array2::from_elem((5, 3), 7.0);
+        logits(codes.view(), weights.view(), sums.view_mut());
+        assert_eq!(sums, Array2::<f64>::zeros((5, 3)));
+        let mut gradient = Array2::zeros((3, 0));
+        add_gradient(codes.view(), sums.view(), gradient.view_mut());
     }
 
     /// Products and outer products of the same numbers.

@@ -34,7 +34,8 @@ pub(super) struct Solution {
 
 /// Solves the problem, from the optimum of a similar one if there is one.
 ///
-/// Without one, linfa goes first, where it can: on a matrix, with samples that all count once. It
+/// Without one, linfa goes first, where it can: on a matrix that has features, with samples that
+/// all count once. It
 /// measures its tolerance at the start and has losses with few digits, so that it may stop short;
 /// L-BFGS goes on from where it stopped.
 pub(super) fn solve(
@@ -51,8 +52,8 @@ pub(super) fn solve(
         Points::Codes { .. } => MARGIN_OF_PASSES,
     };
     let goal = margin * options.gradient_tolerance;
-    if let (Points::Matrix(codes), false, true) = (problem.points, is_warm, problem.is_unweighted())
-    {
+    let is_for_linfa = !is_warm && problem.is_unweighted() && problem.n_features() > 0;
+    if let (Points::Matrix(codes), true) = (problem.points, is_for_linfa) {
         linfa_starts = 1;
         let (start, _) = problem.evaluate(&from);
         match run_linfa(problem, codes.view(), &from, &start, options, goal) {

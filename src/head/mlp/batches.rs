@@ -23,7 +23,7 @@ pub(super) struct Batches<'a> {
 
 /// Bytes that batches of these samples hold: the batch, and the rows of a large store.
 pub(super) fn bytes_held(samples: &Samples, options: &MlpOptions) -> usize {
-    let row_bytes = samples.codes().mapped_row_bytes();
+    let row_bytes = samples.codes().file_row_bytes();
     let held = Windows::of_large(samples.len(), row_bytes)
         .zip(row_bytes)
         .map_or(0, |(windows, bytes)| {
@@ -43,7 +43,7 @@ pub(super) struct Batch<'b> {
 
 impl<'a> Batches<'a> {
     pub(super) fn new(samples: Samples<'a>, options: &MlpOptions, rng: Xoshiro256PlusPlus) -> Self {
-        let row_bytes = samples.codes().mapped_row_bytes();
+        let row_bytes = samples.codes().file_row_bytes();
         let order = match options.order {
             BatchOrder::AsStored => Order::as_stored(samples.len()),
             BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
@@ -92,7 +92,7 @@ impl<'a> Batches<'a> {
         let codes = self.codes.slice_mut(s![..end - start, ..]);
         match self.order.origins(start..end) {
             Some(origins) => self.held.decode(view, rows, origins, codes),
-            None => view.read_rows(rows, codes),
+            None => view.read_rows(rows, codes)?,
         }
         self.labels.clear();
         self.labels
@@ -106,8 +106,8 @@ impl<'a> Batches<'a> {
 
 /// Rows of a large store that are read from its file before they are needed, as they are there.
 ///
-/// They are read and not taken from the map: where memory is short, the system drops what it read
-/// ahead into the page cache before what is used no more, and reads most of it several times.
+/// They are held here and not left to the page cache: where memory is short, the system drops what
+/// it read ahead before what is used no more, and reads most of it several times.
 #[derive(Debug, Default)]
 struct Held {
     /// A ring: the row whose place is `p` before its window is mixed is at `p` modulo the length.
@@ -244,7 +244,7 @@ mod tests {
                     while let Some(batch) = batches.next(seen.len()).unwrap() {
                         for (code, &row) in batch.codes.rows().into_iter().zip(batch.labels) {
                             let mut expected = [0.0; 4];
-                            samples.codes().read(row, 0..4, &mut expected);
+                            samples.codes().read(row, 0..4, &mut expected).unwrap();
                             assert_eq!(code.as_slice().unwrap(), expected);
                         }
                         seen.extend_from_slice(batch.labels);

@@ -206,6 +206,7 @@ impl Mlp {
             let mut logits = logits.slice_mut(s![first..first + codes.nrows(), ..]);
             logits.assign(&pass.output(codes.nrows()));
         });
+        codes.check()?;
         Ok(logits)
     }
 
@@ -227,6 +228,7 @@ impl Mlp {
                 loss += chunk_loss;
                 correct += chunk_correct;
             });
+        samples.codes().check()?;
         let n = samples.len() as f64;
         Ok((loss / n, correct as f64 / n))
     }
@@ -247,7 +249,7 @@ impl Mlp {
         let training_loss = Loss::new(loss, samples);
         let mut codes = Array2::zeros((samples.len(), samples.n_features()));
         let rows: Vec<_> = (0..samples.len()).collect();
-        samples.codes().read_rows(&rows, codes.view_mut());
+        samples.codes().read_rows(&rows, codes.view_mut())?;
         let codes = codes.view();
         let mut pass = Pass::new(self, samples.len());
         pass.forward(self, codes, |_| {});

@@ -12,6 +12,12 @@ use crate::names::named;
 /// error.
 const MAX_HIDDEN: usize = 65_536;
 
+/// Most passes over the training samples.
+const MAX_EPOCHS: usize = 1_000_000;
+
+/// Most weights of a network: 4 GiB, of which training takes three and more.
+const MAX_WEIGHTS: usize = 1 << 30;
+
 /// The order in which training samples come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,8 +102,12 @@ impl MlpOptions {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(invalid("dropout", self.dropout, "at least 0 and below 1"));
         }
-        if self.epochs == 0 {
-            return Err(invalid("number of epochs", self.epochs, "at least 1"));
+        if !(1..=MAX_EPOCHS).contains(&self.epochs) {
+            return Err(invalid(
+                "number of epochs",
+                self.epochs,
+                "from 1 to 1000000",
+            ));
         }
         if self.batch_size == 0 {
             return Err(invalid("batch size", self.batch_size, "at least 1"));
@@ -107,6 +117,20 @@ impl MlpOptions {
         }
         self.loss.validate()?;
         self.optimizer.validate()
+    }
+
+    /// Refuses a network whose weights would not fit memory.
+    pub(super) fn check_sizes(sizes: &[usize]) -> Result<(), HeadError> {
+        let mut products = sizes.windows(2).map(|pair| pair[0].checked_mul(pair[1]));
+        let n_weights = products.try_fold(0_usize, |sum, product| sum.checked_add(product?));
+        match n_weights {
+            Some(..=MAX_WEIGHTS) => Ok(()),
+            _ => Err(invalid(
+                "sizes of the layers",
+                format!("{sizes:?}"),
+                "such that there are at most 1073741824 weights",
+            )),
+        }
     }
 
     /// Refuses what needs samples that are held out of training, where there are none.

@@ -103,6 +103,7 @@ impl Mlp {
     ) -> Result<TrainedMlp, HeadError> {
         options.validate()?;
         let sizes = options.sizes(train.n_features(), train.n_classes());
+        MlpOptions::check_sizes(&sizes)?;
         let mut streams = Streams::new(options.seed);
         Self::glorot_uniform(&sizes, &mut streams.weights)?.train(train, monitored, options, watch)
     }
@@ -131,7 +132,7 @@ impl Mlp {
         let mut trainer = Trainer::new(self, options, train)?;
         let mut batches = Batches::new(train.clone(), options, Streams::new(options.seed).order);
         let mut stopping = EarlyStopping::new(options, trainer.mlp());
-        let mut history = Vec::with_capacity(options.epochs);
+        let mut history = Vec::new();
         let (mut ended, mut unfinished_steps) = (Ended::Completed, 0);
         for epoch in 1..=options.epochs {
             let learned = match run_epoch(&mut trainer, &mut batches, watch)? {

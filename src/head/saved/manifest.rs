@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, SavedHead, SavedHeadError, damaged, read_file};
+use super::{FORMAT, Open, SavedHead, SavedHeadError, damaged, read_file};
 use crate::codes::CodesIdentity;
 use crate::head::logistic::{Convergence, LogisticOptions};
 use crate::head::mlp::MlpOptions;
@@ -70,8 +70,8 @@ impl HeadManifest {
     }
 
     /// Reads the manifest at `path` in `dir`, which may not be a head at all.
-    pub(super) fn read(dir: &Path, path: &Path) -> Result<Self, SavedHeadError> {
-        let bytes = match read_file(path) {
+    pub(super) fn read(dir: &Path, path: &Path, open: Open) -> Result<Self, SavedHeadError> {
+        let bytes = match read_file(path, open) {
             Err(SavedHeadError::Read { source, .. })
                 if matches!(
                     source.kind(),

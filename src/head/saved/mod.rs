@@ -16,10 +16,12 @@ mod manifest;
 mod tensors;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::codes::CodesIdentity;
+pub use crate::files::Open;
+use crate::files::regular;
 use crate::files::{Draft, DraftError, Existing, Kind};
 use crate::head::HeadKind;
 use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
@@ -187,6 +189,15 @@ impl SavedHead {
     /// [`SavedHeadError::NotAHead`], [`SavedHeadError::Format`], [`SavedHeadError::Read`] or
     /// [`SavedHeadError::Damaged`], with the file.
     pub fn load(dir: &Path) -> Result<Self, SavedHeadError> {
+        Self::load_from(dir, &regular::open_boxed)
+    }
+
+    /// Reads a head as [`SavedHead::load`] does, from files that `open` opens: those of an archive
+    /// or of memory, say. They are asked for by their paths in `dir`.
+    ///
+    /// # Errors
+    /// As [`SavedHead::load`].
+    pub fn load_from(dir: &Path, open: Open) -> Result<Self, SavedHeadError> {
         let manifest_path = dir.join(MANIFEST);
         let HeadManifest {
             codes,
@@ -195,13 +206,14 @@ impl SavedHead {
             mlp,
             logistic,
             ..
-        } = HeadManifest::read(dir, &manifest_path)?;
+        } = HeadManifest::read(dir, &manifest_path, open)?;
         let shape = (codes.code_len(), classes.len());
         let read_mlp = |MlpEntry {
                             options,
                             temperature,
                         }| {
-            let model = read_mlp(&dir.join(MLP), &options.sizes(shape.0, shape.1))?;
+            let sizes = options.sizes(shape.0, shape.1);
+            let model = read_mlp(&dir.join(MLP), open, &sizes)?;
             Ok::<_, SavedHeadError>(SavedMlp {
                 model,
                 options,
@@ -213,7 +225,7 @@ impl SavedHead {
                                  convergence,
                                  temperature,
                              }| {
-            let model = read_logistic(&dir.join(LOGISTIC), shape)?;
+            let model = read_logistic(&dir.join(LOGISTIC), open, shape)?;
             Ok::<_, SavedHeadError>(SavedLogistic {
                 model,
                 options,
@@ -222,7 +234,7 @@ impl SavedHead {
             })
         };
         let head = Self {
-            scaling: read_scaling(&dir.join(SCALING), scaling, shape.0)?,
+            scaling: read_scaling(&dir.join(SCALING), open, scaling, shape.0)?,
             mlp: mlp.map(read_mlp).transpose()?,
             logistic: logistic.map(read_logistic).transpose()?,
             codes,
@@ -337,8 +349,8 @@ fn write_mlp(mlp: &Mlp, path: &Path) -> Result<(), SavedHeadError> {
     tensors.write(path)
 }
 
-fn read_mlp(path: &Path, sizes: &[usize]) -> Result<Mlp, SavedHeadError> {
-    let mut tensors = Tensors::read(path)?;
+fn read_mlp(path: &Path, open: Open, sizes: &[usize]) -> Result<Mlp, SavedHeadError> {
+    let mut tensors = Tensors::read(path, open)?;
     let mut layers = Vec::new();
     for (index, pair) in sizes.windows(2).enumerate() {
         layers.push(Dense {
@@ -350,8 +362,12 @@ fn read_mlp(path: &Path, sizes: &[usize]) -> Result<Mlp, SavedHeadError> {
     Mlp::from_weights(layers).map_err(|error| damaged(path)(error.to_string()))
 }
 
-fn read_logistic(path: &Path, shape: (usize, usize)) -> Result<Logistic, SavedHeadError> {
-    let mut tensors = Tensors::read(path)?;
+fn read_logistic(
+    path: &Path,
+    open: Open,
+    shape: (usize, usize),
+) -> Result<Logistic, SavedHeadError> {
+    let mut tensors = Tensors::read(path, open)?;
     let weights = tensors.matrix("logistic.weight", shape)?;
     let intercepts = tensors.vector("logistic.bias", shape.1)?;
     tensors.finish()?;
@@ -373,13 +389,14 @@ fn write_scaling(scaling: &Scaling, path: &Path) -> Result<(), SavedHeadError> {
 
 fn read_scaling(
     path: &Path,
+    open: Open,
     kind: ScalingKind,
     n_features: usize,
 ) -> Result<Scaling, SavedHeadError> {
     let mut tensors = match kind {
         ScalingKind::None => return Ok(Scaling::None),
         ScalingKind::L2 => return Ok(Scaling::L2),
-        ScalingKind::Standard | ScalingKind::Max => Tensors::read(path)?,
+        ScalingKind::Standard | ScalingKind::Max => Tensors::read(path, open)?,
     };
     let mut vector = |name| tensors.vector(name, n_features);
     let (scaling, divisors) = if kind == ScalingKind::Max {
@@ -419,11 +436,15 @@ fn write_file(
     })
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, SavedHeadError> {
-    fs::read(path).map_err(|source| SavedHeadError::Read {
-        path: path.to_owned(),
-        source,
-    })
+fn read_file(path: &Path, open: Open) -> Result<Vec<u8>, SavedHeadError> {
+    let mut bytes = Vec::new();
+    open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|source| SavedHeadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(bytes)
 }
 
 fn damaged(path: &Path) -> impl Fn(String) -> SavedHeadError {

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{SavedHeadError, damaged, read_file, write_file};
+use super::{Open, SavedHeadError, damaged, read_file, write_file};
 
 /// Arrays to be written.
 #[derive(Debug, Default)]
@@ -59,10 +59,10 @@ pub(super) struct Tensors {
 
 impl Tensors {
     /// Reads and checks a file as a whole.
-    pub(super) fn read(path: &Path) -> Result<Self, SavedHeadError> {
+    pub(super) fn read(path: &Path, open: Open) -> Result<Self, SavedHeadError> {
         let tensors = Self {
             path: path.to_owned(),
-            bytes: read_file(path)?,
+            bytes: read_file(path, open)?,
             taken: 0,
         };
         tensors.parse()?;

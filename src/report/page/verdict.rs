@@ -16,6 +16,12 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 p { (evidence(paired, first, second)) }
             }
             p { (judged_on(comparison)) }
+            @for failed in &comparison.failed {
+                p.warning {
+                    "The " (names::head(&failed.name)) " failed, and is not among the heads: "
+                    (names::visible(&failed.reason))
+                }
+            }
             @if comparison.interrupted {
                 p.warning { "Training was stopped before all was done that was asked for." }
             }

@@ -1,0 +1,35 @@
+//! Any files are a head whose tensors are finite and fit together, or an error with the file.
+#![no_main]
+
+mod sections;
+
+use std::path::Path;
+
+use cnn_codes::head::saved::{LOGISTIC, MANIFEST, MLP, SCALING, SavedHead};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let files = sections::sections(&[MANIFEST, MLP, LOGISTIC, SCALING], input);
+    let dir = Path::new("HEAD");
+    let head = match SavedHead::load_from(dir, &|path| sections::open(&files, path)) {
+        Ok(head) => head,
+        Err(error) => {
+            let message = error.to_string();
+            return assert!(message.contains("HEAD/"), "{message}");
+        }
+    };
+    let (n_features, n_classes) = (head.codes.code_len(), head.classes.len());
+    if let Some(mlp) = &head.mlp {
+        let shape = (mlp.model.n_features(), mlp.model.n_classes());
+        assert_eq!(shape, (n_features, n_classes));
+        let layers = mlp.model.layers().iter();
+        assert!(layers.flat_map(|layer| &layer.weights).all(|value| value.is_finite()));
+        assert!(mlp.temperature > 0.0);
+    }
+    if let Some(logistic) = &head.logistic {
+        assert_eq!(logistic.model.weights().dim(), (n_features, n_classes));
+        assert!(logistic.model.weights().iter().all(|value| value.is_finite()));
+        assert!(logistic.temperature > 0.0);
+    }
+    assert!(head.mlp.is_some() || head.logistic.is_some());
+});

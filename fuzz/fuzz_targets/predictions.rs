@@ -1,0 +1,31 @@
+//! Any files beside a good head are a report whose page can be made, or an error with the file.
+#![no_main]
+
+mod sections;
+
+use std::path::Path;
+
+use cnn_codes::head::saved::{HISTORY, LOGISTIC, MANIFEST, MLP};
+use cnn_codes::report::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, Report};
+use libfuzzer_sys::fuzz_target;
+
+/// The head that all of these files are about.
+const HEAD: &[u8] = include_bytes!("../seeds/head/both");
+
+fuzz_target!(|input: &[u8]| {
+    let names = [PREDICTIONS, HISTORY, JUDGED_PICTURES, METRICS, PROVENANCE];
+    let mut files = sections::sections(&names, input);
+    files.extend(sections::sections(&[MANIFEST, MLP, LOGISTIC], HEAD));
+    let report = Report::read_from(Path::new("HEAD"), &|path| sections::open(&files, path));
+    match report {
+        Ok(report) => {
+            // Where there are no pictures: to decode them is another target's.
+            let page = report.to_html(Some(Path::new("/nonexistent")));
+            assert!(page.ends_with("</html>"));
+        }
+        Err(error) => {
+            let message = error.to_string();
+            assert!(message.contains("HEAD/"), "{message}");
+        }
+    }
+});

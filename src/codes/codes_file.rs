@@ -1,0 +1,162 @@
+//! The codes of a store, read from codes.npy whenever they are asked for.
+//!
+//! They are not mapped: where a mapped file is cut short, or its disk fails, the system ends the
+//! process without a word. A read gives an error, and after each read the file is looked at: what it
+//! gave counts only if the file is the one that was opened.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::manifest::Manifest;
+use super::npy::Header;
+use super::store::npy_error;
+use super::{MANIFEST, StoreError};
+use crate::files::regular;
+
+/// The codes of a store, or of one of its parts.
+#[derive(Debug)]
+pub(super) struct CodesFile {
+    file: File,
+    path: PathBuf,
+    /// What the file was when it was opened.
+    opened: State,
+    offset: usize,
+    row_bytes: usize,
+    /// The store's row that is the first here.
+    pub(super) first_row: usize,
+    pub(super) n_rows: usize,
+}
+
+/// What changes with a file's bytes.
+#[derive(Debug, PartialEq)]
+struct State {
+    n_bytes: u64,
+    /// Nothing where the system does not tell.
+    modified: Option<SystemTime>,
+}
+
+impl State {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            n_bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+}
+
+impl CodesFile {
+    /// Opens the codes at `path`, which have to be those that the manifest speaks of.
+    pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self, StoreError> {
+        let mut file = regular::open(path).map_err(StoreError::reading(path))?;
+        let opened = State::of(&file).map_err(StoreError::reading(path))?;
+        let header = Header::read(&mut file).map_err(npy_error(path))?;
+        if (header.dtype, &header.shape) != (manifest.dtype, &manifest.shape) {
+            return Err(StoreError::Damaged {
+                path: path.to_owned(),
+                reason: format!(
+                    "it holds {} {:?} where {MANIFEST} says {} {:?}",
+                    header.dtype, header.shape, manifest.dtype, manifest.shape
+                ),
+            });
+        }
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            opened,
+            offset: header.data_offset,
+            row_bytes: manifest.codes.code_len() * manifest.dtype.size(),
+            first_row: 0,
+            n_rows: manifest.counts.pictures,
+        })
+    }
+
+    /// Fills `bytes` with those of a row of this file, from the row's byte `first` on.
+    pub(super) fn read(
+        &self,
+        row: usize,
+        first: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), StoreError> {
+        let offset = (self.offset + first) as u64 + row as u64 * self.row_bytes as u64;
+        match read_exact_at(&self.file, bytes, offset) {
+            // It was long enough when it was opened.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.changed()),
+            read => {
+                read.map_err(StoreError::reading(&self.path))?;
+                self.check_unchanged()
+            }
+        }
+    }
+
+    /// Refuses a file that was written to since it was opened.
+    pub(super) fn check_unchanged(&self) -> Result<(), StoreError> {
+        let now = State::of(&self.file).map_err(StoreError::reading(&self.path))?;
+        if now == self.opened {
+            Ok(())
+        } else {
+            Err(self.changed())
+        }
+    }
+
+    fn changed(&self) -> StoreError {
+        StoreError::Changed {
+            path: self.path.clone(),
+        }
+    }
+
+    /// Tells the system that these rows of the file will be read soon. Advice alone: where it
+    /// cannot be given, they are read when they are asked for.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn will_need(&self, rows: Range<usize>) {
+        let offset = self.offset as u64 + rows.start as u64 * self.row_bytes as u64;
+        let len = rows.len() as u64 * self.row_bytes as u64;
+        if let Some(len) = std::num::NonZeroU64::new(len) {
+            let advice = rustix::fs::Advice::WillNeed;
+            let _ = rustix::fs::fadvise(&self.file, offset, Some(len), advice);
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn will_need(&self, _rows: Range<usize>) {}
+}
+
+thread_local! {
+    /// What [`with_bytes`] lends, kept for its capacity.
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends `n_bytes` of this thread's memory, with anything in them.
+pub(super) fn with_bytes<T>(n_bytes: usize, run: impl FnOnce(&mut [u8]) -> T) -> T {
+    BYTES.with_borrow_mut(|bytes| {
+        if bytes.len() < n_bytes {
+            bytes.resize(n_bytes, 0);
+        }
+        run(&mut bytes[..n_bytes])
+    })
+}
+
+/// Reads `bytes` from `offset` on, wherever other threads read.
+#[cfg(unix)]
+pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+/// Reads `bytes` from `offset` on, wherever other threads read.
+#[cfg(windows)]
+pub(crate) fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                bytes = &mut bytes[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}

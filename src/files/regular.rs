@@ -1,0 +1,58 @@
+//! Regular files, and nothing that would be waited for in their place.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub(crate) enum NotOpened {
+    /// The system refused, or there is no such file.
+    Io(io::Error),
+    /// A folder, a FIFO or a device: it would block, or never end.
+    NotAFile,
+}
+
+impl From<io::Error> for NotOpened {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<NotOpened> for io::Error {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Io(error) => error,
+            NotOpened::NotAFile => Self::other("it is not a regular file"),
+        }
+    }
+}
+
+/// Opens a regular file, with its length. Looks before it opens: to open a FIFO is to wait.
+pub(crate) fn open_with_length(path: &Path) -> Result<(File, u64), NotOpened> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(NotOpened::NotAFile);
+    }
+    Ok((File::open(path)?, metadata.len()))
+}
+
+/// Opens a regular file.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    Ok(open_with_length(path)?.0)
+}
+
+/// Reads a regular file.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// How the files of a folder are opened, by their paths: from a disk, or from anywhere else.
+pub type Open<'a> = &'a dyn Fn(&Path) -> io::Result<Box<dyn Read>>;
+
+/// Opens regular files of the disk.
+pub(crate) fn open_boxed(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(Box::new(open(path)?))
+}
