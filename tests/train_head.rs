@@ -654,14 +654,15 @@ fn a_folder_that_appears_while_the_program_runs_is_there_afterwards() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    while !place.path("head.partial/.lock").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it never began");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
     let signal = |name: &str| {
         let mut kill = std::process::Command::new("kill");
         let sent = kill.args([name, &child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     };
-    while !place.path("head.partial/.lock").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
     signal("-STOP");
     fs::create_dir(place.path("head")).expect("it is still training");
     fs::write(place.path("head/thesis.txt"), "dear").unwrap();

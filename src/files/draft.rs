@@ -51,14 +51,19 @@ impl Draft {
     /// Begins an empty draft for `target`, after checking that `target` may be written.
     ///
     /// A link to a folder means that folder. Missing parents are created. What a killed run left in
-    /// the draft is thrown away; a target that it had moved away and not yet replaced is put back.
+    /// the draft is thrown away, or set aside if it was finished but for its name; a target that
+    /// was moved away and not yet replaced is put back.
     ///
     /// # Errors
     /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Dangling`],
     /// [`DraftError::Busy`] or [`DraftError::InTheWay`] if `target` or a directory needed beside it
     /// is not free, [`DraftError::Io`] if the place is not writable.
     pub fn begin(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
-        let draft = Self::open(target, kind, existing)?;
+        let mut draft = Self::open(target, kind, existing)?;
+        if draft.path.join(kind.marker).is_file() {
+            let _ = draft.set_aside();
+            draft = Self::open(target, kind, existing)?;
+        }
         draft.clear()?;
         Ok(draft)
     }

@@ -11,7 +11,8 @@ use super::error::{DraftError, PathError, path_error};
 pub struct Kind {
     /// The kind, for messages: "store".
     pub name: &'static str,
-    /// The file without which a directory is not of this kind: `store.json`.
+    /// The file without which a directory is not of this kind: `store.json`. It is written when all
+    /// that is needed is there.
     pub marker: &'static str,
 }
 

@@ -88,6 +88,21 @@ fn what_a_killed_run_left_is_thrown_away() {
 }
 
 #[test]
+fn what_a_killed_run_had_finished_but_for_its_name_is_set_aside() {
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("b");
+    let draft = place.path().join("b.partial");
+    fs::create_dir(&draft).unwrap();
+    fs::write(draft.join("box.json"), "finished").unwrap();
+    fs::write(draft.join(LOCK), "").unwrap();
+    publish(&target, "1", Existing::Keep).unwrap();
+    assert_eq!(content(&target), "1");
+    assert_eq!(content(&place.path().join("b.kept")), "finished");
+    assert_eq!(names(&place.path().join("b.kept")), ["box.json"]);
+    assert_eq!(names(place.path()), ["b", "b.kept"]);
+}
+
+#[test]
 fn a_kept_draft_is_there_for_the_next_run() {
     let place = tempfile::tempdir().unwrap();
     let target = place.path().join("b");
