@@ -119,7 +119,8 @@ fn doubtful(probabilities: &Array2<f32>, labels: &[usize]) -> Vec<Doubt> {
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(b.1));
         if let Some((class, &probability)) = largest
-            && class != label
+            // Where codes tell nothing, classes may be as probable as each other.
+            && probability > probabilities[label]
             && probability >= thresholds[class]
         {
             let of_label = probabilities[label];
