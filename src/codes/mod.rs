@@ -31,6 +31,7 @@ pub use npy::Dtype;
 pub use pooling::Pool;
 pub(crate) use store::read_exact_at;
 pub use store::{PictureRow, Store, StoreError};
+pub(crate) use writer::IN_HAND;
 pub use writer::{Code, Leftover, Opened, StoreWriter, WrittenPicture};
 
 /// The file without which a directory is no store.
