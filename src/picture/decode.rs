@@ -83,16 +83,16 @@ fn reckoned_bytes(decoder: &impl ImageDecoder, format: ImageFormat) -> u64 {
     let (width, height) = decoder.dimensions();
     let n_pixels = u64::from(width).saturating_mul(height.into());
     let color = decoder.color_type();
-    let copies = match format {
-        ImageFormat::Gif | ImageFormat::WebP => 2,
-        _ => 1,
+    let own_copy = match format {
+        ImageFormat::Gif | ImageFormat::WebP => 4,
+        _ => 0,
     };
     let converted = match color {
         ColorType::Rgb8 => 0,
         ColorType::La8 | ColorType::La16 => 7, // by way of RGBA
         _ => 3,
     };
-    let per_pixel = copies * u64::from(color.bytes_per_pixel()) + converted;
+    let per_pixel = u64::from(color.bytes_per_pixel()) + converted.max(own_copy);
     n_pixels.saturating_mul(per_pixel)
 }
 
