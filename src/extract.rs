@@ -159,14 +159,7 @@ pub fn extract(
 ) -> Result<Extracted, ExtractError> {
     let start = Instant::now();
     let listing = pictures.digest();
-    let part = options.shard.map(|shard| Part {
-        index: shard.index(),
-        of: shard.count(),
-    });
-    let (pictures, store) = match (options.shard, part) {
-        (Some(shard), Some(part)) => (pictures.shard(shard), out.join(part.to_string())),
-        _ => (pictures, out.to_owned()),
-    };
+    let (pictures, part, store) = share(pictures, options.shard, out);
     let job = Job {
         store: describe(&pictures, trunk, options, listing, part),
         n_pictures: pictures.len(),
@@ -217,6 +210,26 @@ pub fn extract(
         elapsed: start.elapsed(),
         busy: stages.busy,
     })
+}
+
+/// The pictures of a shard, which part of the store they make, and where it goes; or all of them.
+fn share(
+    pictures: Pictures,
+    shard: Option<Shard>,
+    out: &Path,
+) -> (Pictures, Option<Part>, PathBuf) {
+    let Some(shard) = shard else {
+        return (pictures, None, out.to_owned());
+    };
+    let part = Part {
+        index: shard.index(),
+        of: shard.count(),
+    };
+    (
+        pictures.shard(shard),
+        Some(part),
+        out.join(part.to_string()),
+    )
 }
 
 /// Publishes the store, unless it would be an empty one for want of usable pictures. A part may

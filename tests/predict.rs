@@ -288,7 +288,6 @@ fn the_exit_code_is_1_where_no_picture_could_be_used() {
 #[test]
 fn the_exit_code_is_1_where_a_picture_could_not_be_read_now() {
     let Some(place) = place() else { return };
-    write_heads(&place, codes(), true);
     let sound = "pictures/Äpfel & Birnen/1.png";
     // Its folder is gone, as that of a disk that was unplugged.
     predict(&place, &[sound, "gone/2.png"])
