@@ -189,8 +189,7 @@ pub fn extract(
         batch_size: options.batch_size,
     };
     let writing = Writing::new(&mut writer, &mut ahead, options, reuse, channels);
-    let stages = run_stages(pipeline, &pictures, writing, progress);
-    let stages = match stages {
+    let stages = match run_stages(pipeline, &pictures, writing, progress) {
         Ok(stages) => stages,
         Err(error) => return Err(broken_off(error, &writer, &ahead, pictures.pictures.len())),
     };
