@@ -229,5 +229,6 @@ fn description(dtype: Dtype) -> StoreDescription {
         onnxruntime: "none".to_owned(),
         provider: "none".to_owned(),
         kernels: "none".to_owned(),
+        max_pixels: None,
     }
 }

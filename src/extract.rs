@@ -3,32 +3,44 @@
 //! ```text
 //! pipeline   decoder thread -> session on the calling thread -> last stage, also for predictions
 //! prepare    the first stage: batches of tensors
+//! in_hand    which large pictures were being decoded when a run was killed
 //! known      codes that need not be computed
+//! same_codes whether the trunk gives one code for all pictures
 //! write      the last stage: pool, convert, write, checkpoint
+//! judge      which codes may be kept
+//! ahead      codes of pictures that come after one that could not be read
 //! ```
 //!
 //! Every so often the writer brings its files to the disk and notes so in the store's journal.
 //! The next run of the same job begins after the last such batch, and makes the same batches.
 
+mod ahead;
 mod dry_run;
 mod error;
+mod in_hand;
+mod judge;
 mod known;
 mod outcome;
 mod pipeline;
 mod prepare;
+mod same_codes;
 mod write;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use self::ahead::Ahead;
 pub use self::dry_run::{DryRun, dry_run};
 pub use self::error::{ExtractError, Kept, ThreadsError};
+use self::in_hand::InHand;
+pub(crate) use self::judge::judge;
 use self::known::Known;
 pub use self::outcome::{Busy, Extracted, Failures, Progress, RowCounts};
 pub use self::pipeline::QUEUE_DEPTH;
 pub(crate) use self::pipeline::{Codes, Pipeline};
 pub(crate) use self::prepare::Preparer;
+pub use self::same_codes::SameCodesError;
 use self::write::{Writing, Written};
 use crate::codes::{
     CodesIdentity, Dtype, Job, Leftover, Manifest, Opened, Part, Pool, Store, StoreDescription,
@@ -37,7 +49,7 @@ use crate::codes::{
 use crate::dataset::{Pictures, Shard};
 use crate::files::{DraftError, Existing};
 use crate::model::{ModelCard, Trunk};
-use crate::picture::{self, Filter, Fit, Preparation, Resize};
+use crate::picture::{self, DecodeLimits, Filter, Fit, Preparation, Resize};
 
 /// How to extract.
 #[derive(Clone, Debug)]
@@ -54,6 +66,10 @@ pub struct ExtractOptions {
     pub dtype: Dtype,
     /// What to do with pictures that cannot be used.
     pub on_failure: OnFailure,
+    /// What to do with pictures that cannot be read for reasons that are not their own.
+    pub on_unread: OnUnread,
+    /// How large a picture may be.
+    pub limits: DecodeLimits,
     /// What to do about a store that is there already.
     pub existing: Existing,
     /// What to do with what a run of the same job left, when it was stopped.
@@ -87,6 +103,8 @@ impl ExtractOptions {
             pool: Pool::None,
             dtype: Dtype::F32,
             on_failure: OnFailure::List,
+            on_unread: OnUnread::TryAgain,
+            limits: DecodeLimits::default(),
             existing: Existing::Keep,
             leftover: Leftover::Resume,
             shard: None,
@@ -102,6 +120,17 @@ pub enum OnFailure {
     List,
     /// Stop, and leave no store.
     Stop,
+}
+
+/// What to do with a picture that cannot be read for a reason that is not its own
+/// ([`Failure::may_pass`](crate::dataset::Failure::may_pass)): its disk is gone, or fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnread {
+    /// Leave no store, and let the next run of the same job try again. The codes of all others are
+    /// kept for it; after five such pictures in a row the rest is not tried.
+    TryAgain,
+    /// Deal with it as with any picture that cannot be used.
+    Accept,
 }
 
 /// Runs all of `pictures`, or a shard of them, through `trunk` into a store at `out`.
@@ -130,14 +159,7 @@ pub fn extract(
 ) -> Result<Extracted, ExtractError> {
     let start = Instant::now();
     let listing = pictures.digest();
-    let part = options.shard.map(|shard| Part {
-        index: shard.index(),
-        of: shard.count(),
-    });
-    let (pictures, store) = match (options.shard, part) {
-        (Some(shard), Some(part)) => (pictures.shard(shard), out.join(part.to_string())),
-        _ => (pictures, out.to_owned()),
-    };
+    let (pictures, part, store) = share(pictures, options.shard, out);
     let job = Job {
         store: describe(&pictures, trunk, options, listing, part),
         n_pictures: pictures.len(),
@@ -149,22 +171,31 @@ pub fn extract(
         Opened::Unfinished(writer) => *writer,
     };
     let done_before = writer.n_done();
-    let known = Known::new(reuse, &job.store, &writer.written()?)?;
-    let preparer = Preparer::new(&pictures, options.preparation, options.threads)?
-        .with_known(known, writer.rows());
+    let draft = writer.draft().to_owned();
+    let mut ahead = Ahead::open(&draft, &job)?;
+    let known = Known::new(reuse, &job.store, &writer.written()?, &ahead.written()?)?;
+    let preparer = Preparer::new(
+        &pictures,
+        options.preparation,
+        options.limits,
+        options.threads,
+    )?
+    .with_known(known, writer.rows())
+    .with_in_hand(InHand::open(&draft));
     let channels = trunk.output().shape.last().copied().unwrap_or(1);
     let pipeline = Pipeline {
         preparer,
         trunk,
         batch_size: options.batch_size,
     };
-    let writing = Writing::new(&mut writer, options, reuse, channels);
+    let writing = Writing::new(&mut writer, &mut ahead, options, reuse, channels);
     let stages = run_stages(pipeline, &pictures, writing, progress);
-    let kept = kept(&writer, pictures.pictures.len());
+    let kept = kept(&writer, &ahead, pictures.pictures.len());
     let stages = match stages {
         Ok(stages) => stages,
         Err(error) => return Err(broken_off(error, kept)),
     };
+    ahead.discard();
     let failures = Failures {
         by_kind: writer.failures().clone(),
         first: stages.written.first_failures,
@@ -173,13 +204,33 @@ pub fn extract(
         store,
         manifest: finish(writer, &failures, kept)?,
         rows: RowCounts {
-            done_before,
+            done_before: done_before + stages.written.rows.done_before,
             ..stages.written.rows
         },
         failures,
         elapsed: start.elapsed(),
         busy: stages.busy,
     })
+}
+
+/// The pictures of a shard, which part of the store they make, and where it goes; or all of them.
+fn share(
+    pictures: Pictures,
+    shard: Option<Shard>,
+    out: &Path,
+) -> (Pictures, Option<Part>, PathBuf) {
+    let Some(shard) = shard else {
+        return (pictures, None, out.to_owned());
+    };
+    let part = Part {
+        index: shard.index(),
+        of: shard.count(),
+    };
+    (
+        pictures.shard(shard),
+        Some(part),
+        out.join(part.to_string()),
+    )
 }
 
 /// Publishes the store, unless it would be an empty one for want of usable pictures. A part may
@@ -219,10 +270,11 @@ fn already_complete(store: PathBuf, manifest: Manifest) -> Extracted {
 }
 
 /// The work that the next run goes on from, if any is safe on the disk.
-fn kept(writer: &StoreWriter, n_pictures: usize) -> Option<Kept> {
-    (writer.n_done() > 0).then(|| Kept {
+fn kept(writer: &StoreWriter, ahead: &Ahead, n_pictures: usize) -> Option<Kept> {
+    let n_done = writer.n_done() + ahead.rows();
+    (n_done > 0).then(|| Kept {
         draft: writer.draft().to_owned(),
-        n_done: writer.n_done(),
+        n_done,
         n_pictures,
     })
 }
@@ -275,6 +327,14 @@ fn run_stages(
     if ran.is_stopped {
         return Err(ExtractError::Stopped { kept: None });
     }
+    let unread = &ran.last.unread;
+    if let Some(first) = &unread.first {
+        return Err(ExtractError::Unread {
+            n: unread.n,
+            first: first.clone(),
+            is_given_up: unread.is_given_up(),
+        });
+    }
     Ok(Stages {
         busy: Busy {
             decode: ran.decode,
@@ -309,6 +369,8 @@ fn describe(
         onnxruntime: trunk.onnxruntime().to_owned(),
         provider: trunk.provider().name().to_owned(),
         kernels: trunk.kernels().name().to_owned(),
+        max_pixels: (options.limits != DecodeLimits::default())
+            .then_some(options.limits.max_pixels),
     }
 }
 

@@ -390,7 +390,7 @@ fn an_archive_that_shrinks_after_it_was_listed_is_noticed() {
     fs::remove_file(place.at("s.tar")).unwrap();
     assert_eq!(
         found.read(&found.pictures[0]).unwrap_err().kind(),
-        "missing"
+        "out_of_reach"
     );
 }
 

@@ -406,3 +406,133 @@ fn a_closed_pipe_is_no_error() {
         .stderr(predicate::str::contains("panicked").not());
     assert_eq!(place.store().labels().unwrap(), [0, 1]);
 }
+
+/// failures.csv without its header.
+fn failures(place: &Place) -> Vec<String> {
+    let table = fs::read_to_string(place.path().join("store/failures.csv")).unwrap();
+    table.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_code_that_is_not_finite_is_a_failure_and_so_is_that_of_a_copy() {
+    let Some(place) = Place::new() else { return };
+    // Twice the largest float32 is infinite; pictures without red have codes of 0 there.
+    tiny_trunk::write_weights(place.path(), [f32::MAX, 1.0, 1.0]);
+    for (name, color) in [
+        ("3", [0, 7, 7]),
+        ("4", [9, 9, 9]),
+        ("5", [9, 9, 9]),
+        ("6", [0, 7, 7]),
+    ] {
+        place.save(
+            &format!("pictures/Äpfel & Birnen/{name}.png"),
+            &quarters(color),
+        );
+    }
+    let extract = |batch_size: &str, more: &[&str]| {
+        let mut command = place.extract();
+        command.args(["--batch-size", batch_size]).args(more);
+        command.assert().success()
+    };
+    let finite = ["Äpfel & Birnen/3.png", "Äpfel & Birnen/6.png"];
+    for batch_size in ["1", "20"] {
+        extract(batch_size, &["--overwrite"]).stdout(predicate::str::contains("4  not finite"));
+        let said = failures(&place);
+        assert_eq!(said.len(), 4);
+        assert!(
+            said.iter()
+                .all(|line| line.ends_with("its code holds NaN or infinity"))
+        );
+        let store = place.store();
+        let rows: Vec<_> = store.pictures().iter().map(|row| &*row.path).collect();
+        assert_eq!(rows, finite);
+        // The copy's code is that of the picture before it, whatever failed between them.
+        assert_eq!(store.read_codes().row(0), store.read_codes().row(1));
+        assert_eq!(store.read_codes().row(0).to_vec()[..3], [0.0, 7.0, 7.0]);
+    }
+    let strict = place
+        .extract()
+        .args(["--overwrite", "--strict"])
+        .assert()
+        .code(1);
+    strict.stderr(predicate::str::contains("its code holds NaN or infinity"));
+}
+
+#[test]
+fn a_code_that_f16_cannot_hold_is_a_failure_with_the_way_out() {
+    let Some(place) = Place::new() else { return };
+    tiny_trunk::write_weights(place.path(), [1000.0, 1.0, 1.0]);
+    // A red of 200 makes 200,000; of 10 it makes 10,000, which 16 bits hold.
+    place.extract().args(["--dtype", "f16"]).assert().success();
+    let said = failures(&place);
+    assert!(said[0].starts_with("zwei Wörter/sub/2.png,") && said[0].contains("--dtype f32"));
+    assert_eq!(place.store().read_codes().row(0)[0], 10_000.0);
+    place.extract().arg("--overwrite").assert().success();
+    assert_eq!(place.store().read_codes().row(0)[0], 200_000.0);
+}
+
+#[test]
+fn codes_that_are_not_finite_are_not_copied_from_another_store() {
+    let Some(place) = Place::new() else { return };
+    place.extract().assert().success();
+    let codes = place.path().join("store/codes.npy");
+    let mut bytes = fs::read(&codes).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&codes, bytes).unwrap();
+    fs::rename(place.path().join("store"), place.path().join("old")).unwrap();
+    place.extract().args(["--reuse", "old"]).assert().success();
+    let said = failures(&place);
+    assert!(
+        said[0].starts_with("Äpfel & Birnen/1.png,") && said[0].contains("NaN"),
+        "{said:?}"
+    );
+    assert_eq!(place.store().pictures().len(), 1);
+}
+
+#[test]
+fn a_trunk_that_gives_one_code_for_all_pictures_is_an_error() {
+    let Some(place) = Place::new() else { return };
+    tiny_trunk::write_weights(place.path(), [0.0; 3]);
+    place.save("pictures/zwei Wörter/3.png", &quarters([3, 3, 3]));
+    // Two of these four are equal: three different pictures are too few to say so.
+    place.save("pictures/zwei Wörter/4.png", &quarters([3, 3, 3]));
+    place.extract().assert().success();
+    place.save("pictures/zwei Wörter/5.png", &quarters([5, 5, 5]));
+    for pool in ["none", "avg"] {
+        place
+            .extract()
+            .args(["--overwrite", "--pool", pool])
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains(
+                "the same code for 4 different pictures",
+            ))
+            .stderr(predicate::str::contains("--kernels onnxruntime"));
+    }
+}
+
+#[test]
+fn pictures_of_more_pixels_than_asked_for_are_refused_with_the_option() {
+    let Some(place) = Place::new() else { return };
+    place.save("pictures/zwei Wörter/wide.png", &image::RgbImage::new(9, 8));
+    let extract = |more: &[&str]| {
+        let mut command = place.extract();
+        command.args(more);
+        command
+    };
+    extract(&["--max-pixels", "64"]).assert().success();
+    let said = failures(&place);
+    assert_eq!(said.len(), 1);
+    assert!(said[0].contains("9 x 8 pixels are too many: up to 64 are read (--max-pixels)"));
+    let again = extract(&["--max-pixels", "64"]).assert().success();
+    again.stdout(predicate::str::contains("complete already"));
+    // With another limit it is another job.
+    let other = extract(&[]).assert().code(1);
+    other.stderr(predicate::str::contains("store exists already"));
+    let dry = extract(&["--max-pixels", "64", "--dry-run"])
+        .assert()
+        .success();
+    dry.stdout(predicate::str::contains("2 pictures can be used"));
+    extract(&["--max-pixels", "1.5M"]).assert().code(2);
+}

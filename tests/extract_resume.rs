@@ -307,6 +307,211 @@ fn a_run_that_filled_the_disk_goes_on_once_there_is_room() {
     );
 }
 
+/// A job of 40 pictures that a list names; each tenth lies in a folder of its own.
+fn listed_job() -> Option<(Place, String)> {
+    let place = Place::new()?;
+    let mut list = String::new();
+    for i in 0..40_u8 {
+        let folder = if i % 10 == 3 {
+            format!("own/{i:02}")
+        } else {
+            "all".to_owned()
+        };
+        let name = format!("{folder}/{i:02}.png");
+        place.save(
+            &name,
+            &RgbImage::from_fn(8, 8, |x, y| Rgb([i, 9, (8 * x + y) as u8])),
+        );
+        list += &format!("{name}\n");
+    }
+    Some((place, list))
+}
+
+/// Extracts a list, and tells the exit code and what was said.
+fn extract_list(place: &Place, list: &str, out: &str, more: &[&str]) -> (Option<i32>, String) {
+    let mut command = support::cnn_codes();
+    command.current_dir(place.path());
+    command.args(["extract-features", "-", "--out", out, "--card", "tiny.toml"]);
+    command
+        .args(["--batch-size", "4", "--checkpoint-every", "0"])
+        .args(more);
+    let output = command.write_stdin(list).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn rename(place: &Place, from: &str, to: &str) {
+    fs::rename(place.path().join(from), place.path().join(to)).unwrap();
+}
+
+#[test]
+fn a_disk_that_goes_away_ends_the_run_and_the_same_command_goes_on_once_it_is_back() {
+    let Some((place, list)) = listed_job() else {
+        return;
+    };
+    assert_eq!(extract_list(&place, &list, "whole", &[]).0, Some(0));
+    rename(&place, "all", "elsewhere");
+    let (code, said) = extract_list(&place, &list, "store", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("the last ones in a row") && said.contains("all/00.png"),
+        "{said}"
+    );
+    assert!(!place.path().join("store").exists());
+    // As a disk leaves its mount point behind.
+    fs::create_dir(place.path().join("all")).unwrap();
+    assert_eq!(extract_list(&place, &list, "store", &[]).0, Some(1));
+    fs::remove_dir(place.path().join("all")).unwrap();
+    rename(&place, "elsewhere", "all");
+    let (code, said) = extract_list(&place, &list, "store", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let expected = files(&place.path().join("whole"));
+    assert_same_files(&place.path().join("store"), &expected);
+}
+
+#[test]
+fn single_pictures_that_cannot_be_read_are_tried_again_and_no_others_are_computed() {
+    let Some((place, list)) = listed_job() else {
+        return;
+    };
+    assert_eq!(extract_list(&place, &list, "whole", &[]).0, Some(0));
+    rename(&place, "own/03", "03");
+    rename(&place, "own/23", "23");
+    let (code, said) = extract_list(&place, &list, "store", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("2 pictures could not be read"), "{said}");
+    assert!(said.contains("own/03/03.png: cannot be read now"), "{said}");
+    assert!(
+        said.contains("38 of 40 pictures are done and kept in store.partial"),
+        "{said}"
+    );
+    rename(&place, "23", "own/23");
+    let (code, said) = extract_list(&place, &list, "store", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 picture could not be read"), "{said}");
+    assert!(said.contains("39 of 40 pictures are done"), "{said}");
+    rename(&place, "03", "own/03");
+    let (code, said) = extract_list(&place, &list, "store", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("codes: 1 computed, 39 pictures done by an earlier run"),
+        "{said}"
+    );
+    let expected = files(&place.path().join("whole"));
+    assert_same_files(&place.path().join("store"), &expected);
+}
+
+#[test]
+fn what_cannot_be_read_can_be_accepted_and_is_listed_then() {
+    let Some((place, list)) = listed_job() else {
+        return;
+    };
+    rename(&place, "own/13", "13");
+    assert_eq!(extract_list(&place, &list, "store", &[]).0, Some(1));
+    let (code, said) = extract_list(&place, &list, "store", &["--dry-run"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("for reasons that are not their own: 1"),
+        "{said}"
+    );
+    let (code, said) = extract_list(&place, &list, "store", &["--accept-unreadable"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1  out of reach"), "{said}");
+    assert_eq!(place.store().pictures().len(), 39);
+}
+
+#[test]
+fn a_file_that_a_list_names_and_that_is_not_in_its_folder_is_its_own_fault() {
+    let Some((place, list)) = listed_job() else {
+        return;
+    };
+    let list = format!("{list}all/typo.png\n");
+    let (code, said) = extract_list(&place, &list, "store", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("1  missing") && said.contains("all/typo.png"),
+        "{said}"
+    );
+}
+
+/// Runs the long job under a limit of the shell.
+#[cfg(target_os = "linux")]
+fn limited(place: &Place, limit: &str, out: &str, more: &str) -> std::process::Output {
+    let command = format!(
+        "ulimit {limit}; exec '{}' extract-features pictures --out {out} --card tiny.toml {more}",
+        assert_cmd::cargo::cargo_bin!("cnn-codes").display(),
+    );
+    Command::new("bash")
+        .current_dir(place.path())
+        .env(
+            "CNN_CODES_MODELS",
+            support::models_with_onnxruntime().unwrap(),
+        )
+        .args(["-c", &command])
+        .output()
+        .unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_many_threads_for_the_open_files_lose_no_picture() {
+    let Some(place) = long_job() else { return };
+    assert_eq!(end(start(&place, "whole", &[])).1, Some(0));
+    let output = limited(&place, "-n 16", "store", "--threads 2 --batch-size 2");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // Either all are read, or it is told and tried again.
+    if output.status.code() != Some(0) {
+        assert!(said.contains("open files"), "{said}");
+        assert!(!place.path().join("store").exists());
+    }
+    assert_eq!(end(start(&place, "store", &[])).1, Some(0));
+    assert_same_files(
+        &place.path().join("store"),
+        &files(&place.path().join("whole")),
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_picture_that_ended_a_run_for_want_of_memory_is_listed_by_the_next() {
+    let Some(place) = Place::new() else { return };
+    // What the job takes without the picture.
+    let enough = (3..30).map(|n| n * 150_000).find(|kib| {
+        let output = limited(
+            &place,
+            &format!("-v {kib}"),
+            "store",
+            "--threads 1 --restart --overwrite",
+        );
+        output.status.success()
+    });
+    let limit = format!("-v {}", enough.unwrap() + 50_000);
+    // 25 million pixels of 16-bit RGBA: 275 MB.
+    let huge = image::ImageBuffer::from_pixel(5000, 5000, image::Rgba([0_u16; 4]));
+    let huge = image::DynamicImage::ImageRgba16(huge);
+    huge.save(place.path().join("pictures/zwei Wörter/huge.png"))
+        .unwrap();
+    let extract = |more: &str| limited(&place, &limit, "new", &format!("--threads 1 {more}"));
+    let killed = extract("");
+    assert_eq!(killed.status.code(), None, "{killed:?}");
+    let listed = extract("");
+    assert!(listed.status.success(), "{listed:?}");
+    let failures = fs::read_to_string(place.path().join("new/failures.csv")).unwrap();
+    assert!(failures.contains("huge.png"), "{failures}");
+    assert!(
+        failures.contains("an earlier run ended while it decoded this picture"),
+        "{failures}"
+    );
+    assert_eq!(
+        Store::open(&place.path().join("new"))
+            .unwrap()
+            .pictures()
+            .len(),
+        2
+    );
+    assert!(!place.path().join("new/in-hand.jsonl").exists());
+}
+
 #[test]
 fn a_second_process_is_refused_until_the_first_is_gone() {
     let Some(place) = long_job() else { return };

@@ -286,6 +286,25 @@ fn the_exit_code_is_1_where_no_picture_could_be_used() {
 }
 
 #[test]
+fn the_exit_code_is_1_where_a_picture_could_not_be_read_now() {
+    let Some(place) = place() else { return };
+    let sound = "pictures/Äpfel & Birnen/1.png";
+    // Its folder is gone, as that of a disk that was unplugged.
+    predict(&place, &[sound, "gone/2.png"])
+        .assert()
+        .code(1)
+        .stdout(predicate::str::contains(sound))
+        .stderr(predicate::str::contains("gone/2.png: cannot be read now"))
+        .stderr(predicate::str::contains(
+            "reasons that are not their own: 1",
+        ));
+    // There is no such file in its folder.
+    predict(&place, &[sound, "pictures/Äpfel & Birnen/2.png"])
+        .assert()
+        .success();
+}
+
+#[test]
 fn lists_and_archives_are_predicted_whatever_their_labels() {
     let Some(place) = place() else { return };
     place.save("one.png", &quarters([0, 255, 0]));

@@ -22,7 +22,7 @@ use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
 use self::report::Report;
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, default_threads, is_closed_pipe, one_of, positive, print, say};
+use super::{Format, LimitsOption, default_threads, is_closed_pipe, one_of, positive, print, say};
 
 /// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
 ///
@@ -55,6 +55,8 @@ pub struct Arguments {
     /// A picture more than so many times as long as it is wide is extreme, or the other way round
     #[arg(long, default_value = "4", value_name = "RATIO", value_parser = ratio)]
     max_aspect: f64,
+    #[command(flatten)]
+    limits: LimitsOption,
     /// Write a page that shows what was found, copies side by side
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -175,6 +177,7 @@ fn find_all(
     let options = CheckOptions {
         min_side: arguments.min_side,
         max_aspect: arguments.max_aspect,
+        limits: arguments.limits.limits(),
         threads: arguments.threads.unwrap_or_else(default_threads),
     };
     let total = inputs

@@ -12,7 +12,7 @@ use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Store};
 use cnn_codes::dataset::{self, Pictures, Shard};
 use cnn_codes::extract::{
-    ExtractError, ExtractOptions, OnFailure, Progress, QUEUE_DEPTH, dry_run, extract,
+    ExtractError, ExtractOptions, OnFailure, OnUnread, Progress, QUEUE_DEPTH, dry_run, extract,
 };
 use cnn_codes::files::{Existing, resolve};
 use cnn_codes::model::winograd::Replacement;
@@ -22,13 +22,21 @@ use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 use super::progress::Display;
 use super::stop::Stop;
 use super::trunk::TrunkOption;
-use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
+use super::{
+    Format, LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
+    say,
+};
 
 /// Run a trunk over pictures and leave its codes in a store
 ///
 /// The store is a folder with codes.npy and labels.npy (both open in NumPy), images.csv,
 /// failures.csv and store.json. Pictures that cannot be used are listed in failures.csv, and the
 /// rest goes on. A run that was stopped or killed goes on when the same command is given again.
+///
+/// Pictures that were there and cannot be read now (their disk fails or went away) leave no store:
+/// the exit code is 1, the codes of all others are kept, and the same command tries those pictures
+/// again. After five in a row the run ends at once. A file that a table or a list names and that is
+/// not in its folder is a picture that cannot be used.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes extract-features pictures/train --out codes/train
@@ -72,6 +80,12 @@ pub struct Arguments {
     /// Stop at the first picture that cannot be used, and leave no store
     #[arg(long)]
     strict: bool,
+    /// List in failures.csv also pictures that cannot be read though nothing is known to be wrong
+    /// with them, as their disk fails or went away; else the next run tries them again
+    #[arg(long, conflicts_with = "strict")]
+    accept_unreadable: bool,
+    #[command(flatten)]
+    limits: LimitsOption,
     #[command(flatten)]
     trunk: TrunkOption,
     /// How pixels become the trunk's input [default: the card's]
@@ -224,6 +238,9 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
         Format::Text => print(&summary::dry_text(&seen))?,
         Format::Json => print(&summary::dry_json(&seen))?,
     }
+    if seen.unread > 0 && !arguments.accept_unreadable {
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -339,6 +356,12 @@ fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> E
         } else {
             OnFailure::List
         },
+        on_unread: if arguments.accept_unreadable {
+            OnUnread::Accept
+        } else {
+            OnUnread::TryAgain
+        },
+        limits: arguments.limits.limits(),
         existing: if arguments.overwrite {
             Existing::Replace
         } else {

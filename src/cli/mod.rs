@@ -25,6 +25,7 @@ use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cnn_codes::picture::DecodeLimits;
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
@@ -73,6 +74,23 @@ struct ModelsOption {
         default_value = "models"
     )]
     models: PathBuf,
+}
+
+/// How large a picture may be.
+#[derive(Debug, Args)]
+struct LimitsOption {
+    /// The most pixels that a picture may have; decoding it may take 8 bytes of memory for each of
+    /// N, which is enough for all JPEGs but progressive ones. 100M means 100 million
+    #[arg(long, value_name = "N", default_value = "50M", value_parser = pixels)]
+    max_pixels: u64,
+}
+
+impl LimitsOption {
+    fn limits(&self) -> DecodeLimits {
+        DecodeLimits {
+            max_pixels: self.max_pixels,
+        }
+    }
 }
 
 /// Where ONNX Runtime is looked for first.
@@ -166,11 +184,46 @@ fn folder() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
+/// A number of pixels, perhaps in millions, as `50M`.
+fn pixels(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.strip_suffix('M') {
+        Some(number) => (number, 1_000_000),
+        None => (text, 1),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "it is no number of pixels, as 50M or 50000000".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("it must be at least 1".to_owned()),
+        Some(number) => Ok(number),
+        None => Err("it is too large".to_owned()),
+    }
+}
+
 /// A thread count, batch size or other number that is at least 1.
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(0) => Err("it must be at least 1".to_owned()),
         Ok(number) => Ok(number),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_number_of_pixels_is_the_librarys() {
+        assert_eq!(pixels("50M"), Ok(DecodeLimits::default().max_pixels));
+    }
+
+    #[test]
+    fn pixels_are_counted_in_ones_or_millions() {
+        assert_eq!(pixels("200M"), Ok(200_000_000));
+        assert_eq!(pixels("1234"), Ok(1234));
+        for wrong in ["", "M", "0", "0M", "-1", "1.5M", "1G", "99999999999999M"] {
+            assert!(pixels(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -21,13 +21,16 @@ use self::printed::Printed;
 use super::extract_features::has_archive_ending;
 use super::stop::Stop;
 use super::trunk::TrunkOption;
-use super::{ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
+use super::{
+    LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say,
+};
 
 /// Say what is on pictures, with a trained head
 ///
 /// Prints the most probable classes of each picture, best first, as soon as they are known. A
 /// picture that cannot be used is reported, and the rest goes on; the exit code is 1 only if none
-/// could be used. Labels are not looked at.
+/// could be used, or if some could not be read for reasons that are not their own (their disk fails
+/// or went away). Labels are not looked at.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "cnn-codes predict [OPTIONS] <HEAD> <IMAGES>...
@@ -69,6 +72,8 @@ pub struct Arguments {
     /// Threads for decoding and for the trunk [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
+    #[command(flatten)]
+    limits: LimitsOption,
     #[command(flatten)]
     models: ModelsOption,
     #[command(flatten)]
@@ -168,6 +173,7 @@ fn predict_pictures(
     let mut predictor = load_predictor(arguments, source)?;
     let mut options = PredictOptions::for_trunk(predictor.trunk());
     options.threads = arguments.threads.unwrap_or(options.threads);
+    options.limits = arguments.limits.limits();
     options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
     say(&introduction(pictures, &predictor));
     let paths = pictures.pictures.iter().map(|picture| &*picture.path);
@@ -295,6 +301,8 @@ struct Session {
     stop: Stop,
     n_predicted: usize,
     n_failed: usize,
+    /// Those of them that could not be read for reasons that are not their own.
+    n_unread: usize,
     first_failure: Option<Failure>,
     /// Whether printing went well.
     result: anyhow::Result<()>,
@@ -314,6 +322,7 @@ impl Session {
             stop: Stop::on_signals()?,
             n_predicted: 0,
             n_failed: 0,
+            n_unread: 0,
             first_failure: None,
             result: Ok(()),
         })
@@ -325,6 +334,7 @@ impl Session {
             say(&format!("{}: {}", failure.path, failure.error));
             self.first_failure.get_or_insert_with(|| failure.clone());
             self.n_failed += 1;
+            self.n_unread += usize::from(failure.may_pass());
         }
         self.n_predicted += outcomes.iter().flatten().count();
         self.result = print(&self.printed.outcomes(outcomes));
@@ -357,6 +367,13 @@ impl Session {
                 self.n_failed
             )),
             None => {}
+        }
+        if self.n_unread > 0 {
+            say(&format!(
+                "could not be read, for reasons that are not their own: {}; try them again",
+                self.n_unread
+            ));
+            return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -66,6 +66,12 @@ impl Job {
                 ("version of ONNX Runtime", job.store.onnxruntime.clone()),
                 ("provider", job.store.provider.clone()),
                 ("choice of kernels", job.store.kernels.clone()),
+                (
+                    "largest number of pixels",
+                    job.store
+                        .max_pixels
+                        .map_or("the default".to_owned(), |n| n.to_string()),
+                ),
                 ("number of pictures", job.n_pictures.to_string()),
             ]
         };
@@ -310,6 +316,7 @@ mod tests {
                 onnxruntime: "1.32.0".to_owned(),
                 provider: "p".to_owned(),
                 kernels: "k".to_owned(),
+                max_pixels: None,
             },
             n_pictures: 100,
             batch_size: 20,
@@ -498,6 +505,10 @@ mod tests {
         differs(
             |job| job.store.kernels.clear(),
             "choice of kernels differs: k then",
+        );
+        differs(
+            |job| job.store.max_pixels = Some(9),
+            "largest number of pixels differs: the default then, 9 now",
         );
         let mut moved = job();
         moved.store.root = Some("/elsewhere".to_owned());

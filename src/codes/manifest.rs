@@ -62,6 +62,9 @@ pub struct Manifest {
     /// millionths, so stores of both go together.
     #[serde(default = "onnxruntime_kernels")]
     pub kernels: String,
+    /// The most pixels that a picture could have, unless it was the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<u64>,
 }
 
 /// The kernels of stores that do not say: there were no others.
@@ -151,6 +154,9 @@ pub struct StoreDescription {
     /// Whose kernels do the convolutions.
     #[serde(default = "onnxruntime_kernels")]
     pub kernels: String,
+    /// The most pixels that a picture could have, unless it was the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<u64>,
 }
 
 /// Numbers of pictures.
@@ -261,6 +267,7 @@ impl Manifest {
             onnxruntime: self.onnxruntime.clone(),
             provider: self.provider.clone(),
             kernels: self.kernels.clone(),
+            max_pixels: self.max_pixels,
         }
     }
 

@@ -32,6 +32,7 @@ pub use manifest::{
 pub use npy::Dtype;
 pub use pooling::Pool;
 pub use store::{PictureRow, Store, StoreError};
+pub(crate) use writer::IN_HAND;
 pub use writer::{Code, Leftover, Opened, StoreWriter, WrittenPicture};
 
 /// The file without which a directory is no store.

@@ -15,6 +15,9 @@ use super::{CODES, Counts, Dtype, FAILURES, IMAGES, LABELS, MANIFEST, StoreError
 use crate::dataset::Failure;
 use crate::files::{Draft, DraftError, Existing, Kind};
 
+/// The log of large pictures in a draft: those that were being decoded when a run was killed.
+pub(crate) const IN_HAND: &str = "in-hand.jsonl";
+
 /// Columns of images.csv.
 const IMAGE_COLUMNS: [&str; 6] = ["row", "path", "label", "width", "height", "blake3"];
 /// Columns of failures.csv.
@@ -130,8 +133,15 @@ impl StoreWriter {
                 Self::go_on(draft, journal, &begun, job, checkpoint)
             }
             None if path.join(MANIFEST).is_file() => publish_complete(draft, job),
-            _ => {
+            begun => {
+                // A picture that killed the run at once is to be known to this one.
+                let is_same = begun.is_some_and(|(_, begun, _)| job.difference(&begun).is_none());
+                let in_hand = is_same.then(|| fs::read(path.join(IN_HAND)).ok()).flatten();
                 draft.clear()?;
+                if let Some(log) = in_hand {
+                    let log_path = path.join(IN_HAND);
+                    fs::write(&log_path, log).map_err(StoreError::writing(&log_path))?;
+                }
                 let mut writer = Self::begin(draft, job.store.clone())?;
                 let journal = Journal::create(&path, job);
                 writer.journal = Some(journal.map_err(StoreError::writing(&path.join(JOURNAL)))?);
@@ -304,6 +314,22 @@ impl StoreWriter {
         Ok(())
     }
 
+    /// Reads the bytes of a row that was appended.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`], as what is buffered is written first.
+    pub(crate) fn read_code_bytes(
+        &mut self,
+        row: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let codes = self.at(CODES);
+        bytes.clear();
+        self.codes
+            .copy_row(row, bytes)
+            .map_err(StoreError::writing(&codes))
+    }
+
     /// Notes a picture that could not be used.
     ///
     /// # Errors
@@ -378,6 +404,12 @@ impl StoreWriter {
             // reach the disk in this order.
             self.draft.sync()?;
             fs::remove_file(at(JOURNAL)).map_err(StoreError::writing(&at(JOURNAL)))?;
+            match fs::remove_file(at(IN_HAND)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::writing(&at(IN_HAND))(error));
+                }
+                _ => {}
+            }
         }
         self.draft.publish()?;
         Ok(manifest)
@@ -466,6 +498,7 @@ fn manifest(description: StoreDescription, counts: Counts) -> Manifest {
         onnxruntime: description.onnxruntime,
         provider: description.provider,
         kernels: description.kernels,
+        max_pixels: description.max_pixels,
     }
 }
 

@@ -21,7 +21,7 @@ use self::look::{Large, Look};
 use self::survey::Survey;
 use super::duplicates::Groups;
 use super::{Picture, Pictures};
-use crate::picture::ColorMode;
+use crate::picture::{ColorMode, DecodeLimits};
 
 /// Pictures that are looked at side by side before the caller hears of it.
 const CHUNK: usize = 64;
@@ -33,6 +33,8 @@ pub struct CheckOptions {
     pub min_side: u32,
     /// A picture with a longer side more than so many times the shorter is extremely long.
     pub max_aspect: f64,
+    /// How large a picture may be; a larger one is broken.
+    pub limits: DecodeLimits,
     /// Threads to decode with.
     pub threads: usize,
 }
@@ -42,6 +44,7 @@ impl Default for CheckOptions {
         Self {
             min_side: 32,
             max_aspect: 4.0,
+            limits: DecodeLimits::default(),
             threads: 1,
         }
     }
@@ -153,7 +156,7 @@ pub fn check(
     };
     while pictures.peek().is_some() {
         let chunk: Vec<_> = pictures.by_ref().take(CHUNK).collect();
-        for look in pool.install(|| look_at_all(&chunk)) {
+        for look in pool.install(|| look_at_all(&chunk, options.limits)) {
             state.failures += usize::from(look.looked.is_err());
             survey.take(look)?;
         }
@@ -167,16 +170,16 @@ pub fn check(
 
 /// Looks at pictures side by side, and then at the large ones among them one by one, so that memory
 /// does not grow with the number of threads.
-fn look_at_all(chunk: &[(&Pictures, &Picture)]) -> Vec<Look> {
+fn look_at_all(chunk: &[(&Pictures, &Picture)], limits: DecodeLimits) -> Vec<Look> {
     let looks: Vec<Option<Look>> = chunk
         .par_iter()
         .with_max_len(1)
-        .map(|(pictures, picture)| look::look(pictures, picture, Large::Defer))
+        .map(|(pictures, picture)| look::look(pictures, picture, limits, Large::Defer))
         .collect();
     let looks = looks.into_iter().zip(chunk);
     looks
         .filter_map(|(look, (pictures, picture))| {
-            look.or_else(|| look::look(pictures, picture, Large::Decode))
+            look.or_else(|| look::look(pictures, picture, limits, Large::Decode))
         })
         .collect()
 }

@@ -101,6 +101,7 @@ mod tests {
                 picture("2.jpg", Some(1), archived(1, 512, 9)),
             ],
             unusable: vec![Failure::not_utf8("?.jpg".to_owned())],
+            were_found: true,
             n_other_files: 3,
         }
     }

@@ -33,6 +33,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
         open: vec![fs::canonicalize(root).map_err(unreadable(root))?],
         found: Pictures {
             root: root.to_owned(),
+            were_found: true,
             ..Pictures::default()
         },
     };

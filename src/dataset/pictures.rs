@@ -21,6 +21,9 @@ pub struct Pictures {
     pub pictures: Vec<Picture>,
     /// What was found but can never be read: names that are not UTF-8, links in a loop, and so on.
     pub unusable: Vec<Failure>,
+    /// Whether each picture was seen when it was listed, as those of folders and archives are; a
+    /// table or a list only names files, which may never have been there.
+    pub were_found: bool,
     /// How many files were passed over because of their ending.
     pub n_other_files: usize,
 }

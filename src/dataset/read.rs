@@ -1,14 +1,26 @@
 //! A picture's bytes, from its file or out of its archive.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::{Picture, Pictures, Place};
+use super::{Failure, Picture, Pictures, Place};
 use crate::files::regular::{NotOpened, open_with_length};
 
 /// The largest file that is read: pictures are smaller, and an endless one must not fill memory.
 pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Kinds of failure that are not the picture's own.
+const OUT_OF_REACH: &str = "out_of_reach";
+const TRUNCATED: &str = "truncated";
+
+impl Failure {
+    /// Whether the reason is not the picture's own: the same picture may be read another time.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        [OUT_OF_REACH, TRUNCATED].contains(&self.kind)
+    }
+}
 
 /// Why a picture's bytes could not be read.
 ///
@@ -16,9 +28,13 @@ pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
 /// [`DecodeError`](crate::picture::DecodeError) are. [`ReadError::kind`] is for programs.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system refused, or there is no such file.
+    /// There never was such a file, or its own name or permissions keep it from being read.
     #[error("cannot be read: {0}")]
-    Read(#[from] io::Error),
+    Read(io::Error),
+    /// It cannot be read now, for a reason that is not the picture's own: its disk failed or went
+    /// away, it was there when it was listed, or too many files are open.
+    #[error("cannot be read now: {0}")]
+    OutOfReach(#[from] io::Error),
     /// A folder, a FIFO or a device: it would block, or never end.
     #[error("not a regular file")]
     NotAFile,
@@ -41,7 +57,8 @@ pub enum ReadError {
 impl From<NotOpened> for ReadError {
     fn from(error: NotOpened) -> Self {
         match error {
-            NotOpened::Io(error) => Self::Read(error),
+            NotOpened::Io(error) => Self::OutOfReach(error),
+            NotOpened::Forbidden(error) => Self::Read(error),
             NotOpened::NotAFile => Self::NotAFile,
         }
     }
@@ -52,20 +69,30 @@ impl ReadError {
     pub const KINDS: &'static [&'static str] = &[
         "missing",
         "unreadable",
+        OUT_OF_REACH,
         "not_a_file",
         "too_large",
-        "truncated",
+        TRUNCATED,
     ];
+
+    /// What has become of an archive since its members were listed is no picture's own fault.
+    fn of_archive(self) -> Self {
+        match self {
+            Self::Read(source) => Self::OutOfReach(source),
+            error => error,
+        }
+    }
 
     /// The kind of failure, in stable words.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Read(error) if error.kind() == io::ErrorKind::NotFound => "missing",
+            Self::Read(error) if error.kind() == ErrorKind::NotFound => "missing",
             Self::Read(_) => "unreadable",
+            Self::OutOfReach(_) => OUT_OF_REACH,
             Self::NotAFile => "not_a_file",
             Self::TooLarge => "too_large",
-            Self::Truncated { .. } => "truncated",
+            Self::Truncated { .. } => TRUNCATED,
         }
     }
 }
@@ -80,7 +107,10 @@ impl Pictures {
     /// [`ReadError`], and never a wait for a FIFO nor more than [`MAX_FILE_BYTES`] of memory.
     pub fn read(&self, picture: &Picture) -> Result<Vec<u8>, ReadError> {
         match picture.place {
-            Place::File => read_file(&self.root.join(&*picture.path)),
+            Place::File => {
+                let path = self.root.join(&*picture.path);
+                read_file(&path).map_err(|error| self.judge(&path, error))
+            }
             Place::Archived {
                 archive,
                 offset,
@@ -89,7 +119,7 @@ impl Pictures {
                 let archive = self.archives.get(archive as usize);
                 let archive =
                     archive.ok_or_else(|| io::Error::other("its archive is not listed"))?;
-                read_member(archive, offset, n_bytes)
+                read_member(archive, offset, n_bytes).map_err(ReadError::of_archive)
             }
         }
     }
@@ -104,6 +134,38 @@ impl Pictures {
             Place::Archived { n_bytes, .. } => Ok(n_bytes),
         }
     }
+
+    /// Tells a picture's own fault, of those that an answer of the system may mean.
+    ///
+    /// A name in a table or a list may be wrong, so a file that is missing is its own fault; but
+    /// where its folder is gone as well, or is an empty one as a disk leaves behind that was
+    /// unmounted, nothing is known of the file.
+    fn judge(&self, path: &Path, error: ReadError) -> ReadError {
+        let ReadError::OutOfReach(source) = error else {
+            return error;
+        };
+        let is_own = match source.kind() {
+            ErrorKind::NotFound => !self.were_found && is_filled(path.parent()),
+            ErrorKind::NotADirectory => !self.were_found,
+            // No file can have such a name.
+            ErrorKind::InvalidInput | ErrorKind::InvalidFilename => true,
+            _ => false,
+        };
+        if is_own {
+            ReadError::Read(source)
+        } else {
+            ReadError::OutOfReach(source)
+        }
+    }
+}
+
+/// Whether a folder can be listed, and there is something in it.
+fn is_filled(folder: Option<&Path>) -> bool {
+    let folder = match folder {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some_and(|entry| entry.is_ok()))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
@@ -138,7 +200,10 @@ fn read_up_to(file: File, expected: u64, limit: u64) -> Result<Vec<u8>, ReadErro
         return Err(ReadError::TooLarge);
     }
     let mut bytes = Vec::new();
-    bytes.reserve_exact(usize::try_from(expected).unwrap_or(0));
+    let capacity = usize::try_from(expected).unwrap_or(0);
+    bytes
+        .try_reserve_exact(capacity)
+        .map_err(|_| io::Error::from(ErrorKind::OutOfMemory))?;
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

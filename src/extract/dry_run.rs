@@ -17,6 +17,8 @@ pub struct DryRun {
     pub repeated: usize,
     /// Pictures that could not be used.
     pub failures: Failures,
+    /// Those of them that could not be read for reasons that are not their own.
+    pub unread: usize,
     /// From the first picture to the last.
     pub elapsed: Duration,
 }
@@ -36,12 +38,18 @@ pub fn dry_run(
         Some(shard) => pictures.shard(shard),
         None => pictures,
     };
-    let mut preparer = Preparer::new(&pictures, options.preparation, options.threads)?
-        .with_known(Known::default(), 0);
+    let mut preparer = Preparer::new(
+        &pictures,
+        options.preparation,
+        options.limits,
+        options.threads,
+    )?
+    .with_known(Known::default(), 0);
     let mut run = DryRun {
         usable: 0,
         repeated: 0,
         failures: Failures::default(),
+        unread: 0,
         elapsed: Duration::ZERO,
     };
     let mut state = Progress {
@@ -56,6 +64,7 @@ pub fn dry_run(
     for chunk in pictures.pictures.chunks(options.batch_size) {
         let batch = preparer.batch(chunk, tensor);
         run.failures.note(batch.failures(), options.on_failure)?;
+        run.unread += batch.failures().filter(|f| f.may_pass()).count();
         let n_failures = batch.failures().count();
         let n_usable = chunk.len() - n_failures;
         run.usable += n_usable;

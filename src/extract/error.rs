@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::SameCodesError;
 use crate::codes::StoreError;
 use crate::dataset::Failure;
 use crate::model::TrunkError;
@@ -15,6 +16,22 @@ pub enum ExtractError {
     /// The trunk failed.
     #[error(transparent)]
     Trunk(#[from] TrunkError),
+    /// The trunk gives one code for all pictures.
+    #[error(transparent)]
+    SameCodes(#[from] SameCodesError),
+    /// Pictures could not be read for reasons that are not their own, and are to be tried again.
+    #[error(
+        "{}; the first, {}: {} (--accept-unreadable lists such pictures in failures.csv and goes on)",
+        unread(*n, *is_given_up), first.path, first.error
+    )]
+    Unread {
+        /// How many.
+        n: usize,
+        /// The first of them.
+        first: Failure,
+        /// Whether there were so many in a row that the rest was not tried.
+        is_given_up: bool,
+    },
     /// A picture could not be used, and [`OnFailure::Stop`](super::OnFailure::Stop) was asked for.
     #[error("{}: {} (leave out --strict to list such pictures and go on)", .0.path, .0.error)]
     Strict(Failure),
@@ -51,6 +68,15 @@ pub enum ExtractError {
         /// What the next run goes on from.
         kept: Kept,
     },
+}
+
+fn unread(n: usize, is_given_up: bool) -> String {
+    let reason = "could not be read, for reasons that are not their own";
+    match (n, is_given_up) {
+        (1, _) => "1 picture could not be read, for a reason that is not its own".to_owned(),
+        (n, false) => format!("{n} pictures {reason}"),
+        (n, true) => format!("{n} pictures {reason}, the last ones in a row, so the run has ended"),
+    }
 }
 
 /// The decoders' threads could not be started.

@@ -21,6 +21,8 @@ pub(super) enum Place {
         /// Row in it.
         row: usize,
     },
+    /// A row of those that an earlier run kept ahead of their turn.
+    Ahead(usize),
 }
 
 /// A code that is known, and the size of its picture, which then need not be decoded.
@@ -28,7 +30,7 @@ pub(super) enum Place {
 /// There is one for each picture of a job, so it is packed: stores and rows have 32 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownCode {
-    /// Index of the store to reuse, or [`OWN`].
+    /// Index of the store to reuse, or [`OWN`] or [`AHEAD`].
     store: u32,
     row: u32,
     pub(super) width: u32,
@@ -37,6 +39,8 @@ pub(super) struct KnownCode {
 
 /// The store that is being written.
 const OWN: u32 = u32::MAX;
+/// The codes that are kept ahead of their turn.
+const AHEAD: u32 = u32::MAX - 1;
 
 impl KnownCode {
     /// Where the code lies.
@@ -44,6 +48,7 @@ impl KnownCode {
         let row = self.row as usize;
         match self.store {
             OWN => Place::Row(row),
+            AHEAD => Place::Ahead(row),
             store => Place::Reused {
                 store: store as usize,
                 row,
@@ -60,29 +65,27 @@ pub(super) struct Known {
 
 impl Known {
     /// The codes of `stores`, which must be such as `description` has them, and of the rows that an
-    /// earlier run wrote.
+    /// earlier run wrote, and kept ahead.
     pub(super) fn new(
         stores: &[Store],
         description: &StoreDescription,
         written: &[PictureRow],
+        ahead: &[PictureRow],
     ) -> Result<Self, ExtractError> {
         let mut known = Self::default();
-        for (row, picture) in written.iter().enumerate() {
-            known.note(
-                picture.blake3,
-                Place::Row(row),
-                picture.width,
-                picture.height,
-            );
-        }
+        known.note_rows(written, Place::Row);
+        known.note_rows(ahead, Place::Ahead);
         for (index, store) in stores.iter().enumerate() {
             check_reusable(store, description)?;
-            for (row, picture) in store.pictures().iter().enumerate() {
-                let place = Place::Reused { store: index, row };
-                known.note(picture.blake3, place, picture.width, picture.height);
-            }
+            known.note_rows(store.pictures(), |row| Place::Reused { store: index, row });
         }
         Ok(known)
+    }
+
+    fn note_rows(&mut self, rows: &[PictureRow], place: impl Fn(usize) -> Place) {
+        for (row, picture) in rows.iter().enumerate() {
+            self.note(picture.blake3, place(row), picture.width, picture.height);
+        }
     }
 
     /// The code of the picture with these bytes.
@@ -95,6 +98,7 @@ impl Known {
     pub(super) fn note(&mut self, hash: Hash, place: Place, width: u32, height: u32) {
         let (store, row) = match place {
             Place::Row(row) => (Some(OWN), row),
+            Place::Ahead(row) => (Some(AHEAD), row),
             Place::Reused { store, row } => (u32::try_from(store).ok(), row),
         };
         if let (Some(store), Ok(row)) = (store, u32::try_from(row)) {

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::prepare::{Batch, Preparer, Row, failures};
+use super::same_codes::{SameCodes, SameCodesError};
 use crate::dataset::{Failure, Picture};
 use crate::model::{Trunk, TrunkError};
 
@@ -71,7 +72,7 @@ impl Pipeline<'_> {
     /// The pictures before `first` are passed over. `watch` sees each batch between the session and
     /// the last stage; once it breaks, no other batch goes through the session. The last stage ends
     /// the others by dropping its end of the queue.
-    pub(crate) fn run<T: Send, E: From<TrunkError> + Send>(
+    pub(crate) fn run<T: Send, E: From<TrunkError> + From<SameCodesError> + Send>(
         self,
         first: usize,
         last: impl FnOnce(Receiver<Codes>) -> Result<T, E> + Send,
@@ -92,7 +93,7 @@ impl Pipeline<'_> {
                 .spawn(move || prepare_all(preparer, pictures, batch_size, &spare, &batches_in));
             let last = scope.spawn(move || last(codes));
             // A stage that fails drops its ends of the queues, at which the others stop.
-            let inference = infer_all(trunk, batches, codes_in, &spare_in, watch);
+            let inference = infer_all::<E>(trunk, batches, codes_in, &spare_in, watch);
             let decode = decoder.join().expect("the decoder does not panic");
             let last = last.join().expect("the last stage does not panic")?;
             let (inference, is_stopped) = inference?;
@@ -129,13 +130,14 @@ fn prepare_all(
 
 /// The second stage: each batch through the session, its tensor back to the decoders. Tells how
 /// long the session was busy, and whether `watch` broke.
-fn infer_all(
+fn infer_all<E: From<TrunkError> + From<SameCodesError>>(
     trunk: &mut Trunk,
     batches: Receiver<Batch>,
     codes_in: SyncSender<Codes>,
     spare: &Sender<Vec<f32>>,
     watch: &mut dyn FnMut(&Codes) -> ControlFlow<()>,
-) -> Result<(Duration, bool), TrunkError> {
+) -> Result<(Duration, bool), E> {
+    let mut same_codes = SameCodes::default();
     let mut busy = Duration::ZERO;
     for batch in batches {
         let mut values = Vec::new();
@@ -143,6 +145,7 @@ fn infer_all(
             let start = Instant::now();
             trunk.run(&batch.tensor, batch.n_computed, &mut values)?;
             busy += start.elapsed();
+            same_codes.check(&batch.tensor, &values, batch.n_computed)?;
         }
         // Nobody waits for it once the last batch is decoded.
         let _ = spare.send(batch.tensor);

@@ -3,10 +3,11 @@
 use rayon::prelude::*;
 
 use super::ThreadsError;
+use super::in_hand::{InHand, Noted};
 use super::known::{Known, KnownCode, Place};
 use crate::codes::WrittenPicture;
 use crate::dataset::{Failure, Picture, Pictures, ReadError};
-use crate::picture::{self, DecodeError, LARGE_FILE_BYTES, LARGE_PIXELS, Preparation};
+use crate::picture::{self, DecodeError, DecodeLimits, LARGE_BYTES, LARGE_FILE_BYTES, Preparation};
 
 /// Pictures of one batch.
 pub(super) struct Batch {
@@ -42,7 +43,10 @@ pub(crate) struct Row {
 pub(crate) struct Preparer<'a> {
     pictures: &'a Pictures,
     preparation: Preparation,
+    limits: DecodeLimits,
     decoders: rayon::ThreadPool,
+    /// Nothing where there is no draft to note large pictures in.
+    in_hand: Option<InHand>,
     /// Nothing where no code is to be remembered.
     known: Option<Known>,
     /// The row that the next usable picture becomes.
@@ -55,11 +59,12 @@ type Usable = (WrittenPicture, Option<KnownCode>);
 /// What becomes of one picture.
 type Outcome = Result<Usable, Failure>;
 
-/// What to do with a large picture.
+/// Whether other pictures are prepared meanwhile. One that is large, or cannot be read while many
+/// files are open, is left for its turn alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Large {
-    Defer,
-    Prepare,
+enum Turn {
+    SideBySide,
+    Alone,
 }
 
 /// Why one picture cannot be used; the messages go into failures.csv.
@@ -69,6 +74,11 @@ enum PictureError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    #[error(
+        "an earlier run ended while it decoded this picture, perhaps for want of memory; with \
+         --restart it is tried again, with --max-pixels it is refused"
+    )]
+    EndedARun,
 }
 
 impl PictureError {
@@ -76,6 +86,7 @@ impl PictureError {
         match self {
             Self::Read(error) => error.kind(),
             Self::Decode(error) => error.kind(),
+            Self::EndedARun => "ended_a_run",
         }
     }
 }
@@ -85,6 +96,7 @@ impl<'a> Preparer<'a> {
     pub(crate) fn new(
         pictures: &'a Pictures,
         preparation: Preparation,
+        limits: DecodeLimits,
         threads: usize,
     ) -> Result<Self, ThreadsError> {
         let decoders = rayon::ThreadPoolBuilder::new()
@@ -94,7 +106,9 @@ impl<'a> Preparer<'a> {
         Ok(Self {
             pictures,
             preparation,
+            limits,
             decoders,
+            in_hand: None,
             known: None,
             next_row: 0,
         })
@@ -106,6 +120,14 @@ impl<'a> Preparer<'a> {
         Self {
             known: Some(known),
             next_row,
+            ..self
+        }
+    }
+
+    /// Large pictures are noted while they are decoded.
+    pub(super) fn with_in_hand(self, in_hand: InHand) -> Self {
+        Self {
+            in_hand: Some(in_hand),
             ..self
         }
     }
@@ -167,11 +189,12 @@ impl<'a> Preparer<'a> {
     }
 
     /// Prepares pictures side by side, and then the large ones among them one by one, so that
-    /// memory does not grow with the number of threads.
+    /// memory does not grow with the number of threads. Those that could not be read are tried
+    /// again then: fewer files are open.
     fn prepare_all(&self, chunk: &[Picture], tensor: &mut [f32]) -> Vec<Outcome> {
         let len = self.preparation.tensor_len();
         let at_once = |(tensor, picture): (&mut [f32], &Picture)| {
-            (!self.is_large(picture)).then(|| self.prepare(picture, tensor, Large::Defer))?
+            (!self.is_large(picture)).then(|| self.prepare(picture, tensor, Turn::SideBySide))?
         };
         let outcomes: Vec<Option<Outcome>> = self.decoders.install(|| {
             let pairs = tensor.par_chunks_mut(len).zip(chunk).with_max_len(1);
@@ -179,7 +202,7 @@ impl<'a> Preparer<'a> {
         });
         let tensors = tensor.chunks_mut(len).zip(chunk);
         let in_turn = |(outcome, (tensor, picture)): (Option<Outcome>, (&mut [f32], &Picture))| {
-            let prepare = || self.prepare(picture, tensor, Large::Prepare);
+            let prepare = || self.prepare(picture, tensor, Turn::Alone);
             outcome.or_else(|| self.decoders.install(prepare))
         };
         outcomes
@@ -199,35 +222,52 @@ impl<'a> Preparer<'a> {
         n_bytes.is_ok_and(|n_bytes| n_bytes > LARGE_FILE_BYTES)
     }
 
-    /// Reads a picture and, unless its code is known, decodes it into `tensor`. Nothing comes of a
-    /// large one that is to be deferred.
-    fn prepare(&self, picture: &Picture, tensor: &mut [f32], large: Large) -> Option<Outcome> {
-        let outcome = self.try_prepare(picture, tensor, large);
-        outcome.transpose().map(|outcome| {
-            outcome.map_err(|error| Failure {
-                path: picture.path.to_string(),
-                error: error.to_string(),
-                kind: error.kind(),
-            })
-        })
+    /// Reads a picture and, unless its code is known, decodes it into `tensor`. Nothing comes of
+    /// one that is left for its turn alone.
+    fn prepare(&self, picture: &Picture, tensor: &mut [f32], turn: Turn) -> Option<Outcome> {
+        let outcome = self.try_prepare(picture, tensor, turn).transpose()?;
+        let outcome = outcome.map_err(|error| Failure {
+            path: picture.path.to_string(),
+            error: error.to_string(),
+            kind: error.kind(),
+        });
+        let is_left = |failure: &Failure| turn == Turn::SideBySide && failure.may_pass();
+        (!outcome.as_ref().is_err_and(is_left)).then_some(outcome)
+    }
+
+    /// Notes a large picture for as long as the result lives.
+    fn note_in_hand<'b>(&'b self, picture: &'b Picture) -> Option<Noted<'b>> {
+        self.in_hand
+            .as_ref()
+            .map(|in_hand| in_hand.note(&picture.path))
+    }
+
+    fn check_harmless(&self, picture: &Picture) -> Result<(), PictureError> {
+        match &self.in_hand {
+            Some(in_hand) if in_hand.ended_a_run(&picture.path) => Err(PictureError::EndedARun),
+            _ => Ok(()),
+        }
     }
 
     fn try_prepare(
         &self,
         picture: &Picture,
         tensor: &mut [f32],
-        large: Large,
+        turn: Turn,
     ) -> Result<Option<Usable>, PictureError> {
+        self.check_harmless(picture)?;
+        let is_large_file = turn == Turn::Alone && self.is_large(picture);
+        let _noted = is_large_file.then(|| self.note_in_hand(picture));
         let bytes = self.pictures.read(picture)?;
         let hash = blake3::hash(&bytes);
         let known = self.find_known(&hash);
+        let is_large = known.is_none() && picture::decoding_bytes(&bytes)? > LARGE_BYTES;
         let (width, height) = match known {
             Some(known) => (known.width, known.height),
-            None if large == Large::Defer && picture::n_pixels(&bytes)? > LARGE_PIXELS => {
-                return Ok(None);
-            }
+            None if is_large && turn == Turn::SideBySide => return Ok(None),
             None => {
-                let decoded = picture::decode(&bytes)?;
+                let _noted = (is_large && !is_large_file).then(|| self.note_in_hand(picture));
+                let decoded = picture::decode_within(&bytes, self.limits)?;
                 self.preparation.prepare(&decoded, tensor);
                 decoded.dimensions()
             }

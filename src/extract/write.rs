@@ -1,26 +1,39 @@
 //! The third stage: rows and failures, in order, to the disk, with a checkpoint now and then.
+//!
+//! Behind a picture that could not be read for a reason that is not its own, nothing more is
+//! written into the store: that picture is to be tried again. Codes of later ones are kept ahead.
 
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use super::ahead::Ahead;
+use super::judge::{Unfit, judge, judge_bytes};
 use super::known::Place;
 use super::pipeline::Codes;
-use super::prepare::failures;
-use super::{ExtractError, ExtractOptions, OnFailure, RowCounts};
-use crate::codes::{Code, Store, StoreWriter};
+use super::prepare::Row;
+use super::{ExtractError, ExtractOptions, OnFailure, OnUnread, RowCounts};
+use crate::codes::{Code, Store, StoreWriter, WrittenPicture};
 use crate::dataset::Failure;
 
 /// Failures that are kept for the summary; failures.csv has all.
 const KEPT_FAILURES: usize = 5;
 
+/// Pictures in a row that cannot be read before the run stops: then it is a disk that went away.
+const UNREAD_IN_A_ROW: usize = 5;
+
 /// Writes batches into a store.
 pub(super) struct Writing<'a> {
     writer: &'a mut StoreWriter,
+    ahead: &'a mut Ahead,
     options: &'a ExtractOptions,
     reuse: &'a [Store],
     /// Channels of the trunk's output, its last axis.
     channels: usize,
     n_done: usize,
+    /// The decoders count usable pictures, and name an equal one before by that count. Those whose
+    /// codes turned out unfit are no rows.
+    next_usable: usize,
+    unfit: Vec<(usize, Unfit)>,
     report: Written,
 }
 
@@ -30,21 +43,63 @@ pub(super) struct Written {
     pub(super) busy: Duration,
     pub(super) rows: RowCounts,
     pub(super) first_failures: Vec<Failure>,
+    pub(super) unread: Unread,
 }
+
+/// The pictures that could not be read for reasons that are not their own.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    pub(super) n: usize,
+    pub(super) first: Option<Failure>,
+    /// How many the last ones in a row are.
+    n_in_a_row: usize,
+}
+
+impl Unread {
+    fn note(&mut self, outcome: &Result<Row, Failure>) {
+        match outcome {
+            Err(failure) if failure.may_pass() => {
+                self.n += 1;
+                self.n_in_a_row += 1;
+                self.first.get_or_insert_with(|| failure.clone());
+            }
+            _ => self.n_in_a_row = 0,
+        }
+    }
+
+    /// Whether so many in a row cannot be read that the rest is not tried.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.n_in_a_row >= UNREAD_IN_A_ROW
+    }
+}
+
+/// Where the code of a new row comes from.
+enum Source {
+    Values(Vec<f32>),
+    Bytes(Vec<u8>),
+    Row(usize),
+}
+
+/// What becomes of a picture: a row, or a line of failures.csv.
+type Fate<'b> = Result<(&'b WrittenPicture, Source), Failure>;
 
 impl<'a> Writing<'a> {
     pub(super) fn new(
         writer: &'a mut StoreWriter,
+        ahead: &'a mut Ahead,
         options: &'a ExtractOptions,
         reuse: &'a [Store],
         channels: usize,
     ) -> Self {
         Self {
             n_done: writer.n_done(),
+            next_usable: writer.rows(),
             writer,
+            ahead,
             options,
             reuse,
             channels,
+            unfit: Vec::new(),
             report: Written::default(),
         }
     }
@@ -54,9 +109,10 @@ impl<'a> Writing<'a> {
         self.n_done
     }
 
-    /// Notes the pictures that were unusable before they were read; an earlier run has done so.
+    /// Notes the pictures that were unusable before they were read; an earlier run has done so if
+    /// it left anything.
     pub(super) fn note_unusable(&mut self, failures: &[Failure]) -> Result<(), ExtractError> {
-        if self.n_done == 0 {
+        if self.n_done == 0 && self.writer.failures().is_empty() {
             self.fail(failures)?;
         }
         Ok(())
@@ -67,12 +123,15 @@ impl<'a> Writing<'a> {
         let mut last_checkpoint = Instant::now();
         for batch in batches {
             let start = Instant::now();
-            self.write(&batch)?;
+            self.take(&batch)?;
             if last_checkpoint.elapsed() >= self.options.checkpoint_every {
-                self.writer.checkpoint(self.n_done)?;
+                self.checkpoint()?;
                 last_checkpoint = Instant::now();
             }
             self.report.busy += start.elapsed();
+            if self.report.unread.is_given_up() {
+                break;
+            }
         }
         self.checkpoint()?;
         Ok(self.report)
@@ -82,36 +141,134 @@ impl<'a> Writing<'a> {
         if self.n_done > self.writer.n_done() {
             self.writer.checkpoint(self.n_done)?;
         }
-        Ok(())
+        Ok(self.ahead.checkpoint()?)
+    }
+
+    fn take(&mut self, batch: &Codes) -> Result<(), ExtractError> {
+        let is_strict = self.options.on_failure == OnFailure::Stop;
+        if self.options.on_unread == OnUnread::TryAgain && !is_strict {
+            for outcome in &batch.outcomes {
+                self.report.unread.note(outcome);
+                if self.report.unread.is_given_up() {
+                    break;
+                }
+            }
+        }
+        match self.report.unread.n {
+            0 => self.write(batch),
+            _ => self.keep_ahead(batch),
+        }
     }
 
     fn write(&mut self, batch: &Codes) -> Result<(), ExtractError> {
+        let fates = self.judge(batch)?;
         // Failures first, so that a checkpoint before an error ends with the batch before.
-        self.fail(failures(&batch.outcomes))?;
-        let mut computed = batch.computed();
-        let (mut pooled, mut bytes) = (Vec::new(), Vec::new());
-        for row in batch.outcomes.iter().flatten() {
-            let code = match row.known {
-                Some(Place::Row(row)) => {
-                    self.report.rows.repeated += 1;
-                    Code::Row(row)
-                }
-                Some(Place::Reused { store, row }) => {
-                    self.report.rows.reused += 1;
-                    self.reuse[store].read_code_bytes(row, &mut bytes)?;
-                    Code::Bytes(&bytes)
-                }
-                None => {
-                    self.report.rows.computed += 1;
-                    let code = computed.next().expect("a code for each computed row");
-                    pooled.clear();
-                    self.options.pool.append(code, self.channels, &mut pooled);
-                    Code::Values(&pooled)
-                }
+        self.fail(fates.iter().filter_map(|fate| fate.as_ref().err()))?;
+        for (picture, source) in fates.into_iter().flatten() {
+            let code = match &source {
+                Source::Values(values) => Code::Values(values),
+                Source::Bytes(bytes) => Code::Bytes(bytes),
+                Source::Row(row) => Code::Row(*row),
             };
-            self.writer.append(&row.picture, code)?;
+            self.writer.append(picture, code)?;
         }
         self.n_done += batch.outcomes.len();
+        Ok(())
+    }
+
+    /// What becomes of a batch's pictures once their codes are seen.
+    fn judge<'b>(&mut self, batch: &'b Codes) -> Result<Vec<Fate<'b>>, ExtractError> {
+        let mut computed = batch.computed();
+        let mut fates = Vec::with_capacity(batch.outcomes.len());
+        for outcome in &batch.outcomes {
+            let fate = match outcome {
+                Err(failure) => Err(failure.clone()),
+                Ok(row) => {
+                    let source = self.source(row, &mut computed)?;
+                    if let Err(unfit) = source {
+                        self.unfit.push((self.next_usable, unfit));
+                    }
+                    self.next_usable += 1;
+                    source
+                        .map(|source| (&row.picture, source))
+                        .map_err(|unfit| unfit.failure(&row.picture.path))
+                }
+            };
+            fates.push(fate);
+        }
+        Ok(fates)
+    }
+
+    /// Where a row's code comes from, if it is fit to be stored.
+    fn source<'c>(
+        &mut self,
+        row: &Row,
+        computed: &mut impl Iterator<Item = &'c [f32]>,
+    ) -> Result<Result<Source, Unfit>, ExtractError> {
+        let (source, count) = match row.known {
+            Some(Place::Row(usable)) => {
+                let source = self.row_of(usable).map(Source::Row);
+                (source, &mut self.report.rows.repeated)
+            }
+            Some(Place::Reused { store, row }) => {
+                let mut bytes = Vec::new();
+                self.reuse[store].read_code_bytes(row, &mut bytes)?;
+                let fit = judge_bytes(&bytes, self.options.dtype);
+                let source = fit.map(|()| Source::Bytes(bytes));
+                (source, &mut self.report.rows.reused)
+            }
+            Some(Place::Ahead(row)) => {
+                let mut bytes = Vec::new();
+                self.ahead.read(row, &mut bytes)?;
+                (Ok(Source::Bytes(bytes)), &mut self.report.rows.done_before)
+            }
+            None => {
+                let source = self.pooled(computed).map(Source::Values);
+                (source, &mut self.report.rows.computed)
+            }
+        };
+        *count += usize::from(source.is_ok());
+        Ok(source)
+    }
+
+    /// The next computed code, pooled, if it is fit to be stored.
+    fn pooled<'c>(
+        &self,
+        computed: &mut impl Iterator<Item = &'c [f32]>,
+    ) -> Result<Vec<f32>, Unfit> {
+        let code = computed.next().expect("a code for each computed row");
+        let mut pooled = Vec::new();
+        self.options.pool.append(code, self.channels, &mut pooled);
+        judge(&pooled, self.options.dtype).map(|()| pooled)
+    }
+
+    /// The row of the picture that the decoders count as `usable`.
+    fn row_of(&self, usable: usize) -> Result<usize, Unfit> {
+        match self
+            .unfit
+            .binary_search_by_key(&usable, |(place, _)| *place)
+        {
+            Ok(at) => Err(self.unfit[at].1),
+            Err(n_unfit_before) => Ok(usable - n_unfit_before),
+        }
+    }
+
+    /// Keeps the computed codes of a batch whose turn has not come.
+    fn keep_ahead(&mut self, batch: &Codes) -> Result<(), ExtractError> {
+        let mut computed = batch.computed();
+        for row in batch.outcomes.iter().flatten() {
+            if row.known.is_some() {
+                continue;
+            }
+            let Ok(code) = self.pooled(&mut computed) else {
+                continue;
+            };
+            if self.writer.n_done() == 0 {
+                // So that the draft is kept.
+                self.writer.checkpoint(self.n_done)?;
+            }
+            self.ahead.append(&row.picture, &code)?;
+        }
         Ok(())
     }
 

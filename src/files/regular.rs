@@ -9,6 +9,8 @@ use std::path::Path;
 pub(crate) enum NotOpened {
     /// The system refused, or there is no such file.
     Io(io::Error),
+    /// Its own permissions forbid it: the folders above let it be seen.
+    Forbidden(io::Error),
     /// A folder, a FIFO or a device: it would block, or never end.
     NotAFile,
 }
@@ -22,7 +24,7 @@ impl From<io::Error> for NotOpened {
 impl From<NotOpened> for io::Error {
     fn from(error: NotOpened) -> Self {
         match error {
-            NotOpened::Io(error) => error,
+            NotOpened::Io(error) | NotOpened::Forbidden(error) => error,
             NotOpened::NotAFile => Self::other("it is not a regular file"),
         }
     }
@@ -34,7 +36,13 @@ pub(crate) fn open_with_length(path: &Path) -> Result<(File, u64), NotOpened> {
     if !metadata.is_file() {
         return Err(NotOpened::NotAFile);
     }
-    Ok((File::open(path)?, metadata.len()))
+    match File::open(path) {
+        Ok(file) => Ok((file, metadata.len())),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(NotOpened::Forbidden(error))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens a regular file.

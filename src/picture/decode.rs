@@ -3,22 +3,12 @@
 use std::io::{self, Cursor, ErrorKind};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
+};
 
-use super::{ColorMode, DecodeError, jpeg};
+use super::{ColorMode, DecodeError, DecodeLimits, jpeg};
 use crate::quiet;
-
-/// The most pixels that a picture may have: Pillow's `Image.MAX_IMAGE_PIXELS`, a quarter of a GiB
-/// at 3 bytes a pixel. Pillow only warns here and refuses at twice as many.
-pub const MAX_PIXELS: u64 = 1024 * 1024 * 1024 / 4 / 3;
-
-/// The longest side that a picture may have: what JPEG and GIF can say. A PNG a million pixels wide
-/// and one high would cost the resampler more memory than its pixels do.
-pub const MAX_SIDE: u32 = 65_535;
-
-/// The most memory that decoding a picture may take: [`MAX_PIXELS`] of 16-bit RGBA (8 bytes) and
-/// half as much for the decoder.
-pub const MAX_DECODER_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The most memory for what comes with the pixels: a colour profile of 2 MB can unpack to a GiB.
 const MAX_HEADER_BYTES: u64 = 64 * 1024 * 1024;
@@ -32,10 +22,20 @@ const MAX_HEADER_BYTES: u64 = 64 * 1024 * 1024;
 /// # Errors
 ///
 /// See [`DecodeError`]. A file that is cut short is an error as soon as a pixel is missing, also
-/// where viewers would show the rest in grey. Sizes are checked before memory is taken.
+/// where viewers would show the rest in grey. Sizes are checked before memory is taken, against
+/// the usual limits.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
+    decode_within(bytes, DecodeLimits::default())
+}
+
+/// As [`decode`], within limits of one's own.
+///
+/// # Errors
+///
+/// See [`DecodeError`].
+pub fn decode_within(bytes: &[u8], limits: DecodeLimits) -> Result<RgbImage, DecodeError> {
     let format = sniff(bytes)?;
-    caught(format, || decode_as(bytes, format))
+    caught(format, || decode_as(bytes, format, limits))
 }
 
 /// What `read` gives. A file that makes a decoder panic is one bad picture, not the end of a job.
@@ -49,10 +49,14 @@ fn caught<T>(
     quiet::catch(read).unwrap_or_else(|panic| Err(DecodeError::damaged(name(format), panic)))
 }
 
-fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<RgbImage, DecodeError> {
+fn decode_as(
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: DecodeLimits,
+) -> Result<RgbImage, DecodeError> {
     let (picture, orientation) = match format {
-        ImageFormat::Jpeg => jpeg::decode(bytes)?,
-        format => decode_with_image(bytes, format)?,
+        ImageFormat::Jpeg => jpeg::decode(bytes, limits)?,
+        format => decode_with_image(bytes, format, limits)?,
     };
     // Turning makes a copy, which is smaller in 8 bits and three channels.
     let mut picture = DynamicImage::from(over_white(picture));
@@ -60,7 +64,39 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<RgbImage, DecodeError>
     Ok(picture.into_rgb8())
 }
 
-/// How many pixels a picture has, from its header alone: what it takes to decode it.
+/// How many bytes of memory it takes to decode a picture, its own pixels among them, reckoned from
+/// its header alone.
+///
+/// # Errors
+///
+/// See [`DecodeError`]. A picture that has a size may still be damaged after its header.
+pub fn decoding_bytes(bytes: &[u8]) -> Result<u64, DecodeError> {
+    let format = sniff(bytes)?;
+    caught(format, || match format {
+        ImageFormat::Jpeg => jpeg::decoding_bytes(bytes),
+        format => Ok(reckoned_bytes(&open(bytes, format)?, format)),
+    })
+}
+
+/// The pixels as the decoder gives them, its own copies, and the 8-bit RGB that is made of them.
+fn reckoned_bytes(decoder: &impl ImageDecoder, format: ImageFormat) -> u64 {
+    let (width, height) = decoder.dimensions();
+    let n_pixels = u64::from(width).saturating_mul(height.into());
+    let color = decoder.color_type();
+    let own_copy = match format {
+        ImageFormat::Gif | ImageFormat::WebP => 4,
+        _ => 0,
+    };
+    let converted = match color {
+        ColorType::Rgb8 => 0,
+        ColorType::La8 | ColorType::La16 => 7, // by way of RGBA
+        _ => 3,
+    };
+    let per_pixel = u64::from(color.bytes_per_pixel()) + converted.max(own_copy);
+    n_pixels.saturating_mul(per_pixel)
+}
+
+/// How many pixels a picture has, from its header alone.
 ///
 /// # Errors
 ///
@@ -154,21 +190,12 @@ fn not_a_picture(bytes: &[u8]) -> DecodeError {
     }
 }
 
-/// Refuses a picture of more than [`MAX_PIXELS`] or with a side of more than [`MAX_SIDE`].
-pub(super) fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
-    let n_pixels = u64::from(width) * u64::from(height);
-    if n_pixels > MAX_PIXELS || width.max(height) > MAX_SIDE {
-        return Err(DecodeError::TooLarge { width, height });
-    }
-    Ok(())
-}
-
 /// The name of a format that sniffing let through.
 fn name(format: ImageFormat) -> &'static str {
     format_name(format).expect("sniffing lets only known formats through")
 }
 
-fn limits(max_bytes: u64) -> Limits {
+fn allocation_limit(max_bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(max_bytes);
     limits
@@ -177,7 +204,7 @@ fn limits(max_bytes: u64) -> Limits {
 /// A decoder that has read the header.
 fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, DecodeError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits(MAX_HEADER_BYTES));
+    reader.limits(allocation_limit(MAX_HEADER_BYTES));
     reader
         .into_decoder()
         .map_err(|error| from_image_error(name(format), error))
@@ -187,17 +214,19 @@ fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, Dec
 fn decode_with_image(
     bytes: &[u8],
     format: ImageFormat,
+    limits: DecodeLimits,
 ) -> Result<(DynamicImage, Orientation), DecodeError> {
     let failed = |error: ImageError| from_image_error(name(format), error);
-    let mut limits = limits(MAX_DECODER_BYTES);
     let mut decoder = open(bytes, format)?;
     let (width, height) = decoder.dimensions();
-    check_size(width, height)?;
+    limits.check_size(width, height)?;
     if width == 0 || height == 0 {
         return Err(DecodeError::damaged(name(format), "it has no pixels"));
     }
-    limits.reserve(decoder.total_bytes()).map_err(failed)?;
-    decoder.set_limits(limits).map_err(failed)?;
+    limits.check_memory(name(format), reckoned_bytes(&decoder, format))?;
+    // What it takes beside the pixels: of small pictures too, a table or two.
+    let allocations = allocation_limit(limits.max_bytes().max(MAX_HEADER_BYTES));
+    decoder.set_limits(allocations).map_err(failed)?;
     let orientation = orientation(&mut decoder, bytes, format).map_err(failed)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok((picture, orientation))
@@ -245,7 +274,7 @@ fn webp_exif(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
 fn from_image_error(format: &'static str, error: ImageError) -> DecodeError {
     match error {
         ImageError::Unsupported(error) => DecodeError::unsupported(format, error),
-        ImageError::Limits(_) => DecodeError::TooMuchMemory { format },
+        ImageError::Limits(_) => DecodeError::BeyondDecoder { format },
         ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
             DecodeError::damaged(format, "the file ends too early")
         }
@@ -255,18 +284,31 @@ fn from_image_error(format: &'static str, error: ImageError) -> DecodeError {
 
 /// Any kind of pixel as 8-bit RGB, with what is transparent over white.
 fn over_white(picture: DynamicImage) -> RgbImage {
-    if !picture.color().has_alpha() {
-        return picture.into_rgb8();
+    let (width, height) = (picture.width(), picture.height());
+    let bytes = match picture {
+        picture if !picture.color().has_alpha() => return picture.into_rgb8(),
+        // Without a copy of 8 bits between.
+        DynamicImage::ImageRgba16(rgba) => blended(rgba.as_raw().iter().map(|&level| eight(level))),
+        picture => blended(picture.into_rgba8().as_raw().iter().copied()),
+    };
+    RgbImage::from_raw(width, height, bytes).expect("3 bytes for every pixel")
+}
+
+/// RGB over white, of the channels of RGBA one after the other.
+fn blended(mut channels: impl ExactSizeIterator<Item = u8>) -> Vec<u8> {
+    let n_pixels = channels.len() / 4;
+    let mut bytes = Vec::with_capacity(3 * n_pixels);
+    let mut next = || channels.next().unwrap_or_default();
+    for _ in 0..n_pixels {
+        let [red, green, blue, alpha] = [next(), next(), next(), next()];
+        bytes.extend([red, green, blue].map(|byte| blend(byte, 255, alpha)));
     }
-    let rgba = picture.into_rgba8();
-    let bytes = rgba
-        .pixels()
-        .flat_map(|pixel| {
-            let [red, green, blue, alpha] = pixel.0;
-            [red, green, blue].map(|byte| blend(byte, 255, alpha))
-        })
-        .collect();
-    RgbImage::from_raw(rgba.width(), rgba.height(), bytes).expect("3 bytes for every pixel")
+    bytes
+}
+
+/// The nearest of 256 levels to one of 65,536, as the `image` crate has it.
+fn eight(level: u16) -> u8 {
+    ((u32::from(level) + 128) / 257) as u8
 }
 
 /// `over` at `alpha` 255, `under` at 0, and the nearest level between.
@@ -280,23 +322,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cap_is_pillows() {
-        assert_eq!(MAX_PIXELS, 89_478_485);
+    fn sixteen_bits_become_the_levels_that_the_image_crate_makes_of_them() {
+        let levels: Vec<u16> = (0..=u16::MAX).collect();
+        let grey = image::ImageBuffer::from_raw(256, 256, levels.clone()).unwrap();
+        let expected = DynamicImage::ImageLuma16(grey).into_luma8().into_raw();
+        assert_eq!(levels.into_iter().map(eight).collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn sizes_are_capped_by_area_and_by_side() {
-        assert_eq!(check_size(9459, 9459), Ok(())); // 89,472,681
-        assert_eq!(check_size(65_535, 1), Ok(()));
-        for (width, height) in [
-            (9460, 9460),
-            (65_536, 1),
-            (1, u32::MAX),
-            (u32::MAX, u32::MAX),
-        ] {
-            let refused = Err(DecodeError::TooLarge { width, height });
-            assert_eq!(check_size(width, height), refused);
-        }
+    fn a_picture_is_refused_by_what_decoding_it_takes_and_not_by_its_pixels_alone() {
+        let encoded = |picture: DynamicImage| {
+            let mut png = Cursor::new(Vec::new());
+            picture.write_to(&mut png, ImageFormat::Png).unwrap();
+            png.into_inner()
+        };
+        let limits = DecodeLimits { max_pixels: 100 };
+        let kind = |picture| decode_within(&encoded(picture), limits).map_err(|e| e.kind());
+        assert!(kind(DynamicImage::new_rgb8(10, 10)).is_ok());
+        assert!(kind(DynamicImage::new_rgba8(10, 10)).is_ok()); // 7 bytes a pixel
+        assert_eq!(kind(DynamicImage::new_rgb8(10, 11)), Err("too_large"));
+        assert_eq!(kind(DynamicImage::new_rgba16(10, 10)), Err("too_large")); // 11
+        assert!(kind(DynamicImage::new_rgba16(9, 8)).is_ok()); // 792 of 800
     }
 
     #[test]

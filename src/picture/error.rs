@@ -1,6 +1,6 @@
 //! Why a file could not become a picture.
 
-use super::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE};
+use super::limits::{DecodeLimits, MAX_SIDE};
 use crate::messages::one_line;
 
 /// Why a file could not become a picture.
@@ -26,20 +26,42 @@ pub enum DecodeError {
         /// The decoder's own words.
         reason: String,
     },
-    /// More than [`MAX_PIXELS`], or a side of more than [`MAX_SIDE`]; found in the header, before
-    /// any memory is taken.
-    #[error(
-        "{width} x {height} pixels are too many (up to {MAX_PIXELS}, and {MAX_SIDE} a side, are read)"
-    )]
+    /// More than [`DecodeLimits::max_pixels`]; found in the header, before any memory is taken.
+    #[error("{width} x {height} pixels are too many: up to {max_pixels} are read (--max-pixels)")]
     TooLarge {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
+        /// How many would be read.
+        max_pixels: u64,
     },
-    /// Decoding would take more than [`MAX_DECODER_BYTES`].
-    #[error("decoding this {format} would take more than {} MiB of memory", MAX_DECODER_BYTES >> 20)]
+    /// A side of more than [`MAX_SIDE`].
+    #[error("a side of {} pixels is too long: up to {MAX_SIDE} are read", width.max(height))]
+    SideTooLong {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// Decoding would take more than [`DecodeLimits::max_bytes`].
+    #[error(
+        "decoding this {format} would take {} MB of memory: up to {} MB are taken, 8 bytes for \
+         each of {max_pixels} pixels (--max-pixels)",
+        n_bytes.div_ceil(1_000_000),
+        DecodeLimits { max_pixels: *max_pixels }.max_bytes() / 1_000_000
+    )]
     TooMuchMemory {
+        /// The format that the first bytes announce.
+        format: &'static str,
+        /// What it would take, in bytes.
+        n_bytes: u64,
+        /// How many pixels would be read of a picture that takes less for each.
+        max_pixels: u64,
+    },
+    /// The decoder would take more memory than such a picture needs.
+    #[error("decoding this {format} would take too much memory for its size")]
+    BeyondDecoder {
         /// The format that the first bytes announce.
         format: &'static str,
     },
@@ -71,7 +93,10 @@ impl DecodeError {
             Self::UnknownFormat => "unknown_format",
             Self::WebPage => "web_page",
             Self::Damaged { .. } => "damaged",
-            Self::TooLarge { .. } | Self::TooMuchMemory { .. } => "too_large",
+            Self::TooLarge { .. }
+            | Self::SideTooLong { .. }
+            | Self::TooMuchMemory { .. }
+            | Self::BeyondDecoder { .. } => "too_large",
             Self::Unsupported { .. } => "unsupported",
         }
     }

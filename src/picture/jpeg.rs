@@ -18,8 +18,7 @@ use self::header::Header;
 use self::pure_rust as decoder;
 #[cfg(feature = "turbojpeg")]
 use self::turbo as decoder;
-use super::decode::check_size;
-use super::{ColorMode, DecodeError};
+use super::{ColorMode, DecodeError, DecodeLimits};
 
 /// The JPEG decoder of this build, with its version.
 ///
@@ -35,6 +34,11 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     Ok((width.into(), height.into()))
 }
 
+/// How many bytes of memory decoding takes, from the header alone.
+pub(super) fn decoding_bytes(bytes: &[u8]) -> Result<u64, DecodeError> {
+    Ok(Header::read(bytes)?.decoding_bytes())
+}
+
 /// What colours the picture has, from its header alone.
 pub(super) fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
     Ok(match Header::read(bytes)?.channels {
@@ -45,19 +49,22 @@ pub(super) fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
 }
 
 /// The pixels as they are stored, as RGB, and how to turn them.
-pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), DecodeError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    limits: DecodeLimits,
+) -> Result<(DynamicImage, Orientation), DecodeError> {
     let header = Header::read(bytes)?;
     header.check_supported()?;
     let (height, width) = header.dimensions;
-    check_size(width.into(), height.into())?;
-    header.check_cost()?;
+    limits.check_size(width.into(), height.into())?;
+    header.check_cost(limits)?;
     if !header.has_end() {
         return Err(DecodeError::damaged(
             FORMAT,
             "the end of the picture is missing",
         ));
     }
-    let picture = decoder::decode(bytes, &header)?;
+    let picture = decoder::decode(bytes, &header, limits)?;
     let orientation = header.exif.and_then(Orientation::from_exif_chunk);
     Ok((
         picture.into(),

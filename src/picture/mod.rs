@@ -26,6 +26,7 @@ mod color_mode;
 mod decode;
 mod error;
 mod jpeg;
+mod limits;
 pub(crate) mod recipe;
 mod resize;
 
@@ -34,14 +35,20 @@ use serde::{Deserialize, Serialize};
 
 pub use self::color_mode::ColorMode;
 pub(crate) use self::decode::sniff;
-pub use self::decode::{MAX_DECODER_BYTES, MAX_PIXELS, MAX_SIDE, color_mode, decode, n_pixels};
+pub use self::decode::{color_mode, decode, decode_within, decoding_bytes, n_pixels};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
+pub use self::limits::{DEFAULT_MAX_PIXELS, DecodeLimits, MAX_SIDE};
 pub use self::recipe::{Layout, Recipe};
 pub use self::resize::{Filter, Fit, Resize};
 
-/// The largest picture that is decoded while others are; a large one alone may take a gigabyte.
+/// The largest picture that is decoded while others are; a large one alone may take
+/// [`DecodeLimits::max_bytes`].
 pub(crate) const LARGE_PIXELS: u64 = 1 << 25;
+
+/// The most memory that a picture may take which is decoded while others are: that of a JPEG of
+/// [`LARGE_PIXELS`].
+pub(crate) const LARGE_BYTES: u64 = 192 << 20;
 
 /// The largest file that is read while others are.
 pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 26;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::extract::ThreadsError;
+use crate::extract::{SameCodesError, ThreadsError};
 use crate::head::saved::SavedHeadError;
 use crate::head::{HeadError, HeadKind};
 use crate::model::TrunkError;
@@ -42,6 +42,9 @@ pub enum PredictError {
     /// The trunk failed.
     #[error(transparent)]
     Trunk(#[from] TrunkError),
+    /// The trunk gives one code for all pictures.
+    #[error(transparent)]
+    SameCodes(#[from] SameCodesError),
     /// The head does not take the codes.
     #[error(transparent)]
     Codes(#[from] HeadError),

@@ -6,20 +6,22 @@ use std::sync::mpsc::Receiver;
 use ndarray::ArrayView2;
 
 use super::{Classifier, Outcome, PredictError, Prediction};
-use crate::codes::CodesIdentity;
+use crate::codes::{CodesIdentity, Dtype};
 use crate::dataset::Pictures;
-use crate::extract::{Codes, Pipeline, Preparer};
+use crate::extract::{Codes, Pipeline, Preparer, judge};
 use crate::head::CodesView;
 use crate::model::{Provider, Trunk};
-use crate::picture::{Preparation, Resize};
+use crate::picture::{DecodeLimits, Preparation, Resize};
 
-/// How pictures are predicted; no option changes the predictions.
+/// How pictures are predicted; no option changes a prediction.
 #[derive(Clone, Copy, Debug)]
 pub struct PredictOptions {
     /// Pictures in a batch, at least 1: how many predictions come at a time.
     pub batch_size: usize,
     /// Threads that decode, at least 1.
     pub threads: usize,
+    /// How large a picture may be.
+    pub limits: DecodeLimits,
 }
 
 impl PredictOptions {
@@ -33,6 +35,7 @@ impl PredictOptions {
                 Provider::Cuda => 20,
             },
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            limits: DecodeLimits::default(),
         }
     }
 }
@@ -106,7 +109,7 @@ impl Predictor {
             layout: self.trunk.card().input.layout,
         };
         let pipeline = Pipeline {
-            preparer: Preparer::new(pictures, preparation, options.threads)?,
+            preparer: Preparer::new(pictures, preparation, options.limits, options.threads)?,
             trunk: &mut self.trunk,
             batch_size: options.batch_size,
         };
@@ -133,17 +136,21 @@ fn classify(classifier: &Classifier, batch: Codes) -> Result<Vec<Outcome>, Predi
     let CodesIdentity { output, pool, .. } = classifier.codes();
     let channels = output.shape.last().copied().unwrap_or(1);
     let (mut pooled, mut n_codes) = (Vec::new(), 0);
+    let mut fits = Vec::with_capacity(batch.outcomes.len());
     for code in batch.computed() {
+        let start = pooled.len();
         pool.append(code, channels, &mut pooled);
+        fits.push(judge(&pooled[start..], Dtype::F32));
         n_codes += 1;
     }
     let codes = ArrayView2::from_shape((n_codes, classifier.codes().code_len()), &pooled)
         .expect("the trunk's output was compared with the head's");
     let probabilities = classifier.probabilities(&CodesView::from(codes))?;
-    let mut rows = probabilities.rows().into_iter();
+    let mut rows = probabilities.rows().into_iter().zip(fits);
     let outcomes = batch.outcomes.into_iter().map(|outcome| {
         let picture = outcome?.picture;
-        let row = rows.next().expect("a code for each picture that is usable");
+        let (row, fit) = rows.next().expect("a code for each picture that is usable");
+        fit.map_err(|unfit| unfit.failure(&picture.path))?;
         Prediction::new(picture.path, row.to_vec())
     });
     Ok(outcomes.collect())

@@ -52,6 +52,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
         onnxruntime: "1.32.0".to_owned(),
         provider: "CPUExecutionProvider".to_owned(),
         kernels: "onnxruntime".to_owned(),
+        max_pixels: None,
     }
 }
 

@@ -28,7 +28,8 @@ pub fn write_with(
     output_shape: [u64; 3],
 ) -> (PathBuf, PathBuf) {
     let (model, card) = (folder.join("tiny.onnx"), folder.join("tiny.toml"));
-    fs::write(&model, onnx(output_layout == "channels_last", output_shape)).unwrap();
+    let bytes = onnx(output_layout == "channels_last", output_shape, WEIGHTS);
+    fs::write(&model, bytes).unwrap();
     let text = format!(
         "format = 1\nname = \"tiny\"\nfile = \"tiny.onnx\"\nlicence = \"CC0-1.0\"\n\
          attribution = \"none\"\nsources = [\"made by a test\"]\n\n\
@@ -40,7 +41,12 @@ pub fn write_with(
     (model, card)
 }
 
-fn onnx(channels_last: bool, output_shape: [u64; 3]) -> Vec<u8> {
+/// The network with other weights, in place of the one that is there.
+pub fn write_weights(folder: &Path, weights: [f32; 3]) {
+    fs::write(folder.join("tiny.onnx"), onnx(true, [2, 2, 3], weights)).unwrap();
+}
+
+fn onnx(channels_last: bool, output_shape: [u64; 3], weights: [f32; 3]) -> Vec<u8> {
     let half = i64::try_from(SIDE / 2).unwrap();
     let pool = node("AveragePool", &["first"], "pooled");
     let pool = with_ints(pool, "kernel_shape", &[half, half]);
@@ -65,7 +71,7 @@ fn onnx(channels_last: bool, output_shape: [u64; 3]) -> Vec<u8> {
         graph: Some(GraphProto {
             name: Some("tiny".to_owned()),
             node: nodes,
-            initializer: vec![float32_tensor("weights", &[1, 3, 1, 1], &WEIGHTS)],
+            initializer: vec![float32_tensor("weights", &[1, 3, 1, 1], &weights)],
             input: vec![value("input")],
             output: vec![value("means")],
             ..GraphProto::default()

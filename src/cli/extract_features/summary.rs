@@ -160,6 +160,13 @@ pub fn dry_text(run: &DryRun) -> String {
     if !run.failures.is_empty() {
         text += &failures(&run.failures, "nothing was written");
     }
+    if run.unread > 0 {
+        text += &format!(
+            "could not be read, for reasons that are not their own: {}; without \
+             --accept-unreadable an extraction ends with exit code 1 and tries them again\n",
+            run.unread
+        );
+    }
     text
 }
 
@@ -169,6 +176,7 @@ pub fn dry_json(run: &DryRun) -> String {
         "usable": run.usable,
         "repeated": run.repeated,
         "failures": failures_json(&run.failures),
+        "unread": run.unread,
         "seconds": run.elapsed.as_secs_f64(),
         "pictures_per_second": dry_rate(run),
     });

@@ -3,7 +3,7 @@
 use super::super::duplicates::Thumbnail;
 use super::super::{Picture, Pictures};
 use super::ColorMode;
-use crate::picture::{self, DecodeError, LARGE_FILE_BYTES, LARGE_PIXELS};
+use crate::picture::{self, DecodeError, DecodeLimits, LARGE_BYTES, LARGE_FILE_BYTES};
 
 /// What to do with a large picture.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,12 @@ pub(super) struct Looked {
 }
 
 /// Looks at a picture; nothing comes of a large one that is to be deferred.
-pub(super) fn look(pictures: &Pictures, picture: &Picture, large: Large) -> Option<Look> {
+pub(super) fn look(
+    pictures: &Pictures,
+    picture: &Picture,
+    limits: DecodeLimits,
+    large: Large,
+) -> Option<Look> {
     let is_deferred = large == Large::Defer;
     let n_bytes = pictures.n_bytes(picture);
     if is_deferred && n_bytes.is_ok_and(|n_bytes| n_bytes > LARGE_FILE_BYTES) {
@@ -44,17 +49,17 @@ pub(super) fn look(pictures: &Pictures, picture: &Picture, large: Large) -> Opti
             });
         }
     };
-    if is_deferred && picture::n_pixels(&bytes).is_ok_and(|n| n > LARGE_PIXELS) {
+    if is_deferred && picture::decoding_bytes(&bytes).is_ok_and(|n| n > LARGE_BYTES) {
         return None;
     }
     Some(Look {
         digest: Some(blake3::hash(&bytes)),
-        looked: decode(&bytes).map_err(|error| error.to_string()),
+        looked: decode(&bytes, limits).map_err(|error| error.to_string()),
     })
 }
 
-fn decode(bytes: &[u8]) -> Result<Looked, DecodeError> {
-    let decoded = picture::decode(bytes)?;
+fn decode(bytes: &[u8], limits: DecodeLimits) -> Result<Looked, DecodeError> {
+    let decoded = picture::decode_within(bytes, limits)?;
     Ok(Looked {
         dimensions: decoded.dimensions(),
         color_mode: picture::color_mode(bytes)?,

@@ -210,6 +210,7 @@ mod tests {
             onnxruntime: "none".to_owned(),
             provider: "none".to_owned(),
             kernels: "none".to_owned(),
+            max_pixels: None,
         };
         let mut writer = StoreWriter::create(dir, Existing::Keep, description).unwrap();
         for row in 0..n {

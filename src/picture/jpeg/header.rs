@@ -2,8 +2,7 @@
 //!
 //! Markers are those of ITU-T T.81, table B.1.
 
-use super::super::DecodeError;
-use super::super::decode::{MAX_DECODER_BYTES, MAX_PIXELS};
+use super::super::{DecodeError, DecodeLimits};
 use super::FORMAT;
 
 const START_OF_SCAN: u8 = 0xDA;
@@ -19,8 +18,9 @@ const ADOBE_TRANSFORM: usize = 11;
 /// which costs a pass over the picture. 500 is the limit of libjpeg-turbo's own fuzzers.
 pub(super) const MAX_SCANS: u64 = 500;
 
-/// The most pixels that all scans together may pass over: a few seconds.
-const MAX_SCANNED_PIXELS: u64 = 32 * MAX_PIXELS;
+/// How often the scans of the largest picture may pass over it: a few seconds. Smaller pictures may
+/// have more scans.
+const MAX_PASSES: u64 = 32;
 
 /// How the samples are coded.
 #[derive(Clone, Copy, Default)]
@@ -124,18 +124,24 @@ impl<'a> Header<'a> {
     }
 
     /// Refuses what would take too much memory, or too long.
-    pub(super) fn check_cost(&self) -> Result<(), DecodeError> {
-        let n_pixels = u64::from(self.dimensions.0) * u64::from(self.dimensions.1);
-        let n_samples = n_pixels * u64::from(self.channels);
-        if n_samples * self.process.bytes_per_sample() > MAX_DECODER_BYTES {
-            return Err(DecodeError::TooMuchMemory { format: FORMAT });
-        }
+    pub(super) fn check_cost(&self, limits: DecodeLimits) -> Result<(), DecodeError> {
+        limits.check_memory(FORMAT, self.decoding_bytes())?;
         let n_scans = self.n_scans();
-        if n_scans > MAX_SCANS || n_scans * n_pixels > MAX_SCANNED_PIXELS {
+        let max_scanned = limits.max_pixels.saturating_mul(MAX_PASSES);
+        if n_scans > MAX_SCANS || n_scans * self.n_pixels() > max_scanned {
             let reason = format!("it has {n_scans} scans, too many for its size");
             return Err(DecodeError::unsupported(FORMAT, reason));
         }
         Ok(())
+    }
+
+    fn n_pixels(&self) -> u64 {
+        u64::from(self.dimensions.0) * u64::from(self.dimensions.1)
+    }
+
+    /// How many bytes of memory decoding takes.
+    pub(super) fn decoding_bytes(&self) -> u64 {
+        self.n_pixels() * u64::from(self.channels) * self.process.bytes_per_sample()
     }
 
     /// Whether an end-of-image marker follows the compressed data. Compressed data cannot hold

@@ -9,8 +9,7 @@
 use image::RgbImage;
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
 
-use super::super::DecodeError;
-use super::super::decode::{MAX_DECODER_BYTES, check_size};
+use super::super::{DecodeError, DecodeLimits};
 use super::FORMAT;
 use super::header::Header;
 
@@ -19,16 +18,20 @@ pub(super) const CRATE: &str = "jpeg-decoder";
 pub(super) const NAME: &str = "jpeg-decoder 0.3.2";
 
 /// The pixels as RGB. CMYK is taken as inverted, as Adobe writes it and as Pillow takes it.
-pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<RgbImage, DecodeError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    header: &Header,
+    limits: DecodeLimits,
+) -> Result<RgbImage, DecodeError> {
     let mut decoder = Decoder::new(bytes);
-    decoder.set_max_decoding_buffer_size(MAX_DECODER_BYTES as usize);
+    decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_bytes()).unwrap_or(usize::MAX));
     if header.is_plain_rgb() {
         decoder.set_color_transform(ColorTransform::RGB);
     }
     decoder.read_info().map_err(from_decoder)?;
     let info = decoder.info().expect("the header was read");
     let (width, height) = (u32::from(info.width), u32::from(info.height));
-    check_size(width, height)?;
+    limits.check_size(width, height)?;
     let pixels = decoder.decode().map_err(from_decoder)?;
     let rgb = match info.pixel_format {
         PixelFormat::RGB24 => pixels,

@@ -3,8 +3,7 @@
 use image::RgbImage;
 use turbojpeg::{Colorspace, Decompressor, Error, Image, PixelFormat};
 
-use super::super::DecodeError;
-use super::super::decode::check_size;
+use super::super::{DecodeError, DecodeLimits};
 use super::FORMAT;
 use super::header::{Header, MAX_SCANS};
 
@@ -14,14 +13,18 @@ pub(super) const CRATE: &str = "turbojpeg";
 pub(super) const NAME: &str = "turbojpeg 1.5.1 (libjpeg-turbo 3.1.0)";
 
 /// The pixels as RGB. CMYK is taken as inverted, as Adobe writes it and as Pillow takes it.
-pub(super) fn decode(bytes: &[u8], _header: &Header) -> Result<RgbImage, DecodeError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    _header: &Header,
+    limits: DecodeLimits,
+) -> Result<RgbImage, DecodeError> {
     let mut decompressor = Decompressor::new().map_err(from_turbo)?;
     decompressor
         .set_scan_limit(MAX_SCANS as u32)
         .map_err(from_turbo)?;
     let header = decompressor.read_header(bytes).map_err(from_turbo)?;
     let (width, height) = (header.width as u32, header.height as u32); // 16 bits each in the file
-    check_size(width, height)?;
+    limits.check_size(width, height)?;
     let is_cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
     let format = if is_cmyk {
         PixelFormat::CMYK

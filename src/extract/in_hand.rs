@@ -1,0 +1,107 @@
+//! Which large pictures were being decoded when a run was killed.
+//!
+//! Decoding a large picture may take more memory than there is, and the system then kills the run.
+//! A run that goes on would meet the same picture and be killed again. So the draft has a log of
+//! large pictures: a line before each, and a line after it. One that has the first line alone ended
+//! a run, and is listed as a failure. Small pictures are not logged.
+
+use std::collections::HashSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::codes::IN_HAND;
+
+/// A line of the log.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Begun(String),
+    Ended(String),
+}
+
+/// A large picture in hand.
+pub(super) struct Noted<'a> {
+    log: &'a InHand,
+    path: &'a str,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.log.append(&Line::Ended(self.path.to_owned()));
+    }
+}
+
+/// The log of large pictures in a draft.
+#[derive(Debug)]
+pub(super) struct InHand {
+    log: PathBuf,
+    ended_a_run: HashSet<String>,
+}
+
+impl InHand {
+    /// Reads the log in `draft`, where an earlier run left one. What is damaged in it says nothing.
+    pub(super) fn open(draft: &Path) -> Self {
+        let log = draft.join(IN_HAND);
+        let mut ended_a_run = HashSet::new();
+        for line in fs::read_to_string(&log).unwrap_or_default().lines() {
+            match serde_json::from_str(line) {
+                Ok(Line::Begun(path)) => ended_a_run.insert(path),
+                Ok(Line::Ended(path)) => ended_a_run.remove(&path),
+                Err(_) => false,
+            };
+        }
+        Self { log, ended_a_run }
+    }
+
+    /// Whether an earlier run was killed while it decoded this picture.
+    pub(super) fn ended_a_run(&self, path: &str) -> bool {
+        self.ended_a_run.contains(path)
+    }
+
+    /// Notes that a large picture is about to be read or decoded, while no other is; and that it
+    /// did no harm, once the result is dropped.
+    pub(super) fn note<'a>(&'a self, path: &'a str) -> Noted<'a> {
+        self.append(&Line::Begun(path.to_owned()));
+        Noted { log: self, path }
+    }
+
+    /// Appends a line. It outlives the process without being synced, and where it cannot be
+    /// written, nothing is lost but the warning.
+    fn append(&self, line: &Line) {
+        let mut text = serde_json::to_vec(line).expect("a line is plain data");
+        text.push(b'\n');
+        let file = OpenOptions::new().create(true).append(true).open(&self.log);
+        let _ = file.and_then(|mut file| file.write_all(&text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_that_was_begun_and_not_ended_is_remembered_by_every_later_run() {
+        let draft = tempfile::tempdir().unwrap();
+        let first = InHand::open(draft.path());
+        drop(first.note("fine\n.png"));
+        // As a process that is killed: nothing is dropped.
+        std::mem::forget(first.note("huge.png"));
+        let second = InHand::open(draft.path());
+        assert!(second.ended_a_run("huge.png") && !second.ended_a_run("fine\n.png"));
+        std::mem::forget(second.note("other.png"));
+        let third = InHand::open(draft.path());
+        assert!(third.ended_a_run("huge.png") && third.ended_a_run("other.png"));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_says_nothing() {
+        let draft = tempfile::tempdir().unwrap();
+        fs::write(draft.path().join(IN_HAND), "{\"begun\":\"a.png\"}\n{\"beg").unwrap();
+        let log = InHand::open(draft.path());
+        assert!(log.ended_a_run("a.png"));
+        assert_eq!(log.ended_a_run.len(), 1);
+    }
+}

@@ -1,0 +1,111 @@
+//! How large a picture may be.
+
+use super::DecodeError;
+
+/// The most pixels of a picture where nothing else is asked for. With what decoding them takes, and
+/// VGG16 beside it, a process stays below a gigabyte.
+pub const DEFAULT_MAX_PIXELS: u64 = 50_000_000;
+
+/// The longest side that a picture may have: what JPEG and GIF can say. A PNG a million pixels wide
+/// and one high would cost the resampler more memory than its pixels do.
+pub const MAX_SIDE: u32 = 65_535;
+
+/// Bytes of memory for each of the most pixels. It is enough for a JPEG that is not progressive (6
+/// bytes a pixel, of inks 8), and for 8 bits with transparency (7); pictures that take more for each
+/// pixel may have fewer of them.
+const BYTES_PER_PIXEL: u64 = 8;
+
+/// What a picture may cost: pictures that cost more are refused before their pixels are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// The most pixels that a picture may have.
+    pub max_pixels: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self {
+            max_pixels: DEFAULT_MAX_PIXELS,
+        }
+    }
+}
+
+impl DecodeLimits {
+    /// The most memory in bytes that decoding a picture may take: 8 for each of the most pixels.
+    #[must_use]
+    pub fn max_bytes(self) -> u64 {
+        self.max_pixels.saturating_mul(BYTES_PER_PIXEL)
+    }
+
+    /// Refuses a picture of too many pixels, or with a side of more than [`MAX_SIDE`].
+    pub(super) fn check_size(self, width: u32, height: u32) -> Result<(), DecodeError> {
+        let n_pixels = u64::from(width) * u64::from(height);
+        if width.max(height) > MAX_SIDE {
+            return Err(DecodeError::SideTooLong { width, height });
+        }
+        if n_pixels > self.max_pixels {
+            return Err(DecodeError::TooLarge {
+                width,
+                height,
+                max_pixels: self.max_pixels,
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses a picture whose decoding would take `n_bytes` of memory, where that is too much.
+    pub(super) fn check_memory(
+        self,
+        format: &'static str,
+        n_bytes: u64,
+    ) -> Result<(), DecodeError> {
+        if n_bytes > self.max_bytes() {
+            return Err(DecodeError::TooMuchMemory {
+                format,
+                n_bytes,
+                max_pixels: self.max_pixels,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_capped_by_area_and_by_side() {
+        let limits = DecodeLimits {
+            max_pixels: 100_000,
+        };
+        assert_eq!(limits.check_size(1000, 100), Ok(()));
+        assert_eq!(limits.check_size(MAX_SIDE, 1), Ok(()));
+        let kind = |width, height| limits.check_size(width, height).unwrap_err();
+        let too_large = kind(1001, 100);
+        assert!(matches!(too_large, DecodeError::TooLarge { .. }));
+        let said = too_large.to_string();
+        assert!(
+            said.contains("100000") && said.contains("--max-pixels"),
+            "{said}"
+        );
+        for (width, height) in [(65_536, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
+            assert_eq!(
+                kind(width, height),
+                DecodeError::SideTooLong { width, height }
+            );
+        }
+    }
+
+    #[test]
+    fn memory_is_capped_by_eight_bytes_for_each_pixel() {
+        let limits = DecodeLimits { max_pixels: 1000 };
+        assert_eq!(limits.check_memory("PNG", 8000), Ok(()));
+        let said = limits.check_memory("PNG", 8001).unwrap_err().to_string();
+        assert!(said.contains("--max-pixels"), "{said}");
+        let all = DecodeLimits {
+            max_pixels: u64::MAX,
+        };
+        assert_eq!(all.check_memory("PNG", u64::MAX), Ok(()));
+    }
+}
