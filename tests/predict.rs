@@ -333,6 +333,7 @@ fn a_head_for_other_codes_is_refused_with_the_difference_and_what_to_do() {
 
     let mut other = codes.clone();
     other.trunk.tensors_sha256 = "1".repeat(64);
+    other.trunk.graph_sha256 = Some("2".repeat(64));
     write_heads(&place, other.clone(), true);
     let message = said(&place, &["pictures"]);
     assert!(

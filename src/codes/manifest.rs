@@ -1,8 +1,11 @@
 //! store.json: what a store holds, and how it was made.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Dtype, Pool};
+use crate::model::ModelCard;
 use crate::picture::{Recipe, Resize};
 
 /// Version of the store's format that this code writes and reads.
@@ -93,8 +96,64 @@ pub struct TrunkIdentity {
     pub name: String,
     /// SHA-256 of the ONNX file, 64 hexadecimal digits.
     pub sha256: String,
-    /// SHA-256 of the trunk's parameters, the same for any file that carries the same weights.
+    /// SHA-256 of the trunk's parameters, where they are initializers
+    /// ([`hash_tensors`](crate::model::tensor_hash::hash_tensors)).
     pub tensors_sha256: String,
+    /// SHA-256 of all that computes the output, wherever it stands in the file
+    /// ([`hash_graph`](crate::model::graph_hash::hash_graph)). Earlier versions did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph_sha256: Option<String>,
+}
+
+/// [`TrunkIdentity::tensors_sha256`] of a trunk without initializers, which says nothing about it:
+/// the SHA-256 of nothing.
+const NO_TENSORS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+impl TrunkIdentity {
+    /// Whether both give the same codes, as far as what was recorded of them tells.
+    ///
+    /// The graph's hash decides. Where one of them lacks it, the older hash does, unless that one
+    /// covers nothing and the files differ too.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.name != other.name {
+            return false;
+        }
+        if let (Some(ours), Some(theirs)) = (self.graph(), other.graph()) {
+            return ours == theirs;
+        }
+        self.tensors_sha256 == other.tensors_sha256
+            && (self.tensors_sha256 != NO_TENSORS || self.sha256 == other.sha256)
+    }
+
+    /// The graph's hash; of VGG16, whose weights are known, even where it was not recorded.
+    fn graph(&self) -> Option<Cow<'_, str>> {
+        if let Some(graph) = &self.graph_sha256 {
+            return Some(Cow::Borrowed(graph));
+        }
+        let vgg16 = ModelCard::vgg16();
+        let is_vgg16 = vgg16.tensors_sha256.as_ref() == Some(&self.tensors_sha256);
+        vgg16.graph_sha256.filter(|_| is_vgg16).map(Cow::Owned)
+    }
+
+    /// The name, and the hashes that tell this trunk from `other`.
+    fn describe(&self, other: &Self) -> String {
+        let short = |hash: &str| hash.chars().take(12).collect::<String>();
+        let parameters = match self.tensors_sha256.as_str() {
+            NO_TENSORS => "no initializers".to_owned(),
+            hash => format!("parameters {}", short(hash)),
+        };
+        if self.tensors_sha256 != other.tensors_sha256 {
+            return format!("{} ({parameters})", self.name);
+        }
+        match self.graph() {
+            Some(graph) => format!("{} ({parameters}, graph {})", self.name, short(&graph)),
+            None => format!(
+                "{} ({parameters}, graph not recorded by the version that made it)",
+                self.name
+            ),
+        }
+    }
 }
 
 /// An output of the trunk.
@@ -166,44 +225,49 @@ pub struct Counts {
 }
 
 impl StoreDescription {
-    /// Whether stores of both hold the same bytes but for where the pictures were.
+    /// Whether stores of both hold the same bytes but for where the pictures were, and for the
+    /// graph's hash, which earlier versions did not record.
     pub(super) fn is_same_job(&self, other: &Self) -> bool {
-        let anywhere = |description: &Self| Self {
-            root: None,
-            ..description.clone()
+        let anywhere = |description: &Self| {
+            let mut description = description.clone();
+            description.root = None;
+            description.codes.trunk.graph_sha256 = None;
+            description
         };
-        anywhere(self) == anywhere(other)
+        anywhere(self) == anywhere(other) && self.codes.trunk.is_same(&other.codes.trunk)
     }
 }
 
 impl CodesIdentity {
     /// Says how these codes differ from `other`, or `None` where both mean the same.
     ///
-    /// The trunk is compared by its parameters, not by its file: the same weights in two files
-    /// give the same codes.
+    /// The trunk is compared by what computes its output, not by its file: the same weights and
+    /// operators in two files give the same codes.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
-        let ours = [
-            ("trunk", describe_trunk(&self.trunk)),
-            ("recipe", self.recipe.to_string()),
-            ("resizing", describe_resize(&self.resize)),
-            (
-                "output",
-                format!("{} {:?}", self.output.name, self.output.shape),
-            ),
-            ("pooling", self.pool.to_string()),
-        ];
-        let theirs = [
-            describe_trunk(&other.trunk),
-            other.recipe.to_string(),
-            describe_resize(&other.resize),
-            format!("{} {:?}", other.output.name, other.output.shape),
-            other.pool.to_string(),
-        ];
-        ours.into_iter()
-            .zip(theirs)
-            .find(|((_, ours), theirs)| ours != theirs)
-            .map(|((what, ours), theirs)| format!("the {what} differs: {ours} and {theirs}"))
+        if !self.trunk.is_same(&other.trunk) {
+            let (ours, theirs) = (&self.trunk, &other.trunk);
+            return Some(format!(
+                "the trunk differs: {} and {}",
+                ours.describe(theirs),
+                theirs.describe(ours)
+            ));
+        }
+        let described = |codes: &Self| {
+            [
+                ("recipe", codes.recipe.to_string()),
+                ("resizing", describe_resize(&codes.resize)),
+                (
+                    "output",
+                    format!("{} {:?}", codes.output.name, codes.output.shape),
+                ),
+                ("pooling", codes.pool.to_string()),
+            ]
+        };
+        let mut pairs = described(self).into_iter().zip(described(other));
+        pairs
+            .find(|(ours, theirs)| ours != theirs)
+            .map(|((what, ours), (_, theirs))| format!("the {what} differs: {ours} and {theirs}"))
     }
 
     /// Number of values in one flattened code, D.
@@ -239,11 +303,6 @@ fn describe_resize(resize: &Resize) -> String {
         filter,
     } = resize;
     format!("{width}x{height} {fit} {filter}")
-}
-
-fn describe_trunk(trunk: &TrunkIdentity) -> String {
-    let short: String = trunk.tensors_sha256.chars().take(12).collect();
-    format!("{} (parameters {short})", trunk.name)
 }
 
 impl Manifest {
