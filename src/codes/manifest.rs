@@ -112,27 +112,34 @@ const NO_TENSORS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49599
 impl TrunkIdentity {
     /// Whether both give the same codes, as far as what was recorded of them tells.
     ///
-    /// The graph's hash decides. Where one of them lacks it, the older hash does, unless that one
-    /// covers nothing and the files differ too.
+    /// The graph's hash decides. Where one of them lacks it, they have the same initializers, and
+    /// are the same file, or VGG16 as it is fetched, or at least have initializers.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         if self.name != other.name {
             return false;
         }
-        if let (Some(ours), Some(theirs)) = (self.graph(), other.graph()) {
+        if let (Some(ours), Some(theirs)) = (&self.graph_sha256, &other.graph_sha256) {
             return ours == theirs;
         }
-        self.tensors_sha256 == other.tensors_sha256
-            && (self.tensors_sha256 != NO_TENSORS || self.sha256 == other.sha256)
+        let has_same_tensors = self.tensors_sha256 == other.tensors_sha256;
+        if !has_same_tensors || self.sha256 == other.sha256 {
+            return has_same_tensors;
+        }
+        match (self.graph(), other.graph()) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => self.tensors_sha256 != NO_TENSORS,
+        }
     }
 
-    /// The graph's hash; of VGG16, whose weights are known, even where it was not recorded.
+    /// The graph's hash; of VGG16, whose graph is known, even where it was not recorded.
     fn graph(&self) -> Option<Cow<'_, str>> {
         if let Some(graph) = &self.graph_sha256 {
             return Some(Cow::Borrowed(graph));
         }
         let vgg16 = ModelCard::vgg16();
-        let is_vgg16 = vgg16.tensors_sha256.as_ref() == Some(&self.tensors_sha256);
+        let is_vgg16 =
+            vgg16.name == self.name && vgg16.tensors_sha256.as_ref() == Some(&self.tensors_sha256);
         vgg16.graph_sha256.filter(|_| is_vgg16).map(Cow::Owned)
     }
 
@@ -404,6 +411,19 @@ impl Manifest {
 mod tests {
     use super::*;
 
+    /// A description as earlier versions wrote it.
+    const DESCRIPTION: &str = r#"{
+        "codes": {
+            "trunk": {"name": "t", "sha256": "0", "tensors_sha256": "0"},
+            "recipe": "tf",
+            "resize": {"width": 4, "height": 4, "fit": "crop", "filter": "nearest"},
+            "output": {"name": "o", "shape": [2, 2, 8]},
+            "pool": "none"
+        },
+        "dtype": "f32", "classes": ["a", "b"], "listing": "3",
+        "decoder": "d", "onnxruntime": "1", "provider": "p"
+    }"#;
+
     /// A manifest of 3 pictures in 2 classes, with `from` replaced by `to`.
     fn reason(from: &str, to: &str) -> String {
         let text = r#"{
@@ -446,20 +466,79 @@ mod tests {
         assert!(reason(r#""a", "b""#, r#""b", "a""#).contains("alphabetical"));
     }
 
+    /// A trunk of a file called `file`, recorded with a graph or as earlier versions did.
+    fn trunk(name: &str, file: &str, tensors: &str, graph: Option<&str>) -> TrunkIdentity {
+        TrunkIdentity {
+            name: name.to_owned(),
+            sha256: file.to_owned(),
+            tensors_sha256: tensors.to_owned(),
+            graph_sha256: graph.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_graph_that_is_recorded_on_both_sides_decides() {
+        let ours = trunk("t", "1", "2", Some("3"));
+        assert!(ours.is_same(&trunk("t", "9", "9", Some("3"))));
+        assert!(!ours.is_same(&trunk("t", "1", "2", Some("9"))));
+        assert!(!ours.is_same(&trunk("other", "1", "2", Some("3"))));
+    }
+
+    #[test]
+    fn initializers_decide_where_one_side_has_no_graph_unless_there_are_none() {
+        let ours = trunk("t", "1", "2", Some("3"));
+        assert!(ours.is_same(&trunk("t", "9", "2", None)));
+        assert!(!ours.is_same(&trunk("t", "1", "9", None)));
+        let ours = trunk("t", "1", NO_TENSORS, Some("3"));
+        for older in [None, Some("3")] {
+            let same_file = trunk("t", "1", NO_TENSORS, older);
+            assert!(ours.is_same(&same_file) && same_file.is_same(&ours));
+        }
+        let other_file = trunk("t", "9", NO_TENSORS, None);
+        assert!(!ours.is_same(&other_file) && !other_file.is_same(&ours));
+        assert!(!other_file.is_same(&trunk("t", "8", NO_TENSORS, None)));
+    }
+
+    #[test]
+    fn the_graph_of_vgg16_is_known_of_older_stores() {
+        let card = ModelCard::vgg16();
+        let (tensors, graph) = (card.tensors_sha256.unwrap(), card.graph_sha256.unwrap());
+        let older = trunk("vgg16", "1", &tensors, None);
+        assert!(older.is_same(&trunk("vgg16", "2", &tensors, Some(&graph))));
+        assert!(!older.is_same(&trunk("vgg16", "2", &tensors, Some("3"))));
+        // The same weights in a graph of the user's own, which an earlier version used.
+        let own = trunk("own", "1", &tensors, None);
+        assert!(own.is_same(&trunk("own", "1", &tensors, Some("3"))));
+        assert!(own.is_same(&trunk("own", "2", &tensors, Some("3"))));
+    }
+
+    #[test]
+    fn the_hash_of_no_initializers_is_that_of_nothing() {
+        use sha2::{Digest, Sha256};
+        let hash = Sha256::digest([]);
+        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, NO_TENSORS);
+    }
+
+    #[test]
+    fn a_graph_that_an_earlier_version_did_not_record_is_the_same_job() {
+        let mut then: StoreDescription = serde_json::from_str(DESCRIPTION).unwrap();
+        let mut now = then.clone();
+        now.codes.trunk.graph_sha256 = Some("7".to_owned());
+        assert!(now.is_same_job(&then) && then.is_same_job(&now));
+        then.codes.trunk.graph_sha256 = Some("8".to_owned());
+        assert!(!now.is_same_job(&then));
+        then.codes.trunk.graph_sha256 = None;
+        then.codes.trunk.sha256 = "9".to_owned();
+        assert!(
+            !now.is_same_job(&then),
+            "another file makes another store.json"
+        );
+    }
+
     #[test]
     fn moved_pictures_are_the_same_job() {
-        let text = r#"{
-            "codes": {
-                "trunk": {"name": "t", "sha256": "0", "tensors_sha256": "0"},
-                "recipe": "tf",
-                "resize": {"width": 4, "height": 4, "fit": "crop", "filter": "nearest"},
-                "output": {"name": "o", "shape": [2, 2, 8]},
-                "pool": "none"
-            },
-            "dtype": "f32", "classes": ["a", "b"], "listing": "3",
-            "decoder": "d", "onnxruntime": "1", "provider": "p"
-        }"#;
-        let before: StoreDescription = serde_json::from_str(text).unwrap();
+        let before: StoreDescription = serde_json::from_str(DESCRIPTION).unwrap();
         let mut now = before.clone();
         now.root = Some("/pictures".to_owned());
         assert!(now.is_same_job(&before));

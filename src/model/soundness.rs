@@ -90,7 +90,7 @@ impl<'a> Scope<'a> {
         check_versions(&function.opset_import)?;
         let inputs = || function.input.iter().map(String::as_str);
         check_once(inputs())?;
-        check_attributes(&function.attribute_proto, function.name())?;
+        check_attributes(&function.attribute_proto, "function", function.name())?;
         self.known.extend(inputs());
         self.check_nodes(&function.node)?;
         let mut outputs = function.output.iter();
@@ -113,7 +113,7 @@ impl<'a> Scope<'a> {
                     node.op_type()
                 ));
             }
-            check_attributes(&node.attribute, node.name())?;
+            check_attributes(&node.attribute, "node", node.op_type())?;
             for graph in subgraphs(node) {
                 self.check_graph(graph)?;
             }
@@ -139,12 +139,13 @@ fn defined_twice(name: &str) -> String {
     format!("tensor {name:?} is defined twice")
 }
 
-fn check_attributes(attributes: &[AttributeProto], node: &str) -> Result<(), String> {
+/// The tensors in the attributes of a `what` of this name have their values inside.
+fn check_attributes(attributes: &[AttributeProto], what: &str, name: &str) -> Result<(), String> {
     let tensors = attributes.iter().flat_map(|attribute| {
         let sparse = (attribute.sparse_tensor.iter()).chain(&attribute.sparse_tensors);
         (attribute.t.iter().chain(&attribute.tensors)).chain(sparse.flat_map(parts))
     });
-    check_inside(tensors, &format!("node {node:?}"))
+    check_inside(tensors, &format!("of a {what} {name:?}"))
 }
 
 fn parts(sparse: &SparseTensorProto) -> impl Iterator<Item = &TensorProto> {
