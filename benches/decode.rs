@@ -25,10 +25,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use cnn_codes::codes::{Dtype, Leftover, Pool};
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::{ExtractOptions, OnFailure, dry_run};
-use cnn_codes::files::Existing;
+use cnn_codes::model::ModelCard;
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
 
 use peer::Peer;
@@ -164,13 +163,8 @@ fn options(threads: usize) -> ExtractOptions {
         preparation: PREPARATION,
         batch_size: BATCH_SIZE,
         threads,
-        pool: Pool::None,
-        dtype: Dtype::F32,
         on_failure: OnFailure::Stop,
-        existing: Existing::Keep,
-        leftover: Leftover::Resume,
-        shard: None,
-        checkpoint_every: Duration::from_secs(1),
+        ..ExtractOptions::for_card(&ModelCard::vgg16())
     }
 }
 

@@ -11,10 +11,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cnn_codes::codes::{Dtype, Leftover, Pool};
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
-use cnn_codes::files::Existing;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Resize};
 
@@ -85,25 +83,10 @@ fn main() -> anyhow::Result<()> {
 
 fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
     ExtractOptions {
-        preparation: Preparation {
-            resize: Resize {
-                width: card.input.width,
-                height: card.input.height,
-                fit: Fit::Stretch,
-                filter: Filter::Bilinear,
-            },
-            recipe: card.input.recipe,
-            layout: card.input.layout,
-        },
         batch_size: BATCH_SIZE,
         threads,
-        pool: Pool::None,
-        dtype: Dtype::F32,
         on_failure: OnFailure::Stop,
-        existing: Existing::Keep,
-        leftover: Leftover::Resume,
-        shard: None,
-        checkpoint_every: Duration::from_secs(1),
+        ..ExtractOptions::for_card(card)
     }
 }
 

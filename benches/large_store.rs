@@ -206,6 +206,7 @@ fn description(dtype: Dtype) -> StoreDescription {
                 name: "made up".to_owned(),
                 sha256: "0".repeat(64),
                 tensors_sha256: "0".repeat(64),
+                graph_sha256: None,
             },
             recipe: Recipe::Caffe,
             resize: Resize {

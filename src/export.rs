@@ -33,13 +33,14 @@ use serde::{Deserialize, Serialize};
 pub use self::check::{Against, CheckPictures, Drift, LargestInside, check};
 pub use self::error::ExportError;
 pub use self::target::Target;
-use crate::codes::{OutputSpec, Pool};
+use crate::codes::{OutputSpec, Pool, TrunkIdentity};
 use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::model::ModelCard;
 use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
 use crate::model::chain::Chain;
 use crate::model::graph::{Dim, OnnxModel, TensorType};
+use crate::model::graph_hash::hash_graph;
 use crate::model::onnx::tensor_proto::DataType;
 use crate::model::onnx::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
 use crate::model::tensor_hash::hash_tensors;
@@ -185,12 +186,24 @@ fn check_trunk(trunk: &OnnxModel, card: &ModelCard, head: &SavedHead) -> Result<
         name: codes.trunk.name.clone(),
         difference,
     };
-    let hash = hash_tensors(trunk)?.sha256;
-    if hash != codes.trunk.tensors_sha256 {
-        return Err(other(format!(
-            "its parameters have the SHA-256 {hash}, and those of the codes {}",
-            codes.trunk.tensors_sha256
-        )));
+    let here = TrunkIdentity {
+        name: codes.trunk.name.clone(),
+        sha256: String::new(),
+        tensors_sha256: hash_tensors(trunk)?.sha256,
+        graph_sha256: Some(hash_graph(trunk, &card.output.name)?),
+    };
+    if !here.is_same(&codes.trunk) {
+        return Err(other(
+            if here.tensors_sha256 == codes.trunk.tensors_sha256 {
+                "its operators, or weights that are no initializers, are not those of the codes"
+                    .to_owned()
+            } else {
+                format!(
+                    "its parameters have the SHA-256 {}, and those of the codes {}",
+                    here.tensors_sha256, codes.trunk.tensors_sha256
+                )
+            },
+        ));
     }
     let output = card_output(card);
     if output != codes.output {
@@ -353,6 +366,7 @@ fn classifier_card(
         name: format!("{}-{}", trunk.name, options.head),
         file: "classifier.onnx".to_owned(),
         tensors_sha256: Some(hash_tensors(model)?.sha256),
+        graph_sha256: Some(hash_graph(model, PROBABILITIES)?),
         input: CardInput {
             name: PIXELS.to_owned(),
             layout: Layout::ChannelsLast,

@@ -561,6 +561,7 @@ fn another_trunk_or_a_missing_head_is_refused() {
             "holds no logistic; give --head mlp",
         ));
     head.codes.trunk.tensors_sha256 = "0".repeat(64);
+    head.codes.trunk.graph_sha256 = Some("1".repeat(64));
     head.save(&again(), Existing::Replace).unwrap();
     export(&place, "x.onnx")
         .assert()

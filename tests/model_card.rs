@@ -6,6 +6,7 @@ use std::path::Path;
 
 use cnn_codes::model::card::{CardError, ModelCard};
 use cnn_codes::model::graph::{Dim, OnnxModel, TensorType};
+use cnn_codes::model::graph_hash::hash_graph;
 use cnn_codes::model::onnx::tensor_proto::DataType;
 use cnn_codes::model::tensor_hash::hash_tensors;
 use cnn_codes::picture::{Layout, Recipe};
@@ -254,6 +255,27 @@ fn a_fixed_batch_is_refused_with_advice() {
             .contains("export the model with a free batch axis"),
         "{error}"
     );
+}
+
+#[test]
+fn another_graph_is_refused_with_both_hashes() {
+    let mut card = card();
+    let trunk = tiny_trunk();
+    let actual = hash_graph(&trunk, &card.output.name).unwrap();
+    card.graph_sha256 = Some(actual.clone());
+    card.check_weights(&trunk).unwrap();
+    let mut proto = trunk.into_proto();
+    let mut nodes = proto.graph.as_mut().unwrap().node.iter_mut();
+    let relu = nodes.find(|node| node.op_type() == "Relu").unwrap();
+    relu.op_type = Some("Sigmoid".to_owned());
+    let other = OnnxModel::from_proto(proto, Path::new(ORIGIN)).unwrap();
+    let error = card.check_weights(&other).unwrap_err();
+    assert!(matches!(error, CardError::OtherGraph { .. }));
+    let text = error.to_string();
+    let found = hash_graph(&other, &card.output.name).unwrap();
+    for part in [&actual, &found, "cards/tiny.toml", ORIGIN] {
+        assert!(text.contains(part), "{text}");
+    }
 }
 
 #[test]

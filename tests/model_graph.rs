@@ -5,11 +5,14 @@ mod support;
 use std::path::Path;
 
 use cnn_codes::model::graph::{GraphError, OnnxModel};
+use cnn_codes::model::onnx::tensor_proto::DataLocation;
 use cnn_codes::model::onnx::{AttributeProto, GraphProto, ModelProto, TensorProto};
 use cnn_codes::model::tensor::TensorError;
 use cnn_codes::model::tensor_hash::{TensorHash, hash_tensors};
 
-use support::onnx::{ORIGIN, batch, bias, kernel, node, tiny, tiny_proto, tiny_trunk, value};
+use support::onnx::{
+    ORIGIN, batch, bias, kernel, node, opset, tiny, tiny_proto, tiny_trunk, value,
+};
 
 /// Made with Python's hashlib, struct and NumPy, apart from this crate:
 ///
@@ -198,6 +201,91 @@ fn graphs_that_break_the_order_are_refused() {
     let mut silent = tiny_proto();
     silent.graph.as_mut().unwrap().output.clear();
     assert!(refused(silent).contains("declares no output"));
+}
+
+fn seed(name: &str) -> ModelProto {
+    let path = format!("{}/fuzz/seeds/onnx/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+    OnnxModel::read(Path::new(&path)).unwrap().into_proto()
+}
+
+#[test]
+fn weights_in_another_file_are_refused_wherever_they_stand() {
+    let refused_in = |name: &str, find: &dyn Fn(&mut ModelProto) -> &mut TensorProto| {
+        let mut proto = seed(name);
+        find(&mut proto).data_location = Some(DataLocation::External as i32);
+        let said = refused(proto);
+        assert!(
+            said.contains("has its values in another file; save the model with its weights inside"),
+            "{said}"
+        );
+    };
+    fn graph(proto: &mut ModelProto) -> &mut GraphProto {
+        proto.graph.as_mut().unwrap()
+    }
+    // Else is the first attribute, then the second.
+    fn branch(proto: &mut ModelProto, index: usize) -> &mut GraphProto {
+        let body = graph(proto).node[0].attribute[0].g.as_mut().unwrap();
+        body.node[0].attribute[index].g.as_mut().unwrap()
+    }
+    refused_in("initializers", &|proto| &mut graph(proto).initializer[0]);
+    refused_in("constants", &|proto| {
+        graph(proto).node[0].attribute[0].t.as_mut().unwrap()
+    });
+    refused_in("loop_and_if", &|proto| {
+        branch(proto, 1).node[0].attribute[0].t.as_mut().unwrap()
+    });
+    refused_in("loop_and_if", &|proto| &mut branch(proto, 0).initializer[0]);
+    refused_in("function", &|proto| {
+        proto.functions[0].node[0].attribute[0].t.as_mut().unwrap()
+    });
+    refused_in("sparse", &|proto| {
+        graph(proto).sparse_initializer[0].indices.as_mut().unwrap()
+    });
+    refused_in("sparse", &|proto| {
+        let sparse = &mut graph(proto).node[1].attribute[0].sparse_tensor;
+        sparse.as_mut().unwrap().values.as_mut().unwrap()
+    });
+}
+
+#[test]
+fn two_tensors_of_one_name_are_refused_in_bodies_and_functions_too() {
+    let mut twice = tiny_proto();
+    twice.graph.as_mut().unwrap().initializer.push(kernel());
+    assert!(refused(twice).contains("tensor \"kernel\" is defined twice"));
+    let mut computed = tiny_proto();
+    let graph = computed.graph.as_mut().unwrap();
+    graph.initializer.push(TensorProto {
+        name: Some("relu".to_owned()),
+        ..bias()
+    });
+    assert!(refused(computed).contains("tensor \"relu\" is defined twice"));
+    let mut inside = seed("loop_and_if");
+    let nodes = &mut inside.graph.as_mut().unwrap().node;
+    let body = nodes[0].attribute[0].g.as_mut().unwrap();
+    let branch = body.node[0].attribute[0].g.as_mut().unwrap();
+    branch.initializer.push(branch.initializer[0].clone());
+    assert!(refused(inside).contains("tensor \"w2\" is defined twice"));
+    let mut function = seed("function");
+    function.functions[0].node[1].output[0] = "w".to_owned();
+    assert!(refused(function).contains("tensor \"w\" is defined twice"));
+    let mut functions = seed("function");
+    functions.functions.push(functions.functions[0].clone());
+    assert!(refused(functions).contains("function \"Scaled\" is defined twice"));
+    let mut versions = tiny_proto();
+    versions.opset_import.push(opset("ai.onnx", 11));
+    assert!(refused(versions).contains("wants versions 13 and 11"));
+}
+
+#[test]
+fn a_body_may_not_read_a_tensor_before_it_computes_it() {
+    // "x" is the file's input too: ONNX Runtime could take either.
+    let mut proto = seed("loop_and_if");
+    let nodes = &mut proto.graph.as_mut().unwrap().node;
+    let body = nodes[0].attribute[0].g.as_mut().unwrap();
+    let branch = body.node[0].attribute[1].g.as_mut().unwrap();
+    branch.node[1].input[0] = "x".to_owned();
+    branch.node.push(node("Neg", &["t"], "x"));
+    assert!(refused(proto).contains("reads tensor \"x\", which nothing before it defines"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command as StdCommand, Stdio};
 
 use assert_cmd::Command;
-use cnn_codes::codes::CodesIdentity;
+use cnn_codes::codes::{CodesIdentity, Store};
 use cnn_codes::files::Existing;
 use cnn_codes::head::logistic::{Convergence, Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
@@ -336,6 +336,98 @@ fn lists_and_archives_are_predicted_whatever_their_labels() {
     assert_eq!(archived[0].1, listed[0].1);
 }
 
+fn extract(place: &Place, out: &str) -> Command {
+    let mut command = support::cnn_codes();
+    command.current_dir(place.path()).arg("extract-features");
+    command.args(["pictures", "--card", "tiny.toml", "--out", out]);
+    command
+}
+
+/// Takes away what earlier versions did not record, in a store.json or head.json.
+fn make_older(file: &Path) {
+    let text = fs::read_to_string(file).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let trunk = json["codes"]["trunk"].as_object_mut().unwrap();
+    assert!(trunk.remove("graph_sha256").is_some());
+    fs::write(file, serde_json::to_string_pretty(&json).unwrap()).unwrap();
+}
+
+#[test]
+fn stores_and_heads_of_earlier_versions_go_with_the_trunk_they_were_made_with() {
+    let Some(place) = place() else { return };
+    make_older(&place.path().join("head/head.json"));
+    predict(&place, &["pictures"]).assert().success();
+    predict(&place, &["store"]).assert().success();
+    make_older(&place.path().join("store/store.json"));
+    predict(&place, &["store"]).assert().success();
+    place
+        .extract()
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("complete already"));
+    extract(&place, "again")
+        .args(["--reuse", "store"])
+        .assert()
+        .success();
+
+    support::tiny_trunk::write_with_constant(place.path(), support::tiny_trunk::WEIGHTS);
+    predict(&place, &["pictures"]).assert().code(1).stderr(
+        predicate::str::contains("the trunk differs: tiny (parameters ")
+            .and(predicate::str::contains(" and tiny (no initializers)")),
+    );
+}
+
+#[test]
+fn trunks_that_differ_in_a_constant_are_different_trunks() {
+    let Some(place) = Place::new() else { return };
+    for (weights, store) in [([1.0, 2.0, 3.0], "b"), ([1.0, 2.0, -1.0], "a")] {
+        support::tiny_trunk::write_with_constant(place.path(), weights);
+        extract(&place, store).assert().success();
+    }
+    let train = |train: &str, validation: &str| {
+        let mut command = support::cnn_codes();
+        command.current_dir(place.path()).arg("train-head");
+        command.args([
+            "--train",
+            train,
+            "--validation",
+            validation,
+            "--out",
+            "trained",
+        ]);
+        command.assert()
+    };
+    let difference = predicate::str::is_match(
+        r"the trunk differs: tiny \(no initializers, graph [0-9a-f]{12}\) and tiny \(no initializers, graph [0-9a-f]{12}\)",
+    );
+    train("a", "b").code(1).stderr(difference.unwrap());
+
+    let head_for = |store: &str| {
+        let store = Store::open(&place.path().join(store)).unwrap();
+        write_heads(&place, store.manifest().codes.clone(), true);
+    };
+    head_for("a");
+    predict(&place, &["pictures"]).assert().success();
+    head_for("b");
+    let refused = predicate::str::contains("the trunk differs: tiny (no initializers, graph ");
+    predict(&place, &["pictures"])
+        .assert()
+        .code(1)
+        .stderr(refused);
+
+    // Of a version that recorded the hash of the initializers alone, that of nothing.
+    make_older(&place.path().join("head/head.json"));
+    let unknown = predicate::str::contains("graph not recorded by the version that made it");
+    predict(&place, &["pictures"])
+        .assert()
+        .code(1)
+        .stderr(unknown);
+    // The very file that made the codes is known all the same.
+    head_for("a");
+    make_older(&place.path().join("head/head.json"));
+    predict(&place, &["pictures"]).assert().success();
+}
+
 #[test]
 fn a_head_for_other_codes_is_refused_with_the_difference_and_what_to_do() {
     let Some(place) = place() else { return };
@@ -352,6 +444,7 @@ fn a_head_for_other_codes_is_refused_with_the_difference_and_what_to_do() {
 
     let mut other = codes.clone();
     other.trunk.tensors_sha256 = "1".repeat(64);
+    other.trunk.graph_sha256 = Some("2".repeat(64));
     write_heads(&place, other.clone(), true);
     let message = said(&place, &["pictures"]);
     assert!(

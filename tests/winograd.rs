@@ -189,6 +189,76 @@ fn codes_are_those_of_onnx_runtime_for_any_batch_and_number_of_threads() {
     assert_eq!(codes(Kernels::Winograd, 2, &[1, 1, 2, 5]), winograd);
 }
 
+/// The network, with other weights of these names.
+fn network_with(others: &[(&str, &[u64])]) -> OnnxModel {
+    let mut proto = network().into_proto();
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(13);
+    for tensor in &mut proto.graph.as_mut().unwrap().initializer {
+        if let Some((name, dims)) = others.iter().find(|(name, _)| *name == tensor.name()) {
+            *tensor = weights(name, dims, rng);
+        }
+    }
+    OnnxModel::from_proto(proto, Path::new("mixed.onnx")).unwrap()
+}
+
+#[test]
+fn filters_for_another_number_of_channels_are_left_to_onnx_runtime_which_refuses_them() {
+    // c2 has filters for 17 channels, which are as many blocks of 16 as 20.
+    let model = network_with(&[("w1", &[20, 3, 3, 3]), ("b1", &[20])]);
+    let replacement = Replacement::of(&model, 1).unwrap();
+    let summary = replacement.summary();
+    assert!(
+        summary.starts_with("3 convolutions by Winograd F(4x4, 3x3) and 0 directly"),
+        "{summary}"
+    );
+    for kernels in [Kernels::Winograd, Kernels::OnnxRuntime] {
+        let Some(error) = error_of(&model, kernels) else {
+            return;
+        };
+        let said = error.to_string();
+        assert!(
+            said.contains("C: 20 kernel channels: 17"),
+            "{kernels}: {said}"
+        );
+    }
+}
+
+#[test]
+fn filters_for_another_number_of_channels_than_a_run_has_are_refused_by_the_run() {
+    // `point` has 20 channels, which only its own convolution tells, and that runs in ONNX Runtime.
+    let model = network_with(&[
+        ("w6", &[20, 40, 1, 1]),
+        ("b6", &[20]),
+        ("w7", &[N_OUT as u64, 17, 3, 3]),
+    ]);
+    let Some(error) = error_of(&model, Kernels::Winograd) else {
+        return;
+    };
+    let said = error.to_string();
+    assert!(
+        said.contains("filters for 17 channels, and its input has 20"),
+        "{said}"
+    );
+}
+
+/// Why the network cannot be loaded or run; `None` where there is no ONNX Runtime.
+fn error_of(model: &OnnxModel, kernels: Kernels) -> Option<TrunkError> {
+    let models = support::models_with_onnxruntime()?;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mixed.onnx");
+    std::fs::write(&path, model.to_bytes()).unwrap();
+    let runtime = Runtime::load(&Library::find(None, &models).unwrap()).unwrap();
+    let options = TrunkOptions {
+        device: Device::Cpu,
+        threads: 1,
+        kernels,
+    };
+    let card = ModelCard::load(&write_card(folder.path())).unwrap();
+    let trunk = Trunk::load(&runtime, card, &path, options);
+    let run = trunk.and_then(|mut trunk| trunk.run(&pictures(1), 1, &mut Vec::new()));
+    Some(run.unwrap_err())
+}
+
 #[test]
 fn what_fits_is_replaced_and_what_does_not_is_left() {
     let replacement = Replacement::of(&network(), 1).unwrap();

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use cnn_codes::model::ModelCard;
-use cnn_codes::model::graph::{Dim, OnnxModel};
+use cnn_codes::model::graph::{Dim, GraphError, OnnxModel};
+use cnn_codes::model::graph_hash::hash_graph;
 use cnn_codes::model::tensor_hash::hash_tensors;
 use cnn_codes::model::winograd::Replacement;
 use libfuzzer_sys::fuzz_target;
@@ -43,10 +44,16 @@ fn read(bytes: &[u8]) -> Option<OnnxModel> {
     }
 }
 
-/// The weights' hash, where they can be read.
-fn hash(model: &OnnxModel) -> Option<String> {
-    match hash_tensors(model) {
-        Ok(hash) => Some(hash.sha256),
+/// The hashes of the weights and of what computes the first output, where all can be read.
+fn hash(model: &OnnxModel) -> Option<(String, String)> {
+    let output = model.outputs()[0].0;
+    let weights = said(hash_tensors(model))?.sha256;
+    Some((weights, said(hash_graph(model, output))?))
+}
+
+fn said<T>(result: Result<T, GraphError>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
         Err(error) => {
             assert!(error.to_string().contains(ORIGIN));
             None
@@ -88,9 +95,12 @@ fn check_written(model: &OnnxModel) {
 
 /// A model cut after one of its tensors has that output alone, and is sound.
 fn cut(model: &OnnxModel, name: &str) {
-    let mut model = model.clone();
-    model.cut_after(name).expect("a node computes it");
-    assert_eq!(model.outputs().len(), 1);
-    assert_eq!(model.outputs()[0].0, name);
-    check_written(&model);
+    let mut cut = model.clone();
+    cut.cut_after(name).expect("a node computes it");
+    assert_eq!(cut.outputs().len(), 1);
+    assert_eq!(cut.outputs()[0].0, name);
+    if let Some(hash) = said(hash_graph(model, name)) {
+        assert_eq!(hash_graph(&cut, name).expect("as before"), hash);
+    }
+    check_written(&cut);
 }

@@ -293,6 +293,7 @@ mod tests {
                         name: "t".to_owned(),
                         sha256: "0".to_owned(),
                         tensors_sha256: "1".to_owned(),
+                        graph_sha256: None,
                     },
                     recipe: Recipe::Caffe,
                     resize: Resize {

@@ -1,8 +1,11 @@
 //! store.json: what a store holds, and how it was made.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Dtype, Pool};
+use crate::model::ModelCard;
 use crate::picture::{Recipe, Resize};
 
 /// Version of the store's format that this code writes and reads.
@@ -96,8 +99,71 @@ pub struct TrunkIdentity {
     pub name: String,
     /// SHA-256 of the ONNX file, 64 hexadecimal digits.
     pub sha256: String,
-    /// SHA-256 of the trunk's parameters, the same for any file that carries the same weights.
+    /// SHA-256 of the trunk's parameters, where they are initializers
+    /// ([`hash_tensors`](crate::model::tensor_hash::hash_tensors)).
     pub tensors_sha256: String,
+    /// SHA-256 of all that computes the output, wherever it stands in the file
+    /// ([`hash_graph`](crate::model::graph_hash::hash_graph)). Earlier versions did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph_sha256: Option<String>,
+}
+
+/// [`TrunkIdentity::tensors_sha256`] of a trunk without initializers, which says nothing about it:
+/// the SHA-256 of nothing.
+const NO_TENSORS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+impl TrunkIdentity {
+    /// Whether both give the same codes, as far as what was recorded of them tells.
+    ///
+    /// The graph's hash decides. Where one of them lacks it, they have the same initializers, and
+    /// are the same file, or VGG16 as it is fetched, or at least have initializers.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.name != other.name {
+            return false;
+        }
+        if let (Some(ours), Some(theirs)) = (&self.graph_sha256, &other.graph_sha256) {
+            return ours == theirs;
+        }
+        let has_same_tensors = self.tensors_sha256 == other.tensors_sha256;
+        if !has_same_tensors || self.sha256 == other.sha256 {
+            return has_same_tensors;
+        }
+        match (self.graph(), other.graph()) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => self.tensors_sha256 != NO_TENSORS,
+        }
+    }
+
+    /// The graph's hash; of VGG16, whose graph is known, even where it was not recorded.
+    fn graph(&self) -> Option<Cow<'_, str>> {
+        if let Some(graph) = &self.graph_sha256 {
+            return Some(Cow::Borrowed(graph));
+        }
+        let vgg16 = ModelCard::vgg16();
+        let is_vgg16 =
+            vgg16.name == self.name && vgg16.tensors_sha256.as_ref() == Some(&self.tensors_sha256);
+        vgg16.graph_sha256.filter(|_| is_vgg16).map(Cow::Owned)
+    }
+
+    /// The name, and the hashes that tell this trunk from `other`.
+    fn describe(&self, other: &Self) -> String {
+        let short = |hash: &str| hash.chars().take(12).collect::<String>();
+        let parameters = match self.tensors_sha256.as_str() {
+            NO_TENSORS => "no initializers".to_owned(),
+            hash => format!("parameters {}", short(hash)),
+        };
+        if self.tensors_sha256 != other.tensors_sha256 {
+            return format!("{} ({parameters})", self.name);
+        }
+        match self.graph() {
+            Some(graph) => format!("{} ({parameters}, graph {})", self.name, short(&graph)),
+            None => format!(
+                "{} ({parameters}, graph not recorded by the version that made it)",
+                self.name
+            ),
+        }
+    }
 }
 
 /// An output of the trunk.
@@ -172,44 +238,49 @@ pub struct Counts {
 }
 
 impl StoreDescription {
-    /// Whether stores of both hold the same bytes but for where the pictures were.
+    /// Whether stores of both hold the same bytes but for where the pictures were, and for the
+    /// graph's hash, which earlier versions did not record.
     pub(super) fn is_same_job(&self, other: &Self) -> bool {
-        let anywhere = |description: &Self| Self {
-            root: None,
-            ..description.clone()
+        let anywhere = |description: &Self| {
+            let mut description = description.clone();
+            description.root = None;
+            description.codes.trunk.graph_sha256 = None;
+            description
         };
-        anywhere(self) == anywhere(other)
+        anywhere(self) == anywhere(other) && self.codes.trunk.is_same(&other.codes.trunk)
     }
 }
 
 impl CodesIdentity {
     /// Says how these codes differ from `other`, or `None` where both mean the same.
     ///
-    /// The trunk is compared by its parameters, not by its file: the same weights in two files
-    /// give the same codes.
+    /// The trunk is compared by what computes its output, not by its file: the same weights and
+    /// operators in two files give the same codes.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
-        let ours = [
-            ("trunk", describe_trunk(&self.trunk)),
-            ("recipe", self.recipe.to_string()),
-            ("resizing", describe_resize(&self.resize)),
-            (
-                "output",
-                format!("{} {:?}", self.output.name, self.output.shape),
-            ),
-            ("pooling", self.pool.to_string()),
-        ];
-        let theirs = [
-            describe_trunk(&other.trunk),
-            other.recipe.to_string(),
-            describe_resize(&other.resize),
-            format!("{} {:?}", other.output.name, other.output.shape),
-            other.pool.to_string(),
-        ];
-        ours.into_iter()
-            .zip(theirs)
-            .find(|((_, ours), theirs)| ours != theirs)
-            .map(|((what, ours), theirs)| format!("the {what} differs: {ours} and {theirs}"))
+        if !self.trunk.is_same(&other.trunk) {
+            let (ours, theirs) = (&self.trunk, &other.trunk);
+            return Some(format!(
+                "the trunk differs: {} and {}",
+                ours.describe(theirs),
+                theirs.describe(ours)
+            ));
+        }
+        let described = |codes: &Self| {
+            [
+                ("recipe", codes.recipe.to_string()),
+                ("resizing", describe_resize(&codes.resize)),
+                (
+                    "output",
+                    format!("{} {:?}", codes.output.name, codes.output.shape),
+                ),
+                ("pooling", codes.pool.to_string()),
+            ]
+        };
+        let mut pairs = described(self).into_iter().zip(described(other));
+        pairs
+            .find(|(ours, theirs)| ours != theirs)
+            .map(|((what, ours), (_, theirs))| format!("the {what} differs: {ours} and {theirs}"))
     }
 
     /// Number of values in one flattened code, D.
@@ -245,11 +316,6 @@ fn describe_resize(resize: &Resize) -> String {
         filter,
     } = resize;
     format!("{width}x{height} {fit} {filter}")
-}
-
-fn describe_trunk(trunk: &TrunkIdentity) -> String {
-    let short: String = trunk.tensors_sha256.chars().take(12).collect();
-    format!("{} (parameters {short})", trunk.name)
 }
 
 impl Manifest {
@@ -352,6 +418,19 @@ impl Manifest {
 mod tests {
     use super::*;
 
+    /// A description as earlier versions wrote it.
+    const DESCRIPTION: &str = r#"{
+        "codes": {
+            "trunk": {"name": "t", "sha256": "0", "tensors_sha256": "0"},
+            "recipe": "tf",
+            "resize": {"width": 4, "height": 4, "fit": "crop", "filter": "nearest"},
+            "output": {"name": "o", "shape": [2, 2, 8]},
+            "pool": "none"
+        },
+        "dtype": "f32", "classes": ["a", "b"], "listing": "3",
+        "decoder": "d", "onnxruntime": "1", "provider": "p"
+    }"#;
+
     /// A manifest of 3 pictures in 2 classes, with `from` replaced by `to`.
     fn reason(from: &str, to: &str) -> String {
         let text = r#"{
@@ -394,20 +473,79 @@ mod tests {
         assert!(reason(r#""a", "b""#, r#""b", "a""#).contains("alphabetical"));
     }
 
+    /// A trunk of a file called `file`, recorded with a graph or as earlier versions did.
+    fn trunk(name: &str, file: &str, tensors: &str, graph: Option<&str>) -> TrunkIdentity {
+        TrunkIdentity {
+            name: name.to_owned(),
+            sha256: file.to_owned(),
+            tensors_sha256: tensors.to_owned(),
+            graph_sha256: graph.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_graph_that_is_recorded_on_both_sides_decides() {
+        let ours = trunk("t", "1", "2", Some("3"));
+        assert!(ours.is_same(&trunk("t", "9", "9", Some("3"))));
+        assert!(!ours.is_same(&trunk("t", "1", "2", Some("9"))));
+        assert!(!ours.is_same(&trunk("other", "1", "2", Some("3"))));
+    }
+
+    #[test]
+    fn initializers_decide_where_one_side_has_no_graph_unless_there_are_none() {
+        let ours = trunk("t", "1", "2", Some("3"));
+        assert!(ours.is_same(&trunk("t", "9", "2", None)));
+        assert!(!ours.is_same(&trunk("t", "1", "9", None)));
+        let ours = trunk("t", "1", NO_TENSORS, Some("3"));
+        for older in [None, Some("3")] {
+            let same_file = trunk("t", "1", NO_TENSORS, older);
+            assert!(ours.is_same(&same_file) && same_file.is_same(&ours));
+        }
+        let other_file = trunk("t", "9", NO_TENSORS, None);
+        assert!(!ours.is_same(&other_file) && !other_file.is_same(&ours));
+        assert!(!other_file.is_same(&trunk("t", "8", NO_TENSORS, None)));
+    }
+
+    #[test]
+    fn the_graph_of_vgg16_is_known_of_older_stores() {
+        let card = ModelCard::vgg16();
+        let (tensors, graph) = (card.tensors_sha256.unwrap(), card.graph_sha256.unwrap());
+        let older = trunk("vgg16", "1", &tensors, None);
+        assert!(older.is_same(&trunk("vgg16", "2", &tensors, Some(&graph))));
+        assert!(!older.is_same(&trunk("vgg16", "2", &tensors, Some("3"))));
+        // The same weights in a graph of the user's own, which an earlier version used.
+        let own = trunk("own", "1", &tensors, None);
+        assert!(own.is_same(&trunk("own", "1", &tensors, Some("3"))));
+        assert!(own.is_same(&trunk("own", "2", &tensors, Some("3"))));
+    }
+
+    #[test]
+    fn the_hash_of_no_initializers_is_that_of_nothing() {
+        use sha2::{Digest, Sha256};
+        let hash = Sha256::digest([]);
+        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, NO_TENSORS);
+    }
+
+    #[test]
+    fn a_graph_that_an_earlier_version_did_not_record_is_the_same_job() {
+        let mut then: StoreDescription = serde_json::from_str(DESCRIPTION).unwrap();
+        let mut now = then.clone();
+        now.codes.trunk.graph_sha256 = Some("7".to_owned());
+        assert!(now.is_same_job(&then) && then.is_same_job(&now));
+        then.codes.trunk.graph_sha256 = Some("8".to_owned());
+        assert!(!now.is_same_job(&then));
+        then.codes.trunk.graph_sha256 = None;
+        then.codes.trunk.sha256 = "9".to_owned();
+        assert!(
+            !now.is_same_job(&then),
+            "another file makes another store.json"
+        );
+    }
+
     #[test]
     fn moved_pictures_are_the_same_job() {
-        let text = r#"{
-            "codes": {
-                "trunk": {"name": "t", "sha256": "0", "tensors_sha256": "0"},
-                "recipe": "tf",
-                "resize": {"width": 4, "height": 4, "fit": "crop", "filter": "nearest"},
-                "output": {"name": "o", "shape": [2, 2, 8]},
-                "pool": "none"
-            },
-            "dtype": "f32", "classes": ["a", "b"], "listing": "3",
-            "decoder": "d", "onnxruntime": "1", "provider": "p"
-        }"#;
-        let before: StoreDescription = serde_json::from_str(text).unwrap();
+        let before: StoreDescription = serde_json::from_str(DESCRIPTION).unwrap();
         let mut now = before.clone();
         now.root = Some("/pictures".to_owned());
         assert!(now.is_same_job(&before));

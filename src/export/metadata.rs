@@ -35,6 +35,9 @@ pub(super) fn describe(model: &mut OnnxModel, head: &SavedHead, options: ExportO
     for (key, value) in entries {
         model.set_metadata(key, &value);
     }
+    if let Some(graph) = &head.codes.trunk.graph_sha256 {
+        model.set_metadata("trunk_graph_sha256", graph);
+    }
 }
 
 /// What a whole classifier says besides: whose weights are inside.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::graph::{Dim, GraphError, OnnxModel, TensorType, element_name};
+use super::graph_hash::hash_graph;
 use super::onnx::tensor_proto::DataType;
 use super::tensor_hash::{TensorHash, hash_tensors};
 use crate::names::named;
@@ -146,6 +147,22 @@ pub enum CardError {
         /// The same, of the file.
         actual: String,
     },
+    /// The operators around the weights, or weights that are no initializers, are not those that
+    /// the card was written for.
+    #[error(
+        "the graph in {} has the SHA-256 {actual}, but {card} is for the one with {expected}; \
+         fetch or export the file again, or correct the card", model.display()
+    )]
+    OtherGraph {
+        /// The card, by its file.
+        card: String,
+        /// The ONNX file.
+        model: PathBuf,
+        /// `graph_sha256` in the card.
+        expected: String,
+        /// The same, of the file.
+        actual: String,
+    },
     /// The ONNX file's weights could not be read.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -240,6 +257,9 @@ pub struct ModelCard {
     /// What [`hash_tensors`] must give for the ONNX file; without it any weights will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tensors_sha256: Option<String>,
+    /// What [`hash_graph`] must give for the ONNX file's output; without it any operators will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph_sha256: Option<String>,
     /// What the trunk takes.
     pub input: CardInput,
     /// What the trunk gives.
@@ -369,12 +389,8 @@ impl ModelCard {
             );
             return Err(self.invalid("file", reason));
         }
-        if let Some(hash) = &self.tensors_sha256
-            && !(hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-        {
-            let reason = format!("is {hash:?}; it must be 64 lower-case hexadecimal digits");
-            return Err(self.invalid("tensors_sha256", reason));
-        }
+        self.validate_hash("tensors_sha256", self.tensors_sha256.as_deref())?;
+        self.validate_hash("graph_sha256", self.graph_sha256.as_deref())?;
         let sides = [
             ("input.width", self.input.width),
             ("input.height", self.input.height),
@@ -394,6 +410,19 @@ impl ModelCard {
         }
         self.validate_output()?;
         self.validate_classifier()
+    }
+
+    fn validate_hash(&self, key: &'static str, hash: Option<&str>) -> Result<(), CardError> {
+        let is_hexadecimal = |hash: &str| {
+            hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        match hash.filter(|hash| !is_hexadecimal(hash)) {
+            Some(hash) => {
+                let reason = format!("is {hash:?}; it must be 64 lower-case hexadecimal digits");
+                Err(self.invalid(key, reason))
+            }
+            None => Ok(()),
+        }
     }
 
     fn validate_classifier(&self) -> Result<(), CardError> {
@@ -469,25 +498,47 @@ impl ModelCard {
         )
     }
 
-    /// Checks that an ONNX file has the weights that the card was written for, if it says so.
+    /// Checks that an ONNX file has the weights and the operators that the card was written for,
+    /// as far as it says so.
     ///
     /// # Errors
-    /// [`CardError::Weights`], or [`CardError::Graph`] if they cannot be read.
+    /// [`CardError::Weights`] or [`CardError::OtherGraph`]; [`CardError::Graph`] if they cannot be
+    /// read.
     pub fn check_weights(&self, model: &OnnxModel) -> Result<(), CardError> {
-        match &self.tensors_sha256 {
-            Some(_) => self.check_hash(model, &hash_tensors(model)?),
-            None => Ok(()),
+        if self.tensors_sha256.is_some() {
+            self.check_tensors_hash(model, &hash_tensors(model)?)?;
         }
+        if self.graph_sha256.is_some() {
+            self.check_graph_hash(model, &hash_graph(model, &self.output.name)?)?;
+        }
+        Ok(())
     }
 
-    /// [`ModelCard::check_weights`] for a file whose weights are hashed already.
-    pub(super) fn check_hash(&self, model: &OnnxModel, hash: &TensorHash) -> Result<(), CardError> {
+    /// A part of [`ModelCard::check_weights`], for a file whose weights are hashed already.
+    pub(super) fn check_tensors_hash(
+        &self,
+        model: &OnnxModel,
+        hash: &TensorHash,
+    ) -> Result<(), CardError> {
         match &self.tensors_sha256 {
             Some(expected) if *expected != hash.sha256 => Err(CardError::Weights {
                 card: self.origin.clone(),
                 model: model.origin().to_owned(),
                 expected: expected.clone(),
                 actual: hash.sha256.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A part of [`ModelCard::check_weights`], for a file whose graph is hashed already.
+    pub(super) fn check_graph_hash(&self, model: &OnnxModel, hash: &str) -> Result<(), CardError> {
+        match &self.graph_sha256 {
+            Some(expected) if expected != hash => Err(CardError::OtherGraph {
+                card: self.origin.clone(),
+                model: model.origin().to_owned(),
+                expected: expected.clone(),
+                actual: hash.to_owned(),
             }),
             _ => Ok(()),
         }

@@ -1,7 +1,8 @@
 //! Reading, checking and cutting ONNX graphs.
 //!
 //! An [`OnnxModel`] is a model file in memory that has been found sound: every tensor is defined
-//! once, and before it is read. That makes cutting one pass over the nodes from the back.
+//! once, and before it is read, and all weights are inside. That makes cutting one pass over the
+//! nodes from the back.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,6 +19,7 @@ use super::onnx::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorShapeProto, TypeProto, ValueInfoProto,
 };
+use super::soundness::soundness;
 
 /// How many tensor names an error lists before it counts the rest.
 const LISTED_NAMES: usize = 12;
@@ -119,7 +121,7 @@ impl TensorType {
         }
     }
 
-    fn read(info: &ValueInfoProto) -> Self {
+    pub(super) fn read(info: &ValueInfoProto) -> Self {
         let Some(Value::TensorType(tensor)) =
             info.r#type.as_ref().and_then(|kind| kind.value.as_ref())
         else {
@@ -226,8 +228,8 @@ impl OnnxModel {
     /// # Errors
     /// [`GraphError::Unsound`].
     pub fn from_proto(mut proto: ModelProto, origin: &Path) -> Result<Self, GraphError> {
-        let graph = proto.graph.get_or_insert_default();
-        soundness(graph).map_err(|reason| GraphError::Unsound {
+        proto.graph.get_or_insert_default();
+        soundness(&proto).map_err(|reason| GraphError::Unsound {
             path: origin.to_owned(),
             reason,
         })?;
@@ -427,7 +429,7 @@ impl OnnxModel {
 }
 
 /// The two spellings of ONNX' own domain as one.
-fn plain_domain(domain: &str) -> &str {
+pub(super) fn plain_domain(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
 
@@ -470,7 +472,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The graphs inside a node's attributes: the branches of an `If`, the body of a `Loop`.
-fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+pub(super) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     (node.attribute.iter()).flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }
 
@@ -501,7 +503,7 @@ fn defined_names(graph: &GraphProto) -> HashSet<&str> {
         .collect()
 }
 
-fn given_names(graph: &GraphProto) -> impl Iterator<Item = &str> {
+pub(super) fn given_names(graph: &GraphProto) -> impl Iterator<Item = &str> {
     let sparse = (graph.sparse_initializer.iter()).filter_map(|tensor| tensor.values.as_ref());
     (graph.input.iter().map(ValueInfoProto::name)).chain(
         graph
@@ -510,38 +512,6 @@ fn given_names(graph: &GraphProto) -> impl Iterator<Item = &str> {
             .chain(sparse)
             .map(|tensor| tensor.name()),
     )
-}
-
-/// Checks that the graph computes something, and defines each tensor once and before it is read.
-fn soundness(graph: &GraphProto) -> Result<(), String> {
-    if graph.node.is_empty() {
-        return Err("it holds no graph with nodes".to_owned());
-    }
-    if graph.output.is_empty() {
-        return Err("its graph declares no output".to_owned());
-    }
-    let mut known: HashSet<&str> = given_names(graph).collect();
-    for node in &graph.node {
-        if let Some(missing) = reads(node).into_iter().find(|name| !known.contains(name)) {
-            return Err(format!(
-                "node {:?} ({}) reads tensor {missing:?}, which nothing before it defines",
-                node.name(),
-                node.op_type()
-            ));
-        }
-        let mut outputs = node.output.iter().filter(|name| !name.is_empty());
-        if let Some(twice) = outputs.find(|name| !known.insert(name)) {
-            return Err(format!("tensor {twice:?} is defined twice"));
-        }
-    }
-    match graph
-        .output
-        .iter()
-        .find(|info| !known.contains(info.name()))
-    {
-        Some(output) => Err(format!("nothing computes its output {:?}", output.name())),
-        None => Ok(()),
-    }
 }
 
 /// Drops what `tensor` does not need. One pass from the back does, as nodes are in order.

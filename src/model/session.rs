@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use self::open::{Opened, open_session};
 use super::card::{CardError, CardInput, Element, ModelCard};
 use super::graph::{GraphError, OnnxModel};
+use super::graph_hash::hash_graph;
 use super::runtime::Runtime;
 use super::sha256::hex;
 use super::tensor_hash::hash_tensors;
@@ -188,7 +189,7 @@ impl Trunk {
         // Side by side, for each takes as long as the other.
         let (identity, opened) = std::thread::scope(|scope| {
             let identity = scope.spawn(|| file.identify(&card));
-            let opened = open_session(runtime, &card, &file.model, path, options);
+            let opened = open_session(runtime, &card, &file, options);
             (identity.join().expect("hashing does not panic"), opened)
         });
         let identity = identity?;
@@ -364,7 +365,7 @@ impl Trunk {
     }
 }
 
-/// An ONNX file that has the card's input and output.
+/// An ONNX file that has the card's input and output, read once: what is hashed is what runs.
 struct TrunkFile {
     bytes: Bytes,
     /// Its weights are slices of `bytes`.
@@ -382,14 +383,17 @@ impl TrunkFile {
         Ok(Self { bytes, model })
     }
 
-    /// Hashes the file, and checks its weights against the card.
+    /// Hashes the file, and checks its weights and operators against the card.
     fn identify(&self, card: &ModelCard) -> Result<TrunkIdentity, TrunkError> {
         let hash = hash_tensors(&self.model)?;
-        card.check_hash(&self.model, &hash)?;
+        card.check_tensors_hash(&self.model, &hash)?;
+        let graph = hash_graph(&self.model, &card.output.name)?;
+        card.check_graph_hash(&self.model, &graph)?;
         Ok(TrunkIdentity {
             name: card.name.clone(),
             sha256: hex(&Sha256::digest(&self.bytes)),
             tensors_sha256: hash.sha256,
+            graph_sha256: Some(graph),
         })
     }
 }

@@ -91,8 +91,8 @@ pub fn le_bytes(tensor: &TensorProto) -> Result<Cow<'_, [u8]>, TensorError> {
         return Err(TensorError::External);
     }
     let element = DataType::try_from(tensor.data_type()).ok();
-    let (element, size) = element
-        .and_then(|element| Some((element, element_size(element)?)))
+    let (element, bits) = element
+        .and_then(|element| Some((element, element_bits(element)?)))
         .ok_or_else(|| TensorError::Unsupported {
             element: element.map_or_else(
                 || format!("number {}", tensor.data_type()),
@@ -103,7 +103,7 @@ pub fn le_bytes(tensor: &TensorProto) -> Result<Cow<'_, [u8]>, TensorError> {
         Some(raw) => Cow::Borrowed(&raw[..]),
         None => Cow::Owned(typed_bytes(tensor, element)),
     };
-    let expected = element_count(tensor)?.saturating_mul(size);
+    let expected = element_count(tensor)?.saturating_mul(bits).div_ceil(8);
     let actual = bytes.len() as u64;
     if actual == expected {
         Ok(bytes)
@@ -112,13 +112,23 @@ pub fn le_bytes(tensor: &TensorProto) -> Result<Cow<'_, [u8]>, TensorError> {
     }
 }
 
-/// Bytes per element, for the types that ONNX keeps in whole bytes.
-fn element_size(element: DataType) -> Option<u64> {
+/// Bits per element, for the types that ONNX keeps in numbers.
+///
+/// Elements of less than a byte are packed, in `int32_data` as in `raw_data`.
+fn element_bits(element: DataType) -> Option<u64> {
     match element {
-        DataType::Bool | DataType::Uint8 | DataType::Int8 => Some(1),
-        DataType::Float16 | DataType::Bfloat16 | DataType::Uint16 | DataType::Int16 => Some(2),
-        DataType::Float | DataType::Uint32 | DataType::Int32 => Some(4),
-        DataType::Double | DataType::Uint64 | DataType::Int64 => Some(8),
+        DataType::Uint2 | DataType::Int2 => Some(2),
+        DataType::Uint4 | DataType::Int4 | DataType::Float4e2m1 => Some(4),
+        DataType::Bool | DataType::Uint8 | DataType::Int8 => Some(8),
+        DataType::Float8e4m3fn
+        | DataType::Float8e4m3fnuz
+        | DataType::Float8e5m2
+        | DataType::Float8e5m2fnuz
+        | DataType::Float8e8m0 => Some(8),
+        DataType::Float16 | DataType::Bfloat16 | DataType::Uint16 | DataType::Int16 => Some(16),
+        DataType::Float | DataType::Uint32 | DataType::Int32 => Some(32),
+        DataType::Double | DataType::Uint64 | DataType::Int64 | DataType::Complex64 => Some(64),
+        DataType::Complex128 => Some(128),
         _ => None,
     }
 }
@@ -136,12 +146,12 @@ fn typed_bytes(tensor: &TensorProto, element: DataType) -> Vec<u8> {
     let ints = &tensor.int32_data;
     let wide = &tensor.uint64_data;
     match element {
-        DataType::Float => tensor
+        DataType::Float | DataType::Complex64 => tensor
             .float_data
             .iter()
             .flat_map(|v| v.to_le_bytes())
             .collect(),
-        DataType::Double => tensor
+        DataType::Double | DataType::Complex128 => tensor
             .double_data
             .iter()
             .flat_map(|v| v.to_le_bytes())
@@ -157,14 +167,13 @@ fn typed_bytes(tensor: &TensorProto, element: DataType) -> Vec<u8> {
             .flat_map(|&v| (v as u32).to_le_bytes())
             .collect(),
         DataType::Int32 => ints.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        DataType::Bool | DataType::Uint8 | DataType::Int8 => {
-            ints.iter().map(|&v| v as u8).collect()
-        }
         // Float16 and Bfloat16 as their bit patterns, beside the 16-bit integers.
-        _ => ints
+        DataType::Float16 | DataType::Bfloat16 | DataType::Uint16 | DataType::Int16 => ints
             .iter()
             .flat_map(|&v| (v as u16).to_le_bytes())
             .collect(),
+        // A byte, or a pack of smaller elements.
+        _ => ints.iter().map(|&v| v as u8).collect(),
     }
 }
 

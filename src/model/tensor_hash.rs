@@ -1,4 +1,6 @@
-//! What makes two trunks the same: a SHA-256 over their weights, whatever the file around them.
+//! A SHA-256 over a trunk's initializers, whatever the file around them. It tells that a file has
+//! the right weights; weights elsewhere, and operators, are for [`super::graph_hash`], which makes
+//! two trunks the same.
 //!
 //! The hash takes the graph's initializers in the order in which its nodes read them (nodes in the
 //! file's order, each node's inputs in theirs), each one once, at its first reading. Of each it

@@ -29,6 +29,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
                 name: "tiny".to_owned(),
                 sha256: "0".repeat(64),
                 tensors_sha256: "1".repeat(64),
+                graph_sha256: None,
             },
             recipe: Recipe::Caffe,
             resize: Resize {

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cnn_codes::model::graph::{Dim, OnnxModel, TensorType};
-use cnn_codes::model::onnx::{GraphProto, ModelProto};
+use cnn_codes::model::onnx::attribute_proto::AttributeType;
+use cnn_codes::model::onnx::{AttributeProto, GraphProto, ModelProto};
 use cnn_codes::model::tensor::float32_tensor;
 
 use super::onnx::{node, opset, value, with_ints};
@@ -44,6 +45,28 @@ pub fn write_with(
 /// The network with other weights, in place of the one that is there.
 pub fn write_weights(folder: &Path, weights: [f32; 3]) {
     fs::write(folder.join("tiny.onnx"), onnx(true, [2, 2, 3], weights)).unwrap();
+}
+
+/// Writes the same network into `folder`, with `weights` in a `Constant` node: it has no
+/// initializers.
+pub fn write_with_constant(folder: &Path, weights: [f32; 3]) {
+    write(folder);
+    let model = folder.join("tiny.onnx");
+    let mut proto = OnnxModel::read(&model).unwrap().into_proto();
+    let graph = proto.graph.as_mut().unwrap();
+    let mut tensor = graph.initializer.remove(0);
+    let bytes = weights.iter().flat_map(|weight| weight.to_le_bytes());
+    tensor.raw_data = Some(bytes.collect::<Vec<u8>>().into());
+    let mut constant = node("Constant", &[], "weights");
+    constant.attribute.push(AttributeProto {
+        name: Some("value".to_owned()),
+        r#type: Some(AttributeType::Tensor as i32),
+        t: Some(tensor),
+        ..AttributeProto::default()
+    });
+    graph.node.insert(0, constant);
+    let written = OnnxModel::from_proto(proto, &model).unwrap().to_bytes();
+    fs::write(&model, written).unwrap();
 }
 
 fn onnx(channels_last: bool, output_shape: [u64; 3], weights: [f32; 3]) -> Vec<u8> {

@@ -38,6 +38,7 @@ impl Probe {
         let card = in_float32.card.as_ref().expect("a classifier has a card");
         let card = ModelCard {
             tensors_sha256: None,
+            graph_sha256: None,
             output: CardOutput {
                 name: LARGEST.to_owned(),
                 shape: vec![tensors.len() as u64],

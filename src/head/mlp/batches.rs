@@ -187,6 +187,7 @@ mod tests {
                     name: "none".to_owned(),
                     sha256: "0".repeat(64),
                     tensors_sha256: "0".repeat(64),
+                    graph_sha256: None,
                 },
                 recipe: Recipe::None,
                 resize: Resize {

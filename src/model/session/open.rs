@@ -6,9 +6,8 @@ use ort::ep;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
-use super::{Device, Kernels, Provider, TrunkError, TrunkOptions, input_tensor};
+use super::{Device, Kernels, Provider, TrunkError, TrunkFile, TrunkOptions, input_tensor};
 use crate::model::card::ModelCard;
-use crate::model::graph::OnnxModel;
 use crate::model::runtime::Runtime;
 use crate::model::winograd::Replacement;
 
@@ -26,12 +25,11 @@ pub(super) struct Opened {
 pub(super) fn open_session(
     runtime: &Runtime,
     card: &ModelCard,
-    model: &OnnxModel,
-    path: &Path,
+    file: &TrunkFile,
     options: TrunkOptions,
 ) -> Result<Opened, TrunkError> {
     let opened_on_cpu = |fallback| {
-        let (session, replacement) = on_cpu(runtime, model, path, options)?;
+        let (session, replacement) = on_cpu(runtime, file, options)?;
         Ok(Opened {
             session,
             provider: Provider::Cpu,
@@ -50,7 +48,7 @@ pub(super) fn open_session(
             reason: "they run on a CPU, and --device cuda was given",
         });
     }
-    match on_cuda(runtime, card, path, options.threads) {
+    match on_cuda(runtime, card, &file.bytes, options.threads) {
         Ok(session) => Ok(Opened {
             session,
             provider: Provider::Cuda,
@@ -66,12 +64,11 @@ pub(super) fn open_session(
 
 fn on_cpu(
     runtime: &Runtime,
-    model: &OnnxModel,
-    path: &Path,
+    file: &TrunkFile,
     options: TrunkOptions,
 ) -> Result<(Session, Option<Replacement>), TrunkError> {
     let failed = |source| TrunkError::Load {
-        path: path.to_owned(),
+        path: file.model.origin().to_owned(),
         source,
     };
     let wants_replacement = match options.kernels {
@@ -80,7 +77,7 @@ fn on_cpu(
         Kernels::OnnxRuntime => false,
     };
     let replacement = if wants_replacement {
-        Replacement::of(model, options.threads)
+        Replacement::of(&file.model, options.threads)
     } else {
         None
     };
@@ -92,7 +89,7 @@ fn on_cpu(
                          channels whose weights are in the file",
             });
         }
-        None => build(runtime, path, options.threads, None),
+        None => build(runtime, &file.bytes, options.threads, None),
     };
     Ok((session.map_err(failed)?, replacement))
 }
@@ -111,7 +108,7 @@ fn with_replacement(
 fn on_cuda(
     runtime: &Runtime,
     card: &ModelCard,
-    path: &Path,
+    onnx: &[u8],
     threads: usize,
 ) -> Result<Session, TrunkError> {
     if !runtime.has_cuda() {
@@ -128,7 +125,7 @@ fn on_cuda(
         advice: "install CUDA 13, cuDNN 9 and a driver for them, and put their folders on LD_LIBRARY_PATH",
     };
     let profile = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
-    let mut session = build(runtime, path, threads, Some(profile.path()))
+    let mut session = build(runtime, onnx, threads, Some(profile.path()))
         .map_err(|error| unusable(error.message().to_owned()))?;
     // A provider may be registered and run nothing: only a run shows where the nodes are.
     let input = &card.input;
@@ -152,10 +149,10 @@ fn on_cuda(
     }
 }
 
-/// Builds a session; with `profile`, on CUDA and writing a profile into that folder.
+/// Builds a session of the bytes of an ONNX file; with `profile`, on CUDA and writing a profile into that folder.
 fn build(
     runtime: &Runtime,
-    path: &Path,
+    onnx: &[u8],
     threads: usize,
     profile: Option<&Path>,
 ) -> ort::Result<Session> {
@@ -165,7 +162,7 @@ fn build(
             .with_execution_providers([ep::CUDA::default().build().error_on_failure()])?
             .with_profiling(profile.join("run"))?;
     }
-    builder.commit_from_file(path)
+    builder.commit_from_memory(onnx)
 }
 
 fn builder(runtime: &Runtime, threads: usize) -> ort::Result<SessionBuilder> {

@@ -139,7 +139,9 @@ impl Operator for Blocked {
                 .ok_or_else(|| ort::Error::new(format!("{} has no {name}", self.name)))
         };
         let step = match self.name {
-            TO_BLOCKS => Step::ToBlocks,
+            TO_BLOCKS => Step::ToBlocks {
+                n_channels: number(CHANNELS)?,
+            },
             FROM_BLOCKS => Step::FromBlocks {
                 n_channels: number(CHANNELS)?,
             },
@@ -160,7 +162,7 @@ struct BlockedKernel {
 
 #[derive(Clone, Copy)]
 enum Step {
-    ToBlocks,
+    ToBlocks { n_channels: usize },
     FromBlocks { n_channels: usize },
     Layer(usize),
 }
@@ -181,7 +183,10 @@ impl BlockedKernel {
         let dims: Vec<usize> = dims.iter().map(|&axis| axis as usize).collect();
         let misfit = || ort::Error::new(format!("an input has the impossible shape {dims:?}"));
         let layer = match self.step {
-            Step::ToBlocks => return to_blocks(context, &dims, values).ok_or_else(misfit)?,
+            Step::ToBlocks { n_channels } => {
+                check_channels(&dims, n_channels)?;
+                return to_blocks(context, &dims, values).ok_or_else(misfit)?;
+            }
             Step::FromBlocks { n_channels } => {
                 return from_blocks(context, &dims, values, n_channels).ok_or_else(misfit)?;
             }
@@ -216,6 +221,16 @@ impl BlockedKernel {
             }
             _ => Err(misfit()),
         }
+    }
+}
+
+/// Blocks no longer tell 20 channels from the 17 that filters are for, so they are counted before.
+fn check_channels(dims: &[usize], n_channels: usize) -> ort::Result<()> {
+    match dims {
+        &[_, there, _, _] if there != n_channels => Err(ort::Error::new(format!(
+            "a convolution has filters for {n_channels} channels, and its input has {there}"
+        ))),
+        _ => Ok(()),
     }
 }
 

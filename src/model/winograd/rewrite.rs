@@ -6,7 +6,7 @@ use super::convolution::{Convolution, Weights};
 use super::direct::DirectConvolution;
 use super::lanes::LANES;
 use super::tiles::Ending;
-use crate::model::graph::{OnnxModel, reads};
+use crate::model::graph::{Dim, OnnxModel, TensorType, reads};
 use crate::model::onnx::tensor_proto::DataType;
 use crate::model::onnx::{
     AttributeProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, attribute_proto,
@@ -17,7 +17,7 @@ use crate::model::tensor::le_bytes;
 pub(super) const DOMAIN: &str = "cnn_codes";
 /// Convolves blocks; its attribute [`LAYER`] is its place in the table of layers.
 pub(super) const CONVOLUTION: &str = "BlockedConvolution";
-/// From (N, C, H, W) to blocks.
+/// From (N, C, H, W) to blocks; C must be its attribute [`CHANNELS`].
 pub(super) const TO_BLOCKS: &str = "ToBlocks";
 /// From blocks to (N, C, H, W); C is its attribute [`CHANNELS`].
 pub(super) const FROM_BLOCKS: &str = "FromBlocks";
@@ -50,7 +50,8 @@ pub(super) struct Rewritten {
 /// Taken are Conv nodes of 3 x 3 filters in one group, with stride 1, no dilation, a border of 1,
 /// weights in the file, and at least 16 channels on either side, with the Relu and the 2 x 2
 /// MaxPool that alone read what they give. A convolution of a few input channels is taken where
-/// its result goes to one of those. A convolution before a BatchNormalization stays, as ONNX
+/// its result goes to one of those. One whose filters are for another number of channels than its
+/// input has stays, so that ONNX Runtime refuses it. A convolution before a BatchNormalization stays, as ONNX
 /// Runtime makes one of the two. A graph that has operators of [`DOMAIN`] is left alone.
 pub(super) fn rewrite(model: &OnnxModel) -> Option<Rewritten> {
     let mut imports = model.proto().opset_import.iter();
@@ -61,6 +62,12 @@ pub(super) fn rewrite(model: &OnnxModel) -> Option<Rewritten> {
     let mut found: Vec<Found> = (0..graph.proto.node.len())
         .filter_map(|index| graph.find(index))
         .collect();
+    let channels = graph.channels(&found);
+    found.retain(|found| {
+        channels
+            .get(found.input)
+            .is_none_or(|there| *there == found.n_in)
+    });
     let fused: HashSet<&str> = (found.iter().filter(|found| !found.is_direct()))
         .map(|found| found.input)
         .collect();
@@ -185,6 +192,23 @@ impl<'a> Graph<'a> {
         Some(found)
     }
 
+    /// The channels of tensors, as far as filters and declared shapes tell; of a tensor that is read
+    /// by filters for different numbers, those of the first.
+    fn channels(&self, found: &[Found<'a>]) -> HashMap<&'a str, usize> {
+        let mut channels = HashMap::new();
+        for found in found {
+            channels.entry(found.input).or_insert(found.n_in);
+        }
+        let infos = self.proto.value_info.iter().chain(&self.proto.input);
+        for info in infos.chain(&self.proto.output) {
+            if let Some([_, Dim::Fixed(there), _, _]) = TensorType::read(info).dims.as_deref() {
+                channels.insert(info.name(), usize::try_from(*there).unwrap_or(usize::MAX));
+            }
+        }
+        channels.extend(found.iter().map(|found| (found.output, found.bias.len())));
+        channels
+    }
+
     /// Takes the Relu and the pooling that begin at node `reader`.
     fn take_ending(&self, found: &mut Found<'a>, reader: usize) {
         let mut next = Some(reader);
@@ -273,44 +297,41 @@ impl<'a> Blocked<'a> {
         let input = if found.is_direct() {
             found.input.to_owned()
         } else {
-            self.twin(found.input)
+            self.twin(found.input, found.n_in)
         };
         let output = format!("{}{}", self.prefix, found.output);
-        self.push(CONVOLUTION, &input, &output, Some((LAYER, layer)));
+        self.push(CONVOLUTION, &input, &output, (LAYER, layer));
         if is_read_as_it_was {
-            let channels = Some((CHANNELS, found.bias.len()));
+            let channels = (CHANNELS, found.bias.len());
             self.push(FROM_BLOCKS, &output, found.output, channels);
         }
         self.twins.insert(found.output, output);
     }
 
-    /// The blocked twin of `tensor`, made here if there is none.
-    fn twin(&mut self, tensor: &'a str) -> String {
+    /// The blocked twin of `tensor`, which has `n_channels`; made here if there is none.
+    fn twin(&mut self, tensor: &'a str, n_channels: usize) -> String {
         if let Some(twin) = self.twins.get(tensor) {
             return twin.clone();
         }
         let twin = format!("{}{tensor}", self.prefix);
-        self.push(TO_BLOCKS, tensor, &twin, None);
+        self.push(TO_BLOCKS, tensor, &twin, (CHANNELS, n_channels));
         self.twins.insert(tensor, twin.clone());
         twin
     }
 
-    fn push(&mut self, operator: &str, input: &str, output: &str, number: Option<(&str, usize)>) {
+    fn push(&mut self, operator: &str, input: &str, output: &str, (name, value): (&str, usize)) {
         self.nodes.push(NodeProto {
             op_type: Some(operator.to_owned()),
             domain: Some(DOMAIN.to_owned()),
             name: Some(format!("{operator} for {output}")),
             input: vec![input.to_owned()],
             output: vec![output.to_owned()],
-            attribute: number
-                .into_iter()
-                .map(|(name, value)| AttributeProto {
-                    name: Some(name.to_owned()),
-                    r#type: Some(attribute_proto::AttributeType::Int as i32),
-                    i: i64::try_from(value).ok(),
-                    ..AttributeProto::default()
-                })
-                .collect(),
+            attribute: vec![AttributeProto {
+                name: Some(name.to_owned()),
+                r#type: Some(attribute_proto::AttributeType::Int as i32),
+                i: i64::try_from(value).ok(),
+                ..AttributeProto::default()
+            }],
             ..NodeProto::default()
         });
     }
