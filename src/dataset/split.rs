@@ -149,6 +149,7 @@ pub fn split(
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Split, SplitError> {
     write::check_apart(&pictures.root, out)?;
+    write::check_paths(pictures)?;
     let parts = deal::deal(pictures, grouping, &options.shares, options.seed)?;
     let draft = Draft::begin(out, KIND, Existing::Keep).map_err(|error| match error {
         DraftError::Exists { target } => SplitError::Exists { out: target },

@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::DownloadError;
 use super::error::io_error;
+use super::label::RESULTS;
 use super::record::PictureFile;
 
 /// The program's own folder within the one that is downloaded into. Hidden, so it is no class.
@@ -56,7 +57,7 @@ impl Folder {
 
     /// The table of all rows' fates.
     pub(super) fn results(&self) -> PathBuf {
-        self.out.join("results.csv")
+        self.out.join(RESULTS)
     }
 
     /// The record of a run that is under way.
