@@ -170,6 +170,7 @@ fn options(threads: usize) -> ExtractOptions {
         existing: Existing::Keep,
         leftover: Leftover::Resume,
         shard: None,
+        names_folder: true,
         checkpoint_every: Duration::from_secs(1),
     }
 }

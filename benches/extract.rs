@@ -103,6 +103,7 @@ fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
         existing: Existing::Keep,
         leftover: Leftover::Resume,
         shard: None,
+        names_folder: true,
         checkpoint_every: Duration::from_secs(1),
     }
 }

@@ -60,6 +60,8 @@ pub struct ExtractOptions {
     pub leftover: Leftover,
     /// Which part of the pictures to deal with; nothing for all.
     pub shard: Option<Shard>,
+    /// Whether store.json names the folder of the pictures, by its absolute path.
+    pub names_folder: bool,
     /// Time between checkpoints: how much work a kill may cost, besides the batches in flight. A
     /// checkpoint brings four files to the disk and writes a line of the journal.
     pub checkpoint_every: Duration,
@@ -90,6 +92,7 @@ impl ExtractOptions {
             existing: Existing::Keep,
             leftover: Leftover::Resume,
             shard: None,
+            names_folder: true,
             checkpoint_every: Duration::from_secs(1),
         }
     }
@@ -291,7 +294,10 @@ fn describe(
         classes: pictures.classes.clone(),
         listing: Some(listing.to_hex().to_string()),
         part,
-        root: absolute_root(pictures),
+        root: options
+            .names_folder
+            .then(|| absolute_root(pictures))
+            .flatten(),
         decoder: picture::DECODER.to_owned(),
         onnxruntime: trunk.onnxruntime().to_owned(),
         provider: trunk.provider().name().to_owned(),

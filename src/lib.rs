@@ -63,7 +63,7 @@ pub mod evaluate;
 pub mod export;
 pub mod extract;
 pub mod head;
-mod messages;
+pub mod messages;
 pub mod model;
 pub mod names;
 pub mod picture;

@@ -131,13 +131,16 @@ pub fn train<'s>(
         saved::write_history(draft.path(), &trained.history)?;
     }
     head.write_into(draft.path())?;
-    let (provenance, pictures) = Provenance::new(
+    let (mut provenance, pictures) = Provenance::new(
         train,
         validation,
         scaled_validation.as_ref().unwrap_or(&scaled.samples),
         options.command.clone(),
         options.pictures.as_deref(),
     );
+    if !options.names_folders {
+        provenance.forget_folders();
+    }
     write_judgement(draft.path(), &comparison, &provenance, &pictures)?;
     draft.publish()?;
     Ok(comparison)

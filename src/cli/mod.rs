@@ -1,4 +1,4 @@
-//! The command line: one file per verb, and the only code that prints.
+//! The command line: one file per verb, and the only code that prints, in [`printing`].
 //!
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
 //! 2 wrong usage (clap's own).
@@ -10,7 +10,9 @@ mod download;
 mod export;
 mod extract_features;
 mod fetch;
+mod numbers;
 mod predict;
+mod printing;
 mod progress;
 mod report;
 mod split;
@@ -18,13 +20,18 @@ mod stop;
 mod train_head;
 mod trunk;
 
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cnn_codes::messages::{visible, visible_lines};
+
+use self::numbers::{positive, threads};
+use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say};
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
@@ -94,6 +101,27 @@ enum Format {
     Json,
 }
 
+/// The command line. Where it cannot be understood, or asks for help, clap prints that and ends the
+/// process.
+pub fn arguments() -> Arguments {
+    let error = match Arguments::try_parse() {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    let is_seen = |argument: OsString| {
+        let argument = argument.to_string_lossy();
+        visible(&argument) == argument
+    };
+    if std::env::args_os().all(is_seen) {
+        error.exit();
+    }
+    // Without clap's colours, which cannot be told from what the arguments hold.
+    for line in visible_lines(&error.to_string()).lines() {
+        say(line);
+    }
+    std::process::exit(error.exit_code());
+}
+
 /// Does what the arguments say, prints an error if it fails, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
@@ -112,30 +140,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
-}
-
-/// Prints a result to stdout, whole.
-fn print(result: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(result.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
-}
-
-/// Says something to stderr, where a closed stderr is no reason to stop.
-fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "{message}");
-}
-
-/// Whoever read our output (`head`, a pager) has seen enough.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// A parser for one of `names`, which the library's `FromStr` understands.
@@ -164,13 +172,4 @@ fn folder() -> impl TypedValueParser<Value = PathBuf> {
             Err("there is no such folder")
         }
     })
-}
-
-/// A thread count, batch size or other number that is at least 1.
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(0) => Err("it must be at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(error.to_string()),
-    }
 }

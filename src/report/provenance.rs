@@ -1,5 +1,6 @@
 //! provenance.json and pictures.csv: what the report tells beside the heads and their results.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
@@ -36,7 +37,7 @@ pub struct Provenance {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreProvenance {
-    /// The directory, absolute.
+    /// The directory, absolute, or its last component alone.
     pub(super) store: String,
     /// The folder that the pictures' paths are relative to, where it is known.
     pub(super) root: Option<String>,
@@ -72,6 +73,11 @@ impl StoreProvenance {
             kernels: manifest.kernels.clone(),
         }
     }
+}
+
+fn last_component(path: &str) -> &str {
+    let name = Path::new(path).file_name().and_then(OsStr::to_str);
+    name.unwrap_or("store")
 }
 
 fn absolute(path: &Path) -> String {
@@ -115,6 +121,18 @@ impl Provenance {
             explained_variance: components.explained,
         };
         (provenance, judged)
+    }
+
+    /// Leaves out where folders are: a store keeps its last component, the pictures' folder
+    /// nothing. The command is the caller's to word.
+    pub fn forget_folders(&mut self) {
+        for store in [Some(&mut self.train), self.validation.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            store.root = None;
+            store.store = last_component(&store.store).to_owned();
+        }
     }
 
     /// The contents of provenance.json.

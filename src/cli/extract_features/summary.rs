@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cnn_codes::codes::Manifest;
 use cnn_codes::extract::{DryRun, Extracted, Failures};
+use cnn_codes::messages::visible;
 use serde_json::{Value, json};
 
 /// The summary for people.
@@ -11,7 +12,7 @@ pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
     let manifest = &extracted.manifest;
     let mut text = headline(extracted);
     for (class, n) in manifest.classes.iter().zip(&manifest.counts.per_class) {
-        text += &format!("  {n:6}  {class}\n");
+        text += &format!("  {n:6}  {}\n", visible(class));
     }
     text += &origins(extracted);
     if extracted.elapsed > Duration::ZERO {
@@ -22,9 +23,12 @@ pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
     }
     if !extracted.failures.is_empty() {
         let list = extracted.store.join("failures.csv").display().to_string();
-        text += &failures(&extracted.failures, &list);
+        text += &failures(&extracted.failures, &visible(&list));
     }
-    text + &format!("store: {}\n", extracted.store.display())
+    text + &format!(
+        "store: {}\n",
+        visible(&extracted.store.display().to_string())
+    )
 }
 
 fn headline(extracted: &Extracted) -> String {
@@ -98,7 +102,11 @@ fn failures(failures: &Failures, list: &str) -> String {
         text += &format!("  {n:6}  {}\n", kind.replace('_', " "));
     }
     for failure in &failures.first {
-        text += &format!("  {}: {}\n", failure.path, failure.error);
+        text += &format!(
+            "  {}: {}\n",
+            visible(&failure.path),
+            visible(&failure.error)
+        );
     }
     let more = failures.len() - failures.first.len();
     if more > 0 {
