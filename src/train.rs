@@ -138,10 +138,17 @@ pub fn train<'s>(
         options.command.clone(),
         options.pictures.as_deref(),
     );
+    let root = provenance.root().map(Path::to_owned);
     if !options.names_folders {
         provenance.forget_folders();
     }
-    write_judgement(draft.path(), &comparison, &provenance, &pictures)?;
+    write_judgement(
+        draft.path(),
+        &comparison,
+        &provenance,
+        &pictures,
+        root.as_deref(),
+    )?;
     draft.publish()?;
     Ok(comparison)
 }

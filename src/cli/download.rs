@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, positive, print_result, say, threads, visible};
+use super::{Format, positive, print_result, say, shown, threads, visible};
 
 /// The longest time that an option takes: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -205,13 +205,10 @@ fn text(downloaded: &Downloaded) -> String {
         text += &format!(
             "set aside, because the list has them no more: {} pictures ({})\n",
             downloaded.n_taken_out,
-            visible(&downloaded.out.join(".download").display().to_string())
+            shown(&downloaded.out.join(".download"))
         );
     }
-    text + &format!(
-        "results: {}\n",
-        visible(&downloaded.results.display().to_string())
-    )
+    text + &format!("results: {}\n", shown(&downloaded.results))
 }
 
 /// The summary for programs.

@@ -25,7 +25,7 @@ use super::stop::Stop;
 use super::trunk::TrunkOption;
 use super::{
     Format, ModelsOption, RuntimeOption, default_threads, one_of, print, print_json, print_result,
-    say, threads, visible,
+    say, shown, threads,
 };
 
 /// Run a trunk over pictures and leave its codes in a store
@@ -79,8 +79,8 @@ pub struct Arguments {
     /// Stop at the first picture that cannot be used, and leave no store
     #[arg(long)]
     strict: bool,
-    /// Leave the folder of the pictures out of store.json, and with it the name of the user. Reports
-    /// find pictures with --pictures alone
+    /// Leave the folder of the pictures out of store.json, and with it the name of the user. train-head
+    /// and report need --pictures then, to show them
     #[arg(long)]
     private: bool,
     #[command(flatten)]
@@ -341,7 +341,7 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
          trunk: SHA-256 {}",
         trunk.provider(),
         trunk.onnxruntime(),
-        visible(&library.path.display().to_string()),
+        shown(&library.path),
         trunk
             .replacement()
             .map_or("all by ONNX Runtime".to_owned(), Replacement::summary),

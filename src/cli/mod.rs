@@ -20,7 +20,6 @@ mod stop;
 mod train_head;
 mod trunk;
 
-use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,10 +27,10 @@ use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cnn_codes::messages::{visible, visible_lines};
+use cnn_codes::messages::visible;
 
 use self::numbers::{positive, threads};
-use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say};
+use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say, shown};
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
@@ -108,16 +107,12 @@ pub fn arguments() -> Arguments {
         Ok(arguments) => return arguments,
         Err(error) => error,
     };
-    let is_seen = |argument: OsString| {
-        let argument = argument.to_string_lossy();
-        visible(&argument) == argument
-    };
-    if std::env::args_os().all(is_seen) {
-        error.exit();
-    }
-    // Without clap's colours, which cannot be told from what the arguments hold.
-    for line in visible_lines(&error.to_string()).lines() {
-        say(line);
+    // clap quotes arguments as they are, among escapes of its own. So it is given them once more,
+    // with what a terminal would obey written out.
+    let shown = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()));
+    match Arguments::try_parse_from(shown) {
+        Err(error) => error.exit(),
+        Ok(_) => say(&error.to_string()),
     }
     std::process::exit(error.exit_code());
 }

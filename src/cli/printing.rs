@@ -5,6 +5,7 @@
 //! [`visible`] where the text is made, so that a line end in it begins no line.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use cnn_codes::messages::{visible, visible_json, visible_lines};
 
@@ -47,6 +48,11 @@ fn write(text: &str) -> anyhow::Result<()> {
         let message = format!("cannot write to stdout: {error}");
         anyhow::Error::new(error).context(message)
     })
+}
+
+/// A path as it is shown.
+pub fn shown(path: &Path) -> String {
+    visible(&path.display().to_string())
 }
 
 /// Says a line to stderr, where a closed stderr is no reason to stop.

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use cnn_codes::draft::{Existing, FileDraft};
 use cnn_codes::report::{REPORT, Report};
 
-use super::{Format, folder, print_result, visible};
+use super::{Format, folder, print_result, shown};
 
 /// Make HEAD/report.html anew
 ///
@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     FileDraft::write(&path, page.as_bytes())
         .and_then(|draft| draft.publish(Existing::Replace))
         .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
-    let line = format!("report: {}", visible(&path.display().to_string()));
+    let line = format!("report: {}", shown(&path));
     print_result(Format::Text, &format!("{line}\n"), &line)?;
     Ok(ExitCode::SUCCESS)
 }

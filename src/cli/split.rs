@@ -14,7 +14,7 @@ use serde_json::json;
 use super::check::watch;
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, default_threads, print_result, say, threads, visible};
+use super::{Format, default_threads, print_result, say, shown, threads, visible};
 
 /// Split pictures into train/, validation/ and test/, class by class
 ///
@@ -171,10 +171,7 @@ fn text(split: &Split, pictures: &Pictures, out: &Path) -> String {
     if split.n_left_out > 0 {
         text += &format!("in no part: {} pictures, by the shares\n", split.n_left_out);
     }
-    text + &format!(
-        "split: {}\n",
-        visible(&out.join(TABLE).display().to_string())
-    )
+    text + &format!("split: {}\n", shown(&out.join(TABLE)))
 }
 
 /// The summary for programs.

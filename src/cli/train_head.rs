@@ -3,7 +3,6 @@
 mod arguments;
 mod progress;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
@@ -13,7 +12,7 @@ use cnn_codes::train::{TrainError, train};
 pub use self::arguments::Arguments;
 use self::progress::Display;
 use super::stop::Stop;
-use super::{Format, print_result, say, visible};
+use super::{Format, print_result, say, shown};
 
 /// Trains, and prints the comparison and the files.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -39,7 +38,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         trained => trained?,
     };
-    let shown = |path: &Path| visible(&path.display().to_string());
     let head = format!("head: {}", shown(&arguments.out));
     let result = match arguments.format {
         Format::Text => format!(

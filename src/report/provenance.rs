@@ -142,7 +142,8 @@ impl Provenance {
     }
 
     /// Where the judged pictures are, if that is known.
-    pub(super) fn root(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn root(&self) -> Option<&Path> {
         let judged = self.validation.as_ref().unwrap_or(&self.train);
         judged.root.as_deref().map(Path::new)
     }

@@ -8,6 +8,8 @@ use cnn_codes::head::saved::SavedHead;
 use cnn_codes::messages::visible;
 use serde_json::json;
 
+use crate::cli::shown;
+
 /// All that there is to say of an export.
 pub struct Summary<'a> {
     pub out: &'a Path,
@@ -100,8 +102,4 @@ impl Summary<'_> {
             "drift": drift,
         })
     }
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.display().to_string())
 }

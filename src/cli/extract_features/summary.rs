@@ -7,6 +7,8 @@ use cnn_codes::extract::{DryRun, Extracted, Failures};
 use cnn_codes::messages::visible;
 use serde_json::{Value, json};
 
+use crate::cli::shown;
+
 /// The summary for people.
 pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
     let manifest = &extracted.manifest;
@@ -22,13 +24,10 @@ pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
         text += &format!("passed over, not pictures by their endings: {n_other_files}\n");
     }
     if !extracted.failures.is_empty() {
-        let list = extracted.store.join("failures.csv").display().to_string();
-        text += &failures(&extracted.failures, &visible(&list));
+        let list = shown(&extracted.store.join("failures.csv"));
+        text += &failures(&extracted.failures, &list);
     }
-    text + &format!(
-        "store: {}\n",
-        visible(&extracted.store.display().to_string())
-    )
+    text + &format!("store: {}\n", shown(&extracted.store))
 }
 
 fn headline(extracted: &Extracted) -> String {

@@ -50,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
     /// Leave absolute paths out of provenance.json and report.html, and with them the name of the
-    /// user: paths keep their last components. The report finds pictures with --pictures alone
+    /// user: paths keep their last components. A later `report` needs --pictures
     #[arg(long)]
     private: bool,
     /// How the comparison is printed
