@@ -294,10 +294,7 @@ fn describe(
         classes: pictures.classes.clone(),
         listing: Some(listing.to_hex().to_string()),
         part,
-        root: options
-            .names_folder
-            .then(|| absolute_root(pictures))
-            .flatten(),
+        root: absolute_root(pictures).filter(|_| options.names_folder),
         decoder: picture::DECODER.to_owned(),
         onnxruntime: trunk.onnxruntime().to_owned(),
         provider: trunk.provider().name().to_owned(),

@@ -39,7 +39,7 @@ pub struct Provenance {
 pub struct StoreProvenance {
     /// The directory, absolute, or its last component alone.
     pub(super) store: String,
-    /// The folder that the pictures' paths are relative to, where it is known.
+    /// The folder that the pictures' paths are relative to, where it is known and may be told.
     pub(super) root: Option<String>,
     /// Rows.
     pub(super) pictures: usize,
@@ -126,10 +126,7 @@ impl Provenance {
     /// Leaves out where folders are: a store keeps its last component, the pictures' folder
     /// nothing. The command is the caller's to word.
     pub fn forget_folders(&mut self) {
-        for store in [Some(&mut self.train), self.validation.as_mut()]
-            .into_iter()
-            .flatten()
-        {
+        for store in std::iter::once(&mut self.train).chain(&mut self.validation) {
             store.root = None;
             store.store = last_component(&store.store).to_owned();
         }

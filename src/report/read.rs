@@ -66,20 +66,6 @@ pub struct Report {
     pub(super) head: SavedHead,
 }
 
-impl Report {
-    /// The folder of the judged pictures, where HEAD names it.
-    #[must_use]
-    pub fn pictures_folder(&self) -> Option<PathBuf> {
-        self.provenance.root().map(Path::to_owned)
-    }
-
-    /// Leaves out of the page where folders are, and the command that trained the heads.
-    pub fn forget_folders(&mut self) {
-        self.provenance.forget_folders();
-        self.provenance.command = None;
-    }
-}
-
 /// What is read of metrics.json; the rest follows from the predictions.
 #[derive(Deserialize)]
 struct Metrics {
@@ -151,6 +137,18 @@ impl Report {
             provenance,
             head,
         })
+    }
+
+    /// The folder of the judged pictures, where HEAD names it.
+    #[must_use]
+    pub fn pictures_folder(&self) -> Option<PathBuf> {
+        self.provenance.root().map(Path::to_owned)
+    }
+
+    /// Leaves out of the page where folders are, and the command that trained the heads.
+    pub fn forget_folders(&mut self) {
+        self.provenance.forget_folders();
+        self.provenance.command = None;
     }
 }
 
