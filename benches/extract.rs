@@ -9,12 +9,12 @@ mod timing;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
-use cnn_codes::picture::{self, Filter, Fit, Preparation, Resize};
+use cnn_codes::picture::{self, Preparation};
 
 use timing::median;
 

@@ -76,6 +76,8 @@ pub struct ExtractOptions {
     pub leftover: Leftover,
     /// Which part of the pictures to deal with; nothing for all.
     pub shard: Option<Shard>,
+    /// Whether store.json names the folder of the pictures, by its absolute path.
+    pub names_folder: bool,
     /// Time between checkpoints: how much work a kill may cost, besides the batches in flight. A
     /// checkpoint brings four files to the disk and writes a line of the journal.
     pub checkpoint_every: Duration,
@@ -108,6 +110,7 @@ impl ExtractOptions {
             existing: Existing::Keep,
             leftover: Leftover::Resume,
             shard: None,
+            names_folder: true,
             checkpoint_every: Duration::from_secs(1),
         }
     }
@@ -364,7 +367,7 @@ fn describe(
         classes: pictures.classes.clone(),
         listing: Some(listing.to_hex().to_string()),
         part,
-        root: absolute_root(pictures),
+        root: absolute_root(pictures).filter(|_| options.names_folder),
         decoder: picture::DECODER.to_owned(),
         onnxruntime: trunk.onnxruntime().to_owned(),
         provider: trunk.provider().name().to_owned(),

@@ -63,7 +63,7 @@ pub mod export;
 pub mod extract;
 pub mod files;
 pub mod head;
-mod messages;
+pub mod messages;
 pub mod model;
 pub mod names;
 pub mod picture;

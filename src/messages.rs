@@ -1,4 +1,4 @@
-//! Messages of others, fit to be shown.
+//! Messages and names of others, fit to be shown.
 
 /// A message in which a damaged file or a server may have left anything, as a line of text.
 pub(crate) fn one_line(message: &str) -> String {
@@ -7,4 +7,89 @@ pub(crate) fn one_line(message: &str) -> String {
     let printable = message.replace(|c: char| c.is_control(), " ");
     let words: Vec<&str> = printable.split_whitespace().collect();
     words.join(" ").chars().take(MAX_CHARS).collect()
+}
+
+/// A name with what is not seen in it, or turns the text around it, written out: `\u{1b}`.
+///
+/// Names of files, classes, archives and servers may hold anything: what a terminal obeys, a line
+/// end that begins a forged line, marks that turn the direction of text.
+#[must_use]
+pub fn visible(name: &str) -> String {
+    escaped(name, is_unseen, |character| {
+        character.escape_unicode().to_string()
+    })
+}
+
+/// A text of several lines in which the same is written out as by [`visible`], but for line ends.
+#[must_use]
+pub fn visible_lines(text: &str) -> String {
+    let is_escaped = |character| character != '\n' && is_unseen(character);
+    escaped(text, is_escaped, |character| {
+        character.escape_unicode().to_string()
+    })
+}
+
+/// A JSON document in which the same is written out as JSON has it: `\u001b`. It means what it
+/// meant before, as such characters occur in its strings alone.
+#[must_use]
+pub fn visible_json(document: &str) -> String {
+    let is_escaped = |character| character != '\n' && is_unseen(character);
+    escaped(document, is_escaped, |character| {
+        format!("\\u{:04x}", u32::from(character))
+    })
+}
+
+fn escaped(text: &str, is_escaped: fn(char) -> bool, escape: fn(char) -> String) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_escaped(character) {
+            shown += &escape(character);
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Control characters, zero-width ones, line separators, and those that steer the direction of text
+/// (Unicode annex 9). All of them have four hexadecimal digits at the most.
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_turns_text_around_is_written_out() {
+        assert_eq!(visible("a\u{202e}gpj.b"), r"a\u{202e}gpj.b");
+        assert_eq!(visible("a\0\u{200b}\n"), r"a\u{0}\u{200b}\u{a}");
+        assert_eq!(visible("é 漢 <b>"), "é 漢 <b>");
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_written_out_and_line_ends_stay_where_there_are_lines() {
+        assert_eq!(
+            visible("\x1b[2J\u{9b}2J\x7f\r"),
+            r"\u{1b}[2J\u{9b}2J\u{7f}\u{d}"
+        );
+        assert_eq!(visible_lines("a\n\x1b]0;b\x07\n"), "a\n\\u{1b}]0;b\\u{7}\n");
+    }
+
+    #[test]
+    fn a_json_document_means_the_same_afterwards() {
+        let value = serde_json::json!({ "a\u{9b}": ["\x1b\x7f\u{202e}\u{2028}\n", "é"] });
+        let shown = visible_json(&format!("{value:#}\n"));
+        assert!(
+            !shown.contains(|c: char| c != '\n' && is_unseen(c)),
+            "{shown}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            value
+        );
+    }
 }

@@ -49,10 +49,9 @@ use self::judgement::Judges;
 use self::training::Training;
 use crate::codes::{Manifest, Store};
 use crate::files::Draft;
-use crate::head::mlp::Epoch;
 use crate::head::saved::{self, SavedHead, SavedHeadError};
 use crate::head::{HeadError, Samples};
-use crate::report::{Comparison, JudgedPicture, PairedTests, Provenance, write_judgement};
+use crate::report::{Comparison, PairedTests, Provenance, write_judgement};
 
 pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
@@ -135,44 +134,53 @@ pub fn train<'s>(
         mlp: trained.mlp,
         logistic: trained.logistic,
     };
-    let judged = Provenance::new(
+    let (mut provenance, judged_pictures) = Provenance::new(
         train,
         validation,
         scaled_validation.as_ref().unwrap_or(&scaled.samples),
         options.command.clone(),
         options.pictures.as_deref(),
     );
+    let root = provenance.root().map(Path::to_owned);
+    if !options.names_folders {
+        provenance.forget_folders();
+    }
     check_unchanged(train, validation)?;
-    leave(draft, &head, &trained.history, &comparison, &judged)?;
+    let tell = |dir: &Path| -> Result<(), TrainError> {
+        if head.mlp.is_some() {
+            saved::write_history(dir, &trained.history)?;
+        }
+        Ok(write_judgement(
+            dir,
+            &comparison,
+            &provenance,
+            &judged_pictures,
+            root.as_deref(),
+        )?)
+    };
+    leave(draft, &head, comparison.interrupted, tell)?;
     Ok(comparison)
 }
 
-/// Writes all files of HEAD and publishes it. A trained head is never thrown away: where the rest
-/// fails, or where it is half-trained and would replace another, it is kept beside HEAD.
+/// Writes all files of HEAD and publishes it; `tell` writes those that tell of the heads. A trained
+/// head is never thrown away: where the rest fails, or where it is half-trained and would replace
+/// another, it is kept beside HEAD.
 fn leave(
     draft: Draft,
     head: &SavedHead,
-    history: &[Epoch],
-    comparison: &Comparison,
-    (provenance, pictures): &(Provenance, Vec<JudgedPicture>),
+    is_interrupted: bool,
+    tell: impl FnOnce(&Path) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     if let Err(error) = head.write_into(draft.path()) {
         return Err(keep_elsewhere(head, error));
     }
-    let tell = || -> Result<(), TrainError> {
-        if head.mlp.is_some() {
-            saved::write_history(draft.path(), history)?;
-        }
-        write_judgement(draft.path(), comparison, provenance, pictures)?;
-        Ok(())
-    };
-    if let Err(error) = tell() {
+    if let Err(error) = tell(draft.path()) {
         return Err(TrainError::Kept {
             why: Box::new(error),
             kept: draft.set_aside(),
         });
     }
-    if comparison.interrupted && draft.replaces() {
+    if is_interrupted && draft.replaces() {
         return Err(TrainError::Interrupted {
             out: draft.target().to_owned(),
             kept: draft.set_aside(),

@@ -305,3 +305,39 @@ fn a_list_may_come_from_stdin() {
         .success();
     assert_eq!(place.pictures(), [path_of("a", "1")]);
 }
+
+#[test]
+fn a_password_is_never_sent_and_a_part_is_no_picture() {
+    let server = Server::start();
+    let login = format!("/login/127.0.0.1:{}/png/x", server.port());
+    let place = Place::new(&[
+        (server.url("/png/a"), "cat"),
+        (server.url(&login), "cat"),
+        (server.url("/part/b"), "cat"),
+    ]);
+    assert_eq!(place.run(&["--retries", "0"]).0, Some(0));
+    assert_eq!(
+        place.column("status"),
+        ["ok", "bad_response", "bad_response"]
+    );
+    let reasons = place.column("reason");
+    assert!(
+        reasons[1].contains("a user name or a password; these are not sent"),
+        "{}",
+        reasons[1]
+    );
+    assert!(reasons[2].contains("only a part came"), "{}", reasons[2]);
+    assert_eq!(server.hits("/png/x"), 0);
+}
+
+#[test]
+fn a_label_called_as_the_table_of_results_is_refused_and_the_rest_is_fetched() {
+    let server = Server::start();
+    let place = Place::new(&[
+        (server.url("/png/a"), "cat"),
+        (server.url("/png/b"), "Results.csv"),
+    ]);
+    assert_eq!(place.run(&[]).0, Some(0));
+    assert_eq!(place.column("status"), ["ok", "bad_label"]);
+    assert_eq!(server.hits("/png/b"), 0);
+}

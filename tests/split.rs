@@ -9,7 +9,7 @@ use std::path::Path;
 
 use assert_cmd::assert::Assert;
 use cnn_codes::dataset;
-use cnn_codes::dataset::split::{Placement, Shares, SplitOptions, group};
+use cnn_codes::dataset::split::{self, Placement, Shares, SplitError, SplitOptions, group};
 use image::{Rgb, RgbImage};
 
 /// A checkered picture of 48 x 48 pixels that no other seed has.
@@ -341,4 +341,60 @@ fn an_out_that_cannot_be_is_refused_before_any_picture_is_decoded() {
         "error: out is a link to nowhere, which is not there; make that folder, remove the link, \
          or choose another --out\n",
     );
+}
+
+#[test]
+fn paths_of_a_table_that_lead_out_of_the_parts_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    let outside = folder.path().join("outside.png");
+    picture(99).save(&outside).unwrap();
+    for path in [
+        "../outside.png",
+        "a/../../outside.png",
+        outside.to_str().unwrap(),
+    ] {
+        let csv = folder.path().join("images/labels.csv");
+        fs::write(
+            &csv,
+            format!("path,label\n{path},x\nb.png,x\nc.png,y\nd.png,y\n"),
+        )
+        .unwrap();
+        let pictures = dataset::read_table(&csv, None).unwrap();
+        let grouping = split::group(&pictures, None, None);
+        let options = SplitOptions {
+            shares: Shares::new(0.5, None, None).unwrap(),
+            seed: 0,
+            placement: Placement::Copy,
+        };
+        let out = folder.path().join("out");
+        let before = names(folder.path());
+        let mut go_on = |_| ControlFlow::Continue(());
+        let error = split::split(&pictures, &grouping, &options, &out, &mut go_on).unwrap_err();
+        assert!(
+            matches!(&error, SplitError::Path { path: named } if named == path),
+            "{error}"
+        );
+        assert_eq!(names(folder.path()), before);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_stdout_is_named_and_the_split_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"))
+        .current_dir(folder.path())
+        .args(["split", "images", "--out", "out"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "error: cannot write to stdout: No space left on device (os error 28); the work \
+                    is done: split: out";
+    assert!(said.contains(expected), "{said}");
+    assert!(folder.path().join("out/split.csv").is_file());
 }

@@ -22,7 +22,9 @@ use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
 use self::report::Report;
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, LimitsOption, default_threads, is_closed_pipe, one_of, positive, print, say};
+use super::{
+    Format, LimitsOption, default_threads, is_closed_pipe, one_of, print, print_json, say, threads,
+};
 
 /// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
 ///
@@ -60,8 +62,8 @@ pub struct Arguments {
     /// Write a page that shows what was found, copies side by side
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Threads to decode with [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads to decode with, at most 1024 [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
@@ -86,12 +88,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         found => found?,
     };
     let report = Report::new(&inputs, checked, doubts);
-    let text = match arguments.format {
-        Format::Text => report.to_text(),
-        Format::Json => format!("{:#}\n", report.to_json()),
+    let printed = match arguments.format {
+        Format::Text => print(&report.to_text()),
+        Format::Json => print_json(&format!("{:#}\n", report.to_json())),
     };
     // That the reader has gone does not make the pictures any better.
-    match print(&text) {
+    match printed {
         Err(error) if is_closed_pipe(&error) => {}
         printed => printed?,
     }

@@ -7,7 +7,7 @@ use cnn_codes::model::assets::{RuntimeState, runtime_state, verify_vgg16};
 use cnn_codes::model::{Library, ModelCard, Runtime};
 use serde_json::json;
 
-use super::{Format, ModelsOption, RuntimeOption, default_threads, print};
+use super::{Format, ModelsOption, RuntimeOption, default_threads, print, print_json, visible};
 
 /// Show what is found, what is missing, and what to do about it
 ///
@@ -63,11 +63,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     findings.extend(installation(models));
     findings.extend(runtime(arguments.runtime.onnxruntime.as_deref(), models));
     findings.push(trunk(models));
-    let text = match arguments.format {
-        Format::Text => as_text(&findings),
-        Format::Json => as_json(&findings),
-    };
-    print(&text)?;
+    match arguments.format {
+        Format::Text => print(&as_text(&findings))?,
+        Format::Json => print_json(&as_json(&findings))?,
+    }
     let all_good = findings.iter().all(|finding| finding.is_good);
     Ok(if all_good {
         ExitCode::SUCCESS
@@ -163,7 +162,7 @@ fn as_text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let mark = if finding.is_good { "ok" } else { "!!" };
-        text += &format!("{mark}  {:13} {}\n", finding.what, finding.found);
+        text += &format!("{mark}  {:13} {}\n", finding.what, visible(&finding.found));
         if let Some(advice) = &finding.advice {
             text += &format!("    {:13} to do: {advice}\n", "");
         }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::value_parser;
+use cnn_codes::dataset::MAX_FILE_BYTES;
 use cnn_codes::dataset::download::{
     DownloadError, DownloadOptions, DownloadProgress, Downloaded, Fate, USER_AGENT, UrlList,
     download, environment_has_proxy,
@@ -16,7 +18,7 @@ use serde_json::json;
 
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, positive, print, say};
+use super::{Format, positive, print_result, say, shown, threads, visible};
 
 /// The longest time that an option takes: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -29,6 +31,9 @@ const MAX_SECONDS: f64 = 86_400.0;
 /// killed goes on when the same command is given again; URLs that failed in a way that may pass
 /// (time-outs, broken connections, 429, 5xx) are asked for again then. The exit code is 0 if at
 /// least one picture can be used.
+///
+/// results.csv holds the list's fields as they are. A spreadsheet takes those that begin with = + -
+/// or @ for formulas: import the columns of a stranger's list as text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes download urls.csv --out pictures
@@ -36,23 +41,23 @@ const MAX_SECONDS: f64 = 86_400.0;
   cnn-codes extract-features pictures --out codes")]
 pub struct Arguments {
     /// CSV file with the columns url and label, or - for stdin; other columns come back in
-    /// results.csv
+    /// results.csv. At most 2 GiB and 20 million lines
     #[arg(value_name = "URLS")]
     list: PathBuf,
     /// The folder to fill
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Requests at once
-    #[arg(long, default_value = "16", value_name = "N", value_parser = positive)]
+    /// Requests at once, at most 1024
+    #[arg(long, default_value = "16", value_name = "N", value_parser = threads)]
     jobs: usize,
-    /// Requests at once to one host; a host that answers 429 or 503 gets half as many
-    #[arg(long, default_value = "4", value_name = "N", value_parser = positive)]
+    /// Requests at once to one host, at most 1024; a host that answers 429 or 503 gets half as many
+    #[arg(long, default_value = "4", value_name = "N", value_parser = threads)]
     per_host: usize,
     /// The longest time for one request, redirects and all
     #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = timeout)]
     timeout: Duration,
-    /// How often to ask again after a failure that may pass
-    #[arg(long, default_value = "3", value_name = "N")]
+    /// How often to ask again after a failure that may pass, at most 100 times
+    #[arg(long, default_value = "3", value_name = "N", value_parser = value_parser!(u32).range(..=100))]
     retries: u32,
     /// The wait before asking again, doubled each time
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
@@ -60,11 +65,11 @@ pub struct Arguments {
     /// The longest wait, also where a server asks for more (Retry-After)
     #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
     max_wait: Duration,
-    /// The largest file, in bytes
-    #[arg(long, default_value_t = 32 << 20, value_name = "BYTES")]
+    /// The largest file, in bytes; at most 536870912, as extract-features reads no larger ones
+    #[arg(long, default_value_t = 32 << 20, value_name = "BYTES", value_parser = value_parser!(u64).range(..=MAX_FILE_BYTES))]
     max_bytes: u64,
-    /// How often one request may be redirected
-    #[arg(long, default_value = "5", value_name = "N")]
+    /// How often one request may be redirected, at most 100 times
+    #[arg(long, default_value = "5", value_name = "N", value_parser = value_parser!(u32).range(..=100))]
     max_redirects: u32,
     /// How servers are told who asks
     #[arg(long, default_value = USER_AGENT, value_name = "TEXT", value_parser = header)]
@@ -116,10 +121,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         downloaded => downloaded?,
     };
-    match arguments.format {
-        Format::Text => print(&text(&downloaded))?,
-        Format::Json => print(&json(&downloaded))?,
-    }
+    let result = match arguments.format {
+        Format::Text => text(&downloaded),
+        Format::Json => json(&downloaded),
+    };
+    let done = format!("pictures and {}", downloaded.results.display());
+    print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -177,14 +184,18 @@ fn text(downloaded: &Downloaded) -> String {
         downloaded.elapsed.as_secs_f64(),
     );
     for (class, n) in &downloaded.per_class {
-        text += &format!("  {n:6}  {class}\n");
+        text += &format!("  {n:6}  {}\n", visible(class));
     }
     text += &format!("rows: {}\n", downloaded.n_rows);
     for (fate, n) in &downloaded.by_fate {
         text += &format!("  {n:6}  {}\n", fate.name().replace('_', " "));
     }
     for failure in &downloaded.failures {
-        text += &format!("  {}: {}\n", failure.path, failure.error);
+        text += &format!(
+            "  {}: {}\n",
+            visible(&failure.path),
+            visible(&failure.error)
+        );
     }
     let more = n_failures(downloaded) - downloaded.failures.len();
     if more > 0 {
@@ -194,10 +205,10 @@ fn text(downloaded: &Downloaded) -> String {
         text += &format!(
             "set aside, because the list has them no more: {} pictures ({})\n",
             downloaded.n_taken_out,
-            downloaded.out.join(".download").display()
+            shown(&downloaded.out.join(".download"))
         );
     }
-    text + &format!("results: {}\n", downloaded.results.display())
+    text + &format!("results: {}\n", shown(&downloaded.results))
 }
 
 /// The summary for programs.

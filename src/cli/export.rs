@@ -20,7 +20,9 @@ use self::summary::Summary;
 use super::progress::Display;
 use super::stop::Stop;
 use super::trunk::TrunkOption;
-use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say};
+use super::{
+    Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, say, threads,
+};
 
 /// Write recipe, trunk and head as one ONNX file that any runtime loads
 ///
@@ -62,8 +64,8 @@ pub struct Arguments {
     /// Where the check runs; auto takes CUDA where it works
     #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
-    /// Threads for the check [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads for the check, at most 1024 [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t)]
@@ -113,10 +115,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         checked_on: arguments.check.as_deref(),
         drift,
     };
-    match arguments.format {
-        Format::Text => print(&summary.to_text())?,
-        Format::Json => print(&format!("{:#}\n", summary.to_json()))?,
-    }
+    let result = match arguments.format {
+        Format::Text => summary.to_text(),
+        Format::Json => format!("{:#}\n", summary.to_json()),
+    };
+    let done = format!("model: {}", arguments.out.display());
+    print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,12 +19,13 @@ use cnn_codes::model::winograd::Replacement;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
 
+use super::numbers::batch_size;
 use super::progress::Display;
 use super::stop::Stop;
 use super::trunk::TrunkOption;
 use super::{
-    Format, LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
-    say,
+    Format, LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, print, print_json,
+    print_result, say, shown, threads,
 };
 
 /// Run a trunk over pictures and leave its codes in a store
@@ -37,6 +38,9 @@ use super::{
 /// the exit code is 1, the codes of all others are kept, and the same command tries those pictures
 /// again. After five in a row the run ends at once. A file that a table or a list names and that is
 /// not in its folder is a picture that cannot be used.
+///
+/// Tables hold names as they are. A spreadsheet takes those that begin with = + - or @ for formulas:
+/// import the columns of a stranger's pictures as text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes extract-features pictures/train --out codes/train
@@ -47,7 +51,7 @@ use super::{
 pub struct Arguments {
     /// Folder that holds one folder of pictures per class (JPEG, PNG, BMP, GIF, TIFF, WebP); or
     /// tar shards with NAME.jpg and NAME.cls or NAME.json (WebDataset); or - for a list of files
-    /// on stdin, without labels
+    /// on stdin, without labels (at most 2 GiB and 20 million lines)
     #[arg(required_unless_present = "csv", conflicts_with = "csv")]
     images: Vec<PathBuf>,
     /// Take the pictures from a table with the columns path, label and perhaps split; paths are
@@ -86,6 +90,10 @@ pub struct Arguments {
     accept_unreadable: bool,
     #[command(flatten)]
     limits: LimitsOption,
+    /// Leave the folder of the pictures out of store.json, and with it the name of the user. train-head
+    /// and report need --pictures then, to show them
+    #[arg(long)]
+    private: bool,
     #[command(flatten)]
     trunk: TrunkOption,
     /// How pixels become the trunk's input [default: the card's]
@@ -103,8 +111,8 @@ pub struct Arguments {
     /// Element type of codes.npy
     #[arg(long, default_value = "f32", value_parser = one_of::<CodesDtype>(&["f32", "f16"]))]
     dtype: CodesDtype,
-    /// Pictures in a batch
-    #[arg(long, default_value = "20", value_name = "N", value_parser = positive)]
+    /// Pictures in a batch, at most 4096
+    #[arg(long, default_value = "20", value_name = "N", value_parser = batch_size)]
     batch_size: usize,
     /// Where the trunk runs; auto takes CUDA where it works
     #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
@@ -114,8 +122,8 @@ pub struct Arguments {
     /// where the trunk has such convolutions
     #[arg(long, default_value = "auto", value_parser = one_of::<Kernels>(Kernels::NAMES))]
     kernels: Kernels,
-    /// Threads for decoding and for the trunk [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// Time between checkpoints, in seconds: how much work a kill may cost
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
@@ -158,6 +166,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         resolve(out)?;
     }
     let pictures = find_pictures(arguments)?;
+    if arguments.private {
+        check_relative(&pictures)?;
+    }
     let threads = arguments.threads.unwrap_or_else(default_threads);
     match &arguments.out {
         Some(out) if !arguments.dry_run => run_extraction(arguments, pictures, threads, out),
@@ -192,7 +203,7 @@ fn run_extraction(
     }
     say(&introduction(&pictures, &trunk, &options));
     if arguments.verbose {
-        say(&details(&trunk, &library, &options));
+        details(&trunk, &library, &options).lines().for_each(say);
     }
     let n_other_files = pictures.n_other_files;
     let stop = Stop::on_signals()?;
@@ -213,10 +224,19 @@ fn run_extraction(
         }
         extracted => extracted?,
     };
-    match arguments.format {
-        Format::Text => print(&summary::text(&extracted, n_other_files))?,
-        Format::Json => print(&summary::json(&extracted))?,
+    if arguments.private && extracted.manifest.root.is_some() {
+        bail!(
+            "{} was made before without --private, and names the folder of its pictures; give \
+             --overwrite to make it anew",
+            extracted.store.display()
+        );
     }
+    let result = match arguments.format {
+        Format::Text => summary::text(&extracted, n_other_files),
+        Format::Json => summary::json(&extracted),
+    };
+    let done = format!("store: {}", extracted.store.display());
+    print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -236,7 +256,7 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     };
     match arguments.format {
         Format::Text => print(&summary::dry_text(&seen))?,
-        Format::Json => print(&summary::dry_json(&seen))?,
+        Format::Json => print_json(&summary::dry_json(&seen))?,
     }
     if seen.unread > 0 && !arguments.accept_unreadable {
         return Ok(ExitCode::FAILURE);
@@ -268,6 +288,22 @@ fn find_pictures(arguments: &Arguments) -> anyhow::Result<Pictures> {
             several[0].display(),
             several[1].display()
         ),
+    }
+}
+
+/// Refuses rows that would be called by absolute paths.
+fn check_relative(pictures: &Pictures) -> anyhow::Result<()> {
+    let rows = pictures.pictures.iter().map(|picture| &*picture.path);
+    let unusable = pictures.unusable.iter().map(|failure| &*failure.path);
+    match rows
+        .chain(unusable)
+        .find(|path| Path::new(path).is_absolute())
+    {
+        Some(path) => bail!(
+            "--private cannot leave out the path {path}, which is the name of a row; give paths \
+             that are relative to the working folder, or to the table's"
+        ),
+        None => Ok(()),
     }
 }
 
@@ -323,7 +359,7 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
          trunk: SHA-256 {}",
         trunk.provider(),
         trunk.onnxruntime(),
-        library.path.display(),
+        shown(&library.path),
         trunk
             .replacement()
             .map_or("all by ONNX Runtime".to_owned(), Replacement::summary),
@@ -373,6 +409,7 @@ fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> E
             Leftover::Resume
         },
         shard: arguments.shard,
+        names_folder: !arguments.private,
         checkpoint_every: arguments.checkpoint_every,
     }
 }

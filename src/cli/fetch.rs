@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use cnn_codes::model::assets::{Fetched, Flavour, fetch_onnxruntime, fetch_vgg16};
 
-use super::{ModelsOption, print, say};
+use super::{Format, ModelsOption, print_result, say, shown};
 
 /// Put ONNX Runtime and VGG16 where the other verbs find them
 ///
@@ -64,7 +64,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Fetched::AlreadyThere(_) => "already there",
             Fetched::Installed(_) => "installed",
         };
-        print(&format!("{verb}: {}\n", fetched.path().display()))?;
+        let line = format!("{verb}: {}", shown(fetched.path()));
+        print_result(Format::Text, &format!("{line}\n"), &line)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The command line: one file per verb, and the only code that prints.
+//! The command line: one file per verb, and the only code that prints, in [`printing`].
 //!
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
 //! 2 wrong usage (clap's own).
@@ -10,7 +10,9 @@ mod download;
 mod export;
 mod extract_features;
 mod fetch;
+mod numbers;
 mod predict;
+mod printing;
 mod progress;
 mod report;
 mod split;
@@ -18,14 +20,18 @@ mod stop;
 mod train_head;
 mod trunk;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cnn_codes::messages::visible;
 use cnn_codes::picture::DecodeLimits;
+
+use self::numbers::{pixels, positive, threads};
+use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say, shown};
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
@@ -112,6 +118,23 @@ enum Format {
     Json,
 }
 
+/// The command line. Where it cannot be understood, or asks for help, clap prints that and ends the
+/// process.
+pub fn arguments() -> Arguments {
+    let error = match Arguments::try_parse() {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    // clap quotes arguments as they are, among escapes of its own. So it is given them once more,
+    // with what a terminal would obey written out.
+    let shown = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()));
+    match Arguments::try_parse_from(shown) {
+        Err(error) => error.exit(),
+        Ok(_) => say(&error.to_string()),
+    }
+    std::process::exit(error.exit_code());
+}
+
 /// Does what the arguments say, prints an error if it fails, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
@@ -130,30 +153,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
-}
-
-/// Prints a result to stdout, whole.
-fn print(result: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(result.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
-}
-
-/// Says something to stderr, where a closed stderr is no reason to stop.
-fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "{message}");
-}
-
-/// Whoever read our output (`head`, a pager) has seen enough.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// A parser for one of `names`, which the library's `FromStr` understands.
@@ -182,48 +185,4 @@ fn folder() -> impl TypedValueParser<Value = PathBuf> {
             Err("there is no such folder")
         }
     })
-}
-
-/// A number of pixels, perhaps in millions, as `50M`.
-fn pixels(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.strip_suffix('M') {
-        Some(number) => (number, 1_000_000),
-        None => (text, 1),
-    };
-    let number: u64 = number
-        .parse()
-        .map_err(|_| "it is no number of pixels, as 50M or 50000000".to_owned())?;
-    match number.checked_mul(unit) {
-        Some(0) => Err("it must be at least 1".to_owned()),
-        Some(number) => Ok(number),
-        None => Err("it is too large".to_owned()),
-    }
-}
-
-/// A thread count, batch size or other number that is at least 1.
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(0) => Err("it must be at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_number_of_pixels_is_the_librarys() {
-        assert_eq!(pixels("50M"), Ok(DecodeLimits::default().max_pixels));
-    }
-
-    #[test]
-    fn pixels_are_counted_in_ones_or_millions() {
-        assert_eq!(pixels("200M"), Ok(200_000_000));
-        assert_eq!(pixels("1234"), Ok(1234));
-        for wrong in ["", "M", "0", "0M", "-1", "1.5M", "1G", "99999999999999M"] {
-            assert!(pixels(wrong).is_err(), "{wrong}");
-        }
-    }
 }

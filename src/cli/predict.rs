@@ -19,10 +19,12 @@ use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
 use self::printed::Printed;
 use super::extract_features::has_archive_ending;
+use super::numbers::batch_size;
 use super::stop::Stop;
 use super::trunk::TrunkOption;
 use super::{
-    LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print, say,
+    LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
+    print_json, print_table, say, threads,
 };
 
 /// Say what is on pictures, with a trained head
@@ -59,8 +61,9 @@ pub struct Arguments {
     format: Format,
     #[command(flatten)]
     trunk: TrunkOption,
-    /// Pictures in a batch, whose predictions are printed together [default: 4, on CUDA 20]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Pictures in a batch, whose predictions are printed together, at most 4096 [default: 4,
+    /// on CUDA 20]
+    #[arg(long, value_name = "N", value_parser = batch_size)]
     batch_size: Option<usize>,
     /// Where the trunk runs; auto takes CUDA where it works
     #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
@@ -69,8 +72,8 @@ pub struct Arguments {
     /// such convolutions
     #[arg(long, default_value = "auto", value_parser = one_of::<Kernels>(Kernels::NAMES))]
     kernels: Kernels,
-    /// Threads for decoding and for the trunk [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     #[command(flatten)]
     limits: LimitsOption,
@@ -86,12 +89,23 @@ enum Format {
     /// For people: a line for each picture; what cannot be used is told on stderr alone
     #[default]
     Text,
-    /// A table: path, class_1, probability_1, class_2, ..., error
+    /// A table: path, class_1, probability_1, class_2, ..., error; names are as they are, and a
+    /// spreadsheet takes those that begin with = + - or @ for formulas
     Csv,
     /// One JSON document
     Json,
     /// A JSON document in each line, one for each picture
     Jsonl,
+}
+
+impl Format {
+    fn print(self, predictions: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Text => print(predictions),
+            Self::Csv => print_table(predictions),
+            Self::Json | Self::Jsonl => print_json(predictions),
+        }
+    }
 }
 
 /// The exit code of a command line that is understood and cannot be meant, as clap has it.
@@ -297,6 +311,7 @@ fn introduction(pictures: &Pictures, predictor: &Predictor) -> String {
 
 /// Predictions on their way out.
 struct Session {
+    format: Format,
     printed: Printed,
     stop: Stop,
     n_predicted: usize,
@@ -316,8 +331,9 @@ impl Session {
         paths: impl Iterator<Item = &'a str>,
     ) -> anyhow::Result<Self> {
         let printed = Printed::new(arguments.format, arguments.top_k, classifier, paths);
-        print(&printed.begin())?;
+        arguments.format.print(&printed.begin())?;
         Ok(Self {
+            format: arguments.format,
             printed,
             stop: Stop::on_signals()?,
             n_predicted: 0,
@@ -337,7 +353,7 @@ impl Session {
             self.n_unread += usize::from(failure.may_pass());
         }
         self.n_predicted += outcomes.iter().flatten().count();
-        self.result = print(&self.printed.outcomes(outcomes));
+        self.result = self.format.print(&self.printed.outcomes(outcomes));
         if self.goes_on() {
             ControlFlow::Continue(())
         } else {
@@ -351,7 +367,7 @@ impl Session {
 
     fn end(self) -> anyhow::Result<ExitCode> {
         self.result?;
-        print(&self.printed.end())?;
+        self.format.print(&self.printed.end())?;
         if self.stop.is_wanted() {
             return Ok(self.stop.exit_code());
         }

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::report::{REPORT, Report};
 
-use super::{folder, print};
+use super::{Format, folder, print_result, shown};
 
 /// Make HEAD/report.html anew
 ///
@@ -21,15 +21,27 @@ pub struct Arguments {
     /// Folder of the judged pictures [default: where they were when their codes were taken]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
+    /// Leave the command and all absolute paths out of the page, and with them the name of the user
+    #[arg(long)]
+    private: bool,
 }
 
 /// Writes the page, and prints where it is.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let page = Report::read(&arguments.head)?.to_html(arguments.pictures.as_deref());
+    let mut report = Report::read(&arguments.head)?;
+    let pictures = arguments
+        .pictures
+        .clone()
+        .or_else(|| report.pictures_folder());
+    if arguments.private {
+        report.forget_folders();
+    }
+    let page = report.to_html(pictures.as_deref());
     let path = arguments.head.join(REPORT);
     FileDraft::write(&path, page.as_bytes())
         .and_then(|draft| draft.publish(Existing::Replace))
         .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
-    print(&format!("report: {}\n", path.display()))?;
+    let line = format!("report: {}", shown(&path));
+    print_result(Format::Text, &format!("{line}\n"), &line)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::check::watch;
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, default_threads, positive, print, say};
+use super::{Format, default_threads, print_result, say, shown, threads, visible};
 
 /// Split pictures into train/, validation/ and test/, class by class
 ///
@@ -55,8 +55,8 @@ pub struct Arguments {
     /// place changes in both folders
     #[arg(long)]
     link: bool,
-    /// Threads to decode with [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads to decode with, at most 1024 [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t)]
@@ -102,10 +102,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         done => done?,
     };
-    match arguments.format {
-        Format::Text => print(&text(&done, pictures, &arguments.out))?,
-        Format::Json => print(&json(&done, pictures, &arguments.out))?,
-    }
+    let result = match arguments.format {
+        Format::Text => text(&done, pictures, &arguments.out),
+        Format::Json => json(&done, pictures, &arguments.out),
+    };
+    let done = format!("split: {}", arguments.out.display());
+    print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -162,13 +164,15 @@ fn text(split: &Split, pictures: &Pictures, out: &Path) -> String {
     for (part, counts) in &split.per_part {
         let n: usize = counts.iter().sum();
         let classes = pictures.classes.iter().zip(counts);
-        let classes: Vec<_> = classes.map(|(class, n)| format!("{n} {class}")).collect();
+        let classes: Vec<_> = classes
+            .map(|(class, n)| format!("{n} {}", visible(class)))
+            .collect();
         text += &format!("{part}: {n} pictures ({})\n", classes.join(", "));
     }
     if split.n_left_out > 0 {
         text += &format!("in no part: {} pictures, by the shares\n", split.n_left_out);
     }
-    text + &format!("split: {}\n", out.join(TABLE).display())
+    text + &format!("split: {}\n", shown(&out.join(TABLE)))
 }
 
 /// The summary for programs.

@@ -12,7 +12,7 @@ use cnn_codes::train::{TrainError, train};
 pub use self::arguments::Arguments;
 use self::progress::Display;
 use super::stop::Stop;
-use super::{Format, print, say};
+use super::{Format, print_result, say, shown};
 
 /// Trains, and prints the comparison and the files.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -38,17 +38,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         trained => trained?,
     };
-    match arguments.format {
-        Format::Text => {
-            let out = arguments.out.display();
-            print(&format!(
-                "{}\nhead: {out}\nreport: {}\n",
-                comparison.to_text(),
-                arguments.out.join(REPORT).display()
-            ))?;
-        }
-        Format::Json => print(&format!("{:#}\n", comparison.to_json()))?,
-    }
+    let head = format!("head: {}", shown(&arguments.out));
+    let result = match arguments.format {
+        Format::Text => format!(
+            "{}\n{head}\nreport: {}\n",
+            comparison.to_text(),
+            shown(&arguments.out.join(REPORT))
+        ),
+        Format::Json => format!("{:#}\n", comparison.to_json()),
+    };
+    print_result(arguments.format, &result, &head)?;
     if comparison.interrupted {
         say("stopped by a signal: what was trained until then is judged and kept");
         return Ok(stop.exit_code());

@@ -1,19 +1,32 @@
-//! Readers of text that do not trust it: endless lines are refused before they fill memory.
+//! Readers of text that do not trust it: endless lines and lists are refused before they fill
+//! memory.
 
 use std::io::{self, Read};
 
 /// The longest line of a table or a list; a path has 4 KiB at most on Linux.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// Passes bytes on until too many come without one of `separators`.
+/// The most lines of a table or a list. ImageNet's whole list has 14 million.
+const MAX_LINES: u64 = 20_000_000;
+
+/// The most bytes of a table or a list.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// Passes bytes on until too many come without one of `separators`, or too many lines.
 #[derive(Debug)]
 pub(super) struct BoundedLines<R> {
     inner: R,
     separators: &'static [u8],
+    max_lines: u64,
+    max_bytes: u64,
     /// Lines ended so far.
     n_lines: u64,
+    /// Bytes so far.
+    n_bytes: u64,
     /// Bytes of the line in hand.
-    n_bytes: usize,
+    n_bytes_of_line: usize,
+    /// Whether the last byte was a `\r` that ended a line: `\r\n` ends one line, not two.
+    after_return: bool,
 }
 
 impl<R: Read> BoundedLines<R> {
@@ -21,33 +34,63 @@ impl<R: Read> BoundedLines<R> {
         Self {
             inner,
             separators,
+            max_lines: MAX_LINES,
+            max_bytes: MAX_BYTES,
             n_lines: 0,
             n_bytes: 0,
+            n_bytes_of_line: 0,
+            after_return: false,
         }
+    }
+
+    /// Counts a byte, and says where there are too many.
+    fn count(&mut self, byte: u8) -> io::Result<()> {
+        self.n_bytes += 1;
+        if self.n_bytes > self.max_bytes {
+            return Err(refused(format!(
+                "it is longer than {} MiB; split it",
+                self.max_bytes >> 20
+            )));
+        }
+        if !self.separators.contains(&byte) {
+            self.after_return = false;
+            self.n_bytes_of_line += 1;
+            return if self.n_bytes_of_line > MAX_LINE_BYTES {
+                Err(self.too_long())
+            } else {
+                Ok(())
+            };
+        }
+        let ends_return = self.after_return && byte == b'\n';
+        self.after_return = byte == b'\r';
+        self.n_bytes_of_line = 0;
+        self.n_lines += u64::from(!ends_return);
+        if self.n_lines > self.max_lines {
+            return Err(refused(format!(
+                "it has more than {} lines; split it",
+                self.max_lines
+            )));
+        }
+        Ok(())
     }
 
     fn too_long(&self) -> io::Error {
         let line = self.n_lines + 1;
         let limit = MAX_LINE_BYTES >> 10;
-        let message = format!("line {line} is longer than {limit} KiB, and no path is");
-        io::Error::new(io::ErrorKind::InvalidData, message)
+        refused(format!(
+            "line {line} is longer than {limit} KiB, and no path is"
+        ))
     }
+}
+
+fn refused(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 impl<R: Read> Read for BoundedLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        for byte in &buffer[..n] {
-            if self.separators.contains(byte) {
-                self.n_lines += 1;
-                self.n_bytes = 0;
-                continue;
-            }
-            self.n_bytes += 1;
-            if self.n_bytes > MAX_LINE_BYTES {
-                return Err(self.too_long());
-            }
-        }
+        buffer[..n].iter().try_for_each(|&byte| self.count(byte))?;
         Ok(n)
     }
 }
@@ -137,5 +180,21 @@ mod tests {
             refused.unwrap_err().to_string(),
             "line 2 is longer than 64 KiB, and no path is"
         );
+    }
+
+    #[test]
+    fn an_endless_list_is_refused_by_its_lines_or_bytes() {
+        let read = |text: &[u8], max_lines, max_bytes| {
+            let mut reader = BoundedLines::new(text, b"\r\n");
+            (reader.max_lines, reader.max_bytes) = (max_lines, max_bytes);
+            let read = reader.read_to_end(&mut Vec::new());
+            read.map_err(|error| error.to_string())
+        };
+        assert_eq!(read(b"a\r\n\nb\rc", 3, 7), Ok(7));
+        let problem = "it has more than 2 lines; split it";
+        assert_eq!(read(b"a\r\n\nb\rc", 2, 7).unwrap_err(), problem);
+        let million = vec![b'\n'; (1 << 20) + 1];
+        let problem = "it is longer than 1 MiB; split it";
+        assert_eq!(read(&million, u64::MAX, 1 << 20).unwrap_err(), problem);
     }
 }

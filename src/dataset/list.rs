@@ -1,12 +1,9 @@
 //! A list of paths, as `find` prints them.
 
-use std::io::{BufRead, Read};
+use std::io::Read;
 
 use super::lines::BoundedLines;
 use super::{DatasetError, Failure, Picture, Pictures, Place};
-
-/// The longest list, which is some ten million paths; it is held in memory while it is sorted.
-const MAX_LIST_BYTES: u64 = 1 << 30;
 
 /// Reads a list of pictures without labels: a path in each line, relative to the working folder.
 ///
@@ -15,19 +12,13 @@ const MAX_LIST_BYTES: u64 = 1 << 30;
 /// twice is one row. Endings are not looked at.
 ///
 /// # Errors
-/// [`DatasetError::List`] if it cannot be read or a line is longer than 64 KiB,
-/// [`DatasetError::EmptyList`] if there is no path in it.
-pub fn read_list(list: impl BufRead) -> Result<Pictures, DatasetError> {
+/// [`DatasetError::List`] if it cannot be read, a line is longer than 64 KiB, or the list than 20
+/// million lines or 2 GiB; [`DatasetError::EmptyList`] if there is no path in it.
+pub fn read_list(list: impl Read) -> Result<Pictures, DatasetError> {
     let mut bytes = Vec::new();
-    BoundedLines::new(list.take(MAX_LIST_BYTES + 1), b"\n\0")
+    BoundedLines::new(list, b"\n\0")
         .read_to_end(&mut bytes)
         .map_err(|source| DatasetError::List { source })?;
-    if bytes.len() as u64 > MAX_LIST_BYTES {
-        let problem = "it is longer than 1 GiB; split it, and extract each part by itself";
-        return Err(DatasetError::List {
-            source: std::io::Error::other(problem),
-        });
-    }
     let mut paths = split(&bytes);
     if paths.is_empty() {
         return Err(DatasetError::EmptyList);

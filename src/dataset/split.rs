@@ -159,6 +159,7 @@ pub fn split(
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Split, SplitError> {
     check_out(pictures, out)?;
+    write::check_paths(pictures)?;
     let parts = deal::deal(pictures, grouping, &options.shares, options.seed)?;
     let draft = Draft::begin(out, KIND, Existing::Keep).map_err(SplitError::of_draft)?;
     write::write(

@@ -23,7 +23,7 @@ use super::{DatasetError, Failure, Picture, Pictures, Place};
 /// # Errors
 /// [`DatasetError`] with the line that is at fault: a row of another length than the header's, a
 /// path that is missing, labels for some rows only, two labels for one path; or with the splits
-/// there are, if one must be chosen.
+/// there are, if one must be chosen. A table of more than 20 million lines or 2 GiB is refused.
 pub fn read_table(csv: &Path, split: Option<&str>) -> Result<Pictures, DatasetError> {
     let mut table = Table::open(csv)?;
     table.check_asked_split(split)?;

@@ -97,7 +97,7 @@ pub enum TrunkError {
         source: ort::Error,
     },
     /// CUDA was asked for, and does not work.
-    #[error("CUDA cannot be used: {reason}\n{advice}; or give --device cpu")]
+    #[error("CUDA cannot be used: {reason}; {advice}; or give --device cpu")]
     Cuda {
         /// What is missing.
         reason: String,

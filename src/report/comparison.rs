@@ -9,6 +9,7 @@ use super::HeadResult;
 use crate::evaluate::{
     AccuracyDifference, EvaluateError, McNemar, accuracy_difference, mcnemar_exact,
 };
+use crate::messages::visible;
 
 /// Below this probability a difference between two heads is not called luck.
 pub(super) const SIGNIFICANCE: f64 = 0.05;
@@ -72,7 +73,7 @@ impl PairedTests {
 
 impl Comparison {
     /// The text that `train-head` prints: a table, the paired test, and for each head the
-    /// confusion matrix and every misclassified picture.
+    /// confusion matrix and every misclassified picture. What is not seen in names is written out.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = self.table();
@@ -170,7 +171,8 @@ impl Comparison {
     /// Precision, recall and F1 of each class and their means, and the losses.
     fn metrics(&self, head: &HeadResult) -> String {
         let metrics = &head.evaluation.metrics;
-        let width = self.class_width().max("weighted mean".len());
+        let names = self.class_names();
+        let width = widest(&names).max("weighted mean".len());
         let mut text = format!(
             "log loss {:.4}, expected calibration error {:.4}\n  {:width$}  precision  recall      F1  pictures\n",
             metrics.log_loss, metrics.calibration_error, ""
@@ -179,7 +181,7 @@ impl Comparison {
             ("macro mean", &metrics.macro_mean),
             ("weighted mean", &metrics.weighted_mean),
         ];
-        let classes = self.classes.iter().map(String::as_str);
+        let classes = names.iter().map(String::as_str);
         for (name, class) in classes.zip(&metrics.per_class).chain(means) {
             let _ = writeln!(
                 text,
@@ -190,24 +192,24 @@ impl Comparison {
         text
     }
 
-    /// Characters of the longest class name.
-    fn class_width(&self) -> usize {
-        let widths = self.classes.iter().map(|class| class.chars().count());
-        widths.max().unwrap_or(0)
+    /// The names of the classes as they are shown.
+    fn class_names(&self) -> Vec<String> {
+        self.classes.iter().map(|class| visible(class)).collect()
     }
 
     fn confusion(&self, head: &HeadResult) -> String {
-        let width = self.class_width().max(5);
+        let names = self.class_names();
+        let width = widest(&names).max(5);
         let mut text = format!(
             "confusion matrix (rows: label, columns: prediction)\n{:1$}",
             "",
             width + 2
         );
-        for class in &self.classes {
+        for class in &names {
             let _ = write!(text, "  {class:>width$}");
         }
         text.push('\n');
-        for (class, row) in self.classes.iter().zip(head.evaluation.confusion.rows()) {
+        for (class, row) in names.iter().zip(head.evaluation.confusion.rows()) {
             let _ = write!(text, "  {class:width$}");
             for n in row {
                 let _ = write!(text, "  {n:>width$}");
@@ -227,9 +229,9 @@ impl Comparison {
             let _ = writeln!(
                 text,
                 "  {}: label {}, prediction {}, confidence {:.3}",
-                self.pictures[mistake.row],
-                self.classes[mistake.label],
-                self.classes[mistake.predicted],
+                visible(&self.pictures[mistake.row]),
+                visible(&self.classes[mistake.label]),
+                visible(&self.classes[mistake.predicted]),
                 mistake.confidence,
             );
         }
@@ -308,6 +310,12 @@ impl Comparison {
             "misclassified": mistakes,
         })
     }
+}
+
+/// Characters of the longest name.
+fn widest(names: &[String]) -> usize {
+    let widths = names.iter().map(|name| name.chars().count());
+    widths.max().unwrap_or(0)
 }
 
 fn percent(fraction: f64) -> String {

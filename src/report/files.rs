@@ -20,7 +20,8 @@ pub const JUDGED_PICTURES: &str = "pictures.csv";
 /// The page for people, inside a HEAD directory.
 pub const REPORT: &str = "report.html";
 
-/// Writes all of them into `dir`, which has the heads already and none of these.
+/// Writes all of them into `dir`, which has the heads already and none of these. The report's
+/// thumbnails are of pictures below `root`.
 ///
 /// # Errors
 /// [`ReportError`], with the file.
@@ -29,6 +30,7 @@ pub fn write_judgement(
     comparison: &Comparison,
     provenance: &Provenance,
     pictures: &[JudgedPicture],
+    root: Option<&Path>,
 ) -> Result<(), ReportError> {
     write(&dir.join(PREDICTIONS), |file| {
         write_predictions(comparison, file)
@@ -42,7 +44,7 @@ pub fn write_judgement(
     write(&dir.join(JUDGED_PICTURES), |file| {
         write_judged_pictures(pictures, file)
     })?;
-    let page = Report::read(dir)?.to_html(None);
+    let page = Report::read(dir)?.to_html(root);
     write(&dir.join(REPORT), |mut file| {
         file.write_all(page.as_bytes())
     })

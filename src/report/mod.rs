@@ -25,7 +25,6 @@ pub use comparison::{Comparison, FailedHead, PairedTests};
 pub use files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, REPORT, write_judgement};
 pub use head_result::{Calibration, HeadResult, Trial, Tuning};
 pub use page::document;
-pub use page::names::visible;
 pub use predictions::write_predictions;
 pub use provenance::{JudgedPicture, Provenance, StoreProvenance, write_judged_pictures};
 pub use read::{Report, ReportError};

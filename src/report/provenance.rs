@@ -1,5 +1,6 @@
 //! provenance.json and pictures.csv: what the report tells beside the heads and their results.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
@@ -36,9 +37,9 @@ pub struct Provenance {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreProvenance {
-    /// The directory, absolute.
+    /// The directory, absolute, or its last component alone.
     pub(super) store: String,
-    /// The folder that the pictures' paths are relative to, where it is known.
+    /// The folder that the pictures' paths are relative to, where it is known and may be told.
     pub(super) root: Option<String>,
     /// Rows.
     pub(super) pictures: usize,
@@ -72,6 +73,11 @@ impl StoreProvenance {
             kernels: manifest.kernels.clone(),
         }
     }
+}
+
+fn last_component(path: &str) -> &str {
+    let name = Path::new(path).file_name().and_then(OsStr::to_str);
+    name.unwrap_or("store")
 }
 
 fn absolute(path: &Path) -> String {
@@ -117,6 +123,15 @@ impl Provenance {
         (provenance, judged)
     }
 
+    /// Leaves out where folders are: a store keeps its last component, the pictures' folder
+    /// nothing. The command is the caller's to word.
+    pub fn forget_folders(&mut self) {
+        for store in std::iter::once(&mut self.train).chain(&mut self.validation) {
+            store.root = None;
+            store.store = last_component(&store.store).to_owned();
+        }
+    }
+
     /// The contents of provenance.json.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
@@ -124,7 +139,8 @@ impl Provenance {
     }
 
     /// Where the judged pictures are, if that is known.
-    pub(super) fn root(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn root(&self) -> Option<&Path> {
         let judged = self.validation.as_ref().unwrap_or(&self.train);
         judged.root.as_deref().map(Path::new)
     }

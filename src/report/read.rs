@@ -152,6 +152,18 @@ impl Report {
             head,
         })
     }
+
+    /// The folder of the judged pictures, where HEAD names it.
+    #[must_use]
+    pub fn pictures_folder(&self) -> Option<PathBuf> {
+        self.provenance.root().map(Path::to_owned)
+    }
+
+    /// Leaves out of the page where folders are, and the command that trained the heads.
+    pub fn forget_folders(&mut self) {
+        self.provenance.forget_folders();
+        self.provenance.command = None;
+    }
 }
 
 fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Comparison, ReportError> {

@@ -58,6 +58,9 @@ pub struct TrainOptions {
     /// The folder that the judged pictures' paths are relative to, for the report's thumbnails;
     /// otherwise the one that their store names.
     pub pictures: Option<PathBuf>,
+    /// Whether provenance.json and the report name stores and pictures by their absolute paths;
+    /// otherwise stores by their last components, and the pictures' folder not at all.
+    pub names_folders: bool,
     /// What to do about a HEAD that is there already.
     pub existing: Existing,
 }
@@ -73,6 +76,7 @@ impl Default for TrainOptions {
             calibrate: false,
             command: None,
             pictures: None,
+            names_folders: true,
             existing: Existing::Keep,
         }
     }

@@ -162,6 +162,14 @@ fn answer(path: &str, n: usize) -> Answer {
         "copy" => whole("200 OK", "", &picture(name.split('/').next().unwrap())),
         "to" => whole("302 Found", &format!("Location: /{name}\r\n"), b""),
         "out" => whole("302 Found", "Location: ftp://127.0.0.1/x.png\r\n", b""),
+        // A redirect with a password; the name is the host, and the path on it.
+        "login" => whole(
+            "302 Found",
+            &format!("Location: http://me:word@{name}\r\n"),
+            b"",
+        ),
+        "part" => whole("206 Partial Content", "", &png),
+        "rude" => whole("404 \x1b[2J\x1b]0;owned\x07", "", b""),
         "loop" => whole("302 Found", &format!("Location: {path}\r\n"), b""),
         "silent" => Answer::Stall(Vec::new()),
         "stall" => Answer::Stall([&head("200 OK", "", png.len())[..], half].concat()),

@@ -6,8 +6,9 @@ use cnn_codes::dataset::check::{
     CheckedClass, CheckedInput, DuplicateGroup, FindingKind, PictureName,
 };
 use cnn_codes::dataset::{Picture, Pictures};
+use cnn_codes::messages::visible;
 use cnn_codes::picture;
-use cnn_codes::report::{Inline, document, inline, visible};
+use cnn_codes::report::{Inline, document, inline};
 use maud::{Markup, html};
 
 use super::Inputs;

@@ -8,7 +8,7 @@ use cnn_codes::dataset::check::{
     Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding, FindingKind, Likeness, Member,
     PictureName,
 };
-use cnn_codes::report::visible;
+use cnn_codes::messages::visible;
 use cnn_codes::train::Doubt;
 use serde_json::{Value, json};
 
@@ -102,10 +102,10 @@ impl Report {
                     "{}{}: {}",
                     self.name(picture),
                     class(picture),
-                    finding.detail
+                    visible(&finding.detail)
                 )
             }
-            None => finding.detail.clone(),
+            None => visible(&finding.detail),
         });
         let groups = self.duplicates.iter();
         let groups = groups.filter(|group| group.kinds.iter().max() == Some(&kind));
@@ -237,20 +237,24 @@ fn input_text(text: &mut String, input: &CheckedInput) {
         0 => String::new(),
         n => format!(", {n} of them copies of pictures of inputs before it"),
     };
-    let _ = writeln!(text, "{}: {usable} usable pictures{leaked}", input.name);
-    let width = input
+    let _ = writeln!(
+        text,
+        "{}: {usable} usable pictures{leaked}",
+        visible(&input.name)
+    );
+    let names: Vec<_> = input
         .classes
         .iter()
-        .map(|class| class.name.chars().count())
-        .max();
-    for class in &input.classes {
+        .map(|class| visible(&class.name))
+        .collect();
+    let width = names.iter().map(|name| name.chars().count()).max();
+    for (class, name) in input.classes.iter().zip(&names) {
         let modes = class
             .color_modes
             .iter()
             .map(|(mode, n)| format!("{n} {mode}"));
         let mut line = format!(
-            "  {:width$} {:6}  {}",
-            class.name,
+            "  {name:width$} {:6}  {}",
             class.usable,
             modes.collect::<Vec<_>>().join(", "),
             width = width.unwrap_or(0),

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use cnn_codes::export::{Drift, ExportOptions, LargestInside, Precision};
 use cnn_codes::head::saved::SavedHead;
+use cnn_codes::messages::visible;
 use serde_json::json;
+
+use crate::cli::shown;
 
 /// All that there is to say of an export.
 pub struct Summary<'a> {
@@ -22,21 +25,22 @@ pub struct Summary<'a> {
 impl Summary<'_> {
     /// For people.
     pub fn to_text(&self) -> String {
+        let trunk = visible(&self.head.codes.trunk.name);
         let what = if self.card.is_some() {
-            format!("pixels through {} and", self.head.codes.trunk.name)
+            format!("pixels through {trunk} and")
         } else {
-            format!("codes of {} through", self.head.codes.trunk.name)
+            format!("codes of {trunk} through")
         };
         let mut text = format!(
             "{}: {:.1} MB, {what} the {} head, {} classes, {}\n",
-            self.out.display(),
+            shown(self.out),
             self.bytes as f64 / 1e6,
             self.options.head,
             self.head.classes.len(),
             self.options.precision,
         );
         if let Some(card) = self.card {
-            let _ = writeln!(text, "card: {}", card.display());
+            let _ = writeln!(text, "card: {}", shown(card));
         }
         match &self.drift {
             Some(drift) => text.push_str(&self.drift_text(drift)),
@@ -50,7 +54,7 @@ impl Summary<'_> {
 
     fn drift_text(&self, drift: &Drift) -> String {
         let on = match self.checked_on {
-            Some(folder) => format!("pictures of {}", folder.display()),
+            Some(folder) => format!("pictures of {}", shown(folder)),
             None => "made-up pictures".to_owned(),
         };
         let mut text = format!(
@@ -64,7 +68,8 @@ impl Summary<'_> {
         if let Some(LargestInside { tensor, value }) = &drift.largest_inside {
             let _ = writeln!(
                 text,
-                "largest value inside: {value:.0} in '{tensor}'; float16 ends at 65504"
+                "largest value inside: {value:.0} in '{}'; float16 ends at 65504",
+                visible(tensor)
             );
         }
         text

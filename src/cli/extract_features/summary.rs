@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use cnn_codes::codes::Manifest;
 use cnn_codes::extract::{DryRun, Extracted, Failures};
+use cnn_codes::messages::visible;
 use serde_json::{Value, json};
+
+use crate::cli::shown;
 
 /// The summary for people.
 pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
     let manifest = &extracted.manifest;
     let mut text = headline(extracted);
     for (class, n) in manifest.classes.iter().zip(&manifest.counts.per_class) {
-        text += &format!("  {n:6}  {class}\n");
+        text += &format!("  {n:6}  {}\n", visible(class));
     }
     text += &origins(extracted);
     if extracted.elapsed > Duration::ZERO {
@@ -21,10 +24,10 @@ pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
         text += &format!("passed over, not pictures by their endings: {n_other_files}\n");
     }
     if !extracted.failures.is_empty() {
-        let list = extracted.store.join("failures.csv").display().to_string();
+        let list = shown(&extracted.store.join("failures.csv"));
         text += &failures(&extracted.failures, &list);
     }
-    text + &format!("store: {}\n", extracted.store.display())
+    text + &format!("store: {}\n", shown(&extracted.store))
 }
 
 fn headline(extracted: &Extracted) -> String {
@@ -98,7 +101,11 @@ fn failures(failures: &Failures, list: &str) -> String {
         text += &format!("  {n:6}  {}\n", kind.replace('_', " "));
     }
     for failure in &failures.first {
-        text += &format!("  {}: {}\n", failure.path, failure.error);
+        text += &format!(
+            "  {}: {}\n",
+            visible(&failure.path),
+            visible(&failure.error)
+        );
     }
     let more = failures.len() - failures.first.len();
     if more > 0 {

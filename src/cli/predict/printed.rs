@@ -1,6 +1,7 @@
 //! Predictions as text, a table or JSON, a batch at a time.
 
 use cnn_codes::dataset::Failure;
+use cnn_codes::messages::visible;
 use cnn_codes::predict::{Classifier, Outcome, Prediction};
 use serde::Serialize;
 use serde_json::json;
@@ -54,8 +55,8 @@ impl Printed {
         paths: impl Iterator<Item = &'a str>,
     ) -> Self {
         let classes = classifier.classes().to_vec();
-        let class_widths = classes.iter().map(|class| class.chars().count());
-        let path_widths = paths.map(|path| path.chars().count());
+        let class_widths = classes.iter().map(|class| visible(class).chars().count());
+        let path_widths = paths.map(|path| visible(path).chars().count());
         Self {
             format,
             top_k: top_k.min(classes.len()),
@@ -125,9 +126,13 @@ impl Printed {
 
     fn text_line(&self, prediction: &Prediction) -> String {
         let (path_width, class_width) = (self.path_width, self.class_width);
-        let mut line = format!("{:path_width$}", prediction.path);
+        let mut line = format!("{:path_width$}", visible(&prediction.path));
         for (class, probability) in self.top(prediction) {
-            line += &format!("  {class:class_width$} {:5.1}%", 100.0 * probability);
+            line += &format!(
+                "  {:class_width$} {:5.1}%",
+                visible(class),
+                100.0 * probability
+            );
         }
         line + "\n"
     }

@@ -13,7 +13,7 @@ use cnn_codes::head::optimizer::{
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::train::{HeadOptions, TrainOptions};
 
-use crate::cli::command_line::command_line;
+use crate::cli::command_line::{command_line, without_folders};
 use crate::cli::{Format, folder, one_of, positive};
 
 /// Train an MLP and a logistic regression on codes, and compare them
@@ -50,6 +50,10 @@ pub struct Arguments {
     /// when their codes were taken]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
+    /// Leave absolute paths out of provenance.json and report.html, and with them the name of the
+    /// user: paths keep their last components. A later `report` needs --pictures
+    #[arg(long)]
+    private: bool,
     /// How the comparison is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -214,7 +218,12 @@ impl Arguments {
             tune: self.judging.tune,
             repeats: self.judging.repeats,
             calibrate: self.judging.calibrate,
-            command: Some(command_line(std::env::args_os())),
+            command: Some(if self.private {
+                command_line(without_folders(std::env::args_os()))
+            } else {
+                command_line(std::env::args_os())
+            }),
+            names_folders: !self.private,
             pictures: self.pictures.clone(),
             existing: if self.overwrite {
                 Existing::Replace

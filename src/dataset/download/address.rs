@@ -103,6 +103,19 @@ impl fmt::Display for PrivateAddress {
 
 impl std::error::Error for PrivateAddress {}
 
+/// What [`AddressRule`] answers where a redirect leads to a URL with a user name or a password: the
+/// client would send them. A list's own URLs with such are refused when it is read.
+#[derive(Debug)]
+pub(super) struct HasCredentials;
+
+impl fmt::Display for HasCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redirected to a URL with a user name or a password; these are not sent")
+    }
+}
+
+impl std::error::Error for HasCredentials {}
+
 /// Resolves names, and lets only those addresses through that are allowed.
 ///
 /// The client asks it before every connection, those after redirects among them, and connects to
@@ -129,6 +142,10 @@ impl Resolver for AddressRule {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if authority.contains('@') {
+            return Err(ureq::Error::Other(Box::new(HasCredentials)));
+        }
         let resolved = match self.system.resolve(uri, config, timeout) {
             // Only here is it known that it was the name that failed, and not a connection.
             Err(ureq::Error::Io(_)) => return Err(ureq::Error::HostNotFound),

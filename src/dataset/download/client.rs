@@ -4,12 +4,12 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
-use ureq::http::{HeaderMap, header};
+use ureq::http::{HeaderMap, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
-use super::address::{AddressRule, PrivateAddress, is_public};
+use super::address::{AddressRule, HasCredentials, PrivateAddress, is_public};
 use super::{DownloadOptions, Fate};
 use crate::messages::one_line;
 
@@ -26,7 +26,7 @@ pub(super) struct Client {
     max_bytes: u64,
 }
 
-/// An answer with a body, of status 2xx.
+/// A whole answer with a body, of status 2xx.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) bytes: Vec<u8>,
@@ -98,6 +98,10 @@ impl Client {
             refusal.retry_after = retry_after(answer.headers(), SystemTime::now());
             return Err(refusal);
         }
+        if answer.status() == StatusCode::PARTIAL_CONTENT {
+            let reason = "206 Partial Content: only a part came, and all was asked for";
+            return Err(Refusal::new(Fate::BadResponse, Some(status), reason));
+        }
         let bytes = self.read(answer.into_body(), status)?;
         Ok(Answer { status, bytes })
     }
@@ -149,6 +153,9 @@ fn refusal(error: ureq::Error, status: Option<u16>) -> Refusal {
         Error::Io(error) => from_io(&error, status),
         Error::Other(error) if error.is::<PrivateAddress>() => {
             (Fate::PrivateAddress, error.to_string())
+        }
+        Error::Other(error) if error.is::<HasCredentials>() => {
+            (Fate::BadResponse, error.to_string())
         }
         Error::ConnectionFailed | Error::ConnectProxyFailed(_) => {
             (Fate::NoConnection, error.to_string())

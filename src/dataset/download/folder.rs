@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::DownloadError;
 use super::error::io_error;
+use super::label::RESULTS;
 use super::record::PictureFile;
 use crate::files::{Existing, FileDraft, Lock, sweep, sync_directory};
 
@@ -49,7 +50,7 @@ impl Folder {
 
     /// The table of all rows' fates.
     pub(super) fn results(&self) -> PathBuf {
-        self.out.join("results.csv")
+        self.out.join(RESULTS)
     }
 
     /// The record of a run that is under way.

@@ -9,6 +9,9 @@ const FORBIDDEN: &[char] = &['/', '\\', ':', '*', '?', '"', '<', '>', '|'];
 /// Names that are devices on Windows, whatever comes after a dot.
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul", "conin$", "conout$"];
 
+/// The table in the folder that labels' folders lie in.
+pub(super) const RESULTS: &str = "results.csv";
+
 /// Says why a label cannot be a folder's name, or nothing where it can.
 ///
 /// No label is changed to fit: two labels could become one, and nobody would know.
@@ -29,6 +32,8 @@ pub(super) fn problem(label: &str) -> Option<String> {
         "the label begins or ends with a blank, which some systems would drop"
     } else if label.len() > MAX_BYTES {
         "the label is longer than 255 bytes"
+    } else if label.eq_ignore_ascii_case(RESULTS) {
+        "the label is the name of the table of results, which lies beside the labels' folders"
     } else if is_device(label) {
         "the label is the name of a device on Windows"
     } else {
@@ -104,6 +109,8 @@ mod tests {
             "COM9.tar.gz",
             "lpt³",
             "CONIN$",
+            "results.csv",
+            "Results.CSV",
         ] {
             assert!(problem(label).is_some(), "{label:?}");
         }

@@ -58,7 +58,7 @@ impl UrlList {
     /// [`DownloadError::List`] with the line that is at fault: a row of another length than the
     /// header's, a URL that is missing, a field that is not UTF-8. [`DownloadError::Column`] if a
     /// column is called as one of results.csv, [`DownloadError::LabelCase`] if two labels differ
-    /// only in case.
+    /// only in case. A list of more than 20 million lines or 2 GiB is refused.
     pub fn read(name: &str, list: impl Read) -> Result<Self, DownloadError> {
         // As for tables: endless lines are refused, and the last line's end is made sure of.
         let text = BoundedLines::new(list, b"\r\n").chain(&b"\n"[..]);

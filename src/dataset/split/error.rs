@@ -45,6 +45,14 @@ pub enum SplitError {
         /// The pictures.
         images: PathBuf,
     },
+    /// A picture's path leads out of the folder that it is to be placed in.
+    #[error(
+        "the path '{path}' is absolute, or has a '..' in it: it would be placed outside of the parts; nothing was written"
+    )]
+    Path {
+        /// The path.
+        path: String,
+    },
     /// DIR is not free or not writable.
     #[error(transparent)]
     Draft(#[from] DraftError),

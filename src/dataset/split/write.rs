@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::super::Pictures;
 use super::{Grouping, Part, Placement, SplitError, TABLE};
@@ -31,6 +31,24 @@ pub(super) fn check_apart(images: &Path, out: &Path) -> Result<(), SplitError> {
             images: images.to_owned(),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Refuses paths that lead out of the folder they are joined to, as those of tables may.
+pub(super) fn check_paths(pictures: &Pictures) -> Result<(), SplitError> {
+    let is_inside = |path: &str| {
+        let mut parts = Path::new(path).components();
+        parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    };
+    match pictures
+        .pictures
+        .iter()
+        .find(|picture| !is_inside(&picture.path))
+    {
+        Some(picture) => Err(SplitError::Path {
+            path: picture.path.to_string(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+pub(super) use crate::messages::visible;
+
 /// Colours that classes are told apart by; style.css has them, after M. Okabe and K. Ito, "Color
 /// universal design", 2008.
 const COLOURS: usize = 8;
@@ -76,26 +78,6 @@ pub(super) fn capitalised(text: &str) -> String {
     })
 }
 
-/// A name with what is not seen in it, or turns the text around it, written out.
-#[must_use]
-pub fn visible(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for character in name.chars() {
-        if character.is_control() || is_format(character) {
-            text.extend(character.escape_unicode());
-        } else {
-            text.push(character);
-        }
-    }
-    text
-}
-
-/// Zero-width characters, and those that steer the direction of text (Unicode annex 9).
-fn is_format(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 /// The name, cut in its middle if it is longer than `max` characters.
 pub(super) fn shortened(name: &str, max: usize) -> String {
     let text: Vec<char> = visible(name).chars().collect();
@@ -111,13 +93,6 @@ pub(super) fn shortened(name: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_turns_text_around_is_written_out() {
-        assert_eq!(visible("a\u{202e}gpj.b"), r"a\u{202e}gpj.b");
-        assert_eq!(visible("a\0\u{200b}\n"), r"a\u{0}\u{200b}\u{a}");
-        assert_eq!(visible("é 漢 <b>"), "é 漢 <b>");
-    }
 
     #[test]
     fn long_names_keep_both_ends() {
