@@ -5,7 +5,10 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
+use cnn_codes::model::telemetry;
 
 fn main() -> ExitCode {
+    // SAFETY: nothing has started a thread yet.
+    unsafe { telemetry::disable() }
     cli::run(cli::Arguments::parse())
 }

@@ -8,6 +8,7 @@ pub mod onnx;
 pub mod runtime;
 pub mod session;
 mod sha256;
+pub mod telemetry;
 pub mod tensor;
 pub mod tensor_hash;
 pub mod vgg16;

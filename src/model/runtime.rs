@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider as _};
 
+use super::telemetry;
+
 /// The oldest minor version of ONNX Runtime 1 that `ort` speaks to without an `api-NN` feature.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
 
@@ -67,6 +69,14 @@ pub enum RuntimeError {
         /// The loader's reason.
         reason: String,
     },
+    /// Loading the library might let it send telemetry.
+    #[error(
+        "ONNX Runtime would send telemetry to Microsoft, and other threads are running, so that it can \
+         no longer be switched off from inside. Set {}=1 before the program starts, or call \
+         cnn_codes::model::telemetry::disable first in main",
+        telemetry::SWITCH
+    )]
+    Telemetry,
     /// The library loads, but its environment could not be made.
     #[error("ONNX Runtime from {} does not start: {source}", path.display())]
     Environment {
@@ -193,12 +203,19 @@ pub struct Runtime {
 impl Runtime {
     /// Loads `library`, once in a process: a later call gives back what the first one loaded.
     ///
+    /// ONNX Runtime's telemetry is off, or nothing is loaded. It is switched off here where this is
+    /// the process's only thread (seen on Linux) and on Windows; elsewhere it has to be off before:
+    /// see [`telemetry::disable`].
+    ///
     /// # Errors
-    /// [`RuntimeError::Unloadable`] or [`RuntimeError::Environment`].
+    /// [`RuntimeError::Telemetry`], [`RuntimeError::Unloadable`] or [`RuntimeError::Environment`].
     pub fn load(library: &Library) -> Result<Self, RuntimeError> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = &*loaded {
             return Ok(runtime.clone());
+        }
+        if !telemetry::ensure_disabled() {
+            return Err(RuntimeError::Telemetry);
         }
         let unloadable = |reason: String| RuntimeError::Unloadable {
             path: library.path.clone(),
@@ -211,6 +228,7 @@ impl Runtime {
         let minor = ort::util::probe(&library.path).unwrap_or(OLDEST_MINOR);
         let environment = builder
             .with_name("cnn-codes")
+            // For what goes to Windows itself; elsewhere the variable has done it.
             .with_telemetry(false)
             .build()
             .map_err(|source| RuntimeError::Environment {
