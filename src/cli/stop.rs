@@ -103,14 +103,19 @@ fn code_of(signal: i32) -> i32 {
     i32::from(KILLED) + signal
 }
 
-/// SIGHUP, of a terminal that was closed, only where it is not ignored: `nohup` wants that.
+/// With SIGHUP, of a terminal that was closed, unless it is ignored: `nohup` wants that.
+#[cfg(unix)]
 fn listened_to() -> Vec<i32> {
     let mut signals = vec![SIGINT, SIGTERM];
-    #[cfg(unix)]
     if !is_ignored(SIGHUP) {
         signals.push(SIGHUP);
     }
     signals
+}
+
+#[cfg(not(unix))]
+fn listened_to() -> Vec<i32> {
+    vec![SIGINT, SIGTERM]
 }
 
 #[cfg(unix)]

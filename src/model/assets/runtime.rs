@@ -1,7 +1,8 @@
 //! ONNX Runtime in the models directory: `onnxruntime/`, with a record of what it should hold.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,8 @@ pub fn runtime_state(models: &Path) -> RuntimeState {
 ///
 /// The hashes are those that this program was built with: whoever put other libraries there may have
 /// written a record as well. Nothing else may lie in the folder, as the system looks there for what
-/// the library needs (`libstdc++.so.6`, `glibc-hwcaps/`), before it looks elsewhere.
+/// the library needs (`libstdc++.so.6`, `glibc-hwcaps/`), before it looks elsewhere. This tells what
+/// was planted; it does not hold off who exchanges files while the program runs.
 ///
 /// # Errors
 /// What is not as it should be, in words that go after the folder's name.
@@ -108,10 +110,12 @@ pub(in crate::model) fn pinned_library(models: &Path) -> Result<Option<PathBuf>,
 
 /// Checks that a folder holds the libraries that are pinned and none besides.
 fn check_libraries(directory: &Path, pin: &RuntimePin) -> Result<(), String> {
-    let foreign = foreign_names(directory, |name| is_of_pin(name, pin));
+    let foreign = foreign_names(directory, |name| is_of_pin(name, pin))
+        .map_err(|error| format!("it cannot be listed: {error}"))?;
     if let [name, ..] = foreign.as_slice() {
         return Err(format!(
-            "it also holds {name}, which is not of {}",
+            "it also holds {}, which is not of {}",
+            name.display(),
             pin.wheel
         ));
     }
@@ -140,14 +144,15 @@ fn is_of_pin(name: &str, pin: &RuntimePin) -> bool {
 
 /// What lies in a folder under other names than its own, in order. Hidden files are passed over:
 /// systems put such down everywhere, and no library is called so.
-fn foreign_names(directory: &Path, is_own: impl Fn(&str) -> bool) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut foreign: Vec<_> = names
-        .filter(|name| !name.starts_with('.') && !is_own(name))
-        .collect();
+fn foreign_names(directory: &Path, is_own: impl Fn(&str) -> bool) -> io::Result<Vec<OsString>> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
+    let mut foreign = names.collect::<io::Result<Vec<_>>>()?;
+    foreign.retain(|name| {
+        let name = name.to_string_lossy();
+        !name.starts_with('.') && !is_own(&name)
+    });
     foreign.sort();
-    foreign
+    Ok(foreign)
 }
 
 /// Moves what is neither of the pin nor in the record out of the folder, and says where it is.
@@ -157,11 +162,15 @@ fn move_foreign_aside(
     say: &mut dyn FnMut(&str),
 ) -> Result<(), AssetError> {
     let directory = models.join(DIRECTORY);
+    if !directory.exists() {
+        return Ok(());
+    }
     let recorded = read_record(&directory).ok().flatten();
     let recorded = recorded.map_or(Vec::new(), |record| record.files);
     let foreign = foreign_names(&directory, |name| {
         is_of_pin(name, pin) || recorded.iter().any(|file| file.name == name)
-    });
+    })
+    .map_err(io_error("read", &directory))?;
     if foreign.is_empty() {
         return Ok(());
     }
