@@ -1,6 +1,6 @@
 //! The files of HEAD that tell how its heads were judged.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -48,10 +48,13 @@ pub fn write_judgement(
     })
 }
 
-/// Creates a file, fills it and syncs it.
+/// Creates a file, fills it and syncs it; leaves no half of it.
 fn write(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> Result<(), ReportError> {
     File::create_new(path)
-        .and_then(|file| fill(&file).and_then(|()| file.sync_all()))
+        .and_then(|file| {
+            let filled = fill(&file).and_then(|()| file.sync_all());
+            filled.inspect_err(|_| drop(fs::remove_file(path)))
+        })
         .map_err(|source| ReportError::Write {
             path: path.to_owned(),
             source,
