@@ -24,7 +24,7 @@ impl Place {
         }
         let place = Self { folder };
         let built = assert_cmd::cargo::cargo_bin!("cnn-codes");
-        // A copy, where it is another disk's, could be open for writing in a child of another test.
+        // A link is not open for writing in a child of another test, as a copy may be for a moment.
         let installed = place.path("bin/cnn-codes");
         if fs::hard_link(built, &installed).is_err() {
             fs::copy(built, &installed).unwrap();
@@ -145,7 +145,7 @@ fn a_library_beside_the_fetched_one_is_not_loaded_and_fetch_moves_it_aside() {
         doctor.args(["--models", "models"]);
     };
     let output = doctor(&place, in_models);
-    assert_eq!(found(&output, "ONNX Runtime").1, true);
+    assert!(found(&output, "ONNX Runtime").1);
     // The last one is what the fetched library itself needs, and looks for beside itself first.
     for planted in ["libonnxruntime.so.9", "libonnxruntime.so", "libstdc++.so.6"] {
         fs::write(folder.join(planted), "no library: loading it fails").unwrap();
@@ -164,7 +164,7 @@ fn a_library_beside_the_fetched_one_is_not_loaded_and_fetch_moves_it_aside() {
         let said = String::from_utf8_lossy(&fetched.stderr);
         assert!(fetched.status.success() && said.contains(planted), "{said}");
         assert!(fetched.stdout.starts_with(b"already there"));
-        assert_eq!(found(&doctor(&place, in_models), "ONNX Runtime").1, true);
+        assert!(found(&doctor(&place, in_models), "ONNX Runtime").1);
     }
 }
 
