@@ -51,7 +51,7 @@ fn loading_onnx_runtime_leaves_no_trace_of_telemetry_in_the_home_folder() {
         let output = doctor.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("ok  ONNX Runtime"), "{text}");
-        assert_eq!(files_in(&home), [PathBuf::new(); 0], "{asked_for:?}");
+        assert_eq!(files_in(&home), Vec::<PathBuf>::new(), "{asked_for:?}");
     }
 }
 
@@ -130,7 +130,7 @@ fn a_long_run_opens_no_socket() {
         .filter(|line| !line.contains("AF_UNIX"))
         .collect();
     assert!(sockets.is_empty(), "{sockets:#?}");
-    assert_eq!(files_in(&home), [PathBuf::new(); 0]);
+    assert_eq!(files_in(&home), Vec::<PathBuf>::new());
 }
 
 /// Runs in a process of its own, which has no switch and, as each test, more than one thread.
@@ -169,5 +169,5 @@ fn a_program_that_has_threads_and_did_not_switch_telemetry_off_is_refused_the_li
         text.contains("refused: ") && text.contains("ORT_DISABLE_TELEMETRY=1"),
         "{text}"
     );
-    assert_eq!(files_in(home.path()), [PathBuf::new(); 0]);
+    assert_eq!(files_in(home.path()), Vec::<PathBuf>::new());
 }
