@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use cnn_codes::dataset;
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{
+    Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions, telemetry,
+};
 use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
 
 fn main() -> anyhow::Result<()> {
+    // SAFETY: nothing has started a thread yet.
+    unsafe { telemetry::disable() }
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let [head, card, pictures @ ..] = arguments.as_slice() else {
         bail!("give a head, the card of its trunk, and pictures or folders of pictures");

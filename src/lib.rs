@@ -20,7 +20,9 @@
 //!
 //! # Example
 //! Pictures to codes, codes to a head, and what the head says of new pictures. It needs what
-//! `cnn-codes fetch` puts into `models`.
+//! `cnn-codes fetch --models models` puts there. ONNX Runtime is loaded only with its telemetry off; a
+//! program that starts threads before that switches it off first in `main`, as
+//! [`model::telemetry::disable`] tells.
 //!
 //! ```no_run
 //! use std::{ops::ControlFlow, path::Path};

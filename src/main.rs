@@ -4,6 +4,10 @@ mod cli;
 
 use std::process::ExitCode;
 
+use cnn_codes::model::telemetry;
+
 fn main() -> ExitCode {
+    // SAFETY: nothing has started a thread yet.
+    unsafe { telemetry::disable() }
     cli::run(cli::arguments())
 }

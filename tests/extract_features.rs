@@ -335,14 +335,8 @@ fn a_missing_library_is_an_error_with_the_places_and_the_way_out() {
         .current_dir(place.path())
         .env_remove("ORT_DYLIB_PATH")
         .env_remove("CNN_CODES_MODELS")
-        .args([
-            "extract-features",
-            "pictures",
-            "--out",
-            "store",
-            "--card",
-            "tiny.toml",
-        ])
+        .args(["extract-features", "pictures", "--out", "store"])
+        .args(["--card", "tiny.toml", "--models", "models"])
         .assert()
         .code(1)
         .stderr(predicate::str::contains("--onnxruntime: not set"))

@@ -43,7 +43,8 @@ fn long_job() -> Option<Place> {
 /// Starts the long job into `out`, with a checkpoint after every batch of 2.
 fn start(place: &Place, out: &str, more: &[&str]) -> Child {
     let models = support::models_with_onnxruntime().unwrap();
-    Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"))
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
+    support::with_hangups(&mut command)
         .current_dir(place.path())
         .env_remove("ORT_DYLIB_PATH")
         .env("CNN_CODES_MODELS", models)
@@ -165,7 +166,7 @@ fn a_run_killed_again_and_again_leaves_the_bytes_of_one_that_was_not() {
 fn a_signal_stops_a_run_in_good_order_and_the_same_command_goes_on() {
     let Some(place) = long_job() else { return };
     assert_eq!(end(start(&place, "whole", &[])).1, Some(0));
-    for (name, expected) in [("-INT", 130), ("-TERM", 143)] {
+    for (name, expected) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let (said, code) = stopped(&place, name);
         assert_eq!(code, Some(expected), "{said}");
         assert!(said.contains("kept in store.partial: the same command goes on from there"));
@@ -178,6 +179,65 @@ fn a_signal_stops_a_run_in_good_order_and_the_same_command_goes_on() {
         &place.path().join("store"),
         &files(&place.path().join("whole")),
     );
+}
+
+#[test]
+fn a_run_whose_hangup_is_ignored_as_nohup_does_goes_on() {
+    let Some(place) = long_job() else { return };
+    let models = support::models_with_onnxruntime().unwrap();
+    let child = Command::new("sh")
+        .current_dir(place.path())
+        .env("CNN_CODES_MODELS", models)
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(assert_cmd::cargo::cargo_bin!("cnn-codes"))
+        .args(["extract-features", "pictures", "--out", "store"])
+        .args(["--card", "tiny.toml", "--batch-size", "2"])
+        .args(["--checkpoint-every", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_lines(&place.path().join("store.partial"), 3);
+    signal(&child, "-HUP");
+    let (said, code) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_cannot_stop_as_a_picture_does_not_open_ends_by_itself_and_keeps_what_it_has() {
+    use std::os::fd::AsRawFd;
+    let Some(place) = long_job() else { return };
+    // Whoever opens a file on which another holds a lease waits until that gives it up, or for 45 s.
+    let picture = place.path().join("pictures/zwei Wörter/0200.png");
+    let picture = fs::File::options().write(true).open(picture).unwrap();
+    // SAFETY: neither call takes a pointer. The signal tells of one who waits, and would end the test.
+    let is_leased = unsafe {
+        libc::signal(libc::SIGIO, libc::SIG_IGN);
+        libc::fcntl(picture.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) == 0
+    };
+    if !is_leased {
+        eprintln!("skipped: the file system of the temporary folder gives no leases");
+        return;
+    }
+    let child = start(&place, "store", &[]);
+    let draft = place.path().join("store.partial");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // SAFETY: the call takes no pointer.
+    while unsafe { libc::fcntl(picture.as_raw_fd(), libc::F_GETLEASE) } == libc::F_WRLCK {
+        assert!(Instant::now() < deadline, "nobody opened the picture");
+        thread::sleep(Duration::from_millis(2));
+    }
+    wait_for_lines(&draft, 20);
+    signal(&child, "-TERM");
+    let (said, code) = end(child);
+    assert_eq!(code, Some(143), "{said}");
+    assert!(said.contains("ended 10 s after a signal"), "{said}");
+    assert!(n_lines(&draft) >= 20);
+    drop(picture);
+    let (said, code) = end(start(&place, "store", &[]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("going on after"), "{said}");
 }
 
 #[test]

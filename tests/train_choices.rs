@@ -277,7 +277,8 @@ fn the_epoch_that_is_kept_is_said() {
 
 /// Sends a signal to a training after it has begun to write `head`, and gives what it left.
 fn stopped(place: &Place, signal: &str, code: i32, arguments: &[&str]) -> (String, String) {
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"))
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
+    let mut child = support::with_hangups(&mut command)
         .current_dir(place.folder.path())
         .args(["train-head", "--train", "train", "--out", "head"])
         .args(arguments)
@@ -329,7 +330,7 @@ fn a_signal_while_other_seeds_are_trained_keeps_the_first_ones_network() {
     place.write("validation", &alternating(10), 3.0, 19);
     let validation = ["--validation", "validation", "--hidden", "8"];
     let many = [&validation[..], &["--repeats", "1000000"]].concat();
-    let (text, said) = stopped(&place, "-TERM", 143, &many);
+    let (text, said) = stopped(&place, "-HUP", 129, &many);
     assert!(text.contains("mlp: trained for 20 epochs"), "{text}");
     assert!(!text.contains("seeds:"), "{text}");
     assert!(said.contains("stopped by a signal"), "{said}");

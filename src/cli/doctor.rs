@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cnn_codes::model::assets::{RuntimeState, runtime_state, verify_vgg16};
+use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{Library, ModelCard, Runtime};
 use serde_json::json;
 
+use super::models::ModelsFolder;
 use super::{Format, ModelsOption, RuntimeOption, default_threads, print, print_json, visible};
 
 /// Show what is found, what is missing, and what to do about it
@@ -54,13 +56,14 @@ impl Finding {
 
 /// Looks at everything, prints it, and fails if something is missing.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let models = &arguments.models.models;
+    let folder = arguments.models.find()?;
+    let models = folder.path.as_path();
     let mut findings = vec![
         Finding::good("cnn-codes", env!("CARGO_PKG_VERSION")),
         Finding::good("processor", processor()),
         Finding::good("threads", default_threads().to_string()),
     ];
-    findings.extend(installation(models));
+    findings.push(models_folder(&folder));
     findings.extend(runtime(arguments.runtime.onnxruntime.as_deref(), models));
     findings.push(trunk(models));
     match arguments.format {
@@ -97,7 +100,19 @@ fn processor() -> String {
     format!("{} with {}", std::env::consts::ARCH, features.join(", "))
 }
 
-/// Damage to what `fetch` once installed, which the search for the library does not see.
+/// The folder of the assets, why it is the one, and one that might be taken for it.
+fn models_folder(folder: &ModelsFolder) -> Finding {
+    let mut found = format!("{} ({})", folder.path.display(), folder.reason);
+    if let Some(other) = folder.passed_over() {
+        found += &format!(
+            "; {} in the current folder is not looked at: `--models {0}` takes it",
+            other.display()
+        );
+    }
+    Finding::good("models", found)
+}
+
+/// Damage to what `fetch` once installed, where another library is taken.
 fn installation(models: &Path) -> Option<Finding> {
     match runtime_state(models) {
         RuntimeState::Damaged { reason } => Some(Finding::bad(
@@ -128,7 +143,9 @@ fn runtime(explicit: Option<&Path>, models: &Path) -> Vec<Finding> {
     } else {
         "CPU (for CUDA: `cnn-codes fetch onnxruntime --cuda`)"
     };
-    vec![
+    let is_another = library.origin != Origin::Models;
+    let damage = is_another.then(|| installation(models)).flatten();
+    let library = [
         Finding::good(
             "ONNX Runtime",
             format!(
@@ -139,7 +156,8 @@ fn runtime(explicit: Option<&Path>, models: &Path) -> Vec<Finding> {
             ),
         ),
         Finding::good("providers", providers),
-    ]
+    ];
+    damage.into_iter().chain(library).collect()
 }
 
 /// VGG16's file and weights.

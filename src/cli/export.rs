@@ -135,7 +135,7 @@ fn classifier(
     options: ExportOptions,
     stop: &Stop,
 ) -> anyhow::Result<(Exported, Option<Drift>)> {
-    let models = &arguments.models.models;
+    let models = &arguments.models.path()?;
     let (card, path) = arguments.trunk.find(models, &head.codes.trunk.name)?;
     let trunk = OnnxModel::read(&path)?;
     let exported = export_classifier(trunk.clone(), &card, head, options)?;
@@ -173,7 +173,7 @@ fn classifier(
 fn load_runtime(arguments: &Arguments) -> anyhow::Result<Runtime> {
     let library = Library::find(
         arguments.runtime.onnxruntime.as_deref(),
-        &arguments.models.models,
+        &arguments.models.path()?,
     )?;
     Ok(Runtime::load(&library)?)
 }

@@ -182,11 +182,11 @@ fn run_extraction(
     threads: usize,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let (card, model) = arguments.trunk.find(&arguments.models.models, VGG16)?;
+    let (card, model) = arguments.trunk.find(&arguments.models.path()?, VGG16)?;
     let reuse = open_stores(&arguments.reuse)?;
     let library = Library::find(
         arguments.runtime.onnxruntime.as_deref(),
-        &arguments.models.models,
+        &arguments.models.path()?,
     )?;
     let runtime = Runtime::load(&library)?;
     let options = extract_options(arguments, &card, threads);
@@ -241,7 +241,7 @@ fn run_extraction(
 }
 
 fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow::Result<ExitCode> {
-    let card = arguments.trunk.card(&arguments.models.models, VGG16)?;
+    let card = arguments.trunk.card(&arguments.models.path()?, VGG16)?;
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
     let mut display = Display::new(pictures.pictures.len());

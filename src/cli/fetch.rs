@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         [] => &[Asset::Onnxruntime, Asset::Vgg16],
         assets => assets,
     };
-    let models = &arguments.models.models;
+    let models = &arguments.models.path()?;
     let from = arguments.from.as_deref();
     if from.is_some() && assets.len() != 1 {
         bail!(

@@ -10,6 +10,7 @@ mod download;
 mod export;
 mod extract_features;
 mod fetch;
+mod models;
 mod numbers;
 mod predict;
 mod printing;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use self::models::ModelsOption;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cnn_codes::messages::visible;
@@ -67,19 +69,6 @@ enum Verb {
     Report(report::Arguments),
     Predict(predict::Arguments),
     Export(export::Arguments),
-}
-
-/// Where trunks and ONNX Runtime lie.
-#[derive(Debug, Args)]
-struct ModelsOption {
-    /// Folder of model cards, trunks and ONNX Runtime
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "CNN_CODES_MODELS",
-        default_value = "models"
-    )]
-    models: PathBuf,
 }
 
 /// How large a picture may be.

@@ -251,9 +251,11 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
 
 /// What predicts, with its trunk in a session.
 fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predictor> {
-    let models = &arguments.models.models;
-    let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models);
-    let load_runtime = || library.and_then(|library| Runtime::load(&library));
+    let models = &arguments.models.path()?;
+    let load_runtime = || {
+        let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models)?;
+        Runtime::load(&library)
+    };
     match source {
         Source::Head(head) => {
             // Side by side: both read files of 25 MB.

@@ -20,7 +20,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let train_store = Store::open(&arguments.train)?;
     let validation = arguments.validation.as_deref().map(Store::open);
     let validation = validation.transpose()?;
-    let stop = Stop::on_signals()?;
+    let stop = Stop::on_signals_in_training()?;
     let epochs = options.heads.mlp.as_ref().map_or(0, |mlp| mlp.epochs);
     let display = Display::new(&stop, epochs);
     let trained = train(

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use cnn_codes::model::ModelCard;
 
+use super::say;
+
 /// Which trunk.
 #[derive(Debug, clap::Args)]
 pub struct TrunkOption {
@@ -87,9 +89,14 @@ fn card_beside(model: &Path) -> anyhow::Result<ModelCard> {
     }
 }
 
-/// The card in the folder `models` that describes the trunk called `name`, or VGG16's, which is
-/// built in.
+/// The card that describes the trunk called `name`: VGG16's, which is built in, or one in the folder
+/// `models`.
 fn card_named(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
+    let vgg16 = ModelCard::vgg16();
+    if name == vgg16.name {
+        say_of_another_card(models, &vgg16);
+        return Ok(vgg16);
+    }
     let path = models.join(format!("{name}.toml"));
     if path.exists() {
         let card = ModelCard::load(&path)?;
@@ -97,17 +104,26 @@ fn card_named(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
             return Ok(card);
         }
     }
-    let built_in = std::iter::once_with(ModelCard::vgg16);
-    match cards_in(models)
-        .chain(built_in)
-        .find(|card| card.name == name)
-    {
+    match cards_in(models).find(|card| card.name == name) {
         Some(card) => Ok(card),
         None => bail!(
             "the head takes codes of the trunk '{name}', and no card in {} is called so; give the \
              trunk's card with --card, and its ONNX file with --model",
             models.display()
         ),
+    }
+}
+
+/// Tells of a card in the folder `models` that says something else of a trunk than the built-in one.
+fn say_of_another_card(models: &Path, built_in: &ModelCard) {
+    let path = models.join(format!("{}.toml", built_in.name));
+    let is_the_same = ModelCard::load(&path).is_ok_and(|card| card.says_the_same_as(built_in));
+    if path.exists() && !is_the_same {
+        say(&format!(
+            "{} is not the card of {} that is built in, and is passed over; --card takes it",
+            path.display(),
+            built_in.name
+        ));
     }
 }
 

@@ -328,6 +328,16 @@ impl ModelCard {
         VGG16_CARD
     }
 
+    /// Whether two cards differ in nothing but the file that they were read from.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        let here = Self {
+            origin: other.origin.clone(),
+            ..self.clone()
+        };
+        here == *other
+    }
+
     /// The card's file, as messages name it.
     #[must_use]
     pub fn origin(&self) -> &str {

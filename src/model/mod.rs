@@ -10,6 +10,7 @@ pub mod runtime;
 pub mod session;
 mod sha256;
 mod soundness;
+pub mod telemetry;
 pub mod tensor;
 pub mod tensor_hash;
 pub mod vgg16;

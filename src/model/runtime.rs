@@ -7,6 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider as _};
 
+use super::assets::pinned_library;
+use super::telemetry;
+
 /// The oldest minor version of ONNX Runtime 1 that `ort` speaks to without an `api-NN` feature.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
 
@@ -22,7 +25,7 @@ pub enum Origin {
     Variable,
     /// The folder of the executable.
     Executable,
-    /// `onnxruntime/` in the models folder.
+    /// `onnxruntime/` in the models folder, where `cnn-codes fetch` puts it.
     Models,
 }
 
@@ -57,6 +60,17 @@ pub enum RuntimeError {
         /// Who named it.
         origin: Origin,
     },
+    /// What lies in the models folder is not what was fetched.
+    #[error(
+        "nothing is loaded from {}: {reason}. Run `cnn-codes fetch onnxruntime`, which puts the right files there; \
+         a library of your own is for --onnxruntime or ORT_DYLIB_PATH", directory.display()
+    )]
+    NotAsFetched {
+        /// The folder in the models folder.
+        directory: PathBuf,
+        /// What is not as it should be.
+        reason: String,
+    },
     /// The system's loader refuses the file.
     #[error("{} (from {origin}) cannot be loaded: {reason}; `cnn-codes fetch onnxruntime` installs one that can", path.display())]
     Unloadable {
@@ -67,6 +81,14 @@ pub enum RuntimeError {
         /// The loader's reason.
         reason: String,
     },
+    /// Loading the library might let it send telemetry.
+    #[error(
+        "ONNX Runtime would send telemetry to Microsoft, and other threads are running, so that it can \
+         no longer be switched off from inside. Set {}=1 before the program starts, or call \
+         cnn_codes::model::telemetry::disable first in main",
+        telemetry::SWITCH
+    )]
+    Telemetry,
     /// The library loads, but its environment could not be made.
     #[error("ONNX Runtime from {} does not start: {source}", path.display())]
     Environment {
@@ -99,14 +121,17 @@ pub struct Library {
 
 impl Library {
     /// Searches, in this order: `explicit`, `ORT_DYLIB_PATH`, the executable's folder, and
-    /// `onnxruntime/` in `models`. The first two may name the library or its folder.
+    /// `onnxruntime/` in `models`. The first two may name the library or its folder, and are taken at
+    /// their word. In `models`, which may have come with somebody's pictures, there must be what
+    /// `cnn-codes fetch` put there and nothing else, which is checked by its hashes.
     ///
     /// # Errors
-    /// [`RuntimeError::NotFound`] or [`RuntimeError::Missing`].
+    /// [`RuntimeError::NotFound`], [`RuntimeError::Missing`] or [`RuntimeError::NotAsFetched`].
     pub fn find(explicit: Option<&Path>, models: &Path) -> Result<Self, RuntimeError> {
         let variable = std::env::var_os("ORT_DYLIB_PATH")
             .filter(|path| !path.is_empty())
             .map(PathBuf::from);
+        // As safe as the program: who can write there can exchange the program itself.
         let executable = std::env::current_exe()
             .ok()
             .and_then(|path| path.parent().map(Path::to_owned));
@@ -118,7 +143,15 @@ impl Library {
         ];
         for (origin, place) in &places {
             let Some(place) = place else { continue };
-            if let Some(path) = library_at(place) {
+            let found = if *origin == Origin::Models {
+                pinned_library(models).map_err(|reason| RuntimeError::NotAsFetched {
+                    directory: place.clone(),
+                    reason,
+                })?
+            } else {
+                library_at(place)
+            };
+            if let Some(path) = found {
                 let path = std::path::absolute(&path).unwrap_or(path);
                 return Ok(Self {
                     path,
@@ -155,31 +188,38 @@ impl Library {
     }
 }
 
-/// The library at `place`, which is the file itself or a folder that holds it.
+/// The library at `place`, which is the file itself or a folder that holds it: the one without a
+/// version in its name, which installations have as a link, or else the newest.
 fn library_at(place: &Path) -> Option<PathBuf> {
     if place.is_file() {
         return Some(place.to_owned());
     }
-    let mut candidates: Vec<PathBuf> = std::fs::read_dir(place)
+    std::fs::read_dir(place)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(is_library_name) && path.is_file())
-        .collect();
-    candidates.sort();
-    candidates.pop()
+        .filter_map(|path| Some((version_in_name(path.file_name()?)?, path)))
+        .filter(|(_, path)| path.is_file())
+        .max_by_key(|(version, _)| (version.is_empty(), version.clone()))
+        .map(|(_, path)| path)
 }
 
-fn is_library_name(name: &std::ffi::OsStr) -> bool {
-    let Some(name) = name.to_str() else {
-        return false;
-    };
+/// The numbers in a library's name: 1, 32, 0 of `libonnxruntime.so.1.32.0`, none of
+/// `libonnxruntime.so`. `None` for other names.
+fn version_in_name(name: &std::ffi::OsStr) -> Option<Vec<u64>> {
+    let name = name.to_str()?;
     if cfg!(windows) {
-        name.eq_ignore_ascii_case("onnxruntime.dll")
-    } else if cfg!(target_os = "macos") {
-        name.starts_with("libonnxruntime.") && name.ends_with(".dylib")
-    } else {
-        name == "libonnxruntime.so" || name.starts_with("libonnxruntime.so.")
+        return name.eq_ignore_ascii_case("onnxruntime.dll").then(Vec::new);
     }
+    let version = if cfg!(target_os = "macos") {
+        name.strip_prefix("libonnxruntime")?
+            .strip_suffix(".dylib")?
+    } else {
+        name.strip_prefix("libonnxruntime.so")?
+    };
+    let mut parts = version.split('.');
+    // Before the first dot there is nothing.
+    (parts.next() == Some("")).then_some(())?;
+    parts.map(|number| number.parse().ok()).collect()
 }
 
 /// ONNX Runtime, loaded.
@@ -193,12 +233,19 @@ pub struct Runtime {
 impl Runtime {
     /// Loads `library`, once in a process: a later call gives back what the first one loaded.
     ///
+    /// ONNX Runtime's telemetry is off, or nothing is loaded. It is switched off here where this is
+    /// the process's only thread (seen on Linux) and on Windows; elsewhere it has to be off before:
+    /// see [`telemetry::disable`].
+    ///
     /// # Errors
-    /// [`RuntimeError::Unloadable`] or [`RuntimeError::Environment`].
+    /// [`RuntimeError::Telemetry`], [`RuntimeError::Unloadable`] or [`RuntimeError::Environment`].
     pub fn load(library: &Library) -> Result<Self, RuntimeError> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = &*loaded {
             return Ok(runtime.clone());
+        }
+        if !telemetry::ensure_disabled() {
+            return Err(RuntimeError::Telemetry);
         }
         let unloadable = |reason: String| RuntimeError::Unloadable {
             path: library.path.clone(),
@@ -211,6 +258,7 @@ impl Runtime {
         let minor = ort::util::probe(&library.path).unwrap_or(OLDEST_MINOR);
         let environment = builder
             .with_name("cnn-codes")
+            // For what goes to Windows itself; elsewhere the variable has done it.
             .with_telemetry(false)
             .build()
             .map_err(|source| RuntimeError::Environment {
@@ -274,6 +322,8 @@ mod tests {
     fn the_newest_library_in_a_folder_is_found_and_its_version_read_off_its_name() {
         let place = tempfile::tempdir().unwrap();
         for name in [
+            "libonnxruntime.so.1.9.0",
+            "libonnxruntime.so.1.40.0.bak",
             "libonnxruntime.so.1.31.1",
             "libonnxruntime.so.1.32.0",
             "libonnxruntime_providers_shared.so",
@@ -285,6 +335,9 @@ mod tests {
         assert_eq!(library.origin, Origin::Option);
         assert_eq!(library.version(32), "1.32.0");
         assert_eq!(library.version(22), "1.22");
+        std::fs::write(place.path().join("libonnxruntime.so"), "").unwrap();
+        let library = Library::find(Some(place.path()), Path::new("nowhere")).unwrap();
+        assert!(library.path.ends_with("libonnxruntime.so"));
     }
 
     #[test]

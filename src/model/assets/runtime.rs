@@ -1,6 +1,8 @@
 //! ONNX Runtime in the models directory: `onnxruntime/`, with a record of what it should hold.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -67,31 +69,13 @@ pub enum RuntimeState {
     Whole(InstalledRuntime),
 }
 
-/// How closely files are looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Check {
-    Sizes,
-    Hashes,
-}
-
-/// The fetched ONNX Runtime, if its record and all of its files are there in the right sizes.
-///
-/// For use before each run; [`runtime_state`] reads the files as well, and says what is wrong.
-#[must_use]
-pub fn installed_onnxruntime(models: &Path) -> Option<InstalledRuntime> {
-    let directory = models.join(DIRECTORY);
-    let record = read_record(&directory).ok()??;
-    check_files(&directory, &record, Check::Sizes).ok()?;
-    Some(record.installed_in(&directory))
-}
-
 /// The fetched ONNX Runtime, with the hash of every file checked.
 #[must_use]
 pub fn runtime_state(models: &Path) -> RuntimeState {
     let directory = models.join(DIRECTORY);
     let checked = read_record(&directory).and_then(|record| match record {
         None => Ok(None),
-        Some(record) => check_files(&directory, &record, Check::Hashes).map(|()| Some(record)),
+        Some(record) => check_files(&directory, &record).map(|()| Some(record)),
     });
     match checked {
         Ok(None) => RuntimeState::Absent,
@@ -100,10 +84,132 @@ pub fn runtime_state(models: &Path) -> RuntimeState {
     }
 }
 
+/// The library of the fetched ONNX Runtime, found to be pinned to the byte; `None` where nothing was
+/// fetched.
+///
+/// The hashes are those that this program was built with: whoever put other libraries there may have
+/// written a record as well. Nothing else may lie in the folder, as the system looks there for what
+/// the library needs (`libstdc++.so.6`, `glibc-hwcaps/`), before it looks elsewhere. This tells what
+/// was planted; it does not hold off who exchanges files while the program runs.
+///
+/// # Errors
+/// What is not as it should be, in words that go after the folder's name.
+pub(in crate::model) fn pinned_library(models: &Path) -> Result<Option<PathBuf>, String> {
+    let directory = models.join(DIRECTORY);
+    let Some(record) = read_record(&directory)? else {
+        return Ok(None);
+    };
+    let pin = RuntimePin::of_wheel(&record.wheel_sha256).ok_or_else(|| {
+        format!(
+            "it holds {}, which is not what this cnn-codes was built for",
+            record.what()
+        )
+    })?;
+    check_libraries(&directory, pin)?;
+    Ok(Some(directory.join(pin.library)))
+}
+
+/// Checks that a folder holds the libraries that are pinned and none besides.
+fn check_libraries(directory: &Path, pin: &RuntimePin) -> Result<(), String> {
+    let foreign = foreign_names(directory, |name| is_of_pin(name, pin))
+        .map_err(|error| format!("it cannot be listed: {error}"))?;
+    if let [name, ..] = foreign.as_slice() {
+        return Err(format!(
+            "it also holds {}, which is not of {}",
+            name.display(),
+            pin.wheel
+        ));
+    }
+    for (name, blake3) in pin.libraries {
+        let mut hasher = blake3::Hasher::new();
+        File::open(directory.join(name))
+            .and_then(|file| hasher.update_reader(file).map(drop))
+            .map_err(|error| format!("{name} in it: {error}"))?;
+        let actual = hasher.finalize().to_hex();
+        if actual.as_str() != *blake3 {
+            return Err(format!(
+                "{name} in it is not the one of {}: its BLAKE3 is {actual} instead of {blake3}",
+                pin.wheel
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of this name belongs into the folder.
+fn is_of_pin(name: &str, pin: &RuntimePin) -> bool {
+    name == RECORD
+        || (pin.libraries.iter()).any(|(library, _)| *library == name)
+        || (WHEEL_LICENCES.iter()).any(|&member| installed_name(member) == Some(name))
+}
+
+/// What lies in a folder under other names than its own, in order. Hidden files are passed over:
+/// systems put such down everywhere, and no library is called so.
+fn foreign_names(directory: &Path, is_own: impl Fn(&str) -> bool) -> io::Result<Vec<OsString>> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
+    let mut foreign = names.collect::<io::Result<Vec<_>>>()?;
+    foreign.retain(|name| {
+        let name = name.to_string_lossy();
+        !name.starts_with('.') && !is_own(&name)
+    });
+    foreign.sort();
+    Ok(foreign)
+}
+
+/// Moves what is neither of the pin nor in the record out of the folder, and says where it is.
+fn move_foreign_aside(
+    models: &Path,
+    pin: &RuntimePin,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), AssetError> {
+    let directory = models.join(DIRECTORY);
+    if !directory.exists() {
+        return Ok(());
+    }
+    let recorded = read_record(&directory).ok().flatten();
+    let recorded = recorded.map_or(Vec::new(), |record| record.files);
+    let foreign = foreign_names(&directory, |name| {
+        is_of_pin(name, pin) || recorded.iter().any(|file| file.name == name)
+    })
+    .map_err(io_error("read", &directory))?;
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let aside = new_folder(models, &format!("{DIRECTORY}.aside"))?;
+    for name in foreign {
+        let (from, to) = (directory.join(&name), aside.join(&name));
+        say(&format!(
+            "moving {} to {}: it is not of {}",
+            from.display(),
+            to.display(),
+            pin.wheel
+        ));
+        fs::rename(&from, &to).map_err(io_error("move away", &from))?;
+    }
+    Ok(())
+}
+
+/// Makes a folder called `name`, or `name-2` and so on where that is taken.
+fn new_folder(parent: &Path, name: &str) -> Result<PathBuf, AssetError> {
+    let mut path = parent.join(name);
+    let mut number = 1_u32;
+    loop {
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                number += 1;
+                path = parent.join(format!("{name}-{number}"));
+            }
+            Err(error) => return Err(io_error("create", &path)(error)),
+            Ok(()) => return Ok(path),
+        }
+    }
+}
+
 /// Installs a pinned ONNX Runtime in `models`, unless it is there already.
 ///
 /// Files that are whole are kept. Anything else is replaced, in one rename and with the reason
-/// said; until then, what was there stays. Processes that fetch at the same time wait.
+/// said; until then, what was there stays. Files that no ONNX Runtime put there are moved into
+/// `onnxruntime.aside`. Processes that fetch at the same time wait.
 ///
 /// # Errors
 /// Any [`AssetError`] but those of cards and graphs; `models/onnxruntime` is then as it was.
@@ -119,6 +225,7 @@ pub fn install_onnxruntime(
         return Ok(there());
     }
     let lock = FetchLock::acquire(models, say)?;
+    move_foreign_aside(models, pin, say)?;
     match why_not_there(models, pin) {
         None => return Ok(there()),
         Some(Reason::Absent) => {}
@@ -156,22 +263,16 @@ fn why_not_there(models: &Path, pin: &RuntimePin) -> Option<Reason> {
         Ok(None) => return Some(Reason::Absent),
         Err(reason) => return Some(Reason::Other(reason)),
     };
-    if record.wheel_sha256 != pin.wheel.sha256 {
-        let Record {
-            package,
-            version,
-            platform,
-            ..
-        } = &record;
-        let reason = format!(
-            "it holds {package} {version} for {platform}, wanted is {}",
+    let checked = if record.wheel_sha256 == pin.wheel.sha256 {
+        check_files(&directory, &record).and_then(|()| check_libraries(&directory, pin))
+    } else {
+        Err(format!(
+            "it holds {}, wanted is {}",
+            record.what(),
             pin.wheel
-        );
-        return Some(Reason::Other(reason));
-    }
-    check_files(&directory, &record, Check::Hashes)
-        .err()
-        .map(Reason::Other)
+        ))
+    };
+    checked.err().map(Reason::Other)
 }
 
 /// The record; `None` where there is not even a directory.
@@ -195,7 +296,7 @@ fn read_record(directory: &Path) -> Result<Option<Record>, String> {
     Ok(Some(record))
 }
 
-fn check_files(directory: &Path, record: &Record, check: Check) -> Result<(), String> {
+fn check_files(directory: &Path, record: &Record) -> Result<(), String> {
     for FileRecord {
         name,
         sha256,
@@ -211,14 +312,12 @@ fn check_files(directory: &Path, record: &Record, check: Check) -> Result<(), St
                 "{name} in it has {length} bytes instead of {bytes}"
             ));
         }
-        if check == Check::Hashes {
-            let hash = File::open(&path).and_then(|mut file| sha256::of_reader(&mut file));
-            let actual = hash.map_err(|error| format!("{name} in it: {error}"))?;
-            if actual != *sha256 {
-                return Err(format!(
-                    "{name} in it has the SHA-256 {actual} instead of {sha256}"
-                ));
-            }
+        let hash = File::open(&path).and_then(|mut file| sha256::of_reader(&mut file));
+        let actual = hash.map_err(|error| format!("{name} in it: {error}"))?;
+        if actual != *sha256 {
+            return Err(format!(
+                "{name} in it has the SHA-256 {actual} instead of {sha256}"
+            ));
         }
     }
     Ok(())
@@ -291,6 +390,11 @@ fn write_record(pin: &RuntimePin, files: Vec<FileRecord>, into: &Path) -> Result
 }
 
 impl Record {
+    /// What was installed, for messages.
+    fn what(&self) -> String {
+        format!("{} {} for {}", self.package, self.version, self.platform)
+    }
+
     fn installed_in(self, directory: &Path) -> InstalledRuntime {
         InstalledRuntime {
             library: directory.join(&self.library),
