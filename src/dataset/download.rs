@@ -45,6 +45,8 @@ use self::fetch::{Fetcher, Message};
 use self::folder::Folder;
 pub use self::list::UrlList;
 pub use self::record::COLUMNS;
+#[doc(hidden)]
+pub use self::record::recorded_files;
 use self::record::{Fetch, Journal, Known};
 use self::schedule::Schedule;
 use self::settle::{Fetches, Outcome, Places};

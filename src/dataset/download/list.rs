@@ -1,6 +1,6 @@
 //! A CSV file with a URL and a label in each row.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -94,11 +94,20 @@ impl UrlList {
         Ok(list)
     }
 
-    /// The URLs to ask for, each once, in the order of their first rows.
-    pub(super) fn urls(&self) -> Vec<&str> {
-        let mut seen = std::collections::HashSet::new();
+    /// The URLs to ask for as servers are asked for them, each once, in the order of their first
+    /// rows.
+    #[must_use]
+    pub fn urls(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
         let wanted = self.rows.iter().filter_map(Row::wanted);
         wanted.filter(|url| seen.insert(*url)).collect()
+    }
+
+    /// The labels of the URLs to ask for, each of which becomes a folder, sorted.
+    #[must_use]
+    pub fn labels(&self) -> BTreeSet<&str> {
+        let wanted = self.rows.iter().filter(|row| row.wanted().is_some());
+        wanted.map(|row| &*row.label).collect()
     }
 
     /// How many rows there are, those that are refused among them.

@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -102,23 +103,22 @@ impl Known {
     /// Reads results.csv and then the journal, as far as there are any.
     pub(super) fn read(folder: &Folder) -> Result<Self, DownloadError> {
         let mut known = Self::default();
-        known.read_results(folder)?;
+        let path = folder.results();
+        if let Some(file) = open(&path)? {
+            known.read_results(&path, file)?;
+        }
         let path = folder.journal();
-        known
-            .read_journal(folder)
-            .map_err(io_error("read", &path))?;
+        if let Some(file) = open(&path)? {
+            let read = known.read_journal(BufReader::new(file));
+            read.map_err(io_error("read", &path))?;
+        }
         Ok(known)
     }
 
-    fn read_results(&mut self, folder: &Folder) -> Result<(), DownloadError> {
-        let path = folder.results();
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(io_error("read", &path)(error)),
-        };
+    /// Takes up the rows of results.csv, which messages call `path`.
+    fn read_results(&mut self, path: &Path, file: impl Read) -> Result<(), DownloadError> {
         let wrong = |line: u64, problem: String| DownloadError::Results {
-            path: path.clone(),
+            path: path.to_owned(),
             line,
             problem,
         };
@@ -187,13 +187,7 @@ impl Known {
         Some(())
     }
 
-    fn read_journal(&mut self, folder: &Folder) -> io::Result<()> {
-        let file = match File::open(folder.journal()) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let mut reader = BufReader::new(file);
+    fn read_journal(&mut self, mut reader: impl BufRead) -> io::Result<()> {
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
             // What a kill or a power failure left half written is passed over.
@@ -207,6 +201,42 @@ impl Known {
         }
         Ok(())
     }
+}
+
+/// Opens a file; `None` if there is none.
+fn open(path: &Path) -> Result<Option<File>, DownloadError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", path)(error)),
+    }
+}
+
+/// The files below the folder that `results` and `journal` send a download to, for fuzzing.
+///
+/// These are the contents of results.csv and journal.jsonl. The paths start from the folder, with
+/// `/` between its folders, and are sorted.
+///
+/// # Errors
+/// [`DownloadError::Results`] with the line of results.csv that is at fault.
+#[doc(hidden)]
+pub fn recorded_files(results: &[u8], journal: &[u8]) -> Result<Vec<String>, DownloadError> {
+    let mut known = Known::default();
+    known.read_results(Path::new("results.csv"), results)?;
+    let read = known.read_journal(journal);
+    read.map_err(io_error("read", Path::new("journal.jsonl")))?;
+    let mut paths = Vec::new();
+    for file in known
+        .fetches
+        .values()
+        .filter_map(|fetch| fetch.result.as_ref().ok())
+    {
+        paths.push(Folder::relative(None, file));
+        let labels = known.labels.get(&file.blake3).into_iter().flatten();
+        paths.extend(labels.map(|label| Folder::relative(Some(label), file)));
+    }
+    paths.sort_unstable();
+    Ok(paths)
 }
 
 /// The journal of a run.

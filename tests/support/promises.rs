@@ -1,0 +1,139 @@
+//! What the readers of strangers' files promise for any bytes. Fuzz targets use it too.
+
+#![allow(dead_code, reason = "each program uses a part of it")]
+
+use std::fs;
+use std::path::Path;
+
+use cnn_codes::dataset::download::{UrlList, recorded_files};
+use cnn_codes::dataset::{self, DatasetError, Pictures, Place};
+
+/// A tar file of any bytes is refused by its name, or each picture is a piece of it.
+pub fn check_tar(bytes: &[u8], folder: &Path) {
+    let archive = folder.join("shard.tar");
+    fs::write(&archive, bytes).expect("a file");
+    for read in [dataset::read_archives, dataset::list_archives] {
+        let Some(found) = accepted(read(&[archive.clone()]), "shard.tar") else {
+            continue;
+        };
+        check_pictures(&found);
+        for picture in &found.pictures {
+            assert!(picture.path.starts_with("shard.tar/"), "{}", picture.path);
+            let Place::Archived {
+                offset, n_bytes, ..
+            } = picture.place
+            else {
+                panic!("{} is not in the archive", picture.path);
+            };
+            let (start, end) = (offset as usize, (offset + n_bytes) as usize);
+            let read = found.read(picture).expect("a piece of the file");
+            assert!(read == bytes[start..end], "{}", picture.path);
+        }
+        for class in &found.classes {
+            assert!(!class.contains(char::is_control) && class.len() <= 1000);
+        }
+    }
+}
+
+/// A table of any bytes is refused by its name, or its rows are sorted and labelled all or none.
+pub fn check_table(bytes: &[u8], folder: &Path) {
+    let table = folder.join("labels.csv");
+    fs::write(&table, bytes).expect("a file");
+    for split in [None, Some("train")] {
+        let Some(found) = accepted(dataset::read_table(&table, split), "labels.csv") else {
+            continue;
+        };
+        check_pictures(&found);
+        assert_eq!(found.root, folder);
+        assert!(found.classes.iter().all(|class| !class.contains('\n')));
+    }
+}
+
+/// A list of any bytes has a path in it or is refused; a path holds no NUL.
+pub fn check_list(bytes: &[u8]) {
+    match dataset::read_list(bytes) {
+        Ok(found) => {
+            check_pictures(&found);
+            let mut paths = found.pictures.iter().map(|picture| &picture.path);
+            assert!(!found.is_labelled() && !found.is_empty());
+            assert!(paths.all(|path| !path.contains('\0')));
+        }
+        Err(error) => assert!(error.to_string().contains("list of pictures"), "{error}"),
+    }
+}
+
+/// The pictures, unless the input was refused with an error that names `file`.
+fn accepted(read: Result<Pictures, DatasetError>, file: &str) -> Option<Pictures> {
+    read.inspect_err(|error| assert!(error.to_string().contains(file), "{error}"))
+        .ok()
+}
+
+/// What all readers promise: names that are there and differ, and labels that are classes.
+fn check_pictures(found: &Pictures) {
+    let mut paths: Vec<_> = found
+        .pictures
+        .iter()
+        .map(|picture| &*picture.path)
+        .collect();
+    let from_file = found.archives.is_empty();
+    assert!(!from_file || paths.is_sorted());
+    paths.sort_unstable();
+    assert!(paths.windows(2).all(|pair| pair[0] != pair[1]));
+    assert!(paths.iter().all(|path| !path.is_empty()));
+    assert_ne!(found.classes.len(), 1);
+    assert!(found.classes.is_sorted());
+    for picture in &found.pictures {
+        assert_eq!(picture.label.is_some(), found.is_labelled());
+        assert!(
+            picture
+                .label
+                .is_none_or(|label| label < found.classes.len())
+        );
+    }
+}
+
+/// A list of URLs is refused by its name, or only web addresses and plain folders come of it.
+pub fn check_url_list(bytes: &[u8]) {
+    let list = match UrlList::read("urls.csv", bytes) {
+        Ok(list) => list,
+        Err(error) => return assert!(error.to_string().contains("urls.csv"), "{error}"),
+    };
+    assert!(list.n_urls() <= list.len() && !list.is_empty());
+    for url in list.urls() {
+        assert!(url.starts_with("http://") || url.starts_with("https://"));
+        assert!(url.bytes().all(|byte| byte.is_ascii_graphic()), "{url}");
+        let host = url.split('/').nth(2).expect("a host");
+        assert!(!host.is_empty() && !host.contains('@'), "{url}");
+        let again = format!("url,label\n\"{url}\",a\n");
+        let again = UrlList::read("urls.csv", again.as_bytes()).expect("a row");
+        assert_eq!(again.urls(), [url]);
+    }
+    assert!(list.labels().into_iter().all(is_plain_name));
+}
+
+/// What a download left is refused by its name and line, or leads to files of one folder.
+///
+/// `bytes` are results.csv and, from the first line that begins with `[`, journal.jsonl.
+pub fn check_records(bytes: &[u8]) {
+    let journal = bytes.windows(2).position(|pair| pair == b"\n[");
+    let (results, journal) = bytes.split_at(journal.map_or(bytes.len(), |line_end| line_end + 1));
+    match recorded_files(results, journal) {
+        Ok(paths) => {
+            for path in paths {
+                let (folder, file) = path.split_once('/').expect("a folder");
+                assert!(folder == ".download" || is_plain_name(folder), "{path}");
+                assert!(is_plain_name(file), "{path}");
+            }
+        }
+        Err(error) => assert!(
+            error.to_string().starts_with("results.csv, line "),
+            "{error}"
+        ),
+    }
+}
+
+/// Whether a folder or file of this name lies where it is made, and is seen.
+fn is_plain_name(name: &str) -> bool {
+    let is_odd = |c: char| c.is_control() || "/\\:".contains(c);
+    !name.is_empty() && !name.starts_with('.') && !name.contains(is_odd)
+}
