@@ -12,6 +12,7 @@ mod extract_features;
 mod fetch;
 mod predict;
 mod progress;
+mod remedy;
 mod report;
 mod split;
 mod stop;
@@ -19,7 +20,7 @@ mod train_head;
 mod trunk;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -113,6 +114,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
+            if let Some(remedy) = remedy::of(&error) {
+                say(remedy);
+            }
             ExitCode::FAILURE
         }
     }
@@ -129,6 +133,12 @@ fn print(result: &str) -> anyhow::Result<()> {
 /// Says something to stderr, where a closed stderr is no reason to stop.
 fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// A file that could not be written, in one line with its cause, as the library's errors are.
+fn unwritten(path: &Path, error: io::Error) -> anyhow::Error {
+    let text = format!("cannot write {}: {error}", path.display());
+    anyhow::Error::new(error).context(text)
 }
 
 /// Whoever read our output (`head`, a pager) has seen enough.

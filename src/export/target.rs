@@ -41,7 +41,7 @@ impl Target {
             existing,
         };
         target.check_free(&target.model, is_export)?;
-        if has_card {
+        if has_card && !target.is_half() {
             target.check_free(&target.card, is_exports_card)?;
         }
         let folder = target.model.parent().unwrap_or(Path::new(""));
@@ -72,11 +72,21 @@ impl Target {
                 file: file.to_string_lossy().into_owned(),
                 ..card.clone()
             };
-            let card = draft(&self.card, card.to_text()?.as_bytes())?;
-            self.publish(card, &self.card)?;
+            let text = card.to_text()?;
+            let is_there = std::fs::read(&self.card).is_ok_and(|found| found == text.as_bytes());
+            if !is_there {
+                let card = draft(&self.card, text.as_bytes())?;
+                self.publish(card, &self.card)?;
+            }
         }
         self.publish(model, &self.model)?;
         Ok(bytes)
+    }
+
+    /// Whether a run ended between the card and the model. The same command finishes what it began,
+    /// and another one's card is refused when it would be replaced.
+    fn is_half(&self) -> bool {
+        self.model.symlink_metadata().is_err() && is_exports_card(&self.card)
     }
 
     fn check_free(&self, path: &Path, is_own: fn(&Path) -> bool) -> Result<(), ExportError> {

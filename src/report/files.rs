@@ -1,7 +1,7 @@
 //! The files of HEAD that tell how its heads were judged.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::{
@@ -33,25 +33,32 @@ pub fn write_judgement(
     write(&dir.join(PREDICTIONS), |file| {
         write_predictions(comparison, file)
     })?;
-    write(&dir.join(METRICS), |mut file| {
+    write(&dir.join(METRICS), |file| {
         writeln!(file, "{:#}", comparison.to_json())
     })?;
-    write(&dir.join(PROVENANCE), |mut file| {
+    write(&dir.join(PROVENANCE), |file| {
         writeln!(file, "{:#}", provenance.to_json())
     })?;
     write(&dir.join(JUDGED_PICTURES), |file| {
         write_judged_pictures(pictures, file)
     })?;
     let page = Report::read(dir)?.to_html(None);
-    write(&dir.join(REPORT), |mut file| {
-        file.write_all(page.as_bytes())
-    })
+    write(&dir.join(REPORT), |file| file.write_all(page.as_bytes()))
 }
 
 /// Creates a file, fills it and syncs it.
-fn write(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> Result<(), ReportError> {
+fn write(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), ReportError> {
+    // In few and large pieces: JSON is written a word at a time.
+    let in_pieces = |file: File| {
+        let mut buffer = BufWriter::new(file);
+        fill(&mut buffer)?;
+        buffer.into_inner()?.sync_all()
+    };
     File::create_new(path)
-        .and_then(|file| fill(&file).and_then(|()| file.sync_all()))
+        .and_then(in_pieces)
         .map_err(|source| ReportError::Write {
             path: path.to_owned(),
             source,

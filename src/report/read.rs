@@ -1,7 +1,7 @@
 //! HEAD's files back into what there is to report.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -316,9 +316,11 @@ fn read_judged_pictures(path: &Path) -> Result<Vec<JudgedPicture>, ReportError> 
     pictures.collect()
 }
 
-fn open_table(path: &Path) -> Result<csv::Reader<File>, ReportError> {
-    let file = File::open(path).map_err(reading(path))?;
-    Ok(csv::Reader::from_reader(file))
+/// Reads all of it before a row is looked at: where the header cannot be read, rows read by serde
+/// are none, without an error.
+fn open_table(path: &Path) -> Result<csv::Reader<io::Cursor<Vec<u8>>>, ReportError> {
+    let text = fs::read(path).map_err(reading(path))?;
+    Ok(csv::Reader::from_reader(io::Cursor::new(text)))
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {

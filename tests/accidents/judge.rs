@@ -69,7 +69,7 @@ impl Expected<'_> {
         let (old, new, now_) = (
             self.before.below(root),
             self.after.below(root),
-            now.below(root),
+            now.below(root).without(is_draft),
         );
         let is_whole = match self.appears {
             Appears::AtOnce => now_ == old || now_ == new,
@@ -78,7 +78,8 @@ impl Expected<'_> {
                 is_draft(path) || bytes.is_none() || same(&old) || same(&new)
             }),
         };
-        let is_set_aside = now_.0.is_empty() && now.below(&format!("{root}.replaced")) == old;
+        let is_old_in = |name: &String| name.starts_with(root) && now.below(name) == old;
+        let is_set_aside = now_.0.is_empty() && now.roots().iter().any(is_old_in);
         if is_whole || is_set_aside {
             return None;
         }
@@ -127,7 +128,7 @@ impl Expected<'_> {
 /// Words that tell what to do next.
 const REMEDIES: [&str; 12] = [
     "again",
-    "give --",
+    "give ",
     "free ",
     "raise",
     "choose",
@@ -148,7 +149,8 @@ fn is_draft(path: &Path) -> bool {
     let mut names = names.map(std::borrow::Cow::into_owned);
     names.any(|name| {
         name.ends_with(".partial")
-            || name.ends_with(".replaced")
+            || name.ends_with("replaced")
+            || name.ends_with(".cnn-codes-old")
             || name.starts_with(".fetch")
             || name == ".download"
     })

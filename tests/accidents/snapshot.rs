@@ -60,6 +60,12 @@ impl Snapshot {
         Self(below.collect())
     }
 
+    /// All but the paths of a kind.
+    pub fn without(mut self, is_left_out: fn(&Path) -> bool) -> Self {
+        self.0.retain(|path, _| !is_left_out(path));
+        self
+    }
+
     /// The first part of every path.
     pub fn roots(&self) -> Vec<String> {
         let depth_1 = self.0.keys().filter(|path| path.components().count() == 1);
