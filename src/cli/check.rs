@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use cnn_codes::codes::{Store, StoreError};
 use cnn_codes::dataset::check::{
     CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
@@ -22,7 +22,7 @@ use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
 use self::report::Report;
 use super::progress::Display;
 use super::stop::Stop;
-use super::{Format, default_threads, is_closed_pipe, one_of, positive, print, say, unwritten};
+use super::{Format, default_threads, is_closed_pipe, one_of, positive, print, say};
 
 /// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
 ///
@@ -95,7 +95,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if let Some(path) = &arguments.html {
         let page = html::page(&report, &inputs);
-        write(path, page.as_bytes()).map_err(|error| unwritten(path, error))?;
+        // In one line with its cause, as the library's errors are.
+        write(path, page.as_bytes())
+            .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
     }
     let found = report.counts();
     let is_found = |kinds: &Vec<FindingKind>| match kinds.as_slice() {

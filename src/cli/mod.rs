@@ -20,7 +20,7 @@ mod train_head;
 mod trunk;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -114,7 +114,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
-            if let Some(remedy) = remedy::of(&error) {
+            if let Some(remedy) = remedy::of(&error.to_string()) {
                 say(remedy);
             }
             ExitCode::FAILURE
@@ -133,12 +133,6 @@ fn print(result: &str) -> anyhow::Result<()> {
 /// Says something to stderr, where a closed stderr is no reason to stop.
 fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{message}");
-}
-
-/// A file that could not be written, in one line with its cause, as the library's errors are.
-fn unwritten(path: &Path, error: io::Error) -> anyhow::Error {
-    let text = format!("cannot write {}: {error}", path.display());
-    anyhow::Error::new(error).context(text)
 }
 
 /// Whoever read our output (`head`, a pager) has seen enough.

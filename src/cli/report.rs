@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use cnn_codes::draft::{Existing, FileDraft};
 use cnn_codes::report::{REPORT, Report};
 
-use super::{folder, print, unwritten};
+use super::{folder, print};
 
 /// Make HEAD/report.html anew
 ///
@@ -28,7 +29,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = arguments.head.join(REPORT);
     FileDraft::write(&path, page.as_bytes())
         .and_then(|draft| draft.publish(Existing::Replace))
-        .map_err(|error| unwritten(&path, error))?;
+        .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
     print(&format!("report: {}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -80,8 +80,8 @@ impl Fault {
     }
 }
 
-/// Every fault of every call; or, where they are more than `most`, all kills and each so many-th of
-/// the others.
+/// Every fault of every call; or, where they are more than `most`, each so many-th kill and each so
+/// many-th of the others, `most` in all.
 pub fn points(calls: &[Call], most: usize) -> Vec<Point> {
     let all = calls.iter().flat_map(|call| {
         Fault::of(call).into_iter().map(|fault| Point {
@@ -90,11 +90,13 @@ pub fn points(calls: &[Call], most: usize) -> Vec<Point> {
         })
     });
     let (kills, others): (Vec<_>, Vec<_>) = all.partition(|point| point.fault == Fault::Kill);
-    let step = others
-        .len()
-        .div_ceil(most.saturating_sub(kills.len()).max(1));
-    kills
-        .into_iter()
-        .chain(others.into_iter().step_by(step.max(1)))
-        .collect()
+    let kills = thinned(kills, most / 2);
+    let others = thinned(others, most - kills.len());
+    [kills, others].concat()
+}
+
+/// Each so many-th, so that there are no more than `most`.
+fn thinned(points: Vec<Point>, most: usize) -> Vec<Point> {
+    let step = points.len().div_ceil(most).max(1);
+    points.into_iter().step_by(step).collect()
 }

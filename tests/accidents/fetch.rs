@@ -74,7 +74,7 @@ fn install() {
         ..RUNTIMES[0]
     };
     let source = WheelSource::File(&wheel);
-    if let Err(error) = install_onnxruntime(&place.join("models"), &pin, &source, &mut |_| {}) {
+    if let Err(error) = install_onnxruntime(&place, &pin, &source, &mut |_| {}) {
         // As the command does.
         eprintln!("error: {error}");
         std::process::exit(1);

@@ -297,6 +297,6 @@ fn fetch_over_a_damaged_runtime_survives_accidents() {
     fetch::write_wheel(&trial.place());
     let fetch = fetch::program(&trial);
     assert!(fetch.run().status.success());
-    fs::write(trial.path("models/onnxruntime/LICENSE"), "damaged").unwrap();
+    fs::write(trial.path("onnxruntime/LICENSE"), "damaged").unwrap();
     trial.judge(&fetch, Appears::AtOnce);
 }
