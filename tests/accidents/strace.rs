@@ -50,11 +50,13 @@ pub struct Program {
     pub disturbs_stdout: bool,
 }
 
-/// A call to the system: the `nth` of its name in its thread, from 1.
+/// A call to the system: the `nth` of its name in its thread, from 1. That of another thread than
+/// the first is the `nth` on its path, as strace counts anew in every thread.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub name: String,
     pub nth: usize,
+    pub path: Option<String>,
     /// The call as strace shows it.
     pub shown: String,
     pub is_change: bool,
@@ -73,13 +75,14 @@ impl Program {
         assert!(output.status.success(), "undisturbed, but traced: {stderr}");
         let place = place.to_str().unwrap();
         let log = fs::read_to_string(log).unwrap();
+        let first = log.split(' ').next().unwrap_or_default();
         let mut n_seen = HashMap::new();
         let calls = log.lines().filter_map(|line| {
-            let (thread, call) = line.split_once(' ')?;
-            let (name, arguments) = call.trim_start().split_once('(')?;
-            let nth = n_seen
-                .entry((thread.to_owned(), name.to_owned()))
-                .or_insert(0);
+            let (thread, shown) = line.split_once(' ')?;
+            let (name, arguments) = shown.trim_start().split_once('(')?;
+            let path = path_below(place, arguments).filter(|_| thread != first);
+            let counted = (thread.to_owned(), name.to_owned(), path.clone());
+            let nth = n_seen.entry(counted).or_insert(0);
             *nth += 1;
             let is_ours =
                 arguments.contains(place) || self.disturbs_stdout && is_to_stdout(name, arguments);
@@ -87,7 +90,8 @@ impl Program {
             is_tried.then(|| Call {
                 name: name.to_owned(),
                 nth: *nth,
-                shown: call.trim_start().to_owned(),
+                path,
+                shown: shown.trim_start().to_owned(),
                 is_change: CHANGES.contains(&name) || is_making(name, arguments),
             })
         });
@@ -96,10 +100,16 @@ impl Program {
 
     /// Runs with one call disturbed, as `how` says to strace. `None` where the call did not come.
     pub fn disturbed(&self, call: &Call, how: &str, log: &Path) -> Option<Output> {
-        let Call { name, nth, .. } = call;
+        let Call {
+            name, nth, path, ..
+        } = call;
         let trace = format!("trace={name}");
         let inject = format!("inject={name}:{how}:when={nth}");
-        let output = self.under_strace(log, &["-e", &trace, "-e", &inject]);
+        let mut options = vec!["-e", &trace, "-e", &inject];
+        if let Some(path) = path {
+            options.extend(["-P", path]);
+        }
+        let output = self.under_strace(log, &options);
         let log = fs::read_to_string(log).unwrap();
         let marks = ["(INJECTED)", "(DELAYED)", "+++ killed by SIGKILL"];
         marks
@@ -142,6 +152,13 @@ pub fn is_there() -> bool {
         println!("skipped: there is no strace here that may trace (see scripts/test.sh)");
     }
     is_there
+}
+
+/// The first path below `place` among a call's arguments.
+fn path_below(place: &str, arguments: &str) -> Option<String> {
+    let start = arguments.find(place)?;
+    let path = arguments[start..].split(['"', '>']).next()?;
+    Some(path.to_owned())
 }
 
 fn is_to_stdout(name: &str, arguments: &str) -> bool {
