@@ -11,10 +11,13 @@ mod number {
 }
 
 /// A sentence for the line below an error, if the system's answer is at its end. The answer is found
-/// by its number in the text: libraries for CSV and for temporary files pass on no more than that.
+/// by its number in the text: libraries for CSV and for temporary files pass on no more than that,
+/// nor does ONNX Runtime.
 pub fn of(error: &str) -> Option<&'static str> {
-    let (_, answer) = error.rsplit_once("(os error ")?;
-    let number = answer.split(')').next()?.parse().ok()?;
+    let marks = ["(os error ", "system error number "];
+    let answer = marks.iter().find_map(|mark| error.rsplit_once(mark))?.1;
+    let n_digits = answer.bytes().take_while(u8::is_ascii_digit).count();
+    let number = answer[..n_digits].parse().ok()?;
     match io::Error::from_raw_os_error(number).kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             Some("Make room on that disk, and give the same command again.")
@@ -62,6 +65,8 @@ mod tests {
             let error = format!("cannot write a.txt: {cause}; nothing was left behind");
             assert!(of(&error).unwrap().contains(word), "{error}");
         }
+        let onnxruntime = "Load model from a.onnx failed:system error number 24";
+        assert!(of(onnxruntime).unwrap().contains("ulimit -n"));
         let absent = io::Error::from_raw_os_error(2);
         assert_eq!(of(&format!("cannot read a.txt: {absent}")), None);
         assert_eq!(of("there are no pictures"), None);
