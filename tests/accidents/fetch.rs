@@ -49,11 +49,11 @@ pub fn program(trial: &Trial) -> Program {
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     environment.extend([(PLACE, trial.place().into()), (SHA256, hex.into())]);
     // What is printed is the test harness's.
-    let disturbs_stdout = false;
+    let is_command = false;
     Program {
         command,
         environment,
-        disturbs_stdout,
+        is_command,
     }
 }
 

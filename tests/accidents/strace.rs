@@ -46,8 +46,9 @@ const CHANGES: [&str; 29] = [
 pub struct Program {
     pub command: Vec<OsString>,
     pub environment: Vec<(&'static str, OsString)>,
-    /// Whether calls on stdout are disturbed, too.
-    pub disturbs_stdout: bool,
+    /// Whether it is the command itself: calls on its stdout are disturbed, too, and its messages
+    /// tell remedies.
+    pub is_command: bool,
 }
 
 /// A call to the system: the `nth` of its name in its thread, from 1. That of another thread than
@@ -85,7 +86,7 @@ impl Program {
             let nth = n_seen.entry(counted).or_insert(0);
             *nth += 1;
             let is_ours =
-                arguments.contains(place) || self.disturbs_stdout && is_to_stdout(name, arguments);
+                arguments.contains(place) || self.is_command && is_to_stdout(name, arguments);
             let is_tried = is_ours && !LEFT_OUT.contains(&name);
             is_tried.then(|| Call {
                 name: name.to_owned(),
@@ -113,11 +114,12 @@ impl Program {
         let log = fs::read_to_string(log).unwrap();
         let marks = ["(INJECTED)", "(DELAYED)", "+++ killed by SIGKILL"];
         let is_hit = |line: &str| marks.iter().any(|mark| line.contains(mark));
-        // Another thread may have as many calls of the name, on libraries.
+        // Another thread may have as many calls of the name: on libraries, or to print for a test.
         let is_ours = |line: &str| {
-            !["/lib/", "/lib64/", "/etc/"]
+            let is_library = ["/lib/", "/lib64/", "/etc/"]
                 .iter()
-                .any(|it| line.contains(it))
+                .any(|it| line.contains(it));
+            !is_library && (self.is_command || !line.contains("write(1<"))
         };
         let mut hits = log.lines().filter(|line| is_hit(line)).peekable();
         (hits.peek().is_some() && hits.all(is_ours)).then_some(output)

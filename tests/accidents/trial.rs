@@ -60,7 +60,7 @@ impl Trial {
         Program {
             command: std::iter::once(binary).chain(words).collect(),
             environment: self.environment.clone(),
-            disturbs_stdout: true,
+            is_command: true,
         }
     }
 
@@ -92,6 +92,7 @@ impl Trial {
             after: Snapshot::of(&place),
             before,
             appears,
+            is_command: program.is_command,
         };
         expected.before.put_back(&place);
         let calls = program.calls(&place, &log);
