@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use cnn_codes::codes::{Dtype, Leftover, Pool};
 use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, OnFailure, dry_run};
+use cnn_codes::files::Existing;
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
 
 use peer::Peer;

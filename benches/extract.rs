@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use cnn_codes::codes::{Dtype, Leftover, Pool};
 use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::draft::Existing;
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
+use cnn_codes::files::Existing;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Resize};
 

@@ -25,7 +25,7 @@ use cnn_codes::codes::{
     Code, CodesIdentity, Dtype, OutputSpec, Pool, Store, StoreDescription, StoreWriter,
     TrunkIdentity, WrittenPicture,
 };
-use cnn_codes::draft::Existing;
+use cnn_codes::files::Existing;
 use cnn_codes::head::Samples;
 use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored, Watch};
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};

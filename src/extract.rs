@@ -32,10 +32,10 @@ pub(crate) use self::prepare::Preparer;
 use self::write::{Writing, Written};
 use crate::codes::{
     CodesIdentity, Dtype, Job, Leftover, Manifest, Opened, Part, Pool, Store, StoreDescription,
-    StoreWriter,
+    StoreError, StoreWriter,
 };
 use crate::dataset::{Pictures, Shard};
-use crate::draft::Existing;
+use crate::files::{DraftError, Existing};
 use crate::model::{ModelCard, Trunk};
 use crate::picture::{self, Filter, Fit, Preparation, Resize};
 
@@ -160,9 +160,10 @@ pub fn extract(
     };
     let writing = Writing::new(&mut writer, options, reuse, channels);
     let stages = run_stages(pipeline, &pictures, writing, progress);
+    let kept = kept(&writer, pictures.pictures.len());
     let stages = match stages {
         Ok(stages) => stages,
-        Err(error) => return Err(broken_off(error, &writer, pictures.pictures.len())),
+        Err(error) => return Err(broken_off(error, kept)),
     };
     let failures = Failures {
         by_kind: writer.failures().clone(),
@@ -170,7 +171,7 @@ pub fn extract(
     };
     Ok(Extracted {
         store,
-        manifest: finish(writer, &failures)?,
+        manifest: finish(writer, &failures, kept)?,
         rows: RowCounts {
             done_before,
             ..stages.written.rows
@@ -183,9 +184,17 @@ pub fn extract(
 
 /// Publishes the store, unless it would be an empty one for want of usable pictures. A part may
 /// be empty.
-fn finish(writer: StoreWriter, failures: &Failures) -> Result<Manifest, ExtractError> {
+fn finish(
+    writer: StoreWriter,
+    failures: &Failures,
+    kept: Option<Kept>,
+) -> Result<Manifest, ExtractError> {
     if writer.rows() > 0 || failures.is_empty() || writer.is_part() {
-        return Ok(writer.finish()?);
+        return writer.finish().map_err(|error| match error {
+            // It says itself where the store is.
+            StoreError::Draft(DraftError::Kept { .. }) => error.into(),
+            _ => broken_off(error.into(), kept),
+        });
     }
     writer.discard();
     Err(ExtractError::NothingUsable {
@@ -209,13 +218,17 @@ fn already_complete(store: PathBuf, manifest: Manifest) -> Extracted {
     }
 }
 
-/// Adds to `error` what is kept, if anything is.
-fn broken_off(error: ExtractError, writer: &StoreWriter, n_pictures: usize) -> ExtractError {
-    let kept = (writer.n_done() > 0).then(|| Kept {
+/// The work that the next run goes on from, if any is safe on the disk.
+fn kept(writer: &StoreWriter, n_pictures: usize) -> Option<Kept> {
+    (writer.n_done() > 0).then(|| Kept {
         draft: writer.draft().to_owned(),
         n_done: writer.n_done(),
         n_pictures,
-    });
+    })
+}
+
+/// Adds to `error` what is kept, if anything is.
+fn broken_off(error: ExtractError, kept: Option<Kept>) -> ExtractError {
     match (error, kept) {
         (ExtractError::Stopped { .. }, kept) => ExtractError::Stopped { kept },
         (error, None) => error,

@@ -58,10 +58,10 @@
 
 pub mod codes;
 pub mod dataset;
-pub mod draft;
 pub mod evaluate;
 pub mod export;
 pub mod extract;
+pub mod files;
 pub mod head;
 mod messages;
 pub mod model;

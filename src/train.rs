@@ -48,10 +48,11 @@ use self::error::FitError;
 use self::judgement::Judges;
 use self::training::Training;
 use crate::codes::{Manifest, Store};
-use crate::draft::Draft;
-use crate::head::saved::{self, SavedHead};
+use crate::files::Draft;
+use crate::head::mlp::Epoch;
+use crate::head::saved::{self, SavedHead, SavedHeadError};
 use crate::head::{HeadError, Samples};
-use crate::report::{Comparison, PairedTests, Provenance, write_judgement};
+use crate::report::{Comparison, JudgedPicture, PairedTests, Provenance, write_judgement};
 
 pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
@@ -65,10 +66,11 @@ pub use self::progress::Progress;
 /// metrics.json differs in its training times.
 ///
 /// When `progress` asks to stop while the MLP that is kept is trained, or after that, nothing more
-/// is begun, and what is there is judged and left.
+/// is begun, and what is there is judged and left; beside `out`, if a head is there that it would
+/// replace.
 ///
 /// # Errors
-/// [`TrainError`]; `out` is then as it was before.
+/// [`TrainError`]; `out` is then as it was before, and a head that was trained is kept beside it.
 pub fn train<'s>(
     train: &'s Store,
     validation: Option<&'s Store>,
@@ -127,20 +129,61 @@ pub fn train<'s>(
         mlp: trained.mlp,
         logistic: trained.logistic,
     };
-    if head.mlp.is_some() {
-        saved::write_history(draft.path(), &trained.history)?;
-    }
-    head.write_into(draft.path())?;
-    let (provenance, pictures) = Provenance::new(
+    let judged = Provenance::new(
         train,
         validation,
         scaled_validation.as_ref().unwrap_or(&scaled.samples),
         options.command.clone(),
         options.pictures.as_deref(),
     );
-    write_judgement(draft.path(), &comparison, &provenance, &pictures)?;
-    draft.publish()?;
+    leave(draft, &head, &trained.history, &comparison, &judged)?;
     Ok(comparison)
+}
+
+/// Writes all files of HEAD and publishes it. A trained head is never thrown away: where the rest
+/// fails, or where it is half-trained and would replace another, it is kept beside HEAD.
+fn leave(
+    draft: Draft,
+    head: &SavedHead,
+    history: &[Epoch],
+    comparison: &Comparison,
+    (provenance, pictures): &(Provenance, Vec<JudgedPicture>),
+) -> Result<(), TrainError> {
+    if let Err(error) = head.write_into(draft.path()) {
+        return Err(keep_elsewhere(head, error));
+    }
+    let tell = || -> Result<(), TrainError> {
+        if head.mlp.is_some() {
+            saved::write_history(draft.path(), history)?;
+        }
+        write_judgement(draft.path(), comparison, provenance, pictures)?;
+        Ok(())
+    };
+    if let Err(error) = tell() {
+        return Err(TrainError::Kept {
+            why: Box::new(error),
+            kept: draft.set_aside(),
+        });
+    }
+    if comparison.interrupted && draft.replaces() {
+        return Err(TrainError::Interrupted {
+            out: draft.target().to_owned(),
+            kept: draft.set_aside(),
+        });
+    }
+    Ok(draft.publish()?)
+}
+
+/// Keeps a head in the system's folder for temporary files, as its own disk takes no more.
+fn keep_elsewhere(head: &SavedHead, error: SavedHeadError) -> TrainError {
+    let folder = tempfile::Builder::new().prefix("cnn-codes-head-").tempdir();
+    match folder {
+        Ok(folder) if head.write_into(folder.path()).is_ok() => TrainError::Kept {
+            why: Box::new(error.into()),
+            kept: folder.keep(),
+        },
+        _ => error.into(),
+    }
 }
 
 fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {

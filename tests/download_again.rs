@@ -232,3 +232,26 @@ fn two_runs_into_one_folder_exclude_each_other() {
         "{said}"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_lock_or_the_journal_is_not_written_through() {
+    let server = Server::start();
+    let place = Place::new(&[(server.url("/copy/x"), "a")]);
+    let thesis = place.folder.path().join("thesis.txt");
+    fs::write(&thesis, "dear").unwrap();
+    let own = place.out().join(".download");
+    fs::create_dir_all(&own).unwrap();
+    for name in ["lock", "journal.jsonl"] {
+        let link = own.join(name);
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(&thesis, &link).unwrap();
+        let (code, _, said) = place.run(&[]);
+        assert_eq!(code, Some(1), "{said}");
+        let expected = format!("out/.download/{name}: it is a link; remove it");
+        assert!(said.contains(&expected), "{said}");
+        assert_eq!(fs::read_to_string(&thesis).unwrap(), "dear");
+        fs::remove_file(&link).unwrap();
+    }
+    assert_eq!(place.run(&[]).0, Some(0));
+}

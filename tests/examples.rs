@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Code, Dtype, Pool, StoreDescription, StoreWriter, WrittenPicture};
-use cnn_codes::draft::Existing;
+use cnn_codes::files::Existing;
 use support::place::{Place, quarters};
 
 /// An example, which cargo builds beside the tests.

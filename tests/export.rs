@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{CodesIdentity, Pool, Store};
+use cnn_codes::export::{ExportOptions, Precision, Target, export_head};
+use cnn_codes::files::Existing;
+use cnn_codes::head::HeadKind;
 use cnn_codes::head::logistic::{Convergence, Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
 use cnn_codes::head::saved::{SavedHead, SavedLogistic, SavedMlp};
@@ -264,8 +267,7 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
         };
         let head = head(store.manifest().codes.clone(), scaling, largest);
         let folder = place.path().join("head");
-        head.save(&folder, cnn_codes::draft::Existing::Replace)
-            .unwrap();
+        head.save(&folder, Existing::Replace).unwrap();
         for kind in ["mlp", "logistic"] {
             let expected = expected(&head, kind, codes.view());
             let expected = expected
@@ -306,7 +308,7 @@ fn place_with_head() -> Option<(Place, SavedHead)> {
     let store = store_of(&place, Recipe::Caffe, Pool::None);
     let largest = largest_code(&store.read_codes());
     let head = head(store.manifest().codes.clone(), Scaling::None, largest);
-    head.save(&place.path().join("head"), cnn_codes::draft::Existing::Keep)
+    head.save(&place.path().join("head"), Existing::Keep)
         .unwrap();
     Some((place, head))
 }
@@ -366,11 +368,8 @@ fn values_beyond_float16_are_refused_and_nothing_is_written() {
     let mut layers = mlp.model.layers().to_vec();
     layers[0].weights.fill(1000.0);
     mlp.model = Mlp::from_weights(layers).unwrap();
-    head.save(
-        &place.path().join("head"),
-        cnn_codes::draft::Existing::Replace,
-    )
-    .unwrap();
+    head.save(&place.path().join("head"), Existing::Replace)
+        .unwrap();
     export(&place, "half.onnx")
         .args(["--fp16", "--check", "pictures"])
         .assert()
@@ -437,8 +436,7 @@ fn a_trunk_with_channels_first_and_with_the_names_of_the_export_is_extended_as_w
         let largest = largest_code(&codes);
         let head = head(store.manifest().codes.clone(), Scaling::None, largest);
         let folder = place.path().join("head");
-        head.save(&folder, cnn_codes::draft::Existing::Replace)
-            .unwrap();
+        head.save(&folder, Existing::Replace).unwrap();
         export(&place, "whole.onnx")
             .arg("--overwrite")
             .assert()
@@ -554,8 +552,7 @@ fn another_trunk_or_a_missing_head_is_refused() {
     };
     head.logistic = None;
     let again = || place.path().join("head");
-    head.save(&again(), cnn_codes::draft::Existing::Replace)
-        .unwrap();
+    head.save(&again(), Existing::Replace).unwrap();
     export(&place, "x.onnx")
         .args(["--head", "logistic"])
         .assert()
@@ -564,8 +561,7 @@ fn another_trunk_or_a_missing_head_is_refused() {
             "holds no logistic; give --head mlp",
         ));
     head.codes.trunk.tensors_sha256 = "0".repeat(64);
-    head.save(&again(), cnn_codes::draft::Existing::Replace)
-        .unwrap();
+    head.save(&again(), Existing::Replace).unwrap();
     export(&place, "x.onnx")
         .assert()
         .code(1)
@@ -574,4 +570,61 @@ fn another_trunk_or_a_missing_head_is_refused() {
         ))
         .stderr(predicate::str::contains("its parameters have the SHA-256"));
     assert!(!place.names().iter().any(|name| name.starts_with("x.")));
+}
+
+#[test]
+fn what_killed_exports_left_is_swept_and_a_model_without_its_card_is_told() {
+    let Some((place, mut head)) = place_with_head() else {
+        return;
+    };
+    export(&place, "x.onnx").assert().success();
+    let old = fs::read(place.path().join("x.onnx")).unwrap();
+    place.write(".cnn-codes-aB3xYz.partial", b"half a model");
+    head.mlp = None;
+    head.save(&place.path().join("head"), Existing::Replace)
+        .unwrap();
+    let again = || {
+        export(&place, "x.onnx")
+            .arg("--overwrite")
+            .assert()
+            .success()
+    };
+    again();
+    assert!(!place.names().iter().any(|name| name.contains("partial")));
+
+    // Killed when the card had its name already, and the model not yet.
+    fs::write(place.path().join("x.onnx"), old).unwrap();
+    let predict = || {
+        let mut command = support::cnn_codes();
+        command.current_dir(place.path());
+        command
+            .args(["predict", "--model", "x.onnx", "pictures"])
+            .assert()
+    };
+    predict()
+        .code(1)
+        .stderr(predicate::str::contains("fetch or export the file again"));
+    again();
+    predict().success();
+}
+
+#[test]
+fn a_file_that_appears_during_an_export_is_not_replaced() {
+    let Some((place, head)) = place_with_head() else {
+        return;
+    };
+    let options = ExportOptions {
+        head: HeadKind::Logistic,
+        precision: Precision::Float32,
+    };
+    let exported = export_head(&head, options).unwrap();
+    let path = place.path().join("x.onnx");
+    for existing in [Existing::Keep, Existing::Replace] {
+        let target = Target::new(&path, false, existing).unwrap();
+        fs::write(&path, "dear").unwrap();
+        target.write(&exported).unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"dear");
+        fs::remove_file(&path).unwrap();
+    }
+    assert!(!place.names().iter().any(|name| name.contains("partial")));
 }

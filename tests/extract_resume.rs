@@ -467,3 +467,62 @@ fn a_dry_run_tells_what_cannot_be_used_and_leaves_nothing() {
     assert_eq!([&seen["usable"], &seen["failures"]["total"]], [2, 1]);
     assert_eq!(place.names(), before);
 }
+
+#[test]
+fn a_folder_that_appears_during_a_run_stays_and_the_finished_store_takes_its_place_later() {
+    let Some(place) = long_job() else { return };
+    assert_eq!(end(start(&place, "whole", &[])).1, Some(0));
+    for more in [&[][..], &["--overwrite"]] {
+        let child = start(&place, "store", more);
+        wait_for_lines(&place.path().join("store.partial"), 3);
+        signal(&child, "-STOP");
+        let store = place.path().join("store");
+        assert!(!store.exists(), "it ended too early to test anything");
+        place.write("store/thesis.txt", b"dear");
+        signal(&child, "-CONT");
+        let (said, code) = end(child);
+        assert_eq!(code, Some(1), "{said}");
+        let expected = "error: store was put there by something else in the meantime, and was \
+                        left as it is; the finished store is kept in store.partial: once that is \
+                        mended, the same command puts it in its place\n";
+        assert!(said.ends_with(expected), "{said}");
+        assert_eq!(
+            files(&store),
+            [("thesis.txt".to_owned(), b"dear".to_vec())].into()
+        );
+
+        fs::remove_dir_all(&store).unwrap();
+        let (said, code) = end(start(&place, "store", more));
+        assert_eq!(code, Some(0), "{said}");
+        assert_same_files(&store, &files(&place.path().join("whole")));
+        assert!(!place.path().join("store.partial").exists());
+        fs::remove_dir_all(&store).unwrap();
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_a_file_of_the_draft_is_not_written_through() {
+    let Some(place) = long_job() else { return };
+    stopped(&place, "-INT");
+    place.write("thesis.txt", b"dear");
+    for name in [
+        "failures.csv",
+        "images.csv",
+        "labels.npy",
+        "codes.npy",
+        "journal.jsonl",
+        ".lock",
+    ] {
+        let path = place.path().join("store.partial").join(name);
+        let aside = place.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        std::os::unix::fs::symlink("../thesis.txt", &path).unwrap();
+        let (said, code) = end(start(&place, "store", &[]));
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("it is a link; remove it"), "{said}");
+        assert_eq!(fs::read(place.path().join("thesis.txt")).unwrap(), b"dear");
+        fs::remove_file(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+    }
+    assert_eq!(end(start(&place, "store", &[])).1, Some(0));
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use cnn_codes::codes::{CodesIdentity, Dtype, OutputSpec, Pool};
-use cnn_codes::draft::{DraftError, Existing};
+use cnn_codes::files::{DraftError, Existing};
 use cnn_codes::head::Samples;
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Epoch, Mlp, MlpOptions, Monitored};

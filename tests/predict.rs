@@ -9,7 +9,7 @@ use std::process::{Command as StdCommand, Stdio};
 
 use assert_cmd::Command;
 use cnn_codes::codes::CodesIdentity;
-use cnn_codes::draft::Existing;
+use cnn_codes::files::Existing;
 use cnn_codes::head::logistic::{Convergence, Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
 use cnn_codes::head::saved::{SavedHead, SavedLogistic, SavedMlp};

@@ -273,3 +273,16 @@ fn files_that_lack_or_contradict_are_named_with_advice() {
         "a failure leaves the page that was there"
     );
 }
+
+#[test]
+fn what_a_killed_run_left_of_the_page_is_swept() {
+    let place = Place::new();
+    ten(&place);
+    place.page();
+    let left = place.path("head/.cnn-codes-aB3xYz.partial");
+    fs::write(&left, "half a page").unwrap();
+    let mut command = support::cnn_codes();
+    command.current_dir(place.path("")).args(["report", "head"]);
+    command.assert().success();
+    assert!(!left.exists());
+}

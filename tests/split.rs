@@ -4,9 +4,12 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use assert_cmd::assert::Assert;
+use cnn_codes::dataset;
+use cnn_codes::dataset::split::{Placement, Shares, SplitOptions, group};
 use image::{Rgb, RgbImage};
 
 /// A checkered picture of 48 x 48 pixels that no other seed has.
@@ -291,4 +294,51 @@ fn shares_beyond_one_are_refused() {
     )
     .code(1)
     .stderr(predicates::str::contains("make no split"));
+}
+
+#[test]
+fn a_folder_that_appears_while_pictures_are_placed_stays_and_the_split_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    let pictures = dataset::find(&folder.path().join("images")).unwrap();
+    let grouping = group(&pictures, None, None);
+    let options = SplitOptions {
+        shares: Shares::new(0.8, None, None).unwrap(),
+        seed: 0,
+        placement: Placement::Copy,
+    };
+    let out = folder.path().join("out");
+    let mut appear = |row| {
+        if row == 7 {
+            fs::create_dir(&out).unwrap();
+            fs::write(out.join("thesis.txt"), "dear").unwrap();
+        }
+        ControlFlow::Continue(())
+    };
+    let refused = dataset::split::split(&pictures, &grouping, &options, &out, &mut appear);
+    let said = refused.unwrap_err().to_string();
+    let kept = folder.path().join("out.kept");
+    let expected = format!("the finished split is kept in {}: move it", kept.display());
+    assert!(said.contains(&expected), "{said}");
+    assert_eq!(names(&out), ["thesis.txt".to_owned()].into());
+    assert_eq!(table(&kept).len(), 30);
+    assert_eq!(files(&kept).len(), 31);
+    assert_eq!(
+        names(folder.path()),
+        ["images", "out", "out.kept"].map(str::to_owned).into()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_out_that_cannot_be_is_refused_before_any_picture_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    // It would be named as broken.
+    fs::write(folder.path().join("images/a/broken.png"), "no picture").unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("out")).unwrap();
+    split(folder.path(), "out", &[]).code(1).stderr(
+        "error: out is a link to nowhere, which is not there; make that folder, remove the link, \
+         or choose another --out\n",
+    );
 }

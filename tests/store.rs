@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cnn_codes::codes::{Dtype, Pool, Store, StoreError, StoreWriter};
 use cnn_codes::dataset::Failure;
-use cnn_codes::draft::{DraftError, Existing};
+use cnn_codes::files::{DraftError, Existing};
 use support::{description, python, run_python, write_store};
 
 /// Maps both arrays as a user would, and prints what is in them.

@@ -4,12 +4,16 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Dtype, Pool, Store, StoreDescription};
+use cnn_codes::files::Existing;
+use cnn_codes::head::mlp::Epoch;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::head::scaling::Scaling;
 use cnn_codes::picture::Recipe;
+use cnn_codes::train::{Progress, TrainError, TrainOptions, train};
 use predicates::prelude::*;
 
 /// Stores of the codes (2, 1, 3) of two classes. The first value of a code tells the class, but in
@@ -336,4 +340,199 @@ fn codes_are_scaled_by_the_training_store_alone_and_the_head_keeps_how() {
             );
         }
     }
+}
+
+/// Does something at the first epoch of a training, and may stop it there.
+struct AtFirstEpoch<F> {
+    act: F,
+    stops: bool,
+    is_stopped: AtomicBool,
+}
+
+impl<F: Fn() + Sync> AtFirstEpoch<F> {
+    fn new(stops: bool, act: F) -> Self {
+        Self {
+            act,
+            stops,
+            is_stopped: AtomicBool::new(false),
+        }
+    }
+}
+
+impl<F: Fn() + Sync> Progress for AtFirstEpoch<F> {
+    fn epoch(&self, epoch: &Epoch) {
+        if epoch.epoch == 1 {
+            (self.act)();
+            self.is_stopped.store(self.stops, Ordering::Relaxed);
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// Trains into `head` and says why it is not there.
+fn refused(place: &Place, existing: Existing, progress: &dyn Progress) -> TrainError {
+    let store = |name: &str| Store::open(&place.path(name)).unwrap();
+    let mut options = TrainOptions {
+        existing,
+        ..TrainOptions::default()
+    };
+    options.heads.mlp.as_mut().unwrap().hidden = vec![8];
+    let (codes, validation) = (store("train"), store("validation"));
+    let head = place.path("head");
+    train(&codes, Some(&validation), &options, &head, progress).unwrap_err()
+}
+
+#[test]
+fn a_folder_that_takes_heads_place_during_the_training_stays_and_the_head_is_kept() {
+    for existing in [Existing::Keep, Existing::Replace] {
+        let place = Place::new();
+        if existing == Existing::Replace {
+            place.train().assert().success();
+        }
+        let head = place.path("head");
+        let progress = AtFirstEpoch::new(false, || {
+            let _ = fs::rename(&head, place.path("moved"));
+            fs::create_dir(&head).unwrap();
+            fs::write(head.join("thesis.txt"), "dear").unwrap();
+        });
+        let said = refused(&place, existing, &progress).to_string();
+        let expected = format!(
+            "the finished head is kept in {}: move it where you want it",
+            place.path("head.kept").display()
+        );
+        assert!(said.ends_with(&expected), "{said}");
+        assert_eq!(place.read("head/thesis.txt"), "dear");
+        assert_eq!(fs::read_dir(&head).unwrap().count(), 1);
+        SavedHead::load(&place.path("head.kept")).unwrap();
+        assert!(!place.path("head.partial").exists());
+        if existing == Existing::Replace {
+            SavedHead::load(&place.path("moved")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_stopped_training_replaces_no_head_and_is_kept_beside_it() {
+    let place = Place::new();
+    place.train().args(["--seed", "3"]).assert().success();
+    let before = place.read("head/metrics.json");
+    for kept in ["head.kept", "head.kept-2"] {
+        let progress = AtFirstEpoch::new(true, || {});
+        let error = refused(&place, Existing::Replace, &progress);
+        assert!(matches!(error, TrainError::Interrupted { .. }), "{error}");
+        assert_eq!(place.read("head/metrics.json"), before);
+        let metrics: serde_json::Value =
+            serde_json::from_str(&place.read(&format!("{kept}/metrics.json"))).unwrap();
+        assert_eq!(metrics["interrupted"], true);
+        SavedHead::load(&place.path(kept)).unwrap();
+    }
+    // What is kept is in nobody's way.
+    place.train().arg("--overwrite").assert().success();
+    assert!(place.path("head.kept/report.html").exists());
+}
+
+#[test]
+fn a_head_for_which_its_own_disk_has_no_room_is_kept_elsewhere() {
+    let place = Place::new();
+    // In the place of a file that is to be written.
+    let block = || fs::create_dir(place.path("head.partial/mlp.safetensors")).unwrap();
+    let error = refused(&place, Existing::Keep, &AtFirstEpoch::new(false, block));
+    let TrainError::Kept { why, kept } = &error else {
+        panic!("{error}")
+    };
+    assert!(why.to_string().contains("mlp.safetensors"), "{why}");
+    let head = SavedHead::load(kept).unwrap();
+    fs::remove_dir_all(kept).unwrap();
+    assert!(head.mlp.is_some() && head.logistic.is_some());
+    assert!(!place.path("head").exists() && !place.path("head.partial").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_appears_while_the_program_runs_is_there_afterwards() {
+    let place = Place::new();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"))
+        .current_dir(place.folder.path())
+        .args([
+            "train-head",
+            "--train",
+            "train",
+            "--validation",
+            "validation",
+        ])
+        .args(["--out", "head", "--hidden", "8", "--epochs", "5000"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let signal = |name: &str| {
+        let mut kill = std::process::Command::new("kill");
+        let sent = kill.args([name, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    while !place.path("head.partial/.lock").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    signal("-STOP");
+    fs::create_dir(place.path("head")).expect("it is still training");
+    fs::write(place.path("head/thesis.txt"), "dear").unwrap();
+    signal("-CONT");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert_eq!(
+        said,
+        "error: head was put there by something else in the meantime, and was left as it is; \
+         the finished head is kept in head.kept: move it where you want it\n"
+    );
+    assert_eq!(place.read("head/thesis.txt"), "dear");
+    SavedHead::load(&place.path("head.kept")).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_head_whose_report_finds_no_room_is_kept() {
+    let place = Place::new();
+    // Files may not grow beyond 16 KiB: writing fails as it does on a full disk.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 16; exec '{}' train-head --train train --validation validation \
+         --out head --hidden 8",
+        assert_cmd::cargo::cargo_bin!("cnn-codes").display(),
+    );
+    Command::new("bash")
+        .current_dir(place.folder.path())
+        .args(["-c", &limited])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains(
+            "error: cannot write head.partial/report.html",
+        ))
+        .stderr(predicate::str::contains(
+            "; the trained head is kept in head.kept: move it where you want it",
+        ));
+    assert!(!place.path("head").exists() && !place.path("head.partial").exists());
+    let head = SavedHead::load(&place.path("head.kept")).unwrap();
+    assert!(head.mlp.is_some() && head.logistic.is_some());
+    assert!(place.path("head.kept/metrics.json").exists());
+    assert!(!place.path("head.kept/report.html").exists(), "half a page");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_as_out_means_the_folder_it_leads_to() {
+    use std::os::unix::fs::symlink;
+
+    let place = Place::new();
+    symlink("disk/away", place.path("head")).unwrap();
+    place.train().assert().code(1).stderr(
+        "error: head is a link to disk/away, which is not there; make that folder, remove the \
+         link, or choose another --out\n",
+    );
+    fs::create_dir_all(place.path("disk/away")).unwrap();
+    place.train().assert().success();
+    place.train().arg("--overwrite").assert().success();
+    assert!(place.path("head").is_symlink());
+    SavedHead::load(&place.path("disk/away")).unwrap();
+    assert_eq!(fs::read_dir(place.path("disk")).unwrap().count(), 1);
 }

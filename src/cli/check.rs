@@ -15,8 +15,8 @@ use cnn_codes::dataset::check::{
     CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
 };
 use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::draft::{Existing, FileDraft};
 use cnn_codes::extract::Progress;
+use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
 
 use self::report::Report;

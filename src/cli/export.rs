@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::draft::Existing;
 use cnn_codes::export::{
     Against, CheckPictures, Drift, ExportError, ExportOptions, Exported, Precision, Target, check,
     export_classifier, export_head,
 };
+use cnn_codes::files::Existing;
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::model::graph::OnnxModel;

@@ -11,10 +11,10 @@ use std::time::Duration;
 use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Store};
 use cnn_codes::dataset::{self, Pictures, Shard};
-use cnn_codes::draft::Existing;
 use cnn_codes::extract::{
     ExtractError, ExtractOptions, OnFailure, Progress, QUEUE_DEPTH, dry_run, extract,
 };
+use cnn_codes::files::{Existing, resolve};
 use cnn_codes::model::winograd::Replacement;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
@@ -139,6 +139,10 @@ impl std::str::FromStr for CodesDtype {
 
 /// Extracts, and prints the summary.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(out) = &arguments.out {
+        // A link that leads nowhere is told before there is any work.
+        resolve(out)?;
+    }
     let pictures = find_pictures(arguments)?;
     let threads = arguments.threads.unwrap_or_else(default_threads);
     match &arguments.out {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use cnn_codes::draft::{Existing, FileDraft};
+use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::report::{REPORT, Report};
 
 use super::{folder, print};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use cnn_codes::dataset::check::{CheckError, CheckOptions, Checked, FindingKind, check};
 use cnn_codes::dataset::split::{
-    Placement, Shares, Split, SplitError, SplitOptions, TABLE, group, split,
+    Placement, Shares, Split, SplitError, SplitOptions, TABLE, check_out, group, split,
 };
 use cnn_codes::dataset::{self, Pictures};
 use regex::Regex;
@@ -77,6 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let stop = Stop::on_signals()?;
     let pictures = dataset::find(&arguments.images)?;
+    check_out(&pictures, &arguments.out)?;
     let (checked, inputs) = match find_copies(arguments, pictures, &stop) {
         Err(error @ CheckError::Stopped) => {
             say(&error.to_string());

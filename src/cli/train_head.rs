@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     );
     display.clear();
     let comparison = match trained {
-        Err(error @ TrainError::Stopped) => {
+        Err(error @ (TrainError::Stopped | TrainError::Interrupted { .. })) => {
             say(&format!("{error}"));
             return Ok(stop.exit_code());
         }

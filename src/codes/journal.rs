@@ -13,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::StoreDescription;
+use crate::files::open_itself;
 
 /// The journal's file name inside a draft.
 pub(super) const JOURNAL: &str = "journal.jsonl";
@@ -110,7 +111,7 @@ impl Journal {
     /// one, or one of nothing.
     pub(super) fn reopen(draft: &Path) -> io::Result<Option<(Self, Job, Checkpoint)>> {
         let path = draft.join(JOURNAL);
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
+        let file = match open_itself(&path, OpenOptions::new().read(true).write(true)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),

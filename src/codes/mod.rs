@@ -8,7 +8,7 @@
 //! store.json      format, trunk, recipe, resize, decoder, output, dtype, pooling, classes, counts
 //! ```
 //!
-//! [`StoreWriter`] fills a [`Draft`](crate::draft::Draft), keeps a journal there from which a killed
+//! [`StoreWriter`] fills a [`Draft`](crate::files::Draft), keeps a journal there from which a killed
 //! run goes on, and publishes it whole; [`Store`] opens it, and refuses anything in which the files
 //! disagree. A store may be made in parts, `STORE/part-00000-of-00004` and so on, each of them a
 //! store; their parent opens as the whole.

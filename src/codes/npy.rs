@@ -10,6 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::open_itself;
+
 /// Bytes that the writer reserves for magic, version, length and header text.
 const HEADER_BYTES: usize = 128;
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -202,7 +204,7 @@ impl NpyWriter {
     /// `UnexpectedEof` if the file has fewer rows; else whatever the file system answers.
     pub fn reopen(path: &Path, dtype: Dtype, row_shape: &[usize], rows: usize) -> io::Result<Self> {
         let mut writer = Self {
-            file: open_options().open(path)?,
+            file: open_itself(path, &mut open_options())?,
             dtype,
             row_shape: row_shape.to_vec(),
             rows,

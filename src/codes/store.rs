@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::manifest::Manifest;
 use super::npy::{Header, NpyError};
 use super::{CODES, Dtype, IMAGES, LABELS, MANIFEST, parts};
-use crate::draft::DraftError;
+use crate::files::DraftError;
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.
 const WIDENED: usize = 1024;

@@ -5,6 +5,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use crate::files::open_itself;
 
 /// A table on its way to the disk.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Table {
 
 /// Opens a file that has at least `length` bytes, cuts it there, and stands at its end.
 fn reopen(path: &Path, length: u64) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut file = open_itself(path, OpenOptions::new().read(true).write(true))?;
     let actual = file.metadata()?.len();
     if actual < length {
         return Err(io::Error::new(

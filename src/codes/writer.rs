@@ -13,7 +13,7 @@ use super::store::{read_manifest, read_rows};
 use super::table::Table;
 use super::{CODES, Counts, Dtype, FAILURES, IMAGES, LABELS, MANIFEST, StoreError};
 use crate::dataset::Failure;
-use crate::draft::{Draft, DraftError, Existing, Kind};
+use crate::files::{Draft, DraftError, Existing, Kind};
 
 /// Columns of images.csv.
 const IMAGE_COLUMNS: [&str; 6] = ["row", "path", "label", "width", "height", "blake3"];
@@ -22,7 +22,7 @@ const FAILURE_COLUMNS: [&str; 2] = ["path", "error"];
 
 /// What a store is, for [`Draft`].
 const KIND: Kind = Kind {
-    name: "a store",
+    name: "store",
     marker: MANIFEST,
 };
 
@@ -112,7 +112,7 @@ impl StoreWriter {
         leftover: Leftover,
         job: &Job,
     ) -> Result<Opened, StoreError> {
-        let draft = match Draft::reopen(out, KIND, existing) {
+        let mut draft = match Draft::reopen(out, KIND, existing) {
             Err(DraftError::Exists { target }) => return complete(target, job),
             draft => draft?,
         };
@@ -120,7 +120,11 @@ impl StoreWriter {
         if leftover == Leftover::Discard {
             draft.clear()?;
         }
-        let journal = Journal::reopen(&path).map_err(StoreError::reading(&path.join(JOURNAL)))?;
+        let journal = Journal::reopen(&path).map_err(|error| {
+            // What cannot be read now may be read later.
+            draft.keep();
+            StoreError::reading(&path.join(JOURNAL))(error)
+        })?;
         match journal {
             Some((journal, begun, checkpoint)) if checkpoint != Checkpoint::default() => {
                 Self::go_on(draft, journal, &begun, job, checkpoint)

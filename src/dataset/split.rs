@@ -18,12 +18,12 @@ use std::path::Path;
 pub use self::error::SplitError;
 pub use self::grouping::{Grouping, group};
 use super::Pictures;
-use crate::draft::{Draft, DraftError, Existing, Kind};
+use crate::files::{Draft, Existing, Kind};
 use crate::names::named;
 
 /// What DIR is called in messages, and the file that makes it one.
 pub const KIND: Kind = Kind {
-    name: "a split",
+    name: "split",
     marker: TABLE,
 };
 
@@ -130,6 +130,15 @@ pub struct Split {
     pub n_left_out: usize,
 }
 
+/// Refuses an `out` that is not free or lies among the pictures, before there is any work.
+///
+/// # Errors
+/// [`SplitError::Exists`], [`SplitError::Inside`] or [`SplitError::Draft`].
+pub fn check_out(pictures: &Pictures, out: &Path) -> Result<(), SplitError> {
+    write::check_apart(&pictures.root, out)?;
+    Draft::check(out, KIND, Existing::Keep).map_err(SplitError::of_draft)
+}
+
 /// Deals `pictures` into parts and leaves them at `out`, whole or not at all.
 ///
 /// Pictures of one group of `grouping` go to one part. Of every class each part gets its share, but
@@ -137,7 +146,8 @@ pub struct Split {
 /// the same split. `progress` is told how many pictures are placed, and may stop.
 ///
 /// # Errors
-/// [`SplitError`]; nothing is left at `out` then, and what was there is as it was.
+/// [`SplitError`]; nothing is left at `out` then, and what was there is as it was. A split that is
+/// finished, but could not be put in its place, is kept beside it: the error says where.
 ///
 /// # Panics
 /// If `grouping` is not of these pictures.
@@ -148,12 +158,9 @@ pub fn split(
     out: &Path,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Split, SplitError> {
-    write::check_apart(&pictures.root, out)?;
+    check_out(pictures, out)?;
     let parts = deal::deal(pictures, grouping, &options.shares, options.seed)?;
-    let draft = Draft::begin(out, KIND, Existing::Keep).map_err(|error| match error {
-        DraftError::Exists { target } => SplitError::Exists { out: target },
-        error => error.into(),
-    })?;
+    let draft = Draft::begin(out, KIND, Existing::Keep).map_err(SplitError::of_draft)?;
     write::write(
         pictures,
         grouping,

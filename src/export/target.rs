@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 use super::{ExportError, Exported};
-use crate::draft::{Existing, FileDraft};
+use crate::files::{Existing, FileDraft, parent, sync_directory};
 use crate::model::ModelCard;
 use crate::model::graph::OnnxModel;
 
@@ -44,7 +44,7 @@ impl Target {
         if has_card && !target.is_half() {
             target.check_free(&target.card, is_exports_card)?;
         }
-        let folder = target.model.parent().unwrap_or(Path::new(""));
+        let folder = parent(&target.model);
         std::fs::create_dir_all(folder).map_err(write_error(folder))?;
         Ok(target)
     }
@@ -61,25 +61,26 @@ impl Target {
     /// from its own, should the run be killed between the two.
     ///
     /// # Errors
-    /// [`ExportError::TooLarge`], [`ExportError::Write`] or [`ExportError::Exists`]; a file that was
-    /// there is then as it was.
+    /// [`ExportError::TooLarge`], [`ExportError::Write`], [`ExportError::Exists`] or
+    /// [`ExportError::Foreign`]; a file that was there is then as it was.
     pub fn write(&self, exported: &Exported) -> Result<u64, ExportError> {
         let bytes = check_size(exported.model.proto().encoded_len() as u64)?;
         let model = draft(&self.model, &exported.model.to_bytes())?;
-        if let Some(card) = &exported.card {
-            let file = self.model.file_name().unwrap_or_default();
-            let card = ModelCard {
-                file: file.to_string_lossy().into_owned(),
-                ..card.clone()
-            };
-            let text = card.to_text()?;
-            let is_there = std::fs::read(&self.card).is_ok_and(|found| found == text.as_bytes());
-            if !is_there {
-                let card = draft(&self.card, text.as_bytes())?;
-                self.publish(card, &self.card)?;
-            }
+        let card = (exported.card.as_ref())
+            .map(|card| self.card_draft(card))
+            .transpose()?
+            .flatten();
+        // Both are on the disk before either gets its name, so that only a kill between two renames
+        // leaves a card and a model that do not belong together. What came here in the meantime is
+        // judged as what was here before.
+        self.check_free(&self.model, is_export)?;
+        if let Some(card) = card {
+            self.check_free(&self.card, is_exports_card)?;
+            self.publish(card, &self.card)?;
         }
         self.publish(model, &self.model)?;
+        // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
+        let _ = sync_directory(parent(&self.model));
         Ok(bytes)
     }
 
@@ -87,6 +88,24 @@ impl Target {
     /// and another one's card is refused when it would be replaced.
     fn is_half(&self) -> bool {
         self.model.symlink_metadata().is_err() && is_exports_card(&self.card)
+    }
+
+    /// The card, unless it is there already, of a run that ended before it came to the model.
+    fn card_draft(&self, card: &ModelCard) -> Result<Option<FileDraft>, ExportError> {
+        let text = self.card_text(card)?;
+        let is_there = std::fs::read(&self.card).is_ok_and(|found| found == text.as_bytes());
+        let card = (!is_there).then(|| draft(&self.card, text.as_bytes()));
+        card.transpose()
+    }
+
+    /// The card of a model that is called as this file.
+    fn card_text(&self, card: &ModelCard) -> Result<String, ExportError> {
+        let file = self.model.file_name().unwrap_or_default();
+        let card = ModelCard {
+            file: file.to_string_lossy().into_owned(),
+            ..card.clone()
+        };
+        Ok(card.to_text()?)
     }
 
     fn check_free(&self, path: &Path, is_own: fn(&Path) -> bool) -> Result<(), ExportError> {
@@ -104,7 +123,7 @@ impl Target {
     }
 
     fn publish(&self, draft: FileDraft, path: &Path) -> Result<(), ExportError> {
-        draft.publish(self.existing).map_err(|error| {
+        draft.publish_unsynced(self.existing).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 return ExportError::Exists {
                     path: path.to_owned(),

@@ -1,6 +1,6 @@
 //! The files of HEAD that tell how its heads were judged.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub fn write_judgement(
     write(&dir.join(REPORT), |file| file.write_all(page.as_bytes()))
 }
 
-/// Creates a file, fills it and syncs it.
+/// Creates a file, fills it and syncs it; leaves no half of it.
 fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
@@ -54,8 +54,9 @@ fn write(
     // In few and large pieces: JSON is written a word at a time.
     let in_pieces = |file: File| {
         let mut buffer = BufWriter::new(file);
-        fill(&mut buffer)?;
-        buffer.into_inner()?.sync_all()
+        fill(&mut buffer)
+            .and_then(|()| buffer.into_inner()?.sync_all())
+            .inspect_err(|_| drop(fs::remove_file(path)))
     };
     File::create_new(path)
         .and_then(in_pieces)

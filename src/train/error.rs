@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::draft::DraftError;
 use crate::evaluate::EvaluateError;
+use crate::files::DraftError;
 use crate::head::HeadError;
 use crate::head::saved::SavedHeadError;
 use crate::report::ReportError;
@@ -49,9 +49,28 @@ pub enum TrainError {
     /// A head could not be saved.
     #[error(transparent)]
     Save(#[from] SavedHeadError),
-    /// What tells of the heads could not be written; nothing was left behind.
+    /// What tells of the heads could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The heads are trained and whole, but what tells of them is not.
+    #[error("{why}; the trained head is kept in {}: move it where you want it", kept.display())]
+    Kept {
+        /// What could not be written.
+        why: Box<TrainError>,
+        /// The directory.
+        kept: PathBuf,
+    },
+    /// Training was stopped, and what was trained until then does not replace a finished head.
+    #[error(
+        "stopped: {} is as it was; the head that was trained until then is judged and kept in {}: move it where you want it, or remove it",
+        out.display(), kept.display()
+    )]
+    Interrupted {
+        /// The head that was to be replaced.
+        out: PathBuf,
+        /// The one that was trained.
+        kept: PathBuf,
+    },
 }
 
 /// Why fits on some samples were not done.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::draft::Existing;
+use crate::files::Existing;
 use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::MlpOptions;
 use crate::head::scaling::ScalingKind;

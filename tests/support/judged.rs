@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Code, Dtype, Pool, StoreWriter, WrittenPicture};
-use cnn_codes::draft::Existing;
+use cnn_codes::files::Existing;
 use image::{Rgb, RgbImage};
 
 /// A folder with pictures, a training store and a validation store of two classes.

@@ -17,7 +17,7 @@ use cnn_codes::codes::{
     Code, CodesIdentity, Dtype, OutputSpec, Pool, StoreDescription, StoreWriter, TrunkIdentity,
     WrittenPicture,
 };
-use cnn_codes::draft::Existing;
+use cnn_codes::files::Existing;
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
 
 /// A description of codes of shape (2, 1, 3), of the classes `a` and `b c`.

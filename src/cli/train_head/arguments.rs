@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use cnn_codes::draft::Existing;
+use cnn_codes::files::Existing;
 use cnn_codes::head::ClassWeights;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
@@ -23,7 +23,8 @@ use crate::cli::{Format, folder, one_of, positive};
 /// head.json, history.csv, metrics.json, predictions.csv, and all of it for people in report.html.
 ///
 /// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate
-/// look at the training store alone. Ctrl-C keeps the best head so far.
+/// look at the training store alone. Ctrl-C keeps the best head so far; where a head would be
+/// replaced, it stays, and the new one is kept as HEAD.kept.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Store to train on

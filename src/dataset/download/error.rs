@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Downloaded;
 use crate::dataset::DatasetError;
+use crate::files::PathError;
 
 /// Why a download broke off, or left nothing.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,12 @@ fn first(downloaded: &Downloaded) -> String {
     first.map_or(String::new(), |first| {
         format!("; the first, {}: {}", first.path, first.error)
     })
+}
+
+impl From<PathError> for DownloadError {
+    fn from(error: PathError) -> Self {
+        io_error(error.action, &error.path)(error.source)
+    }
 }
 
 pub(super) fn io_error(

@@ -5,15 +5,14 @@
 //! leaves half a file under a name that counts, and what is taken out of a label's folder again is
 //! set aside there, not deleted.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use super::DownloadError;
 use super::error::io_error;
 use super::record::PictureFile;
+use crate::files::{Existing, FileDraft, Lock, sweep, sync_directory};
 
 /// The program's own folder within the one that is downloaded into. Hidden, so it is no class.
 const OWN: &str = ".download";
@@ -23,7 +22,7 @@ const OWN: &str = ".download";
 pub(super) struct Folder {
     out: PathBuf,
     own: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Where a picture lies: in the folder of a label, or set aside.
@@ -35,23 +34,17 @@ impl Folder {
         let own = out.join(OWN);
         fs::create_dir_all(out).map_err(io_error("create", out))?;
         make_real_folder(&own).map_err(io_error("create", &own))?;
-        let path = own.join("lock");
-        let lock = File::create(&path).map_err(io_error("create", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let out = out.to_owned();
-                return Err(DownloadError::Busy { out });
-            }
-            Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
-        }
-        let folder = Self {
+        let Some(lock) = Lock::try_take(&own.join("lock"))? else {
+            let out = out.to_owned();
+            return Err(DownloadError::Busy { out });
+        };
+        // What a killed run was writing.
+        sweep(&own);
+        Ok(Self {
             out: out.to_owned(),
             own,
             _lock: lock,
-        };
-        folder.sweep()?;
-        Ok(folder)
+        })
     }
 
     /// The table of all rows' fates.
@@ -76,26 +69,9 @@ impl Folder {
 
     /// Writes a file that is there whole or not at all, in place of one that was.
     pub(super) fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), DownloadError> {
-        let write = || -> io::Result<()> {
-            let mut file = self.temporary()?;
-            file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(io_error("write", path))
-    }
-
-    fn temporary(&self) -> io::Result<NamedTempFile> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY);
-        #[cfg(unix)]
-        {
-            // As any other new file: by itself, a temporary one is its owner's alone.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        builder.tempfile_in(&self.own)
+        FileDraft::write_in(&self.own, path, bytes)
+            .and_then(|draft| draft.publish_unsynced(Existing::Replace))
+            .map_err(io_error("write", path))
     }
 
     /// Those of `places` where `file` lies, and is what its name says.
@@ -128,13 +104,9 @@ impl Folder {
         &self,
         labels: impl Iterator<Item = &'a str>,
     ) -> Result<(), DownloadError> {
-        // Windows opens no directories as files, and needs no such sync.
-        if cfg!(unix) {
-            let folders = labels.map(|label| self.out.join(label));
-            for folder in folders.chain([self.own.clone(), self.out.clone()]) {
-                let synced = File::open(&folder).and_then(|folder| folder.sync_all());
-                synced.map_err(io_error("sync", &folder))?;
-            }
+        let folders = labels.map(|label| self.out.join(label));
+        for folder in folders.chain([self.own.clone(), self.out.clone()]) {
+            sync_directory(&folder)?;
         }
         Ok(())
     }
@@ -142,22 +114,7 @@ impl Folder {
     fn path(&self, place: Option<&str>, file: &PictureFile) -> PathBuf {
         self.out.join(place.unwrap_or(OWN)).join(file.name())
     }
-
-    /// Removes what a killed run was writing.
-    fn sweep(&self) -> Result<(), DownloadError> {
-        for entry in fs::read_dir(&self.own).map_err(io_error("read", &self.own))? {
-            let entry = entry.map_err(io_error("read", &self.own))?;
-            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-                // Harmless where it cannot be removed: it counts for nothing.
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-        Ok(())
-    }
 }
-
-/// How the names of files begin that are being written.
-const TEMPORARY: &str = "writing-";
 
 /// Makes a folder that is there itself and is no link, which might lead out of its parent.
 fn make_real_folder(path: &Path) -> io::Result<()> {

@@ -17,6 +17,7 @@ use super::error::io_error;
 use super::folder::Folder;
 use super::{DownloadError, Fate, label, url};
 use crate::dataset::EXTENSIONS;
+use crate::files::open_itself;
 
 /// The columns of results.csv before those that the list has besides.
 ///
@@ -253,7 +254,7 @@ impl Journal {
         let open = || -> io::Result<File> {
             let mut options = OpenOptions::new();
             let options = options.read(true).write(true).create(true).truncate(false);
-            let mut file = options.open(&path)?;
+            let mut file = open_itself(&path, options)?;
             let bytes = fs::read(&path)?;
             let end = bytes.iter().rposition(|&byte| byte == b'\n');
             let end = end.map_or(0, |end| end as u64 + 1);

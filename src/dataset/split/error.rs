@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::draft::DraftError;
+use crate::files::DraftError;
 
 /// Why nothing was split. What was at DIR is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,15 @@ pub enum SplitError {
     /// The caller wanted to stop.
     #[error("stopped before all pictures were in their places; nothing was left behind")]
     Stopped,
+}
+
+impl SplitError {
+    pub(super) fn of_draft(error: DraftError) -> Self {
+        match error {
+            DraftError::Exists { target } => Self::Exists { out: target },
+            error => error.into(),
+        }
+    }
 }
 
 fn advice(error: &io::Error) -> &'static str {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::Pictures;
 use super::{Grouping, Part, Placement, SplitError, TABLE};
+use crate::files::sync_directory;
 
 /// A row of the table.
 const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];
@@ -58,7 +59,10 @@ pub(super) fn write(
         place(&pictures.root.join(&*picture.path), &to, placement)?;
     }
     write_table(pictures, grouping, parts, &draft.join(TABLE))?;
-    folders.iter().try_for_each(|folder| sync(folder))
+    for folder in &folders {
+        sync_directory(folder).map_err(|error| failed(folder)(error.source))?;
+    }
+    Ok(())
 }
 
 fn place(from: &Path, to: &Path, placement: Placement) -> Result<(), SplitError> {
@@ -119,16 +123,6 @@ fn write_table(
         file.sync_all()
     };
     write().map_err(failed(path))
-}
-
-fn sync(folder: &Path) -> Result<(), SplitError> {
-    // Windows opens no directories as files, and needs no such sync.
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed(folder))?;
-    }
-    Ok(())
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> SplitError + use<> {

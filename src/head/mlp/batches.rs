@@ -175,7 +175,7 @@ mod tests {
         Code, CodesIdentity, Dtype, OutputSpec, Pool, Store, StoreDescription, StoreWriter,
         TrunkIdentity, WrittenPicture,
     };
-    use crate::draft::Existing;
+    use crate::files::Existing;
     use crate::head::scaling::{Scaling, ScalingKind};
     use crate::picture::{Filter, Fit, Recipe, Resize};
 

@@ -20,7 +20,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::codes::CodesIdentity;
-use crate::draft::{Draft, DraftError, Existing, Kind};
+use crate::files::{Draft, DraftError, Existing, Kind};
 use crate::head::HeadKind;
 use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
 use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
@@ -42,7 +42,7 @@ pub const SCALING: &str = "scaling.safetensors";
 pub const HISTORY: &str = "history.csv";
 /// What a published HEAD is, for a [`Draft`].
 pub const KIND: Kind = Kind {
-    name: "a head",
+    name: "head",
     marker: MANIFEST,
 };
 
@@ -402,17 +402,18 @@ fn read_scaling(
     Ok(scaling)
 }
 
-/// Writes a file through a buffer, and waits until it is on the disk.
+/// Writes a file through a buffer, and waits until it is on the disk; leaves no half of it.
 fn write_file(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), SavedHeadError> {
-    let write = || {
-        let mut file = io::BufWriter::new(File::create(path)?);
-        write(&mut file)?;
-        file.into_inner()?.sync_all()
-    };
-    write().map_err(|source| SavedHeadError::Write {
+    let written = File::create(path).and_then(|file| {
+        let mut file = io::BufWriter::new(file);
+        write(&mut file)
+            .and_then(|()| file.into_inner()?.sync_all())
+            .inspect_err(|_| drop(fs::remove_file(path)))
+    });
+    written.map_err(|source| SavedHeadError::Write {
         path: path.to_owned(),
         source,
     })

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::pins::{Flavour, Wheel};
+use crate::files::PathError;
 use crate::model::card::CardError;
 use crate::model::graph::GraphError;
 
@@ -133,6 +134,12 @@ pub enum AssetError {
     /// The trunk made from the wheel does not fit its card.
     #[error(transparent)]
     Card(#[from] CardError),
+}
+
+impl From<PathError> for AssetError {
+    fn from(error: PathError) -> Self {
+        io_error(error.action, &error.path)(error.source)
+    }
 }
 
 /// For `map_err`: an I/O error with what was tried, and on what.

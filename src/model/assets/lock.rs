@@ -1,11 +1,12 @@
 //! One fetch at a time, and no rubbish after a killed one.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::error::{AssetError, io_error};
+use crate::files::Lock;
 
 /// The lock's file; it stays, as removing it would let two processes lock two files.
 const LOCK_FILE: &str = ".fetch.lock";
@@ -16,7 +17,7 @@ const SCRATCH_PREFIX: &str = ".fetch-";
 #[derive(Debug)]
 pub(super) struct FetchLock {
     models: PathBuf,
-    _file: File,
+    _lock: Lock,
 }
 
 impl FetchLock {
@@ -24,23 +25,15 @@ impl FetchLock {
     pub(super) fn acquire(models: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, AssetError> {
         fs::create_dir_all(models).map_err(io_error("create", models))?;
         let path = models.join(LOCK_FILE);
-        let mut options = File::options();
-        let file = options.create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(io_error("create", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                say(&format!(
-                    "another fetch is at work in {}; waiting for it",
-                    models.display()
-                ));
-                file.lock().map_err(io_error("lock", &path))?;
-            }
-            Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
-        }
+        let taken = Lock::take(&path, || {
+            say(&format!(
+                "another fetch is at work in {}; waiting for it",
+                models.display()
+            ));
+        })?;
         let lock = Self {
             models: models.to_owned(),
-            _file: file,
+            _lock: taken,
         };
         lock.sweep(say)?;
         Ok(lock)
@@ -69,13 +62,4 @@ impl FetchLock {
         }
         Ok(())
     }
-}
-
-/// Makes a directory's entries last, where the system can do that.
-pub(super) fn sync_directory(path: &Path) -> Result<(), AssetError> {
-    if cfg!(unix) {
-        let synced = File::open(path).and_then(|directory| directory.sync_all());
-        synced.map_err(io_error("sync", path))?;
-    }
-    Ok(())
 }

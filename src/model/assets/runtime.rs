@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{AssetError, io_error};
-use super::lock::{FetchLock, sync_directory};
+use super::lock::FetchLock;
 use super::pins::{Flavour, RuntimePin};
 use super::wheel::OpenWheel;
 use super::{Fetched, WheelSource};
+use crate::files::{put_in_place, sync_directory};
 use crate::model::sha256;
 
 /// The directory's name under the models directory.
@@ -130,11 +131,14 @@ pub fn install_onnxruntime(
     let wheel = source.obtain(&pin.wheel, &scratch.path().join("wheel"), say)?;
     let fresh = scratch.path().join(DIRECTORY);
     unpack(OpenWheel::open(&wheel, &pin.wheel)?, pin, &fresh)?;
-    put_in_place(
-        &fresh,
-        &models.join(DIRECTORY),
-        &scratch.path().join("replaced"),
-    )?;
+    let target = models.join(DIRECTORY);
+    if target.symlink_metadata().is_ok() {
+        // Whatever it is: it was said that it is replaced.
+        let aside = scratch.path().join("replaced");
+        put_in_place(&fresh, &target, &aside, |_| Ok::<_, AssetError>(()))?;
+    } else {
+        fs::rename(&fresh, &target).map_err(io_error("create", &target))?;
+    }
     sync_directory(models)?;
     Ok(Fetched::Installed(models.join(DIRECTORY).join(pin.library)))
 }
@@ -283,21 +287,7 @@ fn write_record(pin: &RuntimePin, files: Vec<FileRecord>, into: &Path) -> Result
     let mut file = File::create_new(&path).map_err(io_error("create", &path))?;
     let written = serde_json::to_writer_pretty(&mut file, &record).map_err(std::io::Error::from);
     (written.and_then(|()| file.sync_all())).map_err(io_error("write", &path))?;
-    sync_directory(into)
-}
-
-/// Puts `fresh` in the place of `target`, which is moved to `aside`, or back if that fails.
-fn put_in_place(fresh: &Path, target: &Path, aside: &Path) -> Result<(), AssetError> {
-    let replaces = target.symlink_metadata().is_ok();
-    if replaces {
-        fs::rename(target, aside).map_err(io_error("move away", target))?;
-    }
-    fs::rename(fresh, target).map_err(|source| {
-        if replaces {
-            let _ = fs::rename(aside, target);
-        }
-        io_error("create", target)(source)
-    })
+    Ok(sync_directory(into)?)
 }
 
 impl Record {

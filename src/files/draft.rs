@@ -1,0 +1,316 @@
+//! A directory that appears whole or not at all.
+//!
+//! A [`Draft`] is a directory `NAME.partial` beside the target. It is filled in peace and then
+//! published in one rename, so that a killed run, a full disk or a second process never leaves a
+//! target that is half old and half new. A lock, which dies with its holder, keeps two processes
+//! from filling the same draft. What a killed run left in its draft is there for the next run,
+//! which either goes on with it ([`Draft::reopen`]) or not ([`Draft::begin`]).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::{DraftError, PathError, path_error};
+use super::lock::{Lock, remove_abandoned};
+use super::rename::rename_new;
+use super::replacement::{put_back, put_in_place, remove_replaced, tidy, waiting};
+use super::sync::{parent, sync_directory};
+use super::target::{Existing, Found, Kind, beside, check_free, resolve};
+
+/// Name of the lock file inside a draft; it is removed once the draft is published.
+const LOCK: &str = ".lock";
+
+/// How many kept directories may lie beside a target.
+const MAX_KEPT: usize = 1000;
+
+/// A directory being filled. Dropped unpublished, it is removed, unless it was to be kept.
+#[derive(Debug)]
+pub struct Draft {
+    target: PathBuf,
+    path: PathBuf,
+    kind: Kind,
+    existing: Existing,
+    /// Held for as long as the draft is written to.
+    lock: Option<Lock>,
+    is_kept: bool,
+    /// Whether a later run goes on with what is in the draft.
+    goes_on: bool,
+}
+
+impl Draft {
+    /// Refuses a target whose place may not be taken, and leaves everything as it is. For those
+    /// who have much to do before they begin.
+    ///
+    /// # Errors
+    /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Dangling`] or
+    /// [`DraftError::Io`].
+    pub fn check(target: &Path, kind: Kind, existing: Existing) -> Result<(), DraftError> {
+        check_free(&resolve(target)?, kind, existing)
+    }
+
+    /// Begins an empty draft for `target`, after checking that `target` may be written.
+    ///
+    /// A link to a folder means that folder. Missing parents are created. What a killed run left in
+    /// the draft is thrown away; a target that it had moved away and not yet replaced is put back.
+    ///
+    /// # Errors
+    /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Dangling`],
+    /// [`DraftError::Busy`] or [`DraftError::InTheWay`] if `target` or a directory needed beside it
+    /// is not free, [`DraftError::Io`] if the place is not writable.
+    pub fn begin(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
+        let draft = Self::open(target, kind, existing)?;
+        draft.clear()?;
+        Ok(draft)
+    }
+
+    /// As [`Draft::begin`], but what a killed run left in the draft is still there.
+    ///
+    /// # Errors
+    /// As [`Draft::begin`].
+    pub fn reopen(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
+        let mut draft = Self::open(target, kind, existing)?;
+        draft.goes_on = true;
+        Ok(draft)
+    }
+
+    fn open(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
+        let target = resolve(target)?;
+        if target.file_name().is_none() {
+            return Err(DraftError::Unnamed { target });
+        }
+        tidy(&target, kind);
+        if Found::at(&target, kind)? == Found::OfKind {
+            // Of a run that was killed when it had just published.
+            remove_abandoned(&target.join(LOCK));
+        }
+        check_free(&target, kind, existing)?;
+        let path = beside(&target, ".partial");
+        let is_filled = is_filled_draft(&path)?;
+        fs::create_dir_all(&path).map_err(path_error("create", &path))?;
+        let Some(lock) = Lock::try_take(&path.join(LOCK))? else {
+            return Err(DraftError::Busy { draft: path });
+        };
+        let mut draft = Self {
+            target,
+            path,
+            kind,
+            existing,
+            lock: Some(lock),
+            // An error here is no reason to lose what an earlier run left.
+            is_kept: is_filled,
+            goes_on: false,
+        };
+        put_back(&draft.target, kind)?;
+        check_free(&draft.target, kind, existing)?;
+        draft.is_kept = false;
+        Ok(draft)
+    }
+
+    /// Removes all that is in the draft.
+    ///
+    /// # Errors
+    /// [`DraftError::Io`].
+    pub fn clear(&self) -> Result<(), DraftError> {
+        Ok(clear(&self.path)?)
+    }
+
+    /// From now on the draft outlives this value, for a later run to go on with.
+    pub fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// Removes the draft, also if it was to be kept.
+    pub fn discard(mut self) {
+        self.is_kept = false;
+    }
+
+    /// Makes the draft's list of files, and the draft itself, as durable as the files are.
+    ///
+    /// # Errors
+    /// [`DraftError::Io`].
+    pub fn sync(&self) -> Result<(), DraftError> {
+        sync_directory(&self.path)?;
+        Ok(sync_directory(parent(&self.path))?)
+    }
+
+    /// Where to put the files.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where it is published: what a link that was given leads to.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Whether there is something in the target's place that publishing would replace.
+    #[must_use]
+    pub fn replaces(&self) -> bool {
+        let found = Found::at(&self.target, self.kind);
+        self.existing == Existing::Replace && found.is_ok_and(|found| found == Found::OfKind)
+    }
+
+    /// Makes the draft the target: one rename, or two with a way back where a target is replaced.
+    ///
+    /// The caller has synced the files' contents; this syncs the directories. What came to the
+    /// target's place in the meantime is never replaced.
+    ///
+    /// # Errors
+    /// [`DraftError::Kept`], which says where the finished directory is; the target is as it was.
+    pub fn publish(mut self) -> Result<(), DraftError> {
+        let replaced = match self.take_place() {
+            Ok(replaced) => replaced,
+            Err(why) => return Err(self.kept_because(why)),
+        };
+        self.is_kept = true;
+        // What is in its place is there; that something cannot be tidied up is no reason to say
+        // otherwise, and the next run tries again. The lock goes last, and only now, so that no
+        // second process could take it before the rename.
+        if replaced {
+            let _ = remove_replaced(&self.target);
+        }
+        let _ = fs::remove_file(self.target.join(LOCK));
+        let _ = sync_directory(parent(&self.target));
+        Ok(())
+    }
+
+    /// Whether another directory was in the place, and waits to be removed.
+    fn take_place(&mut self) -> Result<bool, DraftError> {
+        self.sync()?;
+        self.let_rename();
+        let appeared = || DraftError::Appeared {
+            target: self.target.clone(),
+        };
+        match Found::at(&self.target, self.kind)? {
+            Found::Nothing => {}
+            // Fails, and rightly so, if something has come into it.
+            Found::EmptyFolder => {
+                fs::remove_dir(&self.target).map_err(path_error("replace", &self.target))?;
+            }
+            Found::OfKind if self.existing == Existing::Replace => {
+                self.replace()?;
+                return Ok(true);
+            }
+            Found::OfKind | Found::OtherFolder | Found::NoFolder => return Err(appeared()),
+        }
+        rename_new(&self.path, &self.target).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => appeared(),
+            _ => path_error("create", &self.target)(source).into(),
+        })?;
+        Ok(false)
+    }
+
+    fn replace(&self) -> Result<(), DraftError> {
+        let aside = waiting(&self.target);
+        if Found::at(&aside, self.kind)? != Found::Nothing {
+            return Err(DraftError::InTheWay { path: aside });
+        }
+        put_in_place(&self.path, &self.target, &aside, |old| {
+            // Judged again now that nobody can exchange it by its name.
+            match Found::at(old, self.kind)? {
+                Found::OfKind => Ok(()),
+                _ => Err(DraftError::Appeared {
+                    target: self.target.clone(),
+                }),
+            }
+        })
+    }
+
+    /// Keeps finished work that is not published, where no later run touches it, and says where:
+    /// in the draft, if the same command goes on with it, else in a directory `NAME.kept`.
+    #[must_use]
+    pub fn set_aside(mut self) -> PathBuf {
+        self.is_kept = true;
+        let _ = self.sync();
+        if self.goes_on {
+            return self.path.clone();
+        }
+        self.let_rename();
+        for number in 1..=MAX_KEPT {
+            let suffix = match number {
+                1 => ".kept".to_owned(),
+                _ => format!(".kept-{number}"),
+            };
+            let kept = beside(&self.target, &suffix);
+            match rename_new(&self.path, &kept) {
+                Ok(()) => {
+                    let _ = fs::remove_file(kept.join(LOCK));
+                    return kept;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(_) => break,
+            }
+        }
+        // Without its lock, the draft is nobody's to throw away.
+        let _ = fs::remove_file(self.path.join(LOCK));
+        self.path.clone()
+    }
+
+    fn kept_because(self, why: DraftError) -> DraftError {
+        if !self.path.is_dir() {
+            // Somebody has removed it.
+            return why;
+        }
+        DraftError::Kept {
+            why: Box::new(why),
+            kind: self.kind.name,
+            goes_on: self.goes_on,
+            kept: self.set_aside(),
+        }
+    }
+
+    /// Windows renames no directory that holds an open file.
+    fn let_rename(&mut self) {
+        if cfg!(windows) {
+            self.lock.take();
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Whether there is work in `path`; refuses what is no draft of this program's.
+fn is_filled_draft(path: &Path) -> Result<bool, DraftError> {
+    // A link would let another directory be emptied.
+    let is_directory = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        metadata => metadata.map_err(path_error("read", path))?.is_dir(),
+    };
+    let names: Vec<_> = fs::read_dir(path)
+        .map(|entries| entries.flatten().map(|entry| entry.file_name()).collect())
+        .unwrap_or_default();
+    if !is_directory || !names.is_empty() && !path.join(LOCK).is_file() {
+        return Err(DraftError::InTheWay {
+            path: path.to_owned(),
+        });
+    }
+    Ok(names.iter().any(|name| name != LOCK))
+}
+
+/// Removes everything but the lock.
+fn clear(draft: &Path) -> Result<(), PathError> {
+    for entry in fs::read_dir(draft).map_err(path_error("read", draft))? {
+        let path = entry.map_err(path_error("read", draft))?.path();
+        if path.ends_with(LOCK) {
+            continue;
+        }
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(path_error("remove", &path))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! A directory in the place of an older one, so that the next run mends whatever a kill leaves.
+//!
+//! ```text
+//! NAME                    -> NAME.cnn-codes-replaced     the old one waits
+//! NAME.partial            -> NAME                        the new one is in its place
+//! NAME.cnn-codes-replaced -> NAME.cnn-codes-old          and is removed
+//! ```
+//!
+//! No rename replaces anything. The last two names are this program's alone: what waits is put back
+//! where NAME is not there, and what is old is removed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::{DraftError, PathError, path_error};
+use super::rename::rename_new;
+use super::target::{Found, Kind, beside};
+
+/// Puts `fresh` in the place of `target`, which is moved to `aside` and judged there. Where it must
+/// not be replaced, or something fails, it is moved back.
+pub(crate) fn put_in_place<E: From<PathError>>(
+    fresh: &Path,
+    target: &Path,
+    aside: &Path,
+    judge: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    rename_new(target, aside).map_err(path_error("move away", target))?;
+    let placed = judge(aside).and_then(|()| {
+        rename_new(fresh, target).map_err(path_error("create", target))?;
+        Ok(())
+    });
+    if placed.is_err() {
+        let _ = rename_new(aside, target);
+    }
+    placed
+}
+
+/// Where a target waits while it is being replaced.
+pub(super) fn waiting(target: &Path) -> PathBuf {
+    beside(target, ".cnn-codes-replaced")
+}
+
+/// What it is called while it is removed.
+fn old(target: &Path) -> PathBuf {
+    beside(target, ".cnn-codes-old")
+}
+
+/// Removes what waits, now that it has been replaced. A kill leaves no half of it under a name
+/// that could be put back.
+pub(super) fn remove_replaced(target: &Path) -> Result<(), PathError> {
+    let (replaced, old) = (waiting(target), old(target));
+    remove(&old)?;
+    match rename_new(&replaced, &old) {
+        // Another process, which began to write the same target, has removed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => {
+            renamed.map_err(path_error("move away", &replaced))?;
+            remove(&old)
+        }
+    }
+}
+
+/// Removes what a run left that was killed after `target` was replaced. Harmless where it fails.
+pub(super) fn tidy(target: &Path, kind: Kind) {
+    let is_replaced = |found| matches!(found, Ok(Found::OfKind));
+    if is_replaced(Found::at(&waiting(target), kind)) && is_replaced(Found::at(target, kind)) {
+        let _ = remove_replaced(target);
+    }
+    let _ = remove(&old(target));
+}
+
+/// Puts back what a run moved away that was killed before `target` was replaced. Only for who
+/// holds the draft's lock: another run may be about to replace it.
+pub(super) fn put_back(target: &Path, kind: Kind) -> Result<(), DraftError> {
+    let replaced = waiting(target);
+    match (Found::at(&replaced, kind)?, Found::at(target, kind)?) {
+        (Found::Nothing, _) => Ok(()),
+        (_, Found::Nothing) => {
+            rename_new(&replaced, target).map_err(path_error("put back", target))?;
+            Ok(())
+        }
+        _ => Err(DraftError::InTheWay { path: replaced }),
+    }
+}
+
+fn remove(directory: &Path) -> Result<(), PathError> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(path_error("remove", directory)),
+    }
+}

@@ -1,0 +1,157 @@
+//! A file that appears whole or not at all.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::lock::{has_name, remove_abandoned};
+use super::sync::{parent, sync_directory};
+use super::target::Existing;
+
+/// How the names of files that are being written begin, and end.
+const PREFIX: &str = ".cnn-codes-";
+const SUFFIX: &str = ".partial";
+/// Letters and digits between the two.
+const N_RANDOM: usize = 6;
+
+/// A file that is written and synced beside its target. Dropped unpublished, it is removed; it is
+/// locked, so that what a killed run left can be told from it.
+#[derive(Debug)]
+pub struct FileDraft {
+    draft: NamedTempFile,
+    target: PathBuf,
+}
+
+impl FileDraft {
+    /// Writes `bytes` beside `target`, whose folder must be there. What killed runs left in that
+    /// folder is removed first.
+    ///
+    /// # Errors
+    /// What the system answers; nothing is left behind then.
+    pub fn write(target: &Path, bytes: &[u8]) -> io::Result<Self> {
+        sweep(parent(target));
+        Self::write_in(parent(target), target, bytes)
+    }
+
+    /// As [`FileDraft::write`], but in another folder on the same disk, which is not swept.
+    pub(crate) fn write_in(folder: &Path, target: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let mut draft = new_in(folder)?;
+        draft.write_all(bytes)?;
+        draft.as_file().sync_all()?;
+        Ok(Self {
+            draft,
+            target: target.to_owned(),
+        })
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if there is one of the name that is to be kept, and what
+    /// else the system answers; what was there is then as it was.
+    pub fn publish(self, existing: Existing) -> io::Result<()> {
+        let folder = parent(&self.target).to_owned();
+        self.publish_unsynced(existing)?;
+        // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
+        let _ = sync_directory(&folder);
+        Ok(())
+    }
+
+    /// As [`FileDraft::publish`], for those who sync the folder of many files once.
+    pub(crate) fn publish_unsynced(self, existing: Existing) -> io::Result<()> {
+        let published = match existing {
+            Existing::Keep => self.draft.persist_noclobber(&self.target),
+            Existing::Replace => self.draft.persist(&self.target),
+        };
+        published.map(drop).map_err(|error| error.error)
+    }
+}
+
+/// A new file that nobody sweeps.
+fn new_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(N_RANDOM);
+    // Readable as other files are; temporary ones are their owner's alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    loop {
+        let draft = builder.tempfile_in(folder)?;
+        match draft.as_file().try_lock() {
+            // One that sweeps may have come between the two steps.
+            Err(fs::TryLockError::WouldBlock) => {}
+            Ok(()) if !has_name(draft.as_file(), draft.path()) => {}
+            // A file system without locks sweeps nothing.
+            Ok(()) | Err(fs::TryLockError::Error(_)) => return Ok(draft),
+        }
+    }
+}
+
+/// Removes the unfinished files in `folder` whose writers are dead. Harmless where it fails.
+pub(crate) fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(is_draft) {
+            remove_abandoned(&entry.path());
+        }
+    }
+}
+
+fn is_draft(name: &str) -> bool {
+    let random = name
+        .strip_prefix(PREFIX)
+        .and_then(|name| name.strip_suffix(SUFFIX));
+    random.is_some_and(|random| {
+        random.len() == N_RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("a.txt");
+        let write = |bytes: &[u8]| FileDraft::write(&target, bytes).unwrap();
+        write(b"first").publish(Existing::Keep).unwrap();
+        let refused = write(b"second").publish(Existing::Keep).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        drop(write(b"never published"));
+        assert_eq!(fs::read(&target).unwrap(), b"first");
+        write(b"third").publish(Existing::Replace).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"third");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_swept_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("a.txt");
+        let of_another_process = FileDraft::write(&target, b"1").unwrap();
+        let others = [
+            ".cnn-codes-abc.partial",
+            ".cnn-codes-thesis.partial.txt",
+            ".cnn-codes-my dear.partial",
+            "cnn-codes-abc123.partial",
+        ];
+        for name in others.into_iter().chain([".cnn-codes-aB3xYz.partial"]) {
+            fs::write(place.path().join(name), "half").unwrap();
+        }
+        FileDraft::write(&target, b"2")
+            .unwrap()
+            .publish(Existing::Keep)
+            .unwrap();
+        for name in others {
+            assert!(place.path().join(name).exists(), "{name}");
+        }
+        assert!(!place.path().join(".cnn-codes-aB3xYz.partial").exists());
+        of_another_process.publish(Existing::Replace).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"1");
+        assert_eq!(
+            fs::read_dir(place.path()).unwrap().count(),
+            1 + others.len()
+        );
+    }
+}
