@@ -51,3 +51,5 @@ if [ ! -d ../shared/fixtures ]; then
   printf '\nSkipped, because there is no ../shared beside the checkout:\n'
   grep -H -A1 '^#\[test\]' tests/shared_*.rs | sed -n 's/^tests\/\(.*\)\.rs-fn \([a-z0-9_]*\).*/  \1::\2/p'
 fi
+
+command -v strace >/dev/null || printf '\nSkipped, because there is no strace here:\n  all tests of accidents\n'

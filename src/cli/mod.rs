@@ -15,6 +15,7 @@ mod numbers;
 mod predict;
 mod printing;
 mod progress;
+mod remedy;
 mod report;
 mod split;
 mod stop;
@@ -142,7 +143,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = error.to_string();
             say(&format!("error: {error}"));
+            if let Some(remedy) = remedy::of(&error) {
+                say(remedy);
+            }
             ExitCode::FAILURE
         }
     }

@@ -41,7 +41,7 @@ impl Target {
             existing,
         };
         target.check_free(&target.model, is_export)?;
-        if has_card {
+        if has_card && !target.is_half() {
             target.check_free(&target.card, is_exports_card)?;
         }
         let folder = parent(&target.model);
@@ -67,8 +67,9 @@ impl Target {
         let bytes = check_size(exported.model.proto().encoded_len() as u64)?;
         let model = draft(&self.model, &exported.model.to_bytes())?;
         let card = (exported.card.as_ref())
-            .map(|card| draft(&self.card, self.card_text(card)?.as_bytes()))
-            .transpose()?;
+            .map(|card| self.card_draft(card))
+            .transpose()?
+            .flatten();
         // Both are on the disk before either gets its name, so that only a kill between two renames
         // leaves a card and a model that do not belong together. What came here in the meantime is
         // judged as what was here before.
@@ -81,6 +82,20 @@ impl Target {
         // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
         let _ = sync_directory(parent(&self.model));
         Ok(bytes)
+    }
+
+    /// Whether a run ended between the card and the model. The same command finishes what it began,
+    /// and another one's card is refused when it would be replaced.
+    fn is_half(&self) -> bool {
+        self.model.symlink_metadata().is_err() && is_exports_card(&self.card)
+    }
+
+    /// The card, unless it is there already, of a run that ended before it came to the model.
+    fn card_draft(&self, card: &ModelCard) -> Result<Option<FileDraft>, ExportError> {
+        let text = self.card_text(card)?;
+        let is_there = std::fs::read(&self.card).is_ok_and(|found| found == text.as_bytes());
+        let card = (!is_there).then(|| draft(&self.card, text.as_bytes()));
+        card.transpose()
     }
 
     /// The card of a model that is called as this file.

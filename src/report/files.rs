@@ -1,7 +1,7 @@
 //! The files of HEAD that tell how its heads were judged.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::{
@@ -35,28 +35,33 @@ pub fn write_judgement(
     write(&dir.join(PREDICTIONS), |file| {
         write_predictions(comparison, file)
     })?;
-    write(&dir.join(METRICS), |mut file| {
+    write(&dir.join(METRICS), |file| {
         writeln!(file, "{:#}", comparison.to_json())
     })?;
-    write(&dir.join(PROVENANCE), |mut file| {
+    write(&dir.join(PROVENANCE), |file| {
         writeln!(file, "{:#}", provenance.to_json())
     })?;
     write(&dir.join(JUDGED_PICTURES), |file| {
         write_judged_pictures(pictures, file)
     })?;
     let page = Report::read(dir)?.to_html(root);
-    write(&dir.join(REPORT), |mut file| {
-        file.write_all(page.as_bytes())
-    })
+    write(&dir.join(REPORT), |file| file.write_all(page.as_bytes()))
 }
 
 /// Creates a file, fills it and syncs it; leaves no half of it.
-fn write(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> Result<(), ReportError> {
+fn write(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), ReportError> {
+    // In few and large pieces: JSON is written a word at a time.
+    let in_pieces = |file: File| {
+        let mut buffer = BufWriter::new(file);
+        fill(&mut buffer)
+            .and_then(|()| buffer.into_inner()?.sync_all())
+            .inspect_err(|_| drop(fs::remove_file(path)))
+    };
     File::create_new(path)
-        .and_then(|file| {
-            let filled = fill(&file).and_then(|()| file.sync_all());
-            filled.inspect_err(|_| drop(fs::remove_file(path)))
-        })
+        .and_then(in_pieces)
         .map_err(|source| ReportError::Write {
             path: path.to_owned(),
             source,

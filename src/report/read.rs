@@ -1,7 +1,7 @@
 //! HEAD's files back into what there is to report.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -345,16 +345,24 @@ fn read_judged_pictures(path: &Path, open: Open) -> Result<Vec<JudgedPicture>, R
     pictures.collect()
 }
 
-fn open_table(path: &Path, open: Open) -> Result<csv::Reader<Box<dyn Read>>, ReportError> {
-    let file = open(path).map_err(reading(path))?;
-    Ok(csv::Reader::from_reader(file))
+/// Reads all of it before a row is looked at: where the header cannot be read, rows read by serde
+/// are none, without an error.
+fn open_table(path: &Path, open: Open) -> Result<csv::Reader<io::Cursor<Vec<u8>>>, ReportError> {
+    Ok(csv::Reader::from_reader(io::Cursor::new(read_all(
+        path, open,
+    )?)))
+}
+
+fn read_all(path: &Path, open: Open) -> Result<Vec<u8>, ReportError> {
+    let mut bytes = Vec::new();
+    open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(reading(path))?;
+    Ok(bytes)
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, open: Open) -> Result<T, ReportError> {
-    let mut text = Vec::new();
-    open(path)
-        .and_then(|mut file| file.read_to_end(&mut text))
-        .map_err(reading(path))?;
+    let text = read_all(path, open)?;
     serde_json::from_slice(&text).map_err(|error| damaged(path)(error.to_string()))
 }
 
