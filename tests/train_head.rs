@@ -15,6 +15,8 @@ use cnn_codes::head::scaling::Scaling;
 use cnn_codes::picture::Recipe;
 use cnn_codes::train::{Progress, TrainError, TrainOptions, train};
 use predicates::prelude::*;
+#[cfg(target_os = "linux")]
+use support::terminal::OnTerminal;
 
 /// Stores of the codes (2, 1, 3) of two classes. The first value of a code tells the class, but in
 /// the validation store the last picture has the other class's value.
@@ -482,14 +484,33 @@ fn numbers_that_no_memory_holds_are_refused() {
     assert!(said.contains("at most 1073741824 weights"), "{said}");
 }
 
-/// Does something to a store once the first epoch is over.
-struct AfterAnEpoch<F>(F);
+/// Does something once the first epoch of a training is over, and may stop it there.
+struct AtFirstEpoch<F> {
+    act: F,
+    stops: bool,
+    is_stopped: AtomicBool,
+}
 
-impl<F: Fn() + Sync> Progress for AfterAnEpoch<F> {
+impl<F: Fn() + Sync> AtFirstEpoch<F> {
+    fn new(stops: bool, act: F) -> Self {
+        Self {
+            act,
+            stops,
+            is_stopped: AtomicBool::new(false),
+        }
+    }
+}
+
+impl<F: Fn() + Sync> Progress for AtFirstEpoch<F> {
     fn epoch(&self, epoch: &Epoch) {
         if epoch.epoch == 1 {
-            (self.0)();
+            (self.act)();
+            self.is_stopped.store(self.stops, Ordering::Relaxed);
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -517,7 +538,7 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
             let path = place.path(name).join("codes.npy");
             let options = TrainOptions::default();
             let out = place.path("head");
-            let change = AfterAnEpoch(|| change(&path));
+            let change = AtFirstEpoch::new(false, || change(&path));
             let trained = train(&of_train, Some(&of_validation), &options, &out, &change);
             let error = trained.unwrap_err();
             let expected = format!("{} was changed while it was in use", path.display());
@@ -526,36 +547,6 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
             assert!(is_of_store, "{error:?}");
             assert!(!out.exists());
         }
-    }
-}
-
-/// Does something at the first epoch of a training, and may stop it there.
-struct AtFirstEpoch<F> {
-    act: F,
-    stops: bool,
-    is_stopped: AtomicBool,
-}
-
-impl<F: Fn() + Sync> AtFirstEpoch<F> {
-    fn new(stops: bool, act: F) -> Self {
-        Self {
-            act,
-            stops,
-            is_stopped: AtomicBool::new(false),
-        }
-    }
-}
-
-impl<F: Fn() + Sync> Progress for AtFirstEpoch<F> {
-    fn epoch(&self, epoch: &Epoch) {
-        if epoch.epoch == 1 {
-            (self.act)();
-            self.is_stopped.store(self.stops, Ordering::Relaxed);
-        }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.is_stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -637,43 +628,23 @@ fn a_head_for_which_its_own_disk_has_no_room_is_kept_elsewhere() {
     assert!(!place.path("head").exists() && !place.path("head.partial").exists());
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_appears_while_the_program_runs_is_there_afterwards() {
     let place = Place::new();
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"))
-        .current_dir(place.folder.path())
-        .args([
-            "train-head",
-            "--train",
-            "train",
-            "--validation",
-            "validation",
-        ])
-        .args(["--out", "head", "--hidden", "8", "--epochs", "5000"])
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !place.path("head.partial/.lock").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it never began");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    let signal = |name: &str| {
-        let mut kill = std::process::Command::new("kill");
-        let sent = kill.args([name, &child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    };
-    signal("-STOP");
-    fs::create_dir(place.path("head")).expect("it is still training");
+    let stores = ["--train", "train", "--validation", "validation"];
+    let endless = ["--hidden", "8", "--epochs", "1000000", "--out", "head"];
+    let arguments = [&["train-head"], &stores[..], &endless].concat();
+    let mut run = OnTerminal::start(place.folder.path(), &arguments);
+    run.wait_for(": loss ");
+    fs::create_dir(place.path("head")).unwrap();
     fs::write(place.path("head/thesis.txt"), "dear").unwrap();
-    signal("-CONT");
-    assert_eq!(child.wait().unwrap().code(), Some(1));
-    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
-    assert_eq!(
-        said,
-        "error: head was put there by something else in the meantime, and was left as it is; \
-         the finished head is kept in head.kept: move it where you want it\n"
-    );
+    run.signal("-INT");
+    let ended = run.end();
+    assert_eq!(ended.code, Some(1));
+    let expected = "error: head was put there by something else in the meantime, and was left as \
+                    it is; the finished head is kept in head.kept: move it where you want it\r\n";
+    assert!(ended.terminal.ends_with(expected), "{}", ended.terminal);
     assert_eq!(place.read("head/thesis.txt"), "dear");
     SavedHead::load(&place.path("head.kept")).unwrap();
 }

@@ -9,6 +9,8 @@ pub mod judged;
 pub mod onnx;
 pub mod place;
 pub mod scenes;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 pub mod tiny_trunk;
 
 use std::path::{Path, PathBuf};
