@@ -71,8 +71,8 @@ pub use self::progress::Progress;
 /// that one is left, and [`Comparison::failed`] tells of the first.
 ///
 /// When `progress` asks to stop while the MLP that is kept is trained, or after that, nothing more
-/// is begun, and what is there is judged and left; beside `out`, if a head is there that it would
-/// replace.
+/// is begun, and the heads so far are judged and left at `out`. Where they would replace another
+/// head, they are left beside it.
 ///
 /// # Errors
 /// [`TrainError`]; `out` is then as it was before, and a head that was trained is kept beside it.
@@ -199,7 +199,7 @@ impl Origin {
     }
 }
 
-/// Writes all files of HEAD and publishes it; `tell` writes those that tell of the heads. A trained
+/// Writes all files of HEAD and publishes it; `tell` writes the files besides the heads. A trained
 /// head is never thrown away: where the rest fails, or where it is half-trained and would replace
 /// another, it is kept beside HEAD.
 fn leave(

@@ -37,8 +37,8 @@ use super::{
 ///
 /// Pictures that were there and cannot be read now (their disk fails or went away) leave no store:
 /// the exit code is 1, the codes of all others are kept, and the same command tries those pictures
-/// again. After five in a row the run ends at once. A file that a table or a list names and that is
-/// not in its folder is a picture that cannot be used.
+/// again. After five in a row the run ends at once. A file that is missing from its folder, but named
+/// in a table or a list, counts as a picture that cannot be used.
 ///
 /// Tables hold names as they are. A spreadsheet takes those that begin with = + - or @ for formulas:
 /// import the columns of a stranger's pictures as text.
@@ -85,8 +85,8 @@ pub struct Arguments {
     /// Stop at the first picture that cannot be used, and leave no store
     #[arg(long)]
     strict: bool,
-    /// List in failures.csv also pictures that cannot be read though nothing is known to be wrong
-    /// with them, as their disk fails or went away; else the next run tries them again
+    /// Also list pictures in failures.csv that cannot be read because their disk fails or went
+    /// away; without this, the next run tries them again
     #[arg(long, conflicts_with = "strict")]
     accept_unreadable: bool,
     #[command(flatten)]
