@@ -12,6 +12,7 @@ pub mod scenes;
 #[cfg(target_os = "linux")]
 pub mod terminal;
 pub mod tiny_trunk;
+pub mod two_classes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
