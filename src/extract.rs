@@ -144,8 +144,8 @@ pub enum OnUnread {
 /// of its own threads. A shard goes to `out/part-IIIII-of-NNNNN`.
 ///
 /// The codes of pictures that `reuse` has, byte for byte, are copied from there; a picture that
-/// comes again is computed once. When `progress`, which is called at the start and after each batch, breaks, the
-/// batches that are through the trunk are written and kept.
+/// comes again is computed once. `progress` is called at the start and after each batch. When it
+/// breaks, the batches that are through the trunk are written and kept.
 ///
 /// A store that is there already and was made by this very job is left as it is, and reported.
 ///
@@ -163,12 +163,7 @@ pub fn extract(
     let start = Instant::now();
     let listing = pictures.digest();
     let (pictures, part, store) = share(pictures, options.shard, out);
-    let job = Job {
-        store: describe(&pictures, trunk, options, listing, part),
-        n_pictures: pictures.len(),
-        batch_size: options.batch_size,
-        threads: trunk.threads(),
-    };
+    let job = describe(&pictures, trunk, options, listing, part);
     let mut writer = match StoreWriter::open(&store, options.existing, options.leftover, &job)? {
         Opened::Complete(manifest) => return Ok(already_complete(store, *manifest)),
         Opened::Unfinished(writer) => *writer,
@@ -177,14 +172,10 @@ pub fn extract(
     let draft = writer.draft().to_owned();
     let mut ahead = Ahead::open(&draft, &job)?;
     let known = Known::new(reuse, &job.store, &writer.written()?, &ahead.written()?)?;
-    let preparer = Preparer::new(
-        &pictures,
-        options.preparation,
-        options.limits,
-        options.threads,
-    )?
-    .with_known(known, writer.rows())
-    .with_in_hand(InHand::open(&draft));
+    let (preparation, limits) = (options.preparation, options.limits);
+    let preparer = Preparer::new(&pictures, preparation, limits, options.threads)?
+        .with_known(known, writer.rows())
+        .with_in_hand(InHand::open(&draft));
     let channels = trunk.output().shape.last().copied().unwrap_or(1);
     let pipeline = Pipeline {
         preparer,
@@ -348,14 +339,15 @@ fn run_stages(
     })
 }
 
+/// The job: the store that it makes, and how it makes it.
 fn describe(
     pictures: &Pictures,
     trunk: &Trunk,
     options: &ExtractOptions,
     listing: blake3::Hash,
     part: Option<Part>,
-) -> StoreDescription {
-    StoreDescription {
+) -> Job {
+    let store = StoreDescription {
         codes: CodesIdentity {
             trunk: trunk.identity().clone(),
             recipe: options.preparation.recipe,
@@ -374,6 +366,12 @@ fn describe(
         kernels: trunk.kernels().name().to_owned(),
         max_pixels: (options.limits != DecodeLimits::default())
             .then_some(options.limits.max_pixels),
+    };
+    Job {
+        store,
+        n_pictures: pictures.len(),
+        batch_size: options.batch_size,
+        threads: trunk.threads(),
     }
 }
 

@@ -9,9 +9,10 @@ pub(crate) fn one_line(message: &str) -> String {
     words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
-/// A name with what is not seen in it, or turns the text around it, written out: `\u{1b}`.
+/// A name in which invisible characters, and those that turn the direction of text, are written
+/// out: `\u{1b}`.
 ///
-/// Names of files, classes, archives and servers may hold anything: what a terminal obeys, a line
+/// Names of files, classes, archives and servers may hold anything: commands to a terminal, a line
 /// end that begins a forged line, marks that turn the direction of text.
 #[must_use]
 pub fn visible(name: &str) -> String {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! options            what is trained, how, how it is judged
+//! stores             the stores, and whether heads can be trained and judged on them
 //! splits             stratified folds; a share that is held out
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
@@ -38,20 +39,22 @@ mod judgement;
 mod options;
 mod progress;
 mod splits;
+mod stores;
 mod training;
 mod tuning;
 mod workers;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::error::FitError;
 use self::judgement::Judges;
-use self::training::Training;
-use crate::codes::{Manifest, Store};
+use self::stores::Stores;
+use self::training::{Trained, Training};
+use crate::codes::Store;
 use crate::files::Draft;
+use crate::head::Samples;
 use crate::head::saved::{self, SavedHead, SavedHeadError};
-use crate::head::{HeadError, Samples};
-use crate::report::{Comparison, PairedTests, Provenance, write_judgement};
+use crate::report::{Comparison, JudgedPicture, PairedTests, Provenance, write_judgement};
 
 pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
@@ -68,8 +71,8 @@ pub use self::progress::Progress;
 /// that one is left, and [`Comparison::failed`] tells of the first.
 ///
 /// When `progress` asks to stop while the MLP that is kept is trained, or after that, nothing more
-/// is begun, and what is there is judged and left; beside `out`, if a head is there that it would
-/// replace.
+/// is begun, and the heads so far are judged and left at `out`. Where they would replace another
+/// head, they are left beside it.
 ///
 /// # Errors
 /// [`TrainError`]; `out` is then as it was before, and a head that was trained is kept beside it.
@@ -80,89 +83,123 @@ pub fn train<'s>(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<Comparison, TrainError> {
-    for store in [Some(train), validation].into_iter().flatten() {
-        check_labels(store)?;
-    }
-    if let Some(validation) = validation {
-        check_pair(train, validation)?;
-    }
-    check_classes(train)?;
+    let stores = Stores { train, validation };
+    stores.check()?;
     let on_train = |error: FitError| error.on(train.dir());
     options.validate().map_err(|error| on_train(error.into()))?;
     let draft = Draft::begin(out, saved::KIND, options.existing)?;
-    let samples = samples(train)?;
-    let validation_samples = validation.map(self::samples).transpose()?;
+    let samples = stores::samples(train)?;
+    let validation_samples = validation.map(stores::samples).transpose()?;
     let training = Training {
         samples: &samples,
         options,
         progress,
     };
     let scaled = training.scale().map_err(on_train)?;
-    let scaled_validation = match (validation, validation_samples) {
-        (Some(store), Some(samples)) => {
-            let scaled = samples.scaled(scaled.scaling.clone());
-            Some(scaled.map_err(|error| FitError::from(error).on(store.dir()))?)
-        }
-        _ => None,
-    };
+    let scaled_validation = validation
+        .zip(validation_samples)
+        .map(|(store, samples)| stores::scaled(store, &samples, &scaled.scaling))
+        .transpose()?;
     let trained = training.train(&scaled.samples, scaled_validation.as_ref());
     // Before what came of it is believed, be it heads or an error.
-    check_unchanged(train, validation)?;
-    let trained = trained.map_err(on_train)?;
+    stores.check_unchanged()?;
+    let mut trained = trained.map_err(on_train)?;
 
-    let judges = Judges {
-        labels: scaled_validation.as_ref().unwrap_or(&samples).labels(),
-        folds: trained.folds.as_deref(),
-    };
-    let heads = trained.unjudged.into_iter().map(|head| judges.judge(head));
-    let heads = heads.collect::<Result<Vec<_>, _>>()?;
-    let comparison = Comparison {
-        classes: train.manifest().classes.clone(),
-        pictures: paths(validation.unwrap_or(train)),
-        labels: judges.labels.to_vec(),
-        n_train: samples.len(),
-        paired: PairedTests::of(&heads)?,
-        heads,
-        failed: trained.failed,
-        interrupted: progress.is_stopped(),
-        folds: trained.folds,
-    };
     let head = SavedHead {
         codes: train.manifest().codes.clone(),
         classes: train.manifest().classes.clone(),
         scaling: scaled.scaling,
-        mlp: trained.mlp,
-        logistic: trained.logistic,
+        mlp: trained.mlp.take(),
+        logistic: trained.logistic.take(),
     };
-    let (mut provenance, judged_pictures) = Provenance::new(
-        train,
-        validation,
-        scaled_validation.as_ref().unwrap_or(&scaled.samples),
-        options.command.clone(),
-        options.pictures.as_deref(),
-    );
-    let root = provenance.root().map(Path::to_owned);
-    if !options.names_folders {
-        provenance.forget_folders();
-    }
-    check_unchanged(train, validation)?;
-    let tell = |dir: &Path| -> Result<(), TrainError> {
+    let history = std::mem::take(&mut trained.history);
+    let judged = scaled_validation.as_ref().unwrap_or(&scaled.samples);
+    let comparison = compare(&training, stores, judged.labels(), trained)?;
+    let origin = Origin::of(stores, judged, options);
+    stores.check_unchanged()?;
+    let tell = |dir: &Path| {
         if head.mlp.is_some() {
-            saved::write_history(dir, &trained.history)?;
+            saved::write_history(dir, &history)?;
         }
-        Ok(write_judgement(
-            dir,
-            &comparison,
-            &provenance,
-            &judged_pictures,
-            root.as_deref(),
-        )?)
+        origin.write(dir, &comparison)
     };
     leave(draft, &head, comparison.interrupted, tell)?;
     Ok(comparison)
 }
 
-/// Writes all files of HEAD and publishes it; `tell` writes those that tell of the heads. A trained
+/// Judges the heads on the pictures with these `labels`, in the order of the store that judges.
+fn compare(
+    training: &Training,
+    stores: Stores,
+    labels: &[usize],
+    trained: Trained,
+) -> Result<Comparison, TrainError> {
+    let judges = Judges {
+        labels,
+        folds: trained.folds.as_deref(),
+    };
+    let heads = trained.unjudged.into_iter().map(|head| judges.judge(head));
+    let heads = heads.collect::<Result<Vec<_>, _>>()?;
+    Ok(Comparison {
+        classes: stores.train.manifest().classes.clone(),
+        pictures: stores
+            .judging()
+            .pictures()
+            .iter()
+            .map(|row| row.path.to_string())
+            .collect(),
+        labels: labels.to_vec(),
+        n_train: training.samples.len(),
+        paired: PairedTests::of(&heads)?,
+        heads,
+        failed: trained.failed,
+        interrupted: training.progress.is_stopped(),
+        folds: trained.folds,
+    })
+}
+
+/// Where heads come from, for the files that tell of them.
+struct Origin {
+    provenance: Provenance,
+    judged: Vec<JudgedPicture>,
+    /// The folder of the judged pictures, also where no file may name it.
+    root: Option<PathBuf>,
+}
+
+impl Origin {
+    /// `judged` are the codes that judged the heads, as the heads saw them.
+    fn of(stores: Stores, judged: &Samples, options: &TrainOptions) -> Self {
+        let (mut provenance, judged) = Provenance::new(
+            stores.train,
+            stores.validation,
+            judged,
+            options.command.clone(),
+            options.pictures.as_deref(),
+        );
+        let root = provenance.root().map(Path::to_owned);
+        if !options.names_folders {
+            provenance.forget_folders();
+        }
+        Self {
+            provenance,
+            judged,
+            root,
+        }
+    }
+
+    fn write(&self, dir: &Path, comparison: &Comparison) -> Result<(), TrainError> {
+        let root = self.root.as_deref();
+        Ok(write_judgement(
+            dir,
+            comparison,
+            &self.provenance,
+            &self.judged,
+            root,
+        )?)
+    }
+}
+
+/// Writes all files of HEAD and publishes it; `tell` writes the files besides the heads. A trained
 /// head is never thrown away: where the rest fails, or where it is half-trained and would replace
 /// another, it is kept beside HEAD.
 fn leave(
@@ -198,65 +235,5 @@ fn keep_elsewhere(head: &SavedHead, error: SavedHeadError) -> TrainError {
             kept: folder.keep(),
         },
         _ => error.into(),
-    }
-}
-
-/// Refuses stores that were written to since they were opened.
-fn check_unchanged(train: &Store, validation: Option<&Store>) -> Result<(), TrainError> {
-    let mut stores = [Some(train), validation].into_iter().flatten();
-    Ok(stores.try_for_each(Store::check_unchanged)?)
-}
-
-fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {
-    Samples::of_store(store).map_err(|error| FitError::from(error).on(store.dir()))
-}
-
-/// Refuses a store of unlabelled pictures.
-fn check_labels(store: &Store) -> Result<(), TrainError> {
-    match store.labels() {
-        Some(_) => Ok(()),
-        None => Err(FitError::from(HeadError::Unlabelled).on(store.dir())),
-    }
-}
-
-fn paths(store: &Store) -> Vec<String> {
-    let rows = store.pictures().iter();
-    rows.map(|row| row.path.to_string()).collect()
-}
-
-/// Refuses stores whose codes mean different things, or whose classes differ.
-fn check_pair(train: &Store, validation: &Store) -> Result<(), TrainError> {
-    let (ours, theirs) = (train.manifest(), validation.manifest());
-    let reason = match ours.codes.difference(&theirs.codes) {
-        Some(difference) => format!("{difference}; extract both with the same options"),
-        None if ours.classes != theirs.classes => format!(
-            "the classes differ: {} and {}; both need the same class folders",
-            ours.classes.join(", "),
-            theirs.classes.join(", ")
-        ),
-        None => return Ok(()),
-    };
-    Err(TrainError::Mismatch {
-        train: train.dir().to_owned(),
-        validation: validation.dir().to_owned(),
-        reason,
-    })
-}
-
-/// Refuses a store of one class by the class's name.
-fn check_classes(train: &Store) -> Result<(), TrainError> {
-    let Manifest {
-        classes, counts, ..
-    } = train.manifest();
-    let mut present = classes
-        .iter()
-        .zip(&counts.per_class)
-        .filter(|&(_, &n)| n > 0);
-    match (present.next(), present.next()) {
-        (Some((class, _)), None) => Err(TrainError::OneClass {
-            store: train.dir().to_owned(),
-            class: class.clone(),
-        }),
-        _ => Ok(()),
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! The expected values are made by tests/fixtures/head/make_head_fixtures.py.
 
-use cnn_codes::head::logistic::{Logistic, LogisticFit, LogisticOptions, Progress};
-use cnn_codes::head::{ClassWeights, HeadError, Samples};
 use std::ops::ControlFlow;
 
+use cnn_codes::head::logistic::{Logistic, LogisticFit, LogisticOptions, Progress};
+use cnn_codes::head::{ClassWeights, HeadError, Samples};
 use ndarray::{Array2, Axis, array};
 use serde::Deserialize;
 

@@ -16,7 +16,7 @@ use ndarray::Array2;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use safetensors::SafeTensors;
-use support::damage::{damage, files, open};
+use support::damage::{damage, damaged, files, open};
 
 /// Codes of 12 features.
 fn identity() -> CodesIdentity {
@@ -369,9 +369,7 @@ fn a_head_with_any_damage_is_a_head_or_an_error_with_the_file() {
     proptest!(|(file: Index, damages in prop::collection::vec(damage(), 1..4))| {
         let mut files = good.clone();
         let bytes = files.values_mut().nth(file.index(good.len())).unwrap();
-        for damage in damages {
-            *bytes = damage.to(bytes);
-        }
+        *bytes = damaged(std::mem::take(bytes), &damages);
         if let Err(error) = load(&files) {
             let message = error.to_string();
             prop_assert!(message.contains("HEAD/"), "{}", message);

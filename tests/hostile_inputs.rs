@@ -2,13 +2,15 @@
 
 #[path = "support/promises.rs"]
 mod promises;
+mod support;
 
 use std::fs;
 use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::select;
+use support::damage::damage;
 
 /// The files from which fuzzing starts.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -23,56 +25,10 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// A change to some bytes of a file.
-#[derive(Clone, Debug)]
-enum Damage {
-    Set(Index, u8),
-    Insert(Index, Vec<u8>),
-    Remove(Index, usize),
-    Repeat(Index, usize),
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    let odd = select(&b"\0\t\n\r\x1b \"#%,./012789:=@\\x\x7f\x80\xc3\xe2\xff"[..]);
-    prop_oneof![
-        (any::<Index>(), odd.clone()).prop_map(|(at, byte)| Damage::Set(at, byte)),
-        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
-        (any::<Index>(), vec(odd, 1..6)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
-        (any::<Index>(), 1..600_usize).prop_map(|(at, n)| Damage::Remove(at, n)),
-        (any::<Index>(), 1..600_usize).prop_map(|(at, n)| Damage::Repeat(at, n)),
-    ]
-}
-
-fn apply(bytes: &mut Vec<u8>, damage: &Damage) {
-    let place = |at: &Index, n: usize| at.index(n + 1);
-    let n = bytes.len();
-    match damage {
-        Damage::Set(at, byte) => {
-            let at = place(at, n);
-            bytes.splice(at..n.min(at + 1), [*byte]);
-        }
-        Damage::Insert(at, more) => {
-            let at = place(at, n);
-            bytes.splice(at..at, more.iter().copied());
-        }
-        Damage::Remove(at, length) => {
-            let at = place(at, n);
-            bytes.drain(at..n.min(at + length));
-        }
-        Damage::Repeat(at, length) => {
-            let at = place(at, n);
-            bytes.extend_from_within(at..n.min(at + length));
-        }
-    }
-}
-
 /// A seed of the target with some damage, or bytes of no meaning.
 fn input(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     let damaged = (select(seeds(target)), vec(damage(), 0..8));
-    let damaged = damaged.prop_map(|(mut bytes, damages)| {
-        damages.iter().for_each(|damage| apply(&mut bytes, damage));
-        bytes
-    });
+    let damaged = damaged.prop_map(|(bytes, damages)| support::damage::damaged(bytes, &damages));
     prop_oneof![9 => damaged, 1 => vec(any::<u8>(), 0..2000)]
 }
 

@@ -1,13 +1,17 @@
 //! ONNX files of strangers: whatever their bytes, they are read and written back, or an error.
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
 use cnn_codes::model::graph::OnnxModel;
 use cnn_codes::model::graph_hash::hash_graph;
 use cnn_codes::model::tensor_hash::hash_tensors;
 use cnn_codes::model::winograd::Replacement;
+use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::select;
+use support::damage::{damage, damaged};
 
 /// The file that errors name.
 const ORIGIN: &str = "some/model.onnx";
@@ -63,52 +67,6 @@ fn good_models_are_read_hashed_cut_and_written_back() {
     }
 }
 
-/// A seed, bytes of it that are changed, a slice that is put in elsewhere, and where it is cut.
-#[derive(Clone, Debug)]
-struct Damage {
-    file: Index,
-    changes: Vec<(Index, u8)>,
-    slice: (Index, Index),
-    at: Index,
-    end: Index,
-}
-
-impl Damage {
-    fn apply(&self) -> Vec<u8> {
-        let files = seeds();
-        let mut bytes = std::fs::read(self.file.get(&files)).unwrap();
-        for (at, byte) in &self.changes {
-            let at = at.index(bytes.len());
-            bytes[at] = *byte;
-        }
-        let start = self.slice.0.index(bytes.len());
-        let len = self.slice.1.index(64).min(bytes.len() - start);
-        let slice = bytes[start..start + len].to_vec();
-        let at = self.at.index(bytes.len());
-        bytes.splice(at..at, slice);
-        bytes.truncate(self.end.index(8 * bytes.len()));
-        bytes
-    }
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    let changes = prop::collection::vec((any::<Index>(), any::<u8>()), 0..6);
-    (
-        any::<Index>(),
-        changes,
-        any::<(Index, Index)>(),
-        any::<Index>(),
-        any::<Index>(),
-    )
-        .prop_map(|(file, changes, slice, at, end)| Damage {
-            file,
-            changes,
-            slice,
-            at,
-            end,
-        })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2000,
@@ -117,8 +75,12 @@ proptest! {
     })]
 
     #[test]
-    fn damaged_bytes_are_a_sound_model_or_an_error_that_names_the_file(damage in damage()) {
-        match read(&damage.apply()) {
+    fn damaged_bytes_are_a_sound_model_or_an_error_that_names_the_file(
+        file in select(seeds()),
+        damages in vec(damage(), 0..6),
+    ) {
+        let bytes = std::fs::read(file).unwrap();
+        match read(&damaged(bytes, &damages)) {
             Ok(model) => use_model(&model),
             Err(error) => prop_assert!(error.starts_with(ORIGIN), "{error}"),
         }

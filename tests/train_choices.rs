@@ -4,8 +4,6 @@ mod support;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use cnn_codes::codes::{Dtype, Pool, Store};
 use cnn_codes::evaluate::wilson_95;
@@ -15,6 +13,8 @@ use predicates::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::Value;
+#[cfg(target_os = "linux")]
+use support::terminal::{Ended, OnTerminal};
 
 /// Features of the codes made up here: many more than pictures, so that a head can know every
 /// picture that it was trained on by heart.
@@ -275,33 +275,19 @@ fn the_epoch_that_is_kept_is_said() {
     assert!(text.contains("stopped early after epoch "), "{text}");
 }
 
-/// Sends a signal to a training after it has begun to write `head`, and gives what it left.
-fn stopped(place: &Place, signal: &str, code: i32, arguments: &[&str]) -> (String, String) {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
-    let mut child = support::with_hangups(&mut command)
-        .current_dir(place.folder.path())
-        .args(["train-head", "--train", "train", "--out", "head"])
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let start = Instant::now();
-    while !place.path("head.partial").exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never began");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    std::thread::sleep(Duration::from_millis(500));
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([signal, &id]).status().unwrap();
-    assert!(sent.success());
-    assert_eq!(child.wait().unwrap().code(), Some(code));
-    let output = child.wait_with_output().unwrap();
+/// Sends a signal to a training once the terminal has shown `text`, and gives what it left.
+#[cfg(target_os = "linux")]
+fn stopped(place: &Place, text: &str, signal: &str, arguments: &[&str]) -> Ended {
+    let base = ["train-head", "--train", "train", "--out", "head"];
+    let mut run = OnTerminal::start(place.folder.path(), &[&base[..], arguments].concat());
+    run.wait_for(text);
+    run.signal(signal);
+    let ended = run.end();
     assert!(!place.path("head.partial").exists());
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (text(output.stdout), text(output.stderr))
+    ended
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_signal_keeps_what_was_learned() {
     let place = Place::new();
@@ -309,9 +295,11 @@ fn a_signal_keeps_what_was_learned() {
     place.write("validation", &alternating(10), 3.0, 12);
     let validation = ["--validation", "validation", "--hidden", "8"];
     let endless = [&validation[..], &["--epochs", "1000000"]].concat();
-    let (text, _) = stopped(&place, "-INT", 130, &endless);
-    assert!(text.contains("mlp: interrupted after epoch "), "{text}");
-    assert!(!text.contains("logistic"), "nothing more was begun");
+    let Ended { code, stdout, .. } = stopped(&place, ": loss 0.0", "-INT", &endless);
+    assert_eq!(code, Some(130));
+    let was_interrupted = stdout.contains("mlp: interrupted after epoch ");
+    assert!(was_interrupted, "{stdout}");
+    assert!(!stdout.contains("logistic"), "nothing more was begun");
     assert_eq!(place.metrics()["interrupted"], true);
     let n_epochs = place.read("history.csv").lines().count() - 1;
     let mlp = &place.metrics()["heads"]["mlp"];
@@ -323,6 +311,7 @@ fn a_signal_keeps_what_was_learned() {
     assert!(place.head().mlp.is_some());
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_signal_while_other_seeds_are_trained_keeps_the_first_ones_network() {
     let place = Place::new();
@@ -330,19 +319,24 @@ fn a_signal_while_other_seeds_are_trained_keeps_the_first_ones_network() {
     place.write("validation", &alternating(10), 3.0, 19);
     let validation = ["--validation", "validation", "--hidden", "8"];
     let many = [&validation[..], &["--repeats", "1000000"]].concat();
-    let (text, said) = stopped(&place, "-HUP", 129, &many);
+    let ended = stopped(&place, "training with other seeds", "-HUP", &many);
+    let (text, said) = (ended.stdout, ended.terminal);
+    assert_eq!(ended.code, Some(129), "{said}");
     assert!(text.contains("mlp: trained for 20 epochs"), "{text}");
     assert!(!text.contains("seeds:"), "{text}");
     assert!(said.contains("stopped by a signal"), "{said}");
     assert!(place.head().mlp.is_some());
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_signal_while_tuning_leaves_nothing() {
     let place = Place::new();
     place.write("train", &alternating(60), 3.0, 13);
     let endless = ["--folds", "3", "--tune", "--epochs", "1000000"];
-    let (_, said) = stopped(&place, "-TERM", 143, &endless);
+    let ended = stopped(&place, "tuning the MLP", "-TERM", &endless);
+    let said = ended.terminal;
+    assert_eq!(ended.code, Some(143), "{said}");
     assert!(
         said.contains("stopped before a head was trained; nothing was left behind"),
         "{said}"

@@ -12,7 +12,8 @@ use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Store};
 use cnn_codes::dataset::{self, Pictures, Shard};
 use cnn_codes::extract::{
-    ExtractError, ExtractOptions, OnFailure, OnUnread, Progress, QUEUE_DEPTH, dry_run, extract,
+    ExtractError, ExtractOptions, Extracted, OnFailure, OnUnread, Progress, QUEUE_DEPTH, dry_run,
+    extract,
 };
 use cnn_codes::files::{Existing, resolve};
 use cnn_codes::model::winograd::Replacement;
@@ -36,8 +37,8 @@ use super::{
 ///
 /// Pictures that were there and cannot be read now (their disk fails or went away) leave no store:
 /// the exit code is 1, the codes of all others are kept, and the same command tries those pictures
-/// again. After five in a row the run ends at once. A file that a table or a list names and that is
-/// not in its folder is a picture that cannot be used.
+/// again. After five in a row the run ends at once. A file that is missing from its folder, but named
+/// in a table or a list, counts as a picture that cannot be used.
 ///
 /// Tables hold names as they are. A spreadsheet takes those that begin with = + - or @ for formulas:
 /// import the columns of a stranger's pictures as text.
@@ -84,8 +85,8 @@ pub struct Arguments {
     /// Stop at the first picture that cannot be used, and leave no store
     #[arg(long)]
     strict: bool,
-    /// List in failures.csv also pictures that cannot be read though nothing is known to be wrong
-    /// with them, as their disk fails or went away; else the next run tries them again
+    /// Also list pictures in failures.csv that cannot be read because their disk fails or went
+    /// away; without this, the next run tries them again
     #[arg(long, conflicts_with = "strict")]
     accept_unreadable: bool,
     #[command(flatten)]
@@ -182,12 +183,10 @@ fn run_extraction(
     threads: usize,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let (card, model) = arguments.trunk.find(&arguments.models.path()?, VGG16)?;
+    let models = arguments.models.path()?;
+    let (card, model) = arguments.trunk.find(&models, VGG16)?;
     let reuse = open_stores(&arguments.reuse)?;
-    let library = Library::find(
-        arguments.runtime.onnxruntime.as_deref(),
-        &arguments.models.path()?,
-    )?;
+    let library = Library::find(arguments.runtime.onnxruntime.as_deref(), &models)?;
     let runtime = Runtime::load(&library)?;
     let options = extract_options(arguments, &card, threads);
     let trunk_options = TrunkOptions {
@@ -196,11 +195,7 @@ fn run_extraction(
         kernels: arguments.kernels,
     };
     let mut trunk = Trunk::load(&runtime, card, &model, trunk_options)?;
-    if let Some(reason) = trunk.fallback() {
-        say(&format!(
-            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
-        ));
-    }
+    say_fallback(&trunk);
     say(&introduction(&pictures, &trunk, &options));
     if arguments.verbose {
         details(&trunk, &library, &options).lines().for_each(say);
@@ -224,12 +219,8 @@ fn run_extraction(
         }
         extracted => extracted?,
     };
-    if arguments.private && extracted.manifest.root.is_some() {
-        bail!(
-            "{} was made before without --private, and names the folder of its pictures; give \
-             --overwrite to make it anew",
-            extracted.store.display()
-        );
+    if arguments.private {
+        check_rootless(&extracted)?;
     }
     let result = match arguments.format {
         Format::Text => summary::text(&extracted, n_other_files),
@@ -238,6 +229,27 @@ fn run_extraction(
     let done = format!("store: {}", extracted.store.display());
     print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells why a trunk that could have run on CUDA does not.
+fn say_fallback(trunk: &Trunk) {
+    if let Some(reason) = trunk.fallback() {
+        say(&format!(
+            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
+        ));
+    }
+}
+
+/// Refuses a finished store of an earlier run that names the folder of its pictures.
+fn check_rootless(extracted: &Extracted) -> anyhow::Result<()> {
+    if extracted.manifest.root.is_some() {
+        bail!(
+            "{} was made before without --private, and names the folder of its pictures; give \
+             --overwrite to make it anew",
+            extracted.store.display()
+        );
+    }
+    Ok(())
 }
 
 fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow::Result<ExitCode> {

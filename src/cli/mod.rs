@@ -27,12 +27,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use self::models::ModelsOption;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cnn_codes::messages::visible;
 use cnn_codes::picture::DecodeLimits;
 
+use self::models::ModelsOption;
 use self::numbers::{pixels, positive, threads};
 use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say, shown};
 

@@ -94,7 +94,7 @@ impl ModelsFolder {
 }
 
 /// `models` of the checkout that the program was built from, if the program or the current folder
-/// lies in it. Who can write there could have changed the program.
+/// lies in it. Anyone who can write there could have changed the program as well.
 fn models_of_checkout() -> Option<PathBuf> {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().ok()?;
     let current = std::env::current_dir().ok()?.canonicalize().ok()?;

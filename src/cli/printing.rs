@@ -1,7 +1,7 @@
 //! All that is printed: results to stdout, progress and messages to stderr.
 //!
-//! Names of files, classes, archives and servers may hold anything. What a terminal would obey, or
-//! not show, is written out here, whoever calls. A name within a text is written out by
+//! Names of files, classes, archives and servers may hold anything. Here, every character that a
+//! terminal would obey or not show is written out. A name within a text is written out earlier, by
 //! [`visible`] where the text is made, so that a line end in it begins no line.
 
 use std::io::{self, IsTerminal, Write};

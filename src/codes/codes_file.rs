@@ -1,8 +1,8 @@
 //! The codes of a store, read from codes.npy whenever they are asked for.
 //!
 //! They are not mapped: where a mapped file is cut short, or its disk fails, the system ends the
-//! process without a word. A read gives an error, and after each read the file is looked at: what it
-//! gave counts only if the file is the one that was opened.
+//! process without a word. A read gives an error instead. After each read the file's state is
+//! compared with the state at opening, so that bytes of a changed file are never used.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -22,7 +22,7 @@ use crate::files::regular;
 pub(super) struct CodesFile {
     file: File,
     path: PathBuf,
-    /// What the file was when it was opened.
+    /// The file's state when it was opened.
     opened: State,
     offset: usize,
     row_bytes: usize,
@@ -50,7 +50,7 @@ impl State {
 }
 
 impl CodesFile {
-    /// Opens the codes at `path`, which have to be those that the manifest speaks of.
+    /// Opens the codes at `path`, which have to fit the manifest.
     pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self, StoreError> {
         let mut file = regular::open(path).map_err(StoreError::reading(path))?;
         let opened = State::of(&file).map_err(StoreError::reading(path))?;

@@ -5,7 +5,7 @@
 //! what the last whole line says is on the disk is there after a power failure too, and what lies
 //! beyond it is cut off when the job goes on.
 //!
-//! A whole line whose numbers cannot be is refused: nobody knows what the files then hold.
+//! A whole line with impossible numbers is refused: the contents of the files are then unknown.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -155,8 +155,8 @@ pub enum JournalError {
     },
 }
 
-/// Reads the journal of an unfinished store: what its job is, and the last checkpoint, which is one
-/// of nothing where there is none yet.
+/// Reads the journal of an unfinished store: its job, and its last checkpoint. Before the first
+/// checkpoint that is one of no rows.
 ///
 /// `None` if not even the first line is whole. What a kill or a power failure left half written is
 /// passed over.

@@ -113,7 +113,7 @@ pub struct TrunkIdentity {
 const NO_TENSORS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 impl TrunkIdentity {
-    /// Whether both give the same codes, as far as what was recorded of them tells.
+    /// Whether both give the same codes, as far as their records tell.
     ///
     /// The graph's hash decides. Where one of them lacks it, they have the same initializers, and
     /// are the same file, or VGG16 as it is fetched, or at least have initializers.

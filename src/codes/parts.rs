@@ -65,7 +65,8 @@ fn parse_name(name: &str) -> Option<Part> {
 
 /// The parts that folders are named for, in order, if they are all that there are to be.
 ///
-/// What it costs goes with the folders that are there: a name may speak of any number of parts.
+/// Its cost grows with the number of folders, and not with the number of parts in a folder's name,
+/// which may be anything.
 fn complete(named: Vec<Part>, is_complete: impl Fn(&Part) -> bool) -> Result<Vec<Part>, String> {
     let (Some(first), Some(last)) = (named.first(), named.last()) else {
         return Ok(named);

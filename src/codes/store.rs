@@ -63,7 +63,7 @@ pub enum StoreError {
         /// What the system answered.
         source: io::Error,
     },
-    /// A file was written to while it was in use, so that nobody knows what was read of it.
+    /// A file was written to while it was in use, so its bytes may be old or new ones.
     #[error("{} was changed while it was in use; run this again once nothing writes to it any more", path.display())]
     Changed {
         /// The file.
@@ -142,8 +142,8 @@ impl Store {
     /// A directory of parts (`part-00000-of-00004` and so on) is one store if all of them are
     /// there, of one job: its rows are those of the parts, one part after the other.
     ///
-    /// The codes stay in their file until they are asked for. Stores are replaced by renaming,
-    /// which leaves an open one as it was; who writes to codes.npy in place is found out.
+    /// The codes stay in their file until they are asked for. A store is replaced by renaming, which
+    /// leaves an open one as it was. A change of codes.npy in place is an error at the next read.
     ///
     /// # Errors
     /// [`StoreError::NotAStore`], [`StoreError::Parts`], [`StoreError::Read`] or

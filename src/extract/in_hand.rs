@@ -42,7 +42,7 @@ pub(super) struct InHand {
 }
 
 impl InHand {
-    /// Reads the log in `draft`, where an earlier run left one. What is damaged in it says nothing.
+    /// Reads the log in `draft`, where an earlier run left one. Damaged lines are passed over.
     pub(super) fn open(draft: &Path) -> Self {
         let log = draft.join(IN_HAND);
         let mut ended_a_run = HashSet::new();

@@ -1,4 +1,4 @@
-//! Which codes may be kept: those that are numbers, and that the store can hold.
+//! Which codes may be kept: finite numbers that the store's element type can hold.
 
 use half::f16;
 
@@ -32,7 +32,7 @@ impl Unfit {
         }
     }
 
-    /// What is told of the picture. It is the same for a copy of the picture.
+    /// The reason in failures.csv, the same for the picture and its copies.
     fn message(self) -> &'static str {
         match self {
             Self::NotFinite => "its code holds NaN or infinity",

@@ -38,8 +38,8 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Refuses a target whose place may not be taken, and leaves everything as it is. For those
-    /// who have much to do before they begin.
+    /// Refuses a target whose place may not be taken, and leaves everything as it is. Call it before
+    /// long work that ends in a draft.
     ///
     /// # Errors
     /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Dangling`] or
@@ -144,7 +144,7 @@ impl Draft {
         &self.path
     }
 
-    /// Where it is published: what a link that was given leads to.
+    /// Where the draft is published. If a link was given, this is the folder that it leads to.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
@@ -159,8 +159,8 @@ impl Draft {
 
     /// Makes the draft the target: one rename, or two with a way back where a target is replaced.
     ///
-    /// The caller has synced the files' contents; this syncs the directories. What came to the
-    /// target's place in the meantime is never replaced.
+    /// The caller has synced the files' contents; this syncs the directories. A file or folder that
+    /// came to the target's place in the meantime is never replaced.
     ///
     /// # Errors
     /// [`DraftError::Kept`], which says where the finished directory is; the target is as it was.

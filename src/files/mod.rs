@@ -5,15 +5,17 @@
 //! target       what stands at NAME: nothing, what may be replaced, or what is left alone
 //! replacement  a directory in the place of an older one, mended by the next run after a kill
 //! whole_file   a file that is written beside its target and renamed
+//! fill         a file inside a draft
 //! rename       a rename that replaces nothing
 //! lock         a lock that dies with its holder
-//! open         opening a file itself, and not what a link leads to
-//! regular      reading regular files, and nothing that would be waited for in their place
+//! open         this program's own files, opened to be written: links are refused
+//! regular      anyone's files, opened to be read: links are followed
 //! sync         a directory's entries onto the disk
 //! ```
 
 mod draft;
 mod error;
+mod fill;
 mod lock;
 mod open;
 pub(crate) mod regular;
@@ -24,7 +26,9 @@ mod target;
 mod whole_file;
 
 pub use self::draft::Draft;
+pub(crate) use self::error::path_error;
 pub use self::error::{DraftError, PathError};
+pub(crate) use self::fill::fill;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::open::open_itself;
 pub use self::regular::Open;

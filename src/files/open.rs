@@ -1,11 +1,14 @@
-//! Opening a file itself, and not what a link leads to.
+//! This program's own files, opened to be written: journals, codes, locks.
+//!
+//! Links are refused. Files that are only read, such as a user's pictures, may be links; those are
+//! opened by [`regular`](super::regular).
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Opens a regular file. A link is refused, as whoever may write beside us could let it lead to a
-/// file of ours that we would change; so is a pipe, which would be waited for.
+/// Opens a regular file. A link is refused: whoever may write to the folder could make it lead to
+/// another file of the user, which we would change. So is a pipe, which would be waited for.
 pub(crate) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     {

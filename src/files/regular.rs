@@ -1,4 +1,7 @@
-//! Regular files, and nothing that would be waited for in their place.
+//! Regular files, opened to be read. A pipe or a device in their place would be waited for.
+//!
+//! Links are followed: data sets are often made of them. Files that are written are opened by
+//! [`open_itself`](super::open_itself), which refuses links.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

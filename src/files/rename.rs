@@ -34,8 +34,8 @@ fn rename_in_one_step(_from: &Path, _to: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// For file systems that have no such rename. What appears between the look and the rename is
-/// still not lost: a directory takes the place of an empty one at most.
+/// For file systems that have no such rename. A target that appears between the look and the
+/// rename is not lost: a rename of a directory replaces at most an empty directory.
 fn rename_after_a_look(from: &Path, to: &Path) -> io::Result<()> {
     let is_taken = || fs::symlink_metadata(to).is_ok();
     if is_taken() {

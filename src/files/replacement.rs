@@ -6,8 +6,8 @@
 //! NAME.cnn-codes-replaced -> NAME.cnn-codes-old          and is removed
 //! ```
 //!
-//! No rename replaces anything. The last two names are this program's alone: what waits is put back
-//! where NAME is not there, and what is old is removed.
+//! No rename replaces anything. The last two names are this program's alone. If NAME is missing,
+//! the next run puts NAME.cnn-codes-replaced back; it removes NAME.cnn-codes-old.
 
 use std::fs;
 use std::io;
@@ -36,18 +36,18 @@ pub(crate) fn put_in_place<E: From<PathError>>(
     placed
 }
 
-/// Where a target waits while it is being replaced.
+/// Where the old target waits while the new one is put in its place.
 pub(super) fn waiting(target: &Path) -> PathBuf {
     beside(target, ".cnn-codes-replaced")
 }
 
-/// What it is called while it is removed.
+/// The old target's name while it is removed.
 fn old(target: &Path) -> PathBuf {
     beside(target, ".cnn-codes-old")
 }
 
-/// Removes what waits, now that it has been replaced. A kill leaves no half of it under a name
-/// that could be put back.
+/// Removes the old target, now that the new one is in place. It is renamed first, so that a kill
+/// leaves no half of it under the name that is put back.
 pub(super) fn remove_replaced(target: &Path) -> Result<(), PathError> {
     let (replaced, old) = (waiting(target), old(target));
     remove(&old)?;
@@ -61,7 +61,8 @@ pub(super) fn remove_replaced(target: &Path) -> Result<(), PathError> {
     }
 }
 
-/// Removes what a run left that was killed after `target` was replaced. Harmless where it fails.
+/// Removes the old target of a run that was killed after it put the new one in place. Harmless
+/// where it fails.
 pub(super) fn tidy(target: &Path, kind: Kind) {
     let is_replaced = |found| matches!(found, Ok(Found::OfKind));
     if is_replaced(Found::at(&waiting(target), kind)) && is_replaced(Found::at(target, kind)) {
@@ -70,8 +71,8 @@ pub(super) fn tidy(target: &Path, kind: Kind) {
     let _ = remove(&old(target));
 }
 
-/// Puts back what a run moved away that was killed before `target` was replaced. Only for who
-/// holds the draft's lock: another run may be about to replace it.
+/// Puts back an old target that was moved away by a run that was killed before it put the new one
+/// there. The caller holds the draft's lock, as another run may be about to replace the target.
 pub(super) fn put_back(target: &Path, kind: Kind) -> Result<(), DraftError> {
     let replaced = waiting(target);
     match (Found::at(&replaced, kind)?, Found::at(target, kind)?) {

@@ -25,7 +25,7 @@ pub enum Existing {
     Replace,
 }
 
-/// What has a name.
+/// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// Nothing.

@@ -16,8 +16,8 @@ const SUFFIX: &str = ".partial";
 /// Letters and digits between the two.
 const N_RANDOM: usize = 6;
 
-/// A file that is written and synced beside its target. Dropped unpublished, it is removed; it is
-/// locked, so that what a killed run left can be told from it.
+/// A file that is written and synced beside its target. Dropped unpublished, it is removed. It is
+/// locked: an unlocked one was left by a killed run.
 #[derive(Debug)]
 pub struct FileDraft {
     draft: NamedTempFile,
@@ -59,7 +59,8 @@ impl FileDraft {
         Ok(())
     }
 
-    /// As [`FileDraft::publish`], for those who sync the folder of many files once.
+    /// As [`FileDraft::publish`], without a sync of the folder: the caller publishes many files there,
+    /// and syncs it once.
     pub(crate) fn publish_unsynced(self, existing: Existing) -> io::Result<()> {
         let published = match existing {
             Existing::Keep => self.draft.persist_noclobber(&self.target),
@@ -69,7 +70,7 @@ impl FileDraft {
     }
 }
 
-/// A new file that nobody sweeps.
+/// A new file that is locked, so that no other process sweeps it away.
 fn new_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(N_RANDOM);

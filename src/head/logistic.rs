@@ -49,11 +49,11 @@ use std::ops::ControlFlow;
 use ndarray::{Array1, Array2, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
+use self::lbfgs::End;
+use self::training::Training;
 use super::optimizer::positive;
 use super::softmax::probabilities;
 use super::{ClassWeights, CodesView, HeadError, Samples};
-use lbfgs::End;
-use training::Training;
 
 /// Rows that prediction takes at a time.
 const PREDICTED_ROWS: usize = 64;

@@ -1,16 +1,20 @@
 //! Model cards: what has to be known of a trunk besides its ONNX file.
 
+mod error;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::graph::{Dim, GraphError, OnnxModel, TensorType, element_name};
+use super::graph::{Dim, OnnxModel, TensorType};
 use super::graph_hash::hash_graph;
 use super::onnx::tensor_proto::DataType;
 use super::tensor_hash::{TensorHash, hash_tensors};
 use crate::names::named;
 use crate::picture::{self, Filter, Layout, Recipe};
+
+pub use self::error::CardError;
 
 /// The version of the card format that this crate reads.
 pub const CARD_FORMAT: u32 = 1;
@@ -23,150 +27,6 @@ const MAX_SIDE: u32 = 4096;
 const N_CHANNELS: u64 = 3;
 
 const VGG16_CARD: &str = include_str!("../../models/vgg16.toml");
-
-/// Why a card could not be used, or does not describe the ONNX file that it was given for.
-#[derive(Debug, thiserror::Error)]
-pub enum CardError {
-    /// The card's file could not be read.
-    #[error("cannot read the model card {}: {source}", path.display())]
-    Read {
-        /// The card's file.
-        path: PathBuf,
-        /// What the system answered.
-        source: std::io::Error,
-    },
-    /// The card is not TOML, lacks a key, or has one that cards do not have.
-    #[error("{card} is no model card: {source}")]
-    Syntax {
-        /// The card, by its file.
-        card: String,
-        /// Where and what.
-        source: Box<toml::de::Error>,
-    },
-    /// The card is of another version.
-    #[error("{card} has format = {actual}; this cnn-codes reads format {CARD_FORMAT}")]
-    Format {
-        /// The card, by its file.
-        card: String,
-        /// The version it declares.
-        actual: u32,
-    },
-    /// A key has a value that cannot be.
-    #[error("{card}: {key} {reason}")]
-    Invalid {
-        /// The card, by its file.
-        card: String,
-        /// The key, as `input.width`.
-        key: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The ONNX file lacks the input or output that the card names.
-    #[error("{card} names the {role} {name:?}, but {} has only: {there}", model.display())]
-    NoTensor {
-        /// The card, by its file.
-        card: String,
-        /// The ONNX file.
-        model: PathBuf,
-        /// `input` or `output`.
-        role: &'static str,
-        /// The name in the card.
-        name: String,
-        /// The names in the ONNX file.
-        there: String,
-    },
-    /// The ONNX file wants more inputs than a picture.
-    #[error("{} also wants the inputs {others}; {card} can describe a trunk with one input only", model.display())]
-    OtherInputs {
-        /// The card, by its file.
-        card: String,
-        /// The ONNX file.
-        model: PathBuf,
-        /// The inputs besides the card's.
-        others: String,
-    },
-    /// An input or output has another element type.
-    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), element_name(*actual), element_name(*expected))]
-    Element {
-        /// The card, by its file.
-        card: String,
-        /// The ONNX file.
-        model: PathBuf,
-        /// `input` or `output`.
-        role: &'static str,
-        /// The tensor's name.
-        name: String,
-        /// The element type that the card describes.
-        expected: DataType,
-        /// Its element type.
-        actual: DataType,
-    },
-    /// An input or output has another shape.
-    #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
-    Shape {
-        /// The card, by its file.
-        card: String,
-        /// The ONNX file.
-        model: PathBuf,
-        /// `input` or `output`.
-        role: &'static str,
-        /// The tensor's name.
-        name: String,
-        /// The type that the card describes.
-        expected: Box<TensorType>,
-        /// The type that the file declares.
-        actual: Box<TensorType>,
-    },
-    /// The ONNX file takes batches of one size only.
-    #[error(
-        "the {role} {name:?} of {} is {actual}: its first axis, the batch, is fixed; \
-         export the model with a free batch axis", model.display()
-    )]
-    FixedBatch {
-        /// The ONNX file.
-        model: PathBuf,
-        /// `input` or `output`.
-        role: &'static str,
-        /// The tensor's name.
-        name: String,
-        /// The type that the file declares.
-        actual: Box<TensorType>,
-    },
-    /// The weights are not those that the card was written for.
-    #[error(
-        "the weights in {} have the SHA-256 {actual}, but {card} is for those with {expected}; \
-         fetch or export the file again, or correct the card", model.display()
-    )]
-    Weights {
-        /// The card, by its file.
-        card: String,
-        /// The ONNX file.
-        model: PathBuf,
-        /// `tensors_sha256` in the card.
-        expected: String,
-        /// The same, of the file.
-        actual: String,
-    },
-    /// The operators around the weights, or weights that are no initializers, are not those that
-    /// the card was written for.
-    #[error(
-        "the graph in {} has the SHA-256 {actual}, but {card} is for the one with {expected}; \
-         fetch or export the file again, or correct the card", model.display()
-    )]
-    OtherGraph {
-        /// The card, by its file.
-        card: String,
-        /// The ONNX file.
-        model: PathBuf,
-        /// `graph_sha256` in the card.
-        expected: String,
-        /// The same, of the file.
-        actual: String,
-    },
-    /// The ONNX file's weights could not be read.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-}
 
 /// The element type of a trunk's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

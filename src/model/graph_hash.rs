@@ -1,5 +1,5 @@
-//! What makes two trunks the same: a SHA-256 over all that computes their output, wherever it
-//! stands in the file.
+//! A SHA-256 over everything that computes a trunk's output, wherever it stands in the file. Trunks
+//! with the same hash are the same trunk.
 //!
 //! Every tensor of the graph gets a hash of how it is computed, made of the hashes of what it is
 //! computed from. So the hash of the output covers the weights (initializers, sparse ones,
@@ -106,7 +106,7 @@ struct Hasher<'a> {
     origin: &'a Path,
     versions: HashMap<&'a str, i64>,
     values: HashMap<&'a str, Value<'a>>,
-    /// What was defined, and what the name stood for before, so that a body's names can be undone.
+    /// Names that were defined, each with its meaning before, to be restored at the end of a body.
     undo: Vec<(&'a str, Option<Value<'a>>)>,
     level: usize,
 }

@@ -365,7 +365,8 @@ impl Trunk {
     }
 }
 
-/// An ONNX file that has the card's input and output, read once: what is hashed is what runs.
+/// An ONNX file that has the card's input and output. It is read once, so the bytes that are hashed
+/// are those that run.
 struct TrunkFile {
     bytes: Bytes,
     /// Its weights are slices of `bytes`.

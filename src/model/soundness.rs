@@ -152,7 +152,8 @@ fn parts(sparse: &SparseTensorProto) -> impl Iterator<Item = &TensorProto> {
     sparse.values.iter().chain(&sparse.indices)
 }
 
-/// No tensor has its values in another file: who changes that one changes the trunk unseen.
+/// Refuses tensors with values in another file: a change of that file would change the trunk
+/// unseen.
 fn check_inside<'a>(
     mut tensors: impl Iterator<Item = &'a TensorProto>,
     holder: &str,

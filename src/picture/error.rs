@@ -54,7 +54,7 @@ pub enum DecodeError {
     TooMuchMemory {
         /// The format that the first bytes announce.
         format: &'static str,
-        /// What it would take, in bytes.
+        /// The memory it would take, in bytes.
         n_bytes: u64,
         /// How many pixels would be read of a picture that takes less for each.
         max_pixels: u64,

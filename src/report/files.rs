@@ -1,6 +1,6 @@
 //! The files of HEAD that tell how its heads were judged.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use super::{
     Comparison, JudgedPicture, Provenance, Report, ReportError, write_judged_pictures,
     write_predictions,
 };
+use crate::files::fill;
 
 /// The comparison for programs, inside a HEAD directory.
 pub const METRICS: &str = "metrics.json";
@@ -48,20 +49,13 @@ pub fn write_judgement(
     write(&dir.join(REPORT), |file| file.write_all(page.as_bytes()))
 }
 
-/// Creates a file, fills it and syncs it; leaves no half of it.
+/// Writes a new file, or leaves none.
 fn write(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), ReportError> {
-    // In few and large pieces: JSON is written a word at a time.
-    let in_pieces = |file: File| {
-        let mut buffer = BufWriter::new(file);
-        fill(&mut buffer)
-            .and_then(|()| buffer.into_inner()?.sync_all())
-            .inspect_err(|_| drop(fs::remove_file(path)))
-    };
     File::create_new(path)
-        .and_then(in_pieces)
+        .and_then(|file| fill(file, path, write))
         .map_err(|source| ReportError::Write {
             path: path.to_owned(),
             source,

@@ -15,9 +15,9 @@ use super::{
     Calibration, Comparison, FailedHead, HeadResult, JudgedPicture, PairedTests, Provenance, Tuning,
 };
 use crate::evaluate::{Evaluation, Spread};
-use crate::files::regular;
+use crate::files::{Open, regular};
 use crate::head::mlp::Epoch;
-use crate::head::saved::{HISTORY, Open, SavedHead, SavedHeadError};
+use crate::head::saved::{HISTORY, SavedHead, SavedHeadError};
 
 /// Why what tells of the heads could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! Small pictures inside a page.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use base64::Engine;
@@ -7,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-use crate::dataset::{Picture, Pictures, Place};
+use crate::dataset::{Picture, Pictures, Place, ReadError};
 use crate::picture::{self, Filter, Fit, LARGE_PIXELS, Resize, RgbImage};
 
 /// The longer side of a thumbnail, in pixels.
@@ -83,7 +84,12 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, max_pixels: u64) -> Result<Th
     };
     let bytes = match pictures.read(&picture) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == "missing" => return absent("not there any more".to_owned()),
+        // Alone, or with its folder.
+        Err(ReadError::Read(error) | ReadError::OutOfReach(error))
+            if error.kind() == ErrorKind::NotFound =>
+        {
+            return absent("not there any more".to_owned());
+        }
         Err(error) => return absent(error.to_string()),
     };
     if blake3::hash(&bytes) != wanted.blake3 {

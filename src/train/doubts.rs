@@ -7,7 +7,7 @@ use ndarray::Array2;
 use super::cross_validation::Folds;
 use super::error::{FitError, TrainError};
 use super::progress::Progress;
-use super::{check_classes, samples};
+use super::stores::{check_classes, samples};
 use crate::codes::Store;
 use crate::head::logistic::LogisticOptions;
 use crate::head::scaling::{Scaling, ScalingKind};

@@ -53,10 +53,10 @@ pub enum TrainError {
     /// A head could not be saved.
     #[error(transparent)]
     Save(#[from] SavedHeadError),
-    /// What tells of the heads could not be written.
+    /// The report, or another file besides the heads, could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// The heads are trained and whole, but what tells of them is not.
+    /// The heads are trained and saved, but the files besides them are not.
     #[error("{why}; the trained head is kept in {}: move it where you want it", kept.display())]
     Kept {
         /// What could not be written.
@@ -64,7 +64,7 @@ pub enum TrainError {
         /// The directory.
         kept: PathBuf,
     },
-    /// Training was stopped, and what was trained until then does not replace a finished head.
+    /// Training was stopped. A half-trained head does not replace a finished one.
     #[error(
         "stopped: {} is as it was; the head that was trained until then is judged and kept in {}: move it where you want it, or remove it",
         out.display(), kept.display()

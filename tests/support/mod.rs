@@ -9,7 +9,10 @@ pub mod judged;
 pub mod onnx;
 pub mod place;
 pub mod scenes;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 pub mod tiny_trunk;
+pub mod two_classes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Downloaded;
 use crate::dataset::DatasetError;
-use crate::files::PathError;
+use crate::files::{PathError, path_error};
 
 /// Why a download broke off, or left nothing.
 #[derive(Debug, thiserror::Error)]
@@ -62,15 +62,8 @@ pub enum DownloadError {
         n: usize,
     },
     /// The file system said no.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried, as a verb: "create".
-        action: &'static str,
-        /// The file or folder it was tried on.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// Not one picture can be used, those of earlier runs included.
     #[error("none of the {} rows gave a picture{}; {} has the reason for each", .0.n_rows, first(.0), .0.results.display())]
     NothingUsable(Box<Downloaded>),
@@ -91,20 +84,11 @@ fn first(downloaded: &Downloaded) -> String {
     })
 }
 
-impl From<PathError> for DownloadError {
-    fn from(error: PathError) -> Self {
-        io_error(error.action, &error.path)(error.source)
-    }
-}
-
+/// For `map_err`: an I/O error with what was tried, and on what.
 pub(super) fn io_error(
     action: &'static str,
     path: &Path,
 ) -> impl FnOnce(io::Error) -> DownloadError {
-    let path = path.to_owned();
-    move |source| DownloadError::Io {
-        action,
-        path,
-        source,
-    }
+    let error = path_error(action, path);
+    move |source| error(source).into()
 }

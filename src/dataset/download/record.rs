@@ -6,7 +6,7 @@
 //! picture counts only if a file with its hash is there.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -255,7 +255,8 @@ impl Journal {
             let mut options = OpenOptions::new();
             let options = options.read(true).write(true).create(true).truncate(false);
             let mut file = open_itself(&path, options)?;
-            let bytes = fs::read(&path)?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
             let end = bytes.iter().rposition(|&byte| byte == b'\n');
             let end = end.map_or(0, |end| end as u64 + 1);
             file.set_len(end)?;
@@ -289,6 +290,8 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn picture(extension: &str) -> Fetch {

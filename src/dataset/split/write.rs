@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::super::Pictures;
 use super::{Grouping, Part, Placement, SplitError, TABLE};
-use crate::files::sync_directory;
+use crate::files::{regular, sync_directory};
 
 /// A row of the table.
 const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];
@@ -102,11 +102,9 @@ fn place(from: &Path, to: &Path, placement: Placement) -> Result<(), SplitError>
 
 /// Copies a regular file, and nothing else: a FIFO would never end.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    if !fs::metadata(from)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    let mut source = regular::open(from)?;
     let mut target = File::create_new(to)?;
-    io::copy(&mut File::open(from)?, &mut target)?;
+    io::copy(&mut source, &mut target)?;
     target.sync_all()
 }
 

@@ -106,8 +106,9 @@ impl<'a> Batches<'a> {
 
 /// Rows of a large store that are read from its file before they are needed, as they are there.
 ///
-/// They are held here and not left to the page cache: where memory is short, the system drops what
-/// it read ahead before what is used no more, and reads most of it several times.
+/// They are held here and not left to the page cache. Where memory is short, the system drops
+/// pages that it read ahead sooner than pages that are done with, and reads most of them several
+/// times.
 #[derive(Debug, Default)]
 struct Held {
     /// A ring: the row whose place is `p` before its window is mixed is at `p` modulo the length.

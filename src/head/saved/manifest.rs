@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, Open, SavedHead, SavedHeadError, damaged, read_file};
+use super::{FORMAT, SavedHead, SavedHeadError, damaged, read_file};
 use crate::codes::CodesIdentity;
+use crate::files::Open;
 use crate::head::logistic::{Convergence, LogisticOptions};
 use crate::head::mlp::MlpOptions;
 use crate::head::scaling::ScalingKind;

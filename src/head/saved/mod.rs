@@ -15,20 +15,18 @@
 mod manifest;
 mod tensors;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use self::manifest::{HeadManifest, LogisticEntry, MlpEntry};
+use self::tensors::{Tensors, TensorsToWrite};
 use crate::codes::CodesIdentity;
-pub use crate::files::Open;
-use crate::files::regular;
-use crate::files::{Draft, DraftError, Existing, Kind};
+use crate::files::{Draft, DraftError, Existing, Kind, Open, fill, regular};
 use crate::head::HeadKind;
 use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
 use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
 use crate::head::scaling::{Scaling, ScalingKind};
-use manifest::{HeadManifest, LogisticEntry, MlpEntry};
-use tensors::{Tensors, TensorsToWrite};
 
 /// Version of the format that this code writes and reads.
 pub const FORMAT: u32 = 2;
@@ -419,17 +417,12 @@ fn read_scaling(
     Ok(scaling)
 }
 
-/// Writes a file through a buffer, and waits until it is on the disk; leaves no half of it.
+/// Writes a file, or leaves none.
 fn write_file(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), SavedHeadError> {
-    let written = File::create(path).and_then(|file| {
-        let mut file = io::BufWriter::new(file);
-        write(&mut file)
-            .and_then(|()| file.into_inner()?.sync_all())
-            .inspect_err(|_| drop(fs::remove_file(path)))
-    });
+    let written = File::create(path).and_then(|file| fill(file, path, write));
     written.map_err(|source| SavedHeadError::Write {
         path: path.to_owned(),
         source,

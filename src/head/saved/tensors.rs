@@ -7,7 +7,8 @@ use ndarray::{Array1, Array2, ArrayView2};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{Open, SavedHeadError, damaged, read_file, write_file};
+use super::{SavedHeadError, damaged, read_file, write_file};
+use crate::files::Open;
 
 /// Arrays to be written.
 #[derive(Debug, Default)]

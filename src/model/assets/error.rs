@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::pins::{Flavour, Wheel};
-use crate::files::PathError;
+use crate::files::{PathError, path_error};
 use crate::model::card::CardError;
 use crate::model::graph::GraphError;
 
@@ -119,15 +119,8 @@ pub enum AssetError {
         member: String,
     },
     /// The file system said no.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried, as a verb: "create".
-        action: &'static str,
-        /// The file or directory it was tried on.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The wheel's ONNX file is not the one that it should be.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -136,20 +129,10 @@ pub enum AssetError {
     Card(#[from] CardError),
 }
 
-impl From<PathError> for AssetError {
-    fn from(error: PathError) -> Self {
-        io_error(error.action, &error.path)(error.source)
-    }
-}
-
 /// For `map_err`: an I/O error with what was tried, and on what.
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AssetError {
-    let path = path.to_owned();
-    move |source| AssetError::Io {
-        action,
-        path,
-        source,
-    }
+    let error = path_error(action, path);
+    move |source| error(source).into()
 }
 
 /// The way around pip on this machine.

@@ -8,8 +8,8 @@ use std::process::{Command, Output, Stdio};
 use super::error::{AssetError, io_error};
 use super::pins::Wheel;
 
-/// How Python runs pip: `-I` keeps it from running a pip.py of the current folder, and from what the
-/// environment has for Python; pip's own variables and files stay in force.
+/// How Python runs pip. With `-I`, Python runs no pip.py of the current folder and ignores its own
+/// environment variables; pip's own variables and files stay in force.
 const RUN_PIP: [&str; 3] = ["-I", "-m", "pip"];
 /// How many of pip's last lines an error shows, and how much of each.
 const SHOWN_LINES: usize = 4;
@@ -44,8 +44,9 @@ impl Pip {
 
     /// Downloads a wheel into a new `directory`, and returns its path.
     ///
-    /// pip runs in `directory`, and what it writes on the way goes there as well, so that nothing of
-    /// the current folder is run, and nothing is left elsewhere when this process is killed. The file's hash is for the caller to check.
+    /// pip runs in `directory`, with its temporary files there as well. So nothing of the current
+    /// folder is run, and nothing is left elsewhere when this process is killed. The caller checks the
+    /// file's hash.
     pub(super) fn download(
         &self,
         wheel: &Wheel,

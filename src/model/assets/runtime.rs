@@ -87,10 +87,10 @@ pub fn runtime_state(models: &Path) -> RuntimeState {
 /// The library of the fetched ONNX Runtime, found to be pinned to the byte; `None` where nothing was
 /// fetched.
 ///
-/// The hashes are those that this program was built with: whoever put other libraries there may have
-/// written a record as well. Nothing else may lie in the folder, as the system looks there for what
-/// the library needs (`libstdc++.so.6`, `glibc-hwcaps/`), before it looks elsewhere. This tells what
-/// was planted; it does not hold off who exchanges files while the program runs.
+/// The hashes are those that this program was built with: an attacker who put other libraries there
+/// may have written a record as well. Nothing else may lie in the folder, as the system looks there
+/// first for the libraries that this one needs (`libstdc++.so.6`, `glibc-hwcaps/`). This finds
+/// planted files; it gives no protection from an exchange of files while the program runs.
 ///
 /// # Errors
 /// What is not as it should be, in words that go after the folder's name.
@@ -156,7 +156,8 @@ fn foreign_names(directory: &Path, is_own: impl Fn(&str) -> bool) -> io::Result<
     Ok(foreign)
 }
 
-/// Moves what is neither of the pin nor in the record out of the folder, and says where it is.
+/// Moves files that are neither of the pin nor in the record out of the folder, and says where
+/// they are.
 fn move_foreign_aside(
     models: &Path,
     pin: &RuntimePin,

@@ -1,0 +1,99 @@
+//! The stores that heads are trained and judged on.
+
+use super::error::{FitError, TrainError};
+use crate::codes::{Manifest, Store};
+use crate::head::scaling::Scaling;
+use crate::head::{HeadError, Samples};
+
+/// The stores of one training.
+#[derive(Clone, Copy)]
+pub(super) struct Stores<'s> {
+    pub(super) train: &'s Store,
+    /// Without one, the heads are judged in folds of `train`.
+    pub(super) validation: Option<&'s Store>,
+}
+
+impl<'s> Stores<'s> {
+    /// The store whose pictures judge the heads.
+    pub(super) fn judging(self) -> &'s Store {
+        self.validation.unwrap_or(self.train)
+    }
+
+    fn all(self) -> impl Iterator<Item = &'s Store> {
+        [Some(self.train), self.validation].into_iter().flatten()
+    }
+
+    /// Refuses stores that no head can be trained or judged on.
+    pub(super) fn check(self) -> Result<(), TrainError> {
+        self.all().try_for_each(check_labels)?;
+        if let Some(validation) = self.validation {
+            check_pair(self.train, validation)?;
+        }
+        check_classes(self.train)
+    }
+
+    /// Refuses stores that were written to since they were opened.
+    pub(super) fn check_unchanged(self) -> Result<(), TrainError> {
+        Ok(self.all().try_for_each(Store::check_unchanged)?)
+    }
+}
+
+/// The labelled codes of a store.
+pub(super) fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {
+    Samples::of_store(store).map_err(|error| FitError::from(error).on(store.dir()))
+}
+
+/// The codes of `store`, read through a scaling that was fitted to another store.
+pub(super) fn scaled<'s>(
+    store: &Store,
+    samples: &Samples<'s>,
+    scaling: &Scaling,
+) -> Result<Samples<'s>, TrainError> {
+    let scaled = samples.scaled(scaling.clone());
+    scaled.map_err(|error| FitError::from(error).on(store.dir()))
+}
+
+/// Refuses a store of unlabelled pictures.
+fn check_labels(store: &Store) -> Result<(), TrainError> {
+    match store.labels() {
+        Some(_) => Ok(()),
+        None => Err(FitError::from(HeadError::Unlabelled).on(store.dir())),
+    }
+}
+
+/// Refuses stores whose codes mean different things, or whose classes differ.
+fn check_pair(train: &Store, validation: &Store) -> Result<(), TrainError> {
+    let (ours, theirs) = (train.manifest(), validation.manifest());
+    let reason = match ours.codes.difference(&theirs.codes) {
+        Some(difference) => format!("{difference}; extract both with the same options"),
+        None if ours.classes != theirs.classes => format!(
+            "the classes differ: {} and {}; both need the same class folders",
+            ours.classes.join(", "),
+            theirs.classes.join(", ")
+        ),
+        None => return Ok(()),
+    };
+    Err(TrainError::Mismatch {
+        train: train.dir().to_owned(),
+        validation: validation.dir().to_owned(),
+        reason,
+    })
+}
+
+/// Refuses a store of one class by the class's name.
+pub(super) fn check_classes(train: &Store) -> Result<(), TrainError> {
+    let Manifest {
+        classes, counts, ..
+    } = train.manifest();
+    let mut present = classes
+        .iter()
+        .zip(&counts.per_class)
+        .filter(|&(_, &n)| n > 0);
+    match (present.next(), present.next()) {
+        (Some((class, _)), None) => Err(TrainError::OneClass {
+            store: train.dir().to_owned(),
+            class: class.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
