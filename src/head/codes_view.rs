@@ -16,9 +16,8 @@ use crate::codes::Store;
 ///
 /// Nothing is held in memory but what a reader asks for, so that a store may be larger than it.
 ///
-/// Within this crate codes are read without a word about failure: what could not be read is zeros,
-/// the view remembers why, and [`check`](Self::check) says so before anything that was made of them
-/// is given out.
+/// Within this crate, codes that cannot be read are zeros at first. The view remembers the error, and
+/// gives it before any result made of such codes is given out.
 #[derive(Clone, Debug)]
 pub struct CodesView<'a> {
     source: Source<'a>,
@@ -142,7 +141,7 @@ impl<'a> CodesView<'a> {
         self.check()
     }
 
-    /// Says why codes could not be read, if it was so for any of this view and its kin.
+    /// The first error of reading codes through this view, or through one made of it or beside it.
     pub(crate) fn check(&self) -> Result<(), HeadError> {
         self.failure.get().cloned().map_or(Ok(()), Err)
     }
