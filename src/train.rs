@@ -145,6 +145,10 @@ pub fn train<'s>(
     if !options.names_folders {
         provenance.forget_folders();
     }
+    check_read(train, &scaled.samples)?;
+    if let (Some(store), Some(samples)) = (validation, &scaled_validation) {
+        check_read(store, samples)?;
+    }
     check_unchanged(train, validation)?;
     let tell = |dir: &Path| -> Result<(), TrainError> {
         if head.mlp.is_some() {
@@ -205,6 +209,12 @@ fn keep_elsewhere(head: &SavedHead, error: SavedHeadError) -> TrainError {
 fn check_unchanged(train: &Store, validation: Option<&Store>) -> Result<(), TrainError> {
     let mut stores = [Some(train), validation].into_iter().flatten();
     Ok(stores.try_for_each(Store::check_unchanged)?)
+}
+
+/// Refuses what was made of codes that could not be read.
+fn check_read(store: &Store, samples: &Samples) -> Result<(), TrainError> {
+    let read = samples.codes().check();
+    read.map_err(|error| FitError::from(error).on(store.dir()))
 }
 
 fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {
