@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::codes::CodesIdentity;
 pub use crate::files::Open;
 use crate::files::regular;
-use crate::files::{Draft, DraftError, Existing, Kind};
+use crate::files::{Draft, DraftError, Existing, FileDraft, Kind};
 use crate::head::HeadKind;
 use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
 use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
@@ -177,10 +177,13 @@ impl SavedHead {
             tensors.write(&dir.join(LOGISTIC))?;
         }
         write_scaling(&self.scaling, &dir.join(SCALING))?;
-        write_file(&manifest_path, |file| {
-            serde_json::to_writer_pretty(&mut *file, &HeadManifest::of(self))?;
-            writeln!(file)
-        })
+        // Whole or not there: a draft that has it is a head, whenever its run was killed.
+        let json = serde_json::to_vec_pretty(&HeadManifest::of(self)).map_err(io::Error::from);
+        let written = json.and_then(|mut json| {
+            json.push(b'\n');
+            FileDraft::write_in(dir, &manifest_path, &json)?.publish(Existing::Replace)
+        });
+        written.map_err(write_error(&manifest_path))
     }
 
     /// Reads the head at `dir`, and checks its files against each other.
@@ -430,10 +433,12 @@ fn write_file(
             .and_then(|()| file.into_inner()?.sync_all())
             .inspect_err(|_| drop(fs::remove_file(path)))
     });
-    written.map_err(|source| SavedHeadError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    written.map_err(write_error(path))
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> SavedHeadError + use<> {
+    let path = path.to_owned();
+    |source| SavedHeadError::Write { path, source }
 }
 
 fn read_file(path: &Path, open: Open) -> Result<Vec<u8>, SavedHeadError> {
