@@ -29,6 +29,12 @@ fi
 CNN_CODES_TEST_PYTHON=$(realpath "$python")/bin/python
 export CNN_CODES_TEST_PYTHON
 
+step "strace, with which the tests cause accidents"
+if ! command -v strace >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  { apt-get update -qq && apt-get install -y -qq strace; } >/dev/null 2>&1 || true
+fi
+command -v strace || echo "There is none: the tests of accidents will be skipped."
+
 # The tests called shared_* compare with Keras' numbers in ../shared, which is no part of the project.
 if [ -d ../shared/fixtures ]; then
   only=()
@@ -52,4 +58,7 @@ if [ ! -d ../shared/fixtures ]; then
   grep -H -A1 '^#\[test\]' tests/shared_*.rs | sed -n 's/^tests\/\(.*\)\.rs-fn \([a-z0-9_]*\).*/  \1::\2/p'
 fi
 
-command -v strace >/dev/null || printf '\nSkipped, because there is no strace here:\n  all tests of accidents\n'
+if ! command -v strace >/dev/null; then
+  printf '\nSkipped, because there is no strace here:\n'
+  sed -n 's/^fn \([a-z_]*_accidents\)().*/  accidents::\1/p' tests/accidents/main.rs
+fi

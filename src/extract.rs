@@ -3,6 +3,7 @@
 //! ```text
 //! pipeline   decoder thread -> session on the calling thread -> last stage, also for predictions
 //! prepare    the first stage: batches of tensors
+//! budget     memory for the pictures that are decoded side by side
 //! in_hand    which large pictures were being decoded when a run was killed
 //! known      codes that need not be computed
 //! same_codes whether the trunk gives one code for all pictures
@@ -15,6 +16,7 @@
 //! The next run of the same job begins after the last such batch, and makes the same batches.
 
 mod ahead;
+mod budget;
 mod dry_run;
 mod error;
 mod in_hand;
@@ -161,6 +163,7 @@ pub fn extract(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Extracted, ExtractError> {
     let start = Instant::now();
+    check_folders(&pictures, options)?;
     let listing = pictures.digest();
     let (pictures, part, store) = share(pictures, options.shard, out);
     let job = describe(&pictures, trunk, options, listing, part);
@@ -205,6 +208,17 @@ pub fn extract(
         elapsed: start.elapsed(),
         busy: stages.busy,
     })
+}
+
+/// Refuses pictures of which some are not known, as a folder of them could not be listed.
+fn check_folders(pictures: &Pictures, options: &ExtractOptions) -> Result<(), ExtractError> {
+    let mut unlisted = pictures.unusable.iter().filter(|f| f.may_pass());
+    match unlisted.next() {
+        Some(folder) if options.on_unread == OnUnread::TryAgain => {
+            Err(ExtractError::Unlisted(folder.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The pictures of a shard, which part of the store they make, and where it goes; or all of them.

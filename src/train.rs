@@ -116,6 +116,7 @@ pub fn train<'s>(
     let judged = scaled_validation.as_ref().unwrap_or(&scaled.samples);
     let comparison = compare(&training, stores, judged.labels(), trained)?;
     let origin = Origin::of(stores, judged, options);
+    stores.check_read(&scaled.samples, scaled_validation.as_ref())?;
     stores.check_unchanged()?;
     let tell = |dir: &Path| {
         if head.mlp.is_some() {

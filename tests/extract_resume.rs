@@ -430,6 +430,68 @@ fn a_disk_that_goes_away_ends_the_run_and_the_same_command_goes_on_once_it_is_ba
 }
 
 #[test]
+fn a_class_folder_that_goes_away_in_mid_run_ends_it_and_the_same_command_goes_on_later() {
+    let Some(place) = long_job() else { return };
+    assert_eq!(end(start(&place, "whole", &[])).1, Some(0));
+    let child = start(&place, "store", &[]);
+    wait_for_lines(&place.path().join("store.partial"), 3);
+    signal(&child, "-STOP");
+    let store = place.path().join("store");
+    assert!(!store.exists(), "it ended too early to test anything");
+    rename(&place, "pictures/zwei Wörter", "elsewhere");
+    signal(&child, "-CONT");
+    let (said, code) = end(child);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the last ones in a row"), "{said}");
+    assert!(!store.exists());
+    rename(&place, "elsewhere", "pictures/zwei Wörter");
+    let (said, code) = end(start(&place, "store", &[]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("going on after"), "{said}");
+    assert_same_files(&store, &files(&place.path().join("whole")));
+}
+
+/// Puts a folder below a class whose path is longer than the system takes, so that nobody, not even
+/// root, can list it.
+#[cfg(target_os = "linux")]
+fn hide_a_folder(place: &Place) {
+    let mut deep = place.path().join("pictures/zwei Wörter");
+    while deep.as_os_str().len() < 3800 {
+        deep.push("d".repeat(100));
+    }
+    fs::create_dir_all(&deep).unwrap();
+    place.save(
+        &format!("tail/{0}/{0}/hidden.png", "e".repeat(200)),
+        &RgbImage::new(8, 8),
+    );
+    fs::rename(place.path().join("tail"), deep.join("tail")).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_listed_is_an_error_unless_that_is_accepted() {
+    let Some(place) = Place::new() else { return };
+    hide_a_folder(&place);
+    let reason = "the folder cannot be read: File name too long";
+    place
+        .extract()
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("error: zwei Wörter/ddd"))
+        .stderr(predicate::str::contains(reason))
+        .stderr(predicate::str::contains("--accept-unreadable"));
+    assert!(!place.path().join("store").exists());
+    place.extract().arg("--dry-run").assert().code(1);
+    place
+        .extract()
+        .arg("--accept-unreadable")
+        .assert()
+        .success()
+        .stdout(predicate::str::contains(reason));
+    assert_eq!(place.store().pictures().len(), 2);
+}
+
+#[test]
 fn single_pictures_that_cannot_be_read_are_tried_again_and_no_others_are_computed() {
     let Some((place, list)) = listed_job() else {
         return;

@@ -199,6 +199,21 @@ fn grey_strip(side: u32, offset: u32, n_bytes: u32) -> [(u16, u16, u32, u32); 9]
     ]
 }
 
+/// A black TIFF of one strip without compression, of four samples a pixel.
+fn tiff_of_four(side: u32, bits: u16, photometric: u32) -> Vec<u8> {
+    let n_bytes = side * side * 4 * u32::from(bits / 8);
+    let mut data = [bits; 4].map(u16::to_le_bytes).concat();
+    data.resize(data.len() + n_bytes as usize, 0);
+    let mut entries = grey_strip(side, 16, n_bytes).to_vec();
+    entries[2] = (258, 3, 4, 8); // bits per sample, at offset 8
+    entries[4].3 = photometric;
+    entries[6].3 = 4; // samples per pixel
+    if photometric == 2 {
+        entries.push((338, 3, 1, 2)); // the fourth is transparency
+    }
+    tiff(&entries, &data, 0)
+}
+
 fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut webp = b"WEBP".to_vec();
     for (name, body) in chunks {
@@ -373,6 +388,13 @@ fn the_memory_for_a_pixel_is_bounded_in_every_format() {
         ("GIF", gif(1500, &gif_frame(1))),
         ("BMP", bmp(1500, 1500, 1, 1, b"\0\0\0\0\0\x01")),
         ("WebP", riff(&[(b"VP8L", &lossless_webp(1500))])),
+        (
+            "grey TIFF",
+            tiff(&grey_strip(1500, 8, 1500 * 1500), &[7; 1500 * 1500], 0),
+        ),
+        ("TIFF of 8 bits", tiff_of_four(1500, 8, 2)),
+        ("TIFF of 16 bits", tiff_of_four(1500, 16, 2)),
+        ("TIFF of inks", tiff_of_four(1500, 8, 5)),
     ];
     for (format, bytes) in cases {
         let taken = bytes_per_pixel(&bytes);

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::pictures::has_picture_ending;
+use super::read::OUT_OF_REACH;
 use super::{DatasetError, Failure, Picture, Pictures, Place};
 
 /// Names that split folders go by; a class is hardly ever called so.
@@ -16,7 +17,8 @@ const SPLITS: &[&str] = &["train", "training", "val", "valid", "validation", "te
 /// Rows follow class and path, folder by folder. Folders within a class folder are searched too,
 /// and links are followed. Hidden files and folders (`.DS_Store`, `.ipynb_checkpoints`) are passed
 /// over, as are files that lie beside the class folders. A folder below a class folder that cannot
-/// be read, and a link that leads nowhere or to a folder that it lies in, are listed as unusable.
+/// be read, and a link that leads nowhere or to a folder that it lies in, are listed as unusable; of
+/// the folder, [`Failure::may_pass`] holds, for nothing is known of its pictures.
 /// Whether something with a picture's ending is a file at all, [`Pictures::read`] finds out.
 ///
 /// # Errors
@@ -254,7 +256,7 @@ impl Search {
             Ok(entries) => self.search(folder, real, entries),
             Err(error) => {
                 let reason = format!("the folder cannot be read: {error}");
-                self.fail(folder.relative.clone(), reason, "unreadable");
+                self.fail(folder.relative.clone(), reason, OUT_OF_REACH);
             }
         }
     }
@@ -272,6 +274,11 @@ impl Search {
                 self.fail(link.relative, reason, "link_loop");
             }
             Ok(Some(real)) => self.enter(&link, real),
+            // Perhaps a folder of pictures.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let reason = format!("a link that cannot be followed: {error}");
+                self.fail(link.relative, reason, OUT_OF_REACH);
+            }
             Err(error) => {
                 let reason = format!("a link that leads nowhere: {error}");
                 self.fail(link.relative, reason, "dangling_link");

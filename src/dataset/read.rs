@@ -11,7 +11,7 @@ use crate::files::regular::{NotOpened, open_with_length};
 pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Kinds of failure that are not the picture's own.
-const OUT_OF_REACH: &str = "out_of_reach";
+pub(super) const OUT_OF_REACH: &str = "out_of_reach";
 const TRUNCATED: &str = "truncated";
 
 impl Failure {

@@ -60,6 +60,7 @@ pub fn dry_run(
     };
     let _ = progress(state);
     run.failures.note(&pictures.unusable, options.on_failure)?;
+    run.unread += pictures.unusable.iter().filter(|f| f.may_pass()).count();
     let mut tensor = Vec::new();
     for chunk in pictures.pictures.chunks(options.batch_size) {
         let batch = preparer.batch(chunk, tensor);

@@ -32,6 +32,12 @@ pub enum ExtractError {
         /// Whether there were so many in a row that the rest was not tried.
         is_given_up: bool,
     },
+    /// A folder could not be listed, so that the store would lack pictures that nobody knows of.
+    #[error(
+        "{}: {}; its pictures would be missing (--accept-unreadable lists the folder in \
+         failures.csv and goes on)", .0.path, .0.error
+    )]
+    Unlisted(Failure),
     /// A picture could not be used, and [`OnFailure::Stop`](super::OnFailure::Stop) was asked for.
     #[error("{}: {} (leave out --strict to list such pictures and go on)", .0.path, .0.error)]
     Strict(Failure),

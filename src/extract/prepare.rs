@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::ThreadsError;
+use super::budget::{Budget, SIDE_BY_SIDE_BYTES};
 use super::in_hand::{InHand, Noted};
 use super::known::{Known, KnownCode, Place};
 use crate::codes::WrittenPicture;
@@ -59,12 +60,21 @@ type Usable = (WrittenPicture, Option<KnownCode>);
 /// What becomes of one picture.
 type Outcome = Result<Usable, Failure>;
 
-/// Whether other pictures are prepared meanwhile. One that is large, or cannot be read while many
-/// files are open, is left for its turn alone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    SideBySide,
-    Alone,
+/// A picture that is left for later, when its memory is set aside for it.
+struct Later {
+    /// How much of the budget it takes; more than all of it where it must be alone.
+    n_bytes: u64,
+}
+
+impl Later {
+    const ALONE: Self = Self { n_bytes: u64::MAX };
+}
+
+/// A picture of a batch, and where its tensor goes.
+struct Slot<'a> {
+    picture: &'a Picture,
+    tensor: &'a mut [f32],
+    attempt: Result<Outcome, Later>,
 }
 
 /// Why one picture cannot be used; the messages go into failures.csv.
@@ -188,28 +198,35 @@ impl<'a> Preparer<'a> {
         }));
     }
 
-    /// Prepares pictures side by side, and then the large ones among them one by one, so that
-    /// memory does not grow with the number of threads. Those that could not be read are tried
-    /// again then: fewer files are open.
+    /// Prepares pictures side by side, as far as the budget goes, and then those that were left, in
+    /// groups that fit into it. A large one is alone, as is one that could not be read: it is tried
+    /// again when fewer files are open.
     fn prepare_all(&self, chunk: &[Picture], tensor: &mut [f32]) -> Vec<Outcome> {
-        let len = self.preparation.tensor_len();
-        let at_once = |(tensor, picture): (&mut [f32], &Picture)| {
-            (!self.is_large(picture)).then(|| self.prepare(picture, tensor, Turn::SideBySide))?
+        let tensors = tensor.chunks_mut(self.preparation.tensor_len());
+        let slot = |(picture, tensor)| Slot {
+            picture,
+            tensor,
+            attempt: Err(Later { n_bytes: 0 }),
         };
-        let outcomes: Vec<Option<Outcome>> = self.decoders.install(|| {
-            let pairs = tensor.par_chunks_mut(len).zip(chunk).with_max_len(1);
-            pairs.map(at_once).collect()
+        let mut slots: Vec<Slot> = chunk.iter().zip(tensors).map(slot).collect();
+        let budget = Budget::default();
+        self.side_by_side(slots.iter_mut().collect(), Some(&budget));
+        loop {
+            let group = next_group(&mut slots);
+            if group.is_empty() {
+                break;
+            }
+            self.side_by_side(group, None);
+        }
+        let attempts = slots.into_iter().map(|slot| slot.attempt);
+        attempts.filter_map(Result::ok).collect()
+    }
+
+    fn side_by_side(&self, slots: Vec<&mut Slot>, budget: Option<&Budget>) {
+        self.decoders.install(|| {
+            let slots = slots.into_par_iter().with_max_len(1);
+            slots.for_each(|slot| slot.attempt = self.prepare(slot.picture, slot.tensor, budget));
         });
-        let tensors = tensor.chunks_mut(len).zip(chunk);
-        let in_turn = |(outcome, (tensor, picture)): (Option<Outcome>, (&mut [f32], &Picture))| {
-            let prepare = || self.prepare(picture, tensor, Turn::Alone);
-            outcome.or_else(|| self.decoders.install(prepare))
-        };
-        outcomes
-            .into_iter()
-            .zip(tensors)
-            .filter_map(in_turn)
-            .collect()
     }
 
     fn find_known(&self, hash: &blake3::Hash) -> Option<KnownCode> {
@@ -222,17 +239,30 @@ impl<'a> Preparer<'a> {
         n_bytes.is_ok_and(|n_bytes| n_bytes > LARGE_FILE_BYTES)
     }
 
-    /// Reads a picture and, unless its code is known, decodes it into `tensor`. Nothing comes of
-    /// one that is left for its turn alone.
-    fn prepare(&self, picture: &Picture, tensor: &mut [f32], turn: Turn) -> Option<Outcome> {
-        let outcome = self.try_prepare(picture, tensor, turn).transpose()?;
-        let outcome = outcome.map_err(|error| Failure {
+    /// Reads a picture and, unless its code is known, decodes it into `tensor`. Without a budget,
+    /// none is left for later.
+    fn prepare(
+        &self,
+        picture: &Picture,
+        tensor: &mut [f32],
+        budget: Option<&Budget>,
+    ) -> Result<Outcome, Later> {
+        if budget.is_some() && self.is_large(picture) {
+            return Err(Later::ALONE);
+        }
+        let error = match self.try_prepare(picture, tensor, budget) {
+            Ok(usable) => return usable.map(Ok),
+            Err(error) => error,
+        };
+        let failure = Failure {
             path: picture.path.to_string(),
             error: error.to_string(),
             kind: error.kind(),
-        });
-        let is_left = |failure: &Failure| turn == Turn::SideBySide && failure.may_pass();
-        (!outcome.as_ref().is_err_and(is_left)).then_some(outcome)
+        };
+        if budget.is_some() && failure.may_pass() {
+            return Err(Later::ALONE);
+        }
+        Ok(Err(failure))
     }
 
     /// Notes a large picture for as long as the result lives.
@@ -253,19 +283,26 @@ impl<'a> Preparer<'a> {
         &self,
         picture: &Picture,
         tensor: &mut [f32],
-        turn: Turn,
-    ) -> Result<Option<Usable>, PictureError> {
+        budget: Option<&Budget>,
+    ) -> Result<Result<Usable, Later>, PictureError> {
         self.check_harmless(picture)?;
-        let is_large_file = turn == Turn::Alone && self.is_large(picture);
+        let is_large_file = self.is_large(picture);
         let _noted = is_large_file.then(|| self.note_in_hand(picture));
         let bytes = self.pictures.read(picture)?;
         let hash = blake3::hash(&bytes);
         let known = self.find_known(&hash);
-        let is_large = known.is_none() && picture::decoding_bytes(&bytes)? > LARGE_BYTES;
         let (width, height) = match known {
             Some(known) => (known.width, known.height),
-            None if is_large && turn == Turn::SideBySide => return Ok(None),
             None => {
+                let n_bytes = picture::decoding_bytes(&bytes)?;
+                let is_large = n_bytes > LARGE_BYTES;
+                if is_large && budget.is_some() {
+                    return Ok(Err(Later::ALONE));
+                }
+                let taken = budget.map(|budget| budget.take(n_bytes));
+                if taken.as_ref().is_some_and(Option::is_none) {
+                    return Ok(Err(Later { n_bytes }));
+                }
                 let _noted = (is_large && !is_large_file).then(|| self.note_in_hand(picture));
                 let decoded = picture::decode_within(&bytes, self.limits)?;
                 self.preparation.prepare(&decoded, tensor);
@@ -279,6 +316,24 @@ impl<'a> Preparer<'a> {
             height,
             blake3: hash,
         };
-        Ok(Some((picture, known)))
+        Ok(Ok((picture, known)))
     }
+}
+
+/// The first of the pictures that are left, and those after it that fit into the budget beside it.
+fn next_group<'a, 'b>(slots: &'a mut [Slot<'b>]) -> Vec<&'a mut Slot<'b>> {
+    let mut sum: u64 = 0;
+    let fits = |slot: &&mut Slot| {
+        let Err(Later { n_bytes }) = slot.attempt else {
+            return false;
+        };
+        let fits = sum == 0 || sum.saturating_add(n_bytes) <= SIDE_BY_SIDE_BYTES;
+        sum = if fits {
+            sum.saturating_add(n_bytes)
+        } else {
+            sum
+        };
+        fits
+    };
+    slots.iter_mut().filter(fits).collect()
 }

@@ -77,13 +77,15 @@ fn new_in(folder: &Path) -> io::Result<NamedTempFile> {
     // Readable as other files are; temporary ones are their owner's alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut is_lock_refused = false;
     loop {
         let draft = builder.tempfile_in(folder)?;
         match draft.as_file().try_lock() {
             // One that sweeps may have come between the two steps.
             Err(fs::TryLockError::WouldBlock) => {}
             Ok(()) if !has_name(draft.as_file(), draft.path()) => {}
-            // A file system without locks sweeps nothing.
+            // An accident is not taken for a file system without locks, which sweeps nothing.
+            Err(fs::TryLockError::Error(_)) if !is_lock_refused => is_lock_refused = true,
             Ok(()) | Err(fs::TryLockError::Error(_)) => return Ok(draft),
         }
     }

@@ -312,6 +312,8 @@ fn fit_path(
         codes.check()?;
         let is_stopped = solution.end == End::Stopped;
         fits[index] = Some(training.finish(&solution, &options)?);
+        // The model was made of them, and judged on them, once more.
+        codes.check()?;
         near = Some(solution.parameters);
         if is_stopped {
             break;

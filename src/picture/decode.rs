@@ -78,13 +78,19 @@ pub fn decoding_bytes(bytes: &[u8]) -> Result<u64, DecodeError> {
     })
 }
 
-/// The pixels as the decoder gives them, its own copies, and the 8-bit RGB that is made of them.
+/// The pixels as the decoder gives them, its own copies, and the 8-bit RGB that is made of them
+/// once the copies are gone.
 fn reckoned_bytes(decoder: &impl ImageDecoder, format: ImageFormat) -> u64 {
     let (width, height) = decoder.dimensions();
     let n_pixels = u64::from(width).saturating_mul(height.into());
     let color = decoder.color_type();
     let own_copy = match format {
         ImageFormat::Gif | ImageFormat::WebP => 4,
+        // As they are stored: four inks become three colours.
+        ImageFormat::Tiff => {
+            let stored = decoder.original_color_type().bits_per_pixel().div_ceil(8);
+            u64::from(stored).max(color.bytes_per_pixel().into())
+        }
         _ => 0,
     };
     let converted = match color {
@@ -223,7 +229,8 @@ fn decode_with_image(
     if width == 0 || height == 0 {
         return Err(DecodeError::damaged(name(format), "it has no pixels"));
     }
-    limits.check_memory(name(format), reckoned_bytes(&decoder, format))?;
+    let reckoned = reckoned_bytes(&decoder, format);
+    limits.check_memory(name(format), reckoned, bytes.len())?;
     // What it takes beside the pixels: of small pictures too, a table or two.
     let allocations = allocation_limit(limits.max_bytes().max(MAX_HEADER_BYTES));
     decoder.set_limits(allocations).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! How large a picture may be.
 
-use super::DecodeError;
+use super::{DecodeError, LARGE_FILE_BYTES};
 
 /// The most pixels of a picture where nothing else is asked for. With what decoding them takes, and
 /// VGG16 beside it, a process stays below a gigabyte.
@@ -53,12 +53,16 @@ impl DecodeLimits {
         Ok(())
     }
 
-    /// Refuses a picture whose decoding would take `n_bytes` of memory, where that is too much.
+    /// Refuses a picture whose decoding would take `n_bytes` of memory, where that is too much. Its
+    /// file, which is in memory beside them, counts as far as it is large.
     pub(super) fn check_memory(
         self,
         format: &'static str,
         n_bytes: u64,
+        file_len: usize,
     ) -> Result<(), DecodeError> {
+        let file_bytes = (file_len as u64).saturating_sub(LARGE_FILE_BYTES);
+        let n_bytes = n_bytes.saturating_add(file_bytes);
         if n_bytes > self.max_bytes() {
             return Err(DecodeError::TooMuchMemory {
                 format,
@@ -100,12 +104,15 @@ mod tests {
     #[test]
     fn memory_is_capped_by_eight_bytes_for_each_pixel() {
         let limits = DecodeLimits { max_pixels: 1000 };
-        assert_eq!(limits.check_memory("PNG", 8000), Ok(()));
-        let said = limits.check_memory("PNG", 8001).unwrap_err().to_string();
+        assert_eq!(limits.check_memory("PNG", 8000, 1 << 26), Ok(()));
+        let refused =
+            |n_bytes, file_len| limits.check_memory("PNG", n_bytes, file_len).unwrap_err();
+        let said = refused(8001, 0).to_string();
+        assert_eq!(refused(8000, (1 << 26) + 1).to_string(), said);
         assert!(said.contains("--max-pixels"), "{said}");
         let all = DecodeLimits {
             max_pixels: u64::MAX,
         };
-        assert_eq!(all.check_memory("PNG", u64::MAX), Ok(()));
+        assert_eq!(all.check_memory("PNG", u64::MAX, 1), Ok(()));
     }
 }

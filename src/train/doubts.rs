@@ -100,6 +100,8 @@ pub fn doubts(
         unit.labels(),
         options.outlier_deviations,
     ));
+    let read = unit.codes().check();
+    read.map_err(|error| on_store(error.into()))?;
     store.check_unchanged()?;
     Ok(doubts)
 }

@@ -36,6 +36,19 @@ impl<'s> Stores<'s> {
     pub(super) fn check_unchanged(self) -> Result<(), TrainError> {
         Ok(self.all().try_for_each(Store::check_unchanged)?)
     }
+
+    /// Refuses codes that could not be read when they were used.
+    pub(super) fn check_read(
+        self,
+        train: &Samples<'s>,
+        validation: Option<&Samples<'s>>,
+    ) -> Result<(), TrainError> {
+        let samples = std::iter::once(train).chain(validation);
+        self.all().zip(samples).try_for_each(|(store, samples)| {
+            let read = samples.codes().check();
+            read.map_err(|error| FitError::from(error).on(store.dir()))
+        })
+    }
 }
 
 /// The labelled codes of a store.

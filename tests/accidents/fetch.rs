@@ -64,8 +64,12 @@ fn install() {
         return;
     };
     let wheel = place.join("runtime.whl");
+    let (member, bytes) = MEMBERS[0];
+    let library = member.rsplit('/').next().unwrap();
+    let blake3 = blake3::hash(bytes).to_string().leak();
     let pin = RuntimePin {
-        library: "libonnxruntime.so.9",
+        library,
+        libraries: vec![(library, &*blake3)].leak(),
         wheel: Wheel {
             version: "9",
             sha256: std::env::var(SHA256).unwrap().leak(),

@@ -1,8 +1,9 @@
 //! What has to be true after an accident.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use super::faults::{Fault, Point};
@@ -15,6 +16,8 @@ pub enum Appears {
     AtOnce,
     /// File by file, each at once.
     FileByFile,
+    /// As a page at once, which also tells what of its pictures could not be read.
+    AsPage,
 }
 
 /// What there was before a verb, and what there is after it.
@@ -32,8 +35,17 @@ impl Expected<'_> {
     pub fn after_accident(&self, point: &Point, output: &Output, now: &Snapshot) -> Vec<String> {
         let mut wrong = self.of_the_end(point, output, now);
         for root in self.roots(now) {
-            if !is_draft(Path::new(&root)) {
+            if is_draft(Path::new(&root)) {
+                continue;
+            }
+            let Some(of) = kept_of(&root) else {
                 wrong.extend(self.of_root(&root, now));
+                continue;
+            };
+            wrong.extend(self.of_kept(&root, of, now));
+            let said = String::from_utf8_lossy(&output.stderr);
+            if !said.contains(self.place.join(&root).to_str().unwrap()) {
+                wrong.push(format!("{root} is kept, which is not said: {said}"));
             }
         }
         wrong
@@ -47,7 +59,13 @@ impl Expected<'_> {
         if !repair.status.success() && !self.is_new(then) {
             wrong.push(format!("the same command again fails: {}", stderr.trim()));
         }
-        let difference = now.below("").difference(&self.after.below(""));
+        for root in self.roots(now) {
+            if let Some(of) = kept_of(&root) {
+                wrong.extend(self.of_kept(&root, of, now));
+            }
+        }
+        let results = now.below("").without(is_kept);
+        let difference = results.difference(&self.after.below(""));
         if !difference.is_empty() {
             wrong.push(format!(
                 "the same command again leaves {difference:?} otherwise"
@@ -58,13 +76,30 @@ impl Expected<'_> {
 
     fn is_new(&self, now: &Snapshot) -> bool {
         let roots = self.roots(now).into_iter();
-        let mut results = roots.filter(|root| !is_draft(Path::new(root)));
+        let mut results = roots.filter(|root| {
+            let path = Path::new(root);
+            !is_draft(path) && !is_kept(path)
+        });
         results.all(|root| now.below(&root) == self.after.below(&root))
     }
 
     fn roots(&self, now: &Snapshot) -> BTreeSet<String> {
         let all = [&self.before, &self.after, now];
         all.into_iter().flat_map(Snapshot::roots).collect()
+    }
+
+    /// Finished work that was kept at `root`, as it could not be put at `of`, or as its run was killed
+    /// just before that.
+    fn of_kept(&self, root: &str, of: &str, now: &Snapshot) -> Option<String> {
+        let (kept, new) = (now.below(root), self.after.below(of));
+        let is_sound = |path: &PathBuf| match (kept.0.get(path), new.0.get(path)) {
+            (None, _) => tells_of_head(path),
+            (Some(Some(kept)), Some(Some(new))) if tells_of_head(path) => new.starts_with(kept),
+            (kept, new) => kept == new,
+        };
+        let mut paths = kept.0.keys().chain(new.0.keys());
+        let unsound = paths.find(|path| !is_sound(path))?;
+        Some(format!("{unsound:?} in {root} is not what is new"))
     }
 
     fn of_root(&self, root: &str, now: &Snapshot) -> Option<String> {
@@ -75,6 +110,7 @@ impl Expected<'_> {
         );
         let is_whole = match self.appears {
             Appears::AtOnce => now_ == old || now_ == new,
+            Appears::AsPage => now_ == old || now_ == new || now_.0.values().all(is_telling_page),
             Appears::FileByFile => now_.0.iter().all(|(path, bytes)| {
                 let same = |other: &Snapshot| other.0.get(path) == Some(bytes);
                 is_draft(path) || bytes.is_none() || same(&old) || same(&new)
@@ -103,7 +139,11 @@ impl Expected<'_> {
             (_, Some(9)) if point.fault == Fault::Kill => {}
             (_, Some(signal)) => wrong.push(format!("it died of signal {signal}")),
             (Some(0), _) => {
-                let difference = now.below("").difference(&self.after.below(""));
+                let results = now.below("").without(is_old);
+                let mut difference = results.difference(&self.after.below(""));
+                if self.appears == Appears::AsPage {
+                    difference.retain(|path| !results.0.get(path).is_some_and(is_telling_page));
+                }
                 if !difference.is_empty() {
                     wrong.push(format!("exit 0, but {difference:?} are otherwise: {said}"));
                 }
@@ -161,6 +201,50 @@ fn is_draft(path: &Path) -> bool {
             || name.starts_with(".fetch")
             || name == ".download"
     })
+}
+
+/// Whether a file is a whole page that tells of a picture which could not be read.
+fn is_telling_page(bytes: &Option<Vec<u8>>) -> bool {
+    let page = String::from_utf8_lossy(bytes.as_deref().unwrap_or_default());
+    let tells = ["cannot be read", "cannot be shown"];
+    page.trim_end().ends_with("</html>") && tells.iter().any(|words| page.contains(words))
+}
+
+/// Whether a path is of what was replaced, which the next run removes where this one cannot.
+fn is_old(path: &Path) -> bool {
+    let Some(root) = path.iter().next().and_then(OsStr::to_str) else {
+        return false;
+    };
+    root.ends_with(".cnn-codes-old")
+        || root.ends_with(".cnn-codes-replaced")
+        || root.starts_with(".fetch-")
+}
+
+/// What finished work would be at, had it not been kept at this name.
+fn kept_of(root: &str) -> Option<&str> {
+    let (of, number) = root.split_once(".kept")?;
+    number
+        .chars()
+        .all(|it| it == '-' || it.is_ascii_digit())
+        .then_some(of)
+}
+
+fn is_kept(path: &Path) -> bool {
+    let root = path.iter().next().and_then(OsStr::to_str);
+    root.and_then(kept_of).is_some()
+}
+
+/// Whether a file of HEAD tells of the heads, which are whole without it.
+fn tells_of_head(path: &Path) -> bool {
+    let files = [
+        "history.csv",
+        "metrics.json",
+        "pictures.csv",
+        "predictions.csv",
+        "provenance.json",
+        "report.html",
+    ];
+    files.iter().any(|file| path == Path::new(file))
 }
 
 /// A violation, on one line.

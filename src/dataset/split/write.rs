@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::super::Pictures;
 use super::{Grouping, Part, Placement, SplitError, TABLE};
-use crate::files::{regular, sync_directory};
+use crate::files::{Existing, FileDraft, regular, sync_directory};
 
 /// A row of the table.
 const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];
@@ -76,11 +76,10 @@ pub(super) fn write(
         }
         place(&pictures.root.join(&*picture.path), &to, placement)?;
     }
-    write_table(pictures, grouping, parts, &draft.join(TABLE))?;
     for folder in &folders {
         sync_directory(folder).map_err(|error| failed(folder)(error.source))?;
     }
-    Ok(())
+    write_table(pictures, grouping, parts, draft)
 }
 
 fn place(from: &Path, to: &Path, placement: Placement) -> Result<(), SplitError> {
@@ -108,19 +107,20 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     target.sync_all()
 }
 
+/// Last and in one step: a draft that has its table is a split, whenever its run was killed.
 fn write_table(
     pictures: &Pictures,
     grouping: &Grouping,
     parts: &[Option<Part>],
-    path: &Path,
+    draft: &Path,
 ) -> Result<(), SplitError> {
     let mut sizes = vec![0; parts.len()];
     for row in 0..parts.len() {
         sizes[grouping.of(row)] += 1;
     }
+    let path = draft.join(TABLE);
     let write = || -> io::Result<()> {
-        let file = File::create_new(path)?;
-        let mut table = csv::Writer::from_writer(&file);
+        let mut table = csv::Writer::from_writer(Vec::new());
         table.write_record(COLUMNS)?;
         for (row, (picture, part)) in pictures.pictures.iter().zip(parts).enumerate() {
             let label = picture.label.map_or("", |label| &pictures.classes[label]);
@@ -134,11 +134,10 @@ fn write_table(
             let part = part.map_or("", Part::name);
             table.write_record([&*picture.path, label, part, group])?;
         }
-        table.flush()?;
-        drop(table);
-        file.sync_all()
+        let table = table.into_inner().map_err(|error| error.into_error())?;
+        FileDraft::write_in(draft, &path, &table)?.publish(Existing::Keep)
     };
-    write().map_err(failed(path))
+    write().map_err(failed(&path))
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> SplitError + use<> {

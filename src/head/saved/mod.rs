@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use self::manifest::{HeadManifest, LogisticEntry, MlpEntry};
 use self::tensors::{Tensors, TensorsToWrite};
 use crate::codes::CodesIdentity;
-use crate::files::{Draft, DraftError, Existing, Kind, Open, fill, regular};
+use crate::files::{Draft, DraftError, Existing, FileDraft, Kind, Open, fill, regular};
 use crate::head::HeadKind;
 use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
 use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
@@ -175,10 +175,13 @@ impl SavedHead {
             tensors.write(&dir.join(LOGISTIC))?;
         }
         write_scaling(&self.scaling, &dir.join(SCALING))?;
-        write_file(&manifest_path, |file| {
-            serde_json::to_writer_pretty(&mut *file, &HeadManifest::of(self))?;
-            writeln!(file)
-        })
+        // Whole or not there: a draft that has it is a head, whenever its run was killed.
+        let json = serde_json::to_vec_pretty(&HeadManifest::of(self)).map_err(io::Error::from);
+        let written = json.and_then(|mut json| {
+            json.push(b'\n');
+            FileDraft::write_in(dir, &manifest_path, &json)?.publish(Existing::Replace)
+        });
+        written.map_err(write_error(&manifest_path))
     }
 
     /// Reads the head at `dir`, and checks its files against each other.
@@ -423,10 +426,12 @@ fn write_file(
     write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), SavedHeadError> {
     let written = File::create(path).and_then(|file| fill(file, path, write));
-    written.map_err(|source| SavedHeadError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    written.map_err(write_error(path))
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> SavedHeadError + use<> {
+    let path = path.to_owned();
+    |source| SavedHeadError::Write { path, source }
 }
 
 fn read_file(path: &Path, open: Open) -> Result<Vec<u8>, SavedHeadError> {

@@ -1,6 +1,7 @@
 //! One fetch at a time, and no rubbish after a killed one.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -12,6 +13,8 @@ use crate::files::Lock;
 const LOCK_FILE: &str = ".fetch.lock";
 /// How the names of temporary directories begin. Who holds the lock may remove them.
 const SCRATCH_PREFIX: &str = ".fetch-";
+/// Letters and digits after that.
+const N_RANDOM: usize = 6;
 
 /// The right to change a models directory, until it is dropped or the process dies.
 #[derive(Debug)]
@@ -39,27 +42,55 @@ impl FetchLock {
         Ok(lock)
     }
 
+    /// Removes what killed fetches left behind, for those who have nothing to fetch. Harmless where
+    /// it fails, as in a directory that cannot be written to; a fetch at work is not waited for.
+    pub(super) fn tidy(models: &Path, say: &mut dyn FnMut(&str)) {
+        if !scratches(models).is_ok_and(|left| !left.is_empty()) {
+            return;
+        }
+        if let Ok(Some(taken)) = Lock::try_take(&models.join(LOCK_FILE)) {
+            let lock = Self {
+                models: models.to_owned(),
+                _lock: taken,
+            };
+            let _ = lock.sweep(say);
+        }
+    }
+
     /// A directory beside the assets, from which a rename puts them in place.
     pub(super) fn scratch(&self) -> Result<TempDir, AssetError> {
         let mut builder = tempfile::Builder::new();
-        (builder.prefix(SCRATCH_PREFIX).tempdir_in(&self.models))
-            .map_err(io_error("create a directory in", &self.models))
+        let builder = builder.prefix(SCRATCH_PREFIX).rand_bytes(N_RANDOM);
+        (builder.tempdir_in(&self.models)).map_err(io_error("create a directory in", &self.models))
     }
 
     fn sweep(&self, say: &mut dyn FnMut(&str)) -> Result<(), AssetError> {
-        let read = io_error("read", &self.models);
-        for entry in fs::read_dir(&self.models).map_err(read)? {
-            let path = entry.map_err(io_error("read", &self.models))?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            if path.is_dir() && name.is_some_and(|name| name.starts_with(SCRATCH_PREFIX)) {
-                say(&format!(
-                    "removing {}, which an interrupted fetch left",
-                    path.display()
-                ));
-                // The killed fetch's pip may live on and still write there; then the next one removes it.
-                let _ = fs::remove_dir_all(&path);
-            }
+        for path in scratches(&self.models).map_err(io_error("read", &self.models))? {
+            say(&format!(
+                "removing {}, which an interrupted fetch left",
+                path.display()
+            ));
+            // The killed fetch's pip may live on and still write there; then the next one removes it.
+            let _ = fs::remove_dir_all(&path);
         }
         Ok(())
     }
+}
+
+/// Temporary directories in `models`, be they of a killed fetch or of one at work.
+fn scratches(models: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(models)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && entry.file_name().to_str().is_some_and(is_scratch) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+fn is_scratch(name: &str) -> bool {
+    name.strip_prefix(SCRATCH_PREFIX).is_some_and(|random| {
+        random.len() == N_RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }

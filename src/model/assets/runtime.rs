@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -223,6 +223,7 @@ pub fn install_onnxruntime(
     let there = || Fetched::AlreadyThere(models.join(DIRECTORY).join(pin.library));
     // Before the lock, so that a directory that cannot be written to serves as well.
     if why_not_there(models, pin).is_none() {
+        FetchLock::tidy(models, say);
         return Ok(there());
     }
     let lock = FetchLock::acquire(models, say)?;
@@ -385,8 +386,11 @@ fn write_record(pin: &RuntimePin, files: Vec<FileRecord>, into: &Path) -> Result
     };
     let path = into.join(RECORD);
     let mut file = File::create_new(&path).map_err(io_error("create", &path))?;
-    let written = serde_json::to_writer_pretty(&mut file, &record).map_err(std::io::Error::from);
-    (written.and_then(|()| file.sync_all())).map_err(io_error("write", &path))?;
+    // In one piece: serde writes a word at a time.
+    let json = serde_json::to_vec_pretty(&record).map_err(io::Error::from);
+    json.and_then(|json| file.write_all(&json))
+        .and_then(|()| file.sync_all())
+        .map_err(io_error("write", &path))?;
     Ok(sync_directory(into)?)
 }
 

@@ -49,6 +49,7 @@ pub fn install_vgg16(
     let card_file = models.join(CARD_FILE);
     // Before the lock, so that a directory that cannot be written to serves as well.
     if card_file.exists() && verify(&target, card).is_ok() {
+        FetchLock::tidy(models, say);
         return Ok(Fetched::AlreadyThere(target));
     }
     let lock = FetchLock::acquire(models, say)?;

@@ -125,7 +125,7 @@ impl<'a> Header<'a> {
 
     /// Refuses what would take too much memory, or too long.
     pub(super) fn check_cost(&self, limits: DecodeLimits) -> Result<(), DecodeError> {
-        limits.check_memory(FORMAT, self.decoding_bytes())?;
+        limits.check_memory(FORMAT, self.decoding_bytes(), self.compressed.len())?;
         let n_scans = self.n_scans();
         let max_scanned = limits.max_pixels.saturating_mul(MAX_PASSES);
         if n_scans > MAX_SCANS || n_scans * self.n_pixels() > max_scanned {
