@@ -4,14 +4,17 @@
 mod support;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Store, StoreError};
 use cnn_codes::files::Existing;
+use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::Epoch;
 use cnn_codes::head::saved::SavedHead;
+use cnn_codes::head::{HeadError, Samples};
 use cnn_codes::train::{Progress, TrainError, TrainOptions, train};
 use predicates::prelude::*;
 #[cfg(target_os = "linux")]
@@ -228,4 +231,23 @@ fn a_link_as_out_means_the_folder_it_leads_to() {
     assert!(place.path("head").is_symlink());
     SavedHead::load(&place.path("disk/away")).unwrap();
     assert_eq!(fs::read_dir(place.path("disk")).unwrap().count(), 1);
+}
+
+#[test]
+fn codes_that_cannot_be_read_once_the_logistic_regression_is_found_make_no_head() {
+    let place = Place::new();
+    let store = Store::open(&place.path("train")).unwrap();
+    let samples = Samples::of_store(&store).unwrap();
+    // The search itself has all codes in memory; the model is judged on those of the file.
+    let mut n_evaluations = 0;
+    let fits = Logistic::fit_path(&samples, &[1.0], &LogisticOptions::default(), &mut |_| {
+        n_evaluations += 1;
+        let path = place.path("train/codes.npy");
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(200).unwrap();
+        ControlFlow::Continue(())
+    });
+    assert!(n_evaluations > 0);
+    let error = fits.unwrap_err();
+    assert!(matches!(error, HeadError::Read { .. }), "{error:?}");
 }

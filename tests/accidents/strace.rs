@@ -114,12 +114,14 @@ impl Program {
         let log = fs::read_to_string(log).unwrap();
         let marks = ["(INJECTED)", "(DELAYED)", "+++ killed by SIGKILL"];
         let is_hit = |line: &str| marks.iter().any(|mark| line.contains(mark));
-        // Another thread may have as many calls of the name: on libraries, or to print for a test.
+        // Another thread may have as many calls of the name: on libraries, to print for a test, or to
+        // say what went wrong.
         let is_ours = |line: &str| {
             let is_library = ["/lib/", "/lib64/", "/etc/"]
                 .iter()
                 .any(|it| line.contains(it));
-            !is_library && (self.is_command || !line.contains("write(1<"))
+            let is_message = line.contains("write(2<");
+            !is_library && !is_message && (self.is_command || !line.contains("write(1<"))
         };
         let mut hits = log.lines().filter(|line| is_hit(line)).peekable();
         (hits.peek().is_some() && hits.all(is_ours)).then_some(output)
