@@ -106,6 +106,19 @@ fn unknown_missing_and_misspelt_keys_are_refused() {
 }
 
 #[test]
+fn a_wrong_card_is_told_in_one_line_with_the_place() {
+    // `license` is in line 5: the card begins with an empty one.
+    let misspelt = ModelCard::parse(&CARD.replace("licence", "license"), "x.toml").unwrap_err();
+    let text = misspelt.to_string();
+    assert!(
+        text.starts_with("x.toml is no model card: unknown field `license`, expected one of"),
+        "{text}"
+    );
+    assert!(text.ends_with("(at line 5, column 1)"), "{text}");
+    assert!(!text.contains('\n'), "{text}");
+}
+
+#[test]
 fn a_card_of_a_later_format_says_so_whatever_else_it_holds() {
     let later = CARD.replace("format = 1", "format = 2\nsurprise = true");
     let error = ModelCard::parse(&later, "x.toml").unwrap_err();

@@ -1,6 +1,5 @@
 //! ONNX Runtime's shared library: where it is looked for, and the one environment of a process.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,7 +44,7 @@ impl std::fmt::Display for Origin {
 pub enum RuntimeError {
     /// There is no library in any of the places.
     #[error(
-        "ONNX Runtime's library was not found. These places were searched:{}\nRun `cnn-codes fetch onnxruntime`, or give the library's path to --onnxruntime",
+        "ONNX Runtime's library was not found. These places were searched: {}. Run `cnn-codes fetch onnxruntime`, or give the library's path to --onnxruntime",
         list_places(searched)
     )]
     NotFound {
@@ -100,14 +99,14 @@ pub enum RuntimeError {
 }
 
 fn list_places(searched: &[(Origin, Option<PathBuf>)]) -> String {
-    let mut list = String::new();
-    for (origin, path) in searched {
-        let path = path
-            .as_ref()
-            .map_or("not set".to_owned(), |path| path.display().to_string());
-        let _ = write!(list, "\n  {origin}: {path}");
-    }
-    list
+    let places: Vec<_> = searched
+        .iter()
+        .map(|(origin, path)| match path {
+            Some(path) => format!("{origin} ({})", path.display()),
+            None => format!("{origin} (not set)"),
+        })
+        .collect();
+    places.join(", ")
 }
 
 /// A library's place.
@@ -338,6 +337,20 @@ mod tests {
         std::fs::write(place.path().join("libonnxruntime.so"), "").unwrap();
         let library = Library::find(Some(place.path()), Path::new("nowhere")).unwrap();
         assert!(library.path.ends_with("libonnxruntime.so"));
+    }
+
+    #[test]
+    fn places_that_were_searched_in_vain_are_told_in_one_line() {
+        let searched = vec![
+            (Origin::Option, None),
+            (Origin::Models, Some(PathBuf::from("m/onnxruntime"))),
+        ];
+        assert_eq!(
+            RuntimeError::NotFound { searched }.to_string(),
+            "ONNX Runtime's library was not found. These places were searched: --onnxruntime (not \
+             set), models folder (m/onnxruntime). Run `cnn-codes fetch onnxruntime`, or give the \
+             library's path to --onnxruntime"
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub enum CardError {
         source: std::io::Error,
     },
     /// The card is not TOML, lacks a key, or has one that cards do not have.
-    #[error("{card} is no model card: {source}")]
+    #[error("{card} is no model card: {}", in_one_line(source))]
     Syntax {
         /// The card, by its file.
         card: String,
@@ -148,4 +148,16 @@ pub enum CardError {
     /// The ONNX file's weights could not be read.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+/// Where a card is wrong, and why, without the lines of the card that TOML's own message quotes.
+fn in_one_line(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    match text.lines().next() {
+        Some(place) if place.starts_with("TOML parse error at") => {
+            let place = place.trim_start_matches("TOML parse error ");
+            format!("{} ({place})", error.message())
+        }
+        _ => error.message().to_owned(),
+    }
 }
