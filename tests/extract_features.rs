@@ -339,8 +339,8 @@ fn a_missing_library_is_an_error_with_the_places_and_the_way_out() {
         .args(["--card", "tiny.toml", "--models", "models"])
         .assert()
         .code(1)
-        .stderr(predicate::str::contains("--onnxruntime: not set"))
-        .stderr(predicate::str::contains("ORT_DYLIB_PATH: not set"))
+        .stderr(predicate::str::contains("--onnxruntime (not set)"))
+        .stderr(predicate::str::contains("ORT_DYLIB_PATH (not set)"))
         .stderr(predicate::str::contains(
             "models folder: models/onnxruntime",
         ))
