@@ -342,7 +342,7 @@ fn a_missing_library_is_an_error_with_the_places_and_the_way_out() {
         .stderr(predicate::str::contains("--onnxruntime (not set)"))
         .stderr(predicate::str::contains("ORT_DYLIB_PATH (not set)"))
         .stderr(predicate::str::contains(
-            "models folder: models/onnxruntime",
+            "models folder (models/onnxruntime)",
         ))
         .stderr(predicate::str::contains("cnn-codes fetch onnxruntime"));
 }
