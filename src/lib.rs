@@ -71,6 +71,7 @@ pub mod names;
 pub mod picture;
 pub mod predict;
 mod processor;
+pub mod progress;
 mod quiet;
 pub mod report;
 pub mod train;

@@ -1,4 +1,4 @@
-//! The command line: one file per verb, and the only code that prints, in [`printing`].
+//! The program `cnn-codes`: one file per verb, and the only code that prints, in [`printing`].
 //!
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
 //! 2 wrong usage (clap's own).
@@ -30,6 +30,7 @@ use std::str::FromStr;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cnn_codes::messages::visible;
+use cnn_codes::model::telemetry;
 use cnn_codes::picture::DecodeLimits;
 
 use self::models::ModelsOption;
@@ -53,7 +54,7 @@ use self::printing::{is_closed_pipe, print, print_json, print_result, print_tabl
   cnn-codes extract-features pictures/validation --out codes/validation
   cnn-codes train-head --train codes/train --validation codes/validation --out head
   cnn-codes predict head new.jpg")]
-pub struct Arguments {
+struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -108,9 +109,15 @@ enum Format {
     Json,
 }
 
+fn main() -> ExitCode {
+    // SAFETY: nothing has started a thread yet.
+    unsafe { telemetry::disable() }
+    run(arguments())
+}
+
 /// The command line. Where it cannot be understood, or asks for help, clap prints that and ends the
 /// process.
-pub fn arguments() -> Arguments {
+fn arguments() -> Arguments {
     let error = match Arguments::try_parse() {
         Ok(arguments) => return arguments,
         Err(error) => error,
@@ -126,7 +133,7 @@ pub fn arguments() -> Arguments {
 }
 
 /// Does what the arguments say, prints an error if it fails, and returns the exit code.
-pub fn run(arguments: Arguments) -> ExitCode {
+fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Fetch(arguments) => fetch::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),

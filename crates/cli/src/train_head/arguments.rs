@@ -13,8 +13,8 @@ use cnn_codes::head::optimizer::{
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::train::{HeadOptions, TrainOptions};
 
-use crate::cli::command_line::{command_line, without_folders};
-use crate::cli::{Format, folder, one_of, positive};
+use crate::command_line::{command_line, without_folders};
+use crate::{Format, folder, one_of, positive};
 
 /// Train an MLP and a logistic regression on codes, and compare them
 ///

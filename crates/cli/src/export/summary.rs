@@ -8,7 +8,7 @@ use cnn_codes::head::saved::SavedHead;
 use cnn_codes::messages::visible;
 use serde_json::json;
 
-use crate::cli::shown;
+use crate::shown;
 
 /// All that there is to say of an export.
 pub struct Summary<'a> {

@@ -7,7 +7,7 @@ use cnn_codes::extract::{DryRun, Extracted, Failures};
 use cnn_codes::messages::visible;
 use serde_json::{Value, json};
 
-use crate::cli::shown;
+use crate::shown;
 
 /// The summary for people.
 pub fn text(extracted: &Extracted, n_other_files: usize) -> String {

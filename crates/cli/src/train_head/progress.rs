@@ -4,7 +4,7 @@ use cnn_codes::head::mlp::Epoch;
 use cnn_codes::train::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::stop::Stop;
+use crate::stop::Stop;
 
 /// Shows progress on stderr, and passes signals on.
 pub struct Display<'a> {
