@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Preparation};
 
 use timing::median;
@@ -38,11 +38,9 @@ fn main() -> anyhow::Result<()> {
         &runtime,
         card,
         &model,
-        TrunkOptions {
-            device,
-            threads,
-            kernels: Kernels::Auto,
-        },
+        TrunkOptions::default()
+            .with_device(device)
+            .with_threads(threads),
     )?;
     let dataset = dataset::find(&pictures)?;
     let batches = ready_tensors(&dataset, &options.preparation)?;
@@ -52,8 +50,8 @@ fn main() -> anyhow::Result<()> {
     for round in 0..rounds {
         bare.push(rate(dataset.len(), || {
             let mut codes = Vec::new();
-            for (n, tensor) in &batches {
-                trunk.run(tensor, *n, &mut codes)?;
+            for tensor in &batches {
+                trunk.run(tensor, &mut codes)?;
             }
             Ok(())
         })?);
@@ -90,11 +88,8 @@ fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
     }
 }
 
-/// Every batch's number of pictures and its tensor.
-fn ready_tensors(
-    dataset: &Pictures,
-    preparation: &Preparation,
-) -> anyhow::Result<Vec<(usize, Vec<f32>)>> {
+/// Every batch's tensor.
+fn ready_tensors(dataset: &Pictures, preparation: &Preparation) -> anyhow::Result<Vec<Vec<f32>>> {
     let len = preparation.tensor_len();
     let mut batches = Vec::new();
     for chunk in dataset.pictures.chunks(BATCH_SIZE) {
@@ -103,7 +98,7 @@ fn ready_tensors(
             let bytes = dataset.read(picture)?;
             preparation.prepare(&picture::decode(&bytes)?, tensor);
         }
-        batches.push((chunk.len(), tensor));
+        batches.push(tensor);
     }
     Ok(batches)
 }

@@ -83,11 +83,10 @@ struct Trunks {
 fn load_trunk(runtime: &Runtime, kernels: Kernels, threads: usize) -> anyhow::Result<Trunk> {
     let card = ModelCard::vgg16();
     let model = Path::new("models").join(&card.file);
-    let options = TrunkOptions {
-        device: Device::Cpu,
-        threads,
-        kernels,
-    };
+    let options = TrunkOptions::default()
+        .with_device(Device::Cpu)
+        .with_threads(threads)
+        .with_kernels(kernels);
     Ok(Trunk::load(runtime, card, &model, options)?)
 }
 
@@ -145,8 +144,8 @@ fn compare(
     let tensor = &pictures[..n * 224 * 224 * 3];
     let Trunks { bare, winograd } = trunks;
     let (mut bare_codes, mut codes) = (Vec::new(), Vec::new());
-    bare.run(tensor, n, &mut bare_codes)?;
-    winograd.run(tensor, n, &mut codes)?;
+    bare.run(tensor, &mut bare_codes)?;
+    winograd.run(tensor, &mut codes)?;
     for (_, peer) in &mut engines.peers {
         peer.ask(&n.to_string())?;
     }
@@ -155,12 +154,8 @@ fn compare(
     let (mut peaks, mut total) = (Vec::new(), Duration::ZERO);
     for _ in 0..rounds {
         peaks.push(peak_gflops(threads));
-        seconds[0].push(timing::seconds(|| {
-            Ok(bare.run(tensor, n, &mut bare_codes)?)
-        })?);
-        seconds[1].push(timing::seconds(
-            || Ok(winograd.run(tensor, n, &mut codes)?),
-        )?);
+        seconds[0].push(timing::seconds(|| Ok(bare.run(tensor, &mut bare_codes)?))?);
+        seconds[1].push(timing::seconds(|| Ok(winograd.run(tensor, &mut codes)?))?);
         total += Duration::from_secs_f64(*seconds[1].last().expect("it was pushed"));
         for ((_, peer), seconds) in engines.peers.iter_mut().zip(&mut seconds[2..]) {
             seconds.push(timing::seconds(|| peer.ask(&n.to_string()))?);

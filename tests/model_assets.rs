@@ -13,11 +13,9 @@ use cnn_codes::model::assets::{
     verify_vgg16,
 };
 use cnn_codes::model::card::{CardError, ModelCard};
-use cnn_codes::model::graph::OnnxModel;
-use cnn_codes::model::onnx::{GraphProto, ModelProto, NodeProto};
-use cnn_codes::model::tensor::float32_tensor;
-use cnn_codes::model::tensor_hash::hash_tensors;
 use cnn_codes::model::vgg16::cut_trunk;
+use ort_winograd::onnx::{GraphProto, ModelProto, NodeProto, float32_tensor};
+use ort_winograd::{OnnxModel, hash_tensors};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;

@@ -6,8 +6,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use cnn_codes::model::OnnxModel;
 use cnn_codes::model::assets::verify_vgg16;
-use cnn_codes::model::graph::OnnxModel;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -13,8 +13,7 @@ use cnn_codes::export::{
 use cnn_codes::files::Existing;
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
-use cnn_codes::model::graph::OnnxModel;
-use cnn_codes::model::{Device, Kernels, Library, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, Library, OnnxModel, Runtime, Trunk, TrunkOptions};
 
 use self::summary::Summary;
 use super::progress::Display;
@@ -152,12 +151,11 @@ fn classifier(
         }
     };
     let runtime = load_runtime(arguments)?;
-    let trunk_options = TrunkOptions {
-        device: arguments.device,
-        threads: arguments.threads.unwrap_or_else(default_threads),
+    let trunk_options = TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(arguments.threads.unwrap_or_else(default_threads))
         // What is exported runs without this program's kernels.
-        kernels: Kernels::OnnxRuntime,
-    };
+        .with_kernels(Kernels::OnnxRuntime);
     let mut trunk = Trunk::load(&runtime, card, &path, trunk_options)?;
     let against = Against {
         runtime: &runtime,

@@ -16,9 +16,9 @@ use cnn_codes::extract::{
     extract,
 };
 use cnn_codes::files::{Existing, resolve};
-use cnn_codes::model::winograd::Replacement;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
+use ort_winograd::Rewritten;
 
 use super::numbers::batch_size;
 use super::progress::Display;
@@ -189,11 +189,10 @@ fn run_extraction(
     let library = Library::find(arguments.runtime.onnxruntime.as_deref(), &models)?;
     let runtime = Runtime::load(&library)?;
     let options = extract_options(arguments, &card, threads);
-    let trunk_options = TrunkOptions {
-        device: arguments.device,
-        threads,
-        kernels: arguments.kernels,
-    };
+    let trunk_options = TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(threads)
+        .with_kernels(arguments.kernels);
     let mut trunk = Trunk::load(&runtime, card, &model, trunk_options)?;
     say_fallback(&trunk);
     say(&introduction(&pictures, &trunk, &options));
@@ -373,8 +372,8 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
         trunk.onnxruntime(),
         shown(&library.path),
         trunk
-            .replacement()
-            .map_or("all by ONNX Runtime".to_owned(), Replacement::summary),
+            .rewritten()
+            .map_or("all by ONNX Runtime".to_owned(), Rewritten::summary),
         options.threads,
         trunk.threads(),
         options.batch_size,

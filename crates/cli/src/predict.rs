@@ -286,11 +286,10 @@ fn load_trunk(
     card: ModelCard,
     file: &Path,
 ) -> anyhow::Result<Trunk> {
-    let options = TrunkOptions {
-        device: arguments.device,
-        threads: arguments.threads.unwrap_or_else(default_threads),
-        kernels: arguments.kernels,
-    };
+    let options = TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(arguments.threads.unwrap_or_else(default_threads))
+        .with_kernels(arguments.kernels);
     let trunk = Trunk::load(runtime, card, file, options)?;
     if let Some(reason) = trunk.fallback() {
         say(&format!(

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::pins::{Flavour, Wheel};
 use crate::files::{PathError, path_error};
+use crate::model::GraphError;
 use crate::model::card::CardError;
-use crate::model::graph::GraphError;
 
 /// Why an asset could not be fetched.
 #[derive(Debug, thiserror::Error)]

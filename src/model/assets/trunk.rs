@@ -8,8 +8,8 @@ use super::pins::Wheel;
 use super::wheel::OpenWheel;
 use super::{Fetched, WheelSource};
 use crate::files::{Existing, FileDraft};
+use crate::model::OnnxModel;
 use crate::model::card::{CardError, ModelCard};
-use crate::model::graph::OnnxModel;
 use crate::model::vgg16::cut_trunk;
 
 /// The card's name in the models directory.
