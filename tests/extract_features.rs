@@ -536,3 +536,26 @@ fn pictures_of_more_pixels_than_asked_for_are_refused_with_the_option() {
     dry.stdout(predicate::str::contains("2 pictures can be used"));
     extract(&["--max-pixels", "1.5M"]).assert().code(2);
 }
+
+#[test]
+fn a_trunk_without_such_convolutions_runs_on_its_own_kernels_or_not_at_all() {
+    let Some(place) = Place::new() else { return };
+    place
+        .extract()
+        .args(["--kernels", "winograd"])
+        .assert()
+        .failure()
+        .stderr(predicate::str::contains(
+            "--kernels winograd cannot be used: the trunk has no",
+        ))
+        .stderr(predicate::str::contains("give --kernels auto"));
+    place
+        .extract()
+        .arg("--verbose")
+        .assert()
+        .success()
+        .stderr(predicate::str::contains(
+            "convolutions: all by ONNX Runtime",
+        ));
+    assert_eq!(place.store().manifest().kernels, "onnxruntime");
+}

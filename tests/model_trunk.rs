@@ -11,8 +11,6 @@ use cnn_codes::model::{
     Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkError, TrunkOptions,
 };
 use mixed::{HEIGHT, N_OUT, WIDTH, network, pictures};
-use predicates::prelude::*;
-use support::place::Place;
 
 fn write_card(folder: &Path) -> PathBuf {
     let path = folder.join("mixed.toml");
@@ -110,29 +108,6 @@ fn pixels_that_are_no_whole_number_of_pictures_are_refused() {
     }
     trunk.run(&pixels, &mut codes).unwrap();
     assert_eq!(codes.len(), 2 * 5 * 6 * N_OUT);
-}
-
-#[test]
-fn a_trunk_without_such_convolutions_runs_on_its_own_kernels_or_not_at_all() {
-    let Some(place) = Place::new() else { return };
-    place
-        .extract()
-        .args(["--kernels", "winograd"])
-        .assert()
-        .failure()
-        .stderr(predicate::str::contains(
-            "--kernels winograd cannot be used: the trunk has no",
-        ))
-        .stderr(predicate::str::contains("give --kernels auto"));
-    place
-        .extract()
-        .arg("--verbose")
-        .assert()
-        .success()
-        .stderr(predicate::str::contains(
-            "convolutions: all by ONNX Runtime",
-        ));
-    assert_eq!(place.store().manifest().kernels, "onnxruntime");
 }
 
 #[test]
