@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::dataset::check::{
+use cnn_codes_curate::check::{
     CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
 };
 use cnn_codes::dataset::{self, Pictures};

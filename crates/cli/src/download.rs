@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::value_parser;
 use cnn_codes::dataset::MAX_FILE_BYTES;
-use cnn_codes::dataset::download::{
+use cnn_codes_curate::download::{
     DownloadError, DownloadOptions, DownloadProgress, Downloaded, Fate, USER_AGENT, UrlList,
     download, environment_has_proxy,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cnn_codes::dataset::check::{
+use cnn_codes_curate::check::{
     CheckedClass, CheckedInput, DuplicateGroup, FindingKind, PictureName,
 };
 use cnn_codes::dataset::{Picture, Pictures};

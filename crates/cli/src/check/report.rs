@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use cnn_codes::dataset::check::{
+use cnn_codes_curate::check::{
     Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding, FindingKind, Likeness, Member,
     PictureName,
 };

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Downloaded;
-use crate::dataset::DatasetError;
-use crate::files::{PathError, path_error};
+use cnn_codes::dataset::DatasetError;
+use cnn_codes::files::{PathError, path_error};
 
 /// Why a download broke off, or left nothing.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use super::folder::Folder;
 use super::record::{Fetch, PictureFile, Refused};
 use super::schedule::{Schedule, Turn};
 use super::{DownloadError, DownloadOptions, Fate};
-use crate::picture::{self, DecodeError, LARGE_PIXELS};
+use cnn_codes::picture::{self, DecodeError, LARGE_PIXELS};
 
 /// The longest wait that there is, whatever is asked for.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

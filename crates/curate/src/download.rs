@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A picture counts only once it was decoded, by the decoder and with the limits of
-//! [`extract`](crate::extract). Its name is the BLAKE3 of its bytes and its ending that of its
+//! [`extract`](cnn_codes::extract). Its name is the BLAKE3 of its bytes and its ending that of its
 //! format, so nothing that a server says decides where a file goes. What came under two labels, or
 //! from many URLs, is set aside in `.download`, where no class is looked for.
 //!
@@ -50,7 +50,7 @@ pub use self::record::recorded_files;
 use self::record::{Fetch, Journal, Known};
 use self::schedule::Schedule;
 use self::settle::{Fetches, Outcome, Places};
-use super::Failure;
+use cnn_codes::dataset::Failure;
 
 /// How often the caller is asked whether to go on while nothing comes.
 const ASK_EVERY: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::super::Pictures;
+use cnn_codes::dataset::Pictures;
 use super::{Grouping, Part, Shares, SplitError};
 
 /// Pictures that go to one place.
@@ -227,7 +227,7 @@ fn wanted(n: usize, shares: &[f64], n_parts: usize) -> Vec<f64> {
 mod tests {
     use super::super::group;
     use super::*;
-    use crate::dataset::{Picture, Place};
+    use cnn_codes::dataset::{Picture, Place};
     use regex::Regex;
 
     /// Pictures called CLASS/GROUP-NUMBER.

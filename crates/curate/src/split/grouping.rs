@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
-use super::super::Pictures;
-use super::super::check::Checked;
-use super::super::duplicates::Groups;
+use cnn_codes::dataset::Pictures;
+use crate::check::Checked;
+use crate::copies::Groups;
 
 /// Which pictures have to stay together.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ fn number(picture: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Picture, Place};
+    use cnn_codes::dataset::{Picture, Place};
 
     fn groups(group_by: &str) -> (Vec<usize>, usize) {
         let paths = ["a/p1-x.jpg", "a/p2-x.jpg", "b/p1-y.jpg", "b/other.jpg"];

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use csv::ByteRecord;
 
 use super::{COLUMNS, DownloadError, label, url};
-use crate::dataset::DatasetError;
-use crate::dataset::lines::{BoundedLines, UniversalNewlines};
-use crate::dataset::table::line_of;
+use cnn_codes::dataset::DatasetError;
+use cnn_codes::dataset::lines::{BoundedLines, UniversalNewlines};
+use cnn_codes::dataset::lines::line_of;
 
 /// The rows of a list of URLs, and the names of its other columns.
 #[derive(Clone, Debug)]

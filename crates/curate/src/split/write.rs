@@ -6,9 +6,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
-use super::super::Pictures;
+use cnn_codes::dataset::Pictures;
 use super::{Grouping, Part, Placement, SplitError, TABLE};
-use crate::files::{Existing, FileDraft, regular, sync_directory};
+use cnn_codes::files::{Existing, FileDraft, regular, sync_directory};
 
 /// A row of the table.
 const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];

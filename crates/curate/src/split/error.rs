@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::files::DraftError;
+use cnn_codes::files::DraftError;
 
 /// Why nothing was split. What was at DIR is as it was.
 #[derive(Debug, thiserror::Error)]

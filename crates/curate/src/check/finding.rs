@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-pub use super::super::duplicates::Likeness;
-use super::super::duplicates::Pair;
-use crate::names::named;
+pub use crate::copies::Likeness;
+use crate::copies::Pair;
+use cnn_codes::named;
 
 /// What can be wrong, from the least harm to the most among duplicates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

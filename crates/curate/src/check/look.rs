@@ -1,9 +1,9 @@
 //! One picture: its bytes, its size and colours, its thumbnail.
 
-use super::super::duplicates::Thumbnail;
-use super::super::{Picture, Pictures};
+use crate::copies::Thumbnail;
+use cnn_codes::dataset::{Picture, Pictures};
 use super::ColorMode;
-use crate::picture::{self, DecodeError, DecodeLimits, LARGE_BYTES, LARGE_FILE_BYTES};
+use cnn_codes::picture::{self, DecodeError, DecodeLimits, LARGE_BYTES, LARGE_FILE_BYTES};
 
 /// What to do with a large picture.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -19,9 +19,9 @@ pub use self::error::CheckError;
 pub use self::finding::{DuplicateGroup, Finding, FindingKind, Likeness, Member, PictureName};
 use self::look::{Large, Look};
 use self::survey::Survey;
-use super::duplicates::Groups;
-use super::{Picture, Pictures};
-use crate::picture::{ColorMode, DecodeLimits};
+use crate::copies::Groups;
+use cnn_codes::dataset::{Picture, Pictures};
+use cnn_codes::picture::{ColorMode, DecodeLimits};
 
 /// Pictures that are looked at side by side before the caller hears of it.
 const CHUNK: usize = 64;

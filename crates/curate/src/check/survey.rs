@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::super::duplicates::{Finder, Groups, Likeness, Pair};
-use super::super::{Picture, Pictures};
+use crate::copies::{Finder, Groups, Likeness, Pair};
+use cnn_codes::dataset::{Picture, Pictures};
 use super::look::{Look, Looked};
 use super::{
     CheckError, CheckOptions, Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding,

@@ -11,13 +11,13 @@ use ureq::{Agent, Body, Proxy};
 
 use super::address::{AddressRule, HasCredentials, PrivateAddress, is_public};
 use super::{DownloadOptions, Fate};
-use crate::messages::one_line;
+use cnn_codes::messages::one_line;
 
 /// The longest time for a connection to come about; a host that is there answers sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The name and version by which servers know this program, unless told otherwise.
-pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("cnn-codes/", env!("CARGO_PKG_VERSION"));
 
 /// A client for many threads.
 #[derive(Debug)]

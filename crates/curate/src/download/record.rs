@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::error::io_error;
 use super::folder::Folder;
 use super::{DownloadError, Fate, label, url};
-use crate::dataset::EXTENSIONS;
-use crate::files::open_itself;
+use cnn_codes::dataset::EXTENSIONS;
+use cnn_codes::files::open_itself;
 
 /// The columns of results.csv before those that the list has besides.
 ///

@@ -17,9 +17,9 @@ use std::path::Path;
 
 pub use self::error::SplitError;
 pub use self::grouping::{Grouping, group};
-use super::Pictures;
-use crate::files::{Draft, Existing, Kind};
-use crate::names::named;
+use cnn_codes::dataset::Pictures;
+use cnn_codes::files::{Draft, Existing, Kind};
+use cnn_codes::named;
 
 /// What DIR is called in messages, and the file that makes it one.
 pub const KIND: Kind = Kind {
