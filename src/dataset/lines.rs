@@ -32,6 +32,8 @@ pub struct BoundedLines<R> {
 }
 
 impl<R: Read> BoundedLines<R> {
+    /// Refuses, as errors of its reads, a line of more than 64 KiB, and more than 20 million lines or
+    /// 2 GiB in all.
     pub fn new(inner: R, separators: &'static [u8]) -> Self {
         Self {
             inner,
@@ -107,6 +109,7 @@ pub struct UniversalNewlines<R> {
 }
 
 impl<R: Read> UniversalNewlines<R> {
+    /// Reads from `inner`.
     pub fn new(inner: R) -> Self {
         Self {
             inner,

@@ -1,8 +1,8 @@
 //! One picture: its bytes, its size and colours, its thumbnail.
 
+use super::ColorMode;
 use crate::copies::Thumbnail;
 use cnn_codes::dataset::{Picture, Pictures};
-use super::ColorMode;
 use cnn_codes::picture::{self, DecodeError, DecodeLimits, LARGE_BYTES, LARGE_FILE_BYTES};
 
 /// What to do with a large picture.

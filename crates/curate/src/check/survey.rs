@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::copies::{Finder, Groups, Likeness, Pair};
-use cnn_codes::dataset::{Picture, Pictures};
 use super::look::{Look, Looked};
 use super::{
     CheckError, CheckOptions, Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding,
     FindingKind, PictureName,
 };
+use crate::copies::{Finder, Groups, Likeness, Pair};
+use cnn_codes::dataset::{Picture, Pictures};
 
 /// How many times as many pictures the largest class may have as the smallest.
 const MAX_IMBALANCE: usize = 10;

@@ -4,8 +4,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use cnn_codes::dataset::Pictures;
 use super::{Grouping, Part, Shares, SplitError};
+use cnn_codes::dataset::Pictures;
 
 /// Pictures that go to one place.
 struct Unit {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
-use cnn_codes::dataset::Pictures;
 use crate::check::Checked;
 use crate::copies::Groups;
+use cnn_codes::dataset::Pictures;
 
 /// Which pictures have to stay together.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
-use cnn_codes::dataset::Pictures;
 use super::{Grouping, Part, Placement, SplitError, TABLE};
+use cnn_codes::dataset::Pictures;
 use cnn_codes::files::{Existing, FileDraft, regular, sync_directory};
 
 /// A row of the table.

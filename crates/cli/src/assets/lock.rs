@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cnn_codes::files::Lock;
 use tempfile::TempDir;
 
 use super::error::{AssetError, io_error};
-use crate::files::Lock;
 
 /// The lock's file; it stays, as removing it would let two processes lock two files.
 const LOCK_FILE: &str = ".fetch.lock";

