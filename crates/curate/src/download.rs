@@ -23,6 +23,7 @@ mod fetch;
 mod folder;
 mod label;
 mod list;
+mod picture_file;
 mod record;
 mod schedule;
 mod settle;

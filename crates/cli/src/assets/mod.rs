@@ -18,9 +18,11 @@ use cnn_codes::model::ModelCard;
 use cnn_codes::model::pins::{Flavour, Wheel};
 
 pub use self::error::AssetError;
-pub use self::pins::{VGG16_WHEEL, pip_arguments, pip_command, runtime_here};
+pub use self::pins::{VGG16_WHEEL, pip_arguments, pip_command};
 pub use self::pip::Pip;
-pub use self::runtime::{InstalledRuntime, RuntimeState, install_onnxruntime, runtime_state};
+pub use self::runtime::{
+    InstalledRuntime, RuntimeState, install_onnxruntime, runtime_here, runtime_state,
+};
 pub use self::trunk::{install_vgg16, verify_vgg16};
 
 /// How a fetch ended well.

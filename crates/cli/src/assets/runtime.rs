@@ -9,7 +9,7 @@ use cnn_codes::model::fetched::{
     DIRECTORY, FileRecord, LICENCES, RECORD, RECORD_FORMAT, Record, check_libraries, foreign_names,
     is_of_pin,
 };
-use cnn_codes::model::pins::{Flavour, RuntimePin};
+use cnn_codes::model::pins::{Flavour, RUNTIMES, RuntimePin, this_os};
 use cnn_codes::model::sha256;
 
 use super::error::{AssetError, io_error};
@@ -108,6 +108,25 @@ fn new_folder(parent: &Path, name: &str) -> Result<PathBuf, AssetError> {
             Err(error) => return Err(io_error("create", &path)(error)),
             Ok(()) => return Ok(path),
         }
+    }
+}
+
+/// The ONNX Runtime for this machine.
+///
+/// # Errors
+/// [`AssetError::Unsupported`] if there is none.
+pub fn runtime_here(flavour: Flavour) -> Result<&'static RuntimePin, AssetError> {
+    let unsupported = || unsupported(flavour, this_os(), std::env::consts::ARCH);
+    RuntimePin::here(flavour).ok_or_else(unsupported)
+}
+
+fn unsupported(flavour: Flavour, os: &str, arch: &str) -> AssetError {
+    let rows = RUNTIMES.iter().filter(|row| row.flavour == flavour);
+    let names: Vec<_> = rows.map(|row| format!("{} {}", row.os, row.arch)).collect();
+    AssetError::Unsupported {
+        flavour,
+        platform: format!("{os} {arch}"),
+        supported: names.join(", "),
     }
 }
 
@@ -322,6 +341,18 @@ mod tests {
             ("elsewhere/libonnxruntime.so.1.32.0", None),
         ] {
             assert_eq!(installed_name(member), expected, "{member}");
+        }
+    }
+
+    #[test]
+    fn an_unsupported_platform_is_told_the_supported_ones_and_the_way_out() {
+        let error = unsupported(Flavour::Cuda, "macos", "aarch64").to_string();
+        for part in [
+            "macos aarch64",
+            "linux x86_64, windows x86_64",
+            "ORT_DYLIB_PATH",
+        ] {
+            assert!(error.contains(part), "{error}");
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::client::{Answer, Client, Refusal};
 use super::folder::Folder;
-use super::record::{Fetch, PictureFile, Refused};
+use super::picture_file::PictureFile;
+use super::record::{Fetch, Refused};
 use super::schedule::{Schedule, Turn};
 use super::{DownloadError, DownloadOptions, Fate};
 use cnn_codes::picture::{self, DecodeError, LARGE_PIXELS};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::DownloadError;
 use super::error::io_error;
 use super::label::RESULTS;
-use super::record::PictureFile;
+use super::picture_file::PictureFile;
 use cnn_codes::files::{Existing, FileDraft, Lock, sweep, sync_directory};
 
 /// The program's own folder within the one that is downloaded into. Hidden, so it is no class.

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::io_error;
 use super::folder::Folder;
+use super::picture_file::PictureFile;
 use super::{DownloadError, Fate, label, url};
-use cnn_codes::dataset::EXTENSIONS;
 use cnn_codes::files::open_itself;
 
 /// The columns of results.csv before those that the list has besides.
@@ -52,35 +52,6 @@ pub(super) struct Fetch {
     pub(super) http_status: Option<u16>,
     /// How often the URL was asked for, in the last run that did.
     pub(super) attempts: u32,
-}
-
-/// A picture that was decoded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct PictureFile {
-    /// BLAKE3 of the file, in 64 hexadecimal digits.
-    pub(super) blake3: String,
-    /// Length of the file.
-    pub(super) bytes: u64,
-    /// Pixels, upright.
-    pub(super) width: u32,
-    /// Pixels, upright.
-    pub(super) height: u32,
-    /// The ending that goes with the format, one of [`EXTENSIONS`].
-    pub(super) extension: String,
-}
-
-impl PictureFile {
-    /// The name of the file, which its contents alone decide.
-    pub(super) fn name(&self) -> String {
-        format!("{}.{}", self.blake3, self.extension)
-    }
-
-    /// Whether the name can be trusted to be a name.
-    fn is_sound(&self) -> bool {
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        let is_hash = self.blake3.len() == 64 && self.blake3.bytes().all(is_hex);
-        is_hash && EXTENSIONS.contains(&self.extension.as_str())
-    }
 }
 
 /// Why there is no picture.

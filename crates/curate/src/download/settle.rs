@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use super::error::io_error;
 use super::folder::{Folder, Place};
 use super::list::{Row, UrlList};
-use super::record::{COLUMNS, Fetch, PictureFile};
+use super::picture_file::PictureFile;
+use super::record::{COLUMNS, Fetch};
 use super::{DownloadError, Fate};
 
 /// What came of the URLs, as servers are asked for them.

@@ -3,19 +3,20 @@
 //!     cargo bench --bench check -- found PICTURES ALTERED...
 //!     cargo bench --bench check -- cost PICTURES [ROUNDS]
 //!
-//! `found` says how many pictures of each ALTERED (made by benches/check_pillow.py) are recognised as
+//! `found` says how many pictures of each ALTERED (made by crates/curate/benches/check_pillow.py) are recognised as
 //! those of PICTURES, and how many are taken for others. `cost` checks PICTURES and decodes them, in
 //! turns, on all threads; ROUNDS defaults to 3. The ratio's limit is 1: a check decodes everything.
 
+#[path = "../../../benches/timing/mod.rs"]
 mod timing;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::bail;
-use cnn_codes::dataset::check::{CheckOptions, Checked, check};
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::picture;
+use cnn_codes_curate::check::{CheckOptions, Checked, check};
 use rayon::prelude::*;
 
 fn main() -> anyhow::Result<()> {
@@ -30,7 +31,10 @@ fn main() -> anyhow::Result<()> {
             .try_for_each(|altered| found(Path::new(pictures), Path::new(altered))),
         ["cost", pictures] => cost(Path::new(pictures), 3),
         ["cost", pictures, rounds] => cost(Path::new(pictures), rounds.parse()?),
-        [] => cost(Path::new("data/train"), 3),
+        [] => cost(
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/train")),
+            3,
+        ),
         _ => bail!("give found PICTURES ALTERED... or cost PICTURES [ROUNDS]"),
     }
 }
@@ -64,7 +68,7 @@ fn found(pictures: &Path, altered: &Path) -> anyhow::Result<()> {
         altered.display(),
         100.0 * n_found as f64 / n as f64
     );
-    let names = |group: &cnn_codes::dataset::check::DuplicateGroup| {
+    let names = |group: &cnn_codes_curate::check::DuplicateGroup| {
         let mut names: Vec<_> = group
             .members
             .iter()

@@ -1,7 +1,7 @@
 """Makes altered copies of pictures for `cargo bench --bench check -- found`, or pictures for `cost`.
 
-    python benches/check_pillow.py alter SOURCE OUT    OUT/ALTERATION/CLASS/NAME.jpg
-    python benches/check_pillow.py make N OUT          OUT/{a,b}/NUMBER.jpg, one in a hundred a copy
+    python crates/curate/benches/check_pillow.py alter SOURCE OUT    OUT/ALTERATION/CLASS/NAME.jpg
+    python crates/curate/benches/check_pillow.py make N OUT          OUT/{a,b}/NUMBER.jpg, one in a hundred a copy
 
 Needs Pillow. Copies that are turned have black corners, or (NAME_inside) lose their corners.
 """
