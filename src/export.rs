@@ -43,7 +43,7 @@ use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
 use crate::model::{ModelCard, OnnxModel, hash_graph, hash_tensors};
-use crate::names::named;
+use crate::named;
 use crate::picture::{Layout, Recipe};
 
 /// Name of the input of a whole classifier: uint8 RGB (N, H, W, 3).

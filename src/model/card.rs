@@ -9,7 +9,7 @@ use ort_winograd::onnx::{DataType, Dim, TensorType, element_name};
 use ort_winograd::{OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
-use crate::names::named;
+use crate::named;
 use crate::picture::{self, Filter, Layout, Recipe};
 
 pub use self::error::CardError;

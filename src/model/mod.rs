@@ -3,11 +3,12 @@
 //! ONNX graphs are read, cut, hashed and rewritten by the package `ort-winograd`; what of it stands in
 //! signatures here is exported again.
 
-pub mod assets;
 pub mod card;
+pub mod fetched;
+pub mod pins;
 pub mod runtime;
 mod session;
-mod sha256;
+pub mod sha256;
 pub mod telemetry;
 pub mod vgg16;
 

@@ -16,7 +16,7 @@ use super::card::{CardError, CardInput, Element, ModelCard};
 use super::runtime::Runtime;
 use super::sha256::hex;
 use crate::codes::{OutputSpec, TrunkIdentity};
-use crate::names::named;
+use crate::named;
 use crate::picture::Layout;
 
 /// Where a session is to run.
