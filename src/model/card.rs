@@ -448,7 +448,7 @@ impl ModelCard {
             });
         }
         let fit = fit(&expected, actual);
-        let (expected, actual) = (expected.to_string(), actual.to_string());
+        let (expected, actual) = (Box::new(expected), Box::new(actual.clone()));
         match fit {
             Fit::Fits => Ok(()),
             Fit::FixedBatch => Err(CardError::FixedBatch {
