@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ort_winograd::GraphError;
-use ort_winograd::onnx::TensorType;
+use ort_winograd::onnx::{DataType, TensorType, element_name};
 
 /// Why a card could not be used, or does not describe the ONNX file that it was given for.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub enum CardError {
         others: String,
     },
     /// An input or output has another element type.
-    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), actual, expected)]
+    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), element_name(*actual), element_name(*expected))]
     Element {
         /// The card, by its file.
         card: String,
@@ -80,10 +80,10 @@ pub enum CardError {
         role: &'static str,
         /// The tensor's name.
         name: String,
-        /// The element type that the card describes, as `float32`.
-        expected: &'static str,
+        /// The element type that the card describes.
+        expected: DataType,
         /// Its element type.
-        actual: &'static str,
+        actual: DataType,
     },
     /// An input or output has another shape.
     #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
