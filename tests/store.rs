@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cnn_codes::codes::{Dtype, Part, Pool, Store, StoreError, StoreWriter};
-use cnn_codes::dataset::Failure;
+use cnn_codes::codes::Failure;
 use cnn_codes::files::{DraftError, Existing};
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -10,7 +10,8 @@ use tar::{Archive, Entry, EntryType};
 use super::classes::Classes;
 use super::pictures::has_picture_ending;
 use super::read::MAX_FILE_BYTES;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// The largest label file that is read.
 const MAX_LABEL_BYTES: u64 = 1 << 20;

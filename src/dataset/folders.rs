@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::pictures::has_picture_ending;
-use super::read::OUT_OF_REACH;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Names that split folders go by; a class is hardly ever called so.
 const SPLITS: &[&str] = &["train", "training", "val", "valid", "validation", "test"];
@@ -256,7 +256,7 @@ impl Search {
             Ok(entries) => self.search(folder, real, entries),
             Err(error) => {
                 let reason = format!("the folder cannot be read: {error}");
-                self.fail(folder.relative.clone(), reason, OUT_OF_REACH);
+                self.fail(folder.relative.clone(), reason, Failure::OUT_OF_REACH);
             }
         }
     }
@@ -277,7 +277,7 @@ impl Search {
             // Perhaps a folder of pictures.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let reason = format!("a link that cannot be followed: {error}");
-                self.fail(link.relative, reason, OUT_OF_REACH);
+                self.fail(link.relative, reason, Failure::OUT_OF_REACH);
             }
             Err(error) => {
                 let reason = format!("a link that leads nowhere: {error}");

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use super::lines::BoundedLines;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Reads a list of pictures without labels: a path in each line, relative to the working folder.
 ///

@@ -26,7 +26,6 @@ pub use archives::{list_archives, read_archives};
 pub use error::DatasetError;
 pub use folders::{find, list_files};
 pub use list::read_list;
-pub use pictures::{EXTENSIONS, Failure, Picture, Pictures, Place};
+pub use pictures::{EXTENSIONS, Picture, Pictures, Place};
 pub use read::{MAX_FILE_BYTES, ReadError};
-pub use shard::{Shard, ShardError};
 pub use table::read_table;

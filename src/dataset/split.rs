@@ -12,7 +12,6 @@ mod grouping;
 mod write;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use self::error::SplitError;
@@ -20,6 +19,7 @@ pub use self::grouping::{Grouping, group};
 use super::Pictures;
 use crate::files::{Draft, Existing, Kind};
 use crate::names::named;
+use crate::progress::Watch;
 
 /// What DIR is called in messages, and the file that makes it one.
 pub const KIND: Kind = Kind {
@@ -143,7 +143,7 @@ pub fn check_out(pictures: &Pictures, out: &Path) -> Result<(), SplitError> {
 ///
 /// Pictures of one group of `grouping` go to one part. Of every class each part gets its share, but
 /// for what groups forbid, and one picture at least. The same pictures, groups, shares and seed give
-/// the same split. `progress` is told how many pictures are placed, and may stop.
+/// the same split. `watch` is told how many pictures are placed, and may stop.
 ///
 /// # Errors
 /// [`SplitError`]; nothing is left at `out` then, and what was there is as it was. A split that is
@@ -156,7 +156,7 @@ pub fn split(
     grouping: &Grouping,
     options: &SplitOptions,
     out: &Path,
-    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<Split, SplitError> {
     check_out(pictures, out)?;
     write::check_paths(pictures)?;
@@ -168,7 +168,7 @@ pub fn split(
         &parts,
         options.placement,
         draft.path(),
-        progress,
+        watch,
     )?;
     draft.publish()?;
     let mut split = Split {

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use crate::head::{HeadError, HeadKind};
 use crate::model::graph::GraphError;
 use crate::model::{CardError, TrunkError};
+use crate::progress::Stopped;
 
 /// Why there is no exported file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// The trunk is not the one whose codes the head takes.
     #[error("{} is not the trunk '{name}' that the head was trained on: {difference}; give that trunk with --model and --card", path.display())]
@@ -105,19 +107,19 @@ pub enum ExportError {
         /// What to do about it.
         advice: &'static str,
     },
-    /// The caller wanted to stop.
-    #[error("stopped; nothing was written")]
-    Stopped,
+    /// Its watch stopped the check.
+    #[error("{0}; nothing was written")]
+    Stopped(#[from] Stopped),
     /// The trunk's or the exported file's graph cannot be used.
-    #[error(transparent)]
+    #[error("{0}")]
     Graph(#[from] GraphError),
     /// The card does not fit the trunk.
-    #[error(transparent)]
+    #[error("{0}")]
     Card(#[from] CardError),
     /// The trunk or the exported file does not run.
-    #[error(transparent)]
+    #[error("{0}")]
     Trunk(#[from] TrunkError),
     /// The head does not take the trunk's codes.
-    #[error(transparent)]
+    #[error("{0}")]
     Head(#[from] HeadError),
 }

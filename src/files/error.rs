@@ -79,7 +79,7 @@ pub enum DraftError {
         goes_on: bool,
     },
     /// The file system said no.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] PathError),
 }
 

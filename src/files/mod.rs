@@ -7,17 +7,21 @@
 //! whole_file   a file that is written beside its target and renamed
 //! fill         a file inside a draft
 //! rename       a rename that replaces nothing
+//! json_lines   a file of JSON documents, one a line, that grows: journals
 //! lock         a lock that dies with its holder
 //! open         this program's own files, opened to be written: links are refused
 //! regular      anyone's files, opened to be read: links are followed
+//! read_at      reads at a place of a file
 //! sync         a directory's entries onto the disk
 //! ```
 
 mod draft;
 mod error;
 mod fill;
+mod json_lines;
 mod lock;
 mod open;
+mod read_at;
 pub(crate) mod regular;
 mod rename;
 mod replacement;
@@ -29,8 +33,10 @@ pub use self::draft::Draft;
 pub(crate) use self::error::path_error;
 pub use self::error::{DraftError, PathError};
 pub(crate) use self::fill::fill;
+pub use self::json_lines::{JsonLines, WholeLines};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::open::open_itself;
+pub use self::read_at::read_exact_at;
 pub use self::regular::Open;
 pub(crate) use self::replacement::put_in_place;
 pub(crate) use self::sync::{parent, sync_directory};

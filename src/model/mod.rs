@@ -5,6 +5,7 @@ pub mod card;
 pub mod chain;
 pub mod graph;
 pub mod graph_hash;
+mod identity;
 pub mod onnx;
 pub mod runtime;
 pub mod session;
@@ -17,5 +18,6 @@ pub mod vgg16;
 pub mod winograd;
 
 pub use card::{CardError, ModelCard};
+pub use identity::{OutputSpec, TrunkIdentity};
 pub use runtime::{Library, Runtime, RuntimeError};
 pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

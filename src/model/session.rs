@@ -14,11 +14,11 @@ use self::open::{Opened, open_session};
 use super::card::{CardError, CardInput, Element, ModelCard};
 use super::graph::{GraphError, OnnxModel};
 use super::graph_hash::hash_graph;
+use super::identity::{OutputSpec, TrunkIdentity};
 use super::runtime::Runtime;
 use super::sha256::hex;
 use super::tensor_hash::hash_tensors;
 use super::winograd::Replacement;
-use crate::codes::{OutputSpec, TrunkIdentity};
 use crate::names::named;
 use crate::picture::Layout;
 
@@ -271,14 +271,7 @@ impl Trunk {
     /// The output, with its channels last.
     #[must_use]
     pub fn output(&self) -> OutputSpec {
-        let mut shape = self.output_shape.clone();
-        if self.is_channels_first() {
-            shape.rotate_left(1);
-        }
-        OutputSpec {
-            name: self.card.output.name.clone(),
-            shape,
-        }
+        self.card.output()
     }
 
     fn is_channels_first(&self) -> bool {

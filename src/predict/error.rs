@@ -11,7 +11,7 @@ use crate::model::TrunkError;
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
     /// The head cannot be read.
-    #[error(transparent)]
+    #[error("{0}")]
     Head(#[from] SavedHeadError),
     /// The kind of head that was asked for was not trained.
     #[error("{} has no {wanted} head, only {found}; give --head {found}, or train it with --head both", dir.display())]
@@ -40,15 +40,15 @@ pub enum PredictError {
         difference: String,
     },
     /// The trunk failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Trunk(#[from] TrunkError),
     /// The trunk gives one code for all pictures.
-    #[error(transparent)]
+    #[error("{0}")]
     SameCodes(#[from] SameCodesError),
     /// The head does not take the codes.
-    #[error(transparent)]
+    #[error("{0}")]
     Codes(#[from] HeadError),
     /// The decoders' threads could not be started.
-    #[error(transparent)]
+    #[error("{0}")]
     Threads(#[from] ThreadsError),
 }

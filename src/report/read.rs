@@ -23,7 +23,7 @@ use crate::head::saved::{HISTORY, SavedHead, SavedHeadError};
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The heads cannot be read.
-    #[error(transparent)]
+    #[error("{0}")]
     Head(#[from] SavedHeadError),
     /// A file that the report needs is not there.
     #[error("{} is not there, and the report is made of it; train the head again with --overwrite", path.display())]

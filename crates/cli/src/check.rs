@@ -223,7 +223,7 @@ impl train::Progress for Watch<'_> {
 /// What codes say of a store's pictures; `input` is the store's place among all inputs.
 fn finding(store: &Store, input: usize, doubt: &Doubt) -> Finding {
     let row = &store.pictures()[doubt.row];
-    let class = |label: usize| store.manifest().classes[label].clone();
+    let class = |label: usize| store.classes()[label].clone();
     let (kind, detail) = match doubt.reason {
         Reason::OtherClass { class: other, .. } => (
             FindingKind::DoubtfulLabel,

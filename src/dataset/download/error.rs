@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use super::Downloaded;
 use crate::dataset::DatasetError;
 use crate::files::{PathError, path_error};
+use crate::progress::Stopped;
 
 /// Why a download broke off, or left nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
     /// The list of URLs cannot be understood.
-    #[error(transparent)]
+    #[error("{0}")]
     List(#[from] DatasetError),
     /// The list of URLs has not even a first line.
     #[error("{list} is empty; its first line names the columns: url and label")]
@@ -62,14 +63,16 @@ pub enum DownloadError {
         n: usize,
     },
     /// The file system said no.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] PathError),
     /// Not one picture can be used, those of earlier runs included.
     #[error("none of the {} rows gave a picture{}; {} has the reason for each", .0.n_rows, first(.0), .0.results.display())]
     NothingUsable(Box<Downloaded>),
-    /// The caller wanted to stop. What was done is in results.csv.
-    #[error("stopped; {done} of {total} URLs are done: the same command goes on from there")]
+    /// Its watch stopped it. What was done is in results.csv.
+    #[error("{source}; {done} of {total} URLs are done: the same command goes on from there")]
     Stopped {
+        /// That it was stopped.
+        source: Stopped,
         /// URLs whose fate is known.
         done: usize,
         /// URLs of the list.

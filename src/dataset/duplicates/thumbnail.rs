@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use crate::codes::read_exact_at;
+use crate::files::read_exact_at;
 use crate::picture::{Filter, Fit, Resize, RgbImage};
 
 /// Pixels along each side of a thumbnail.

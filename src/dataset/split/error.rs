@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::files::DraftError;
+use crate::progress::Stopped;
 
 /// Why nothing was split. What was at DIR is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub enum SplitError {
         path: String,
     },
     /// DIR is not free or not writable.
-    #[error(transparent)]
+    #[error("{0}")]
     Draft(#[from] DraftError),
     /// A picture could not be placed.
     #[error("cannot {action} {} to {}: {source}{}; nothing was left behind", from.display(), to.display(), advice(source))]
@@ -76,9 +77,9 @@ pub enum SplitError {
         /// What the system answered.
         source: io::Error,
     },
-    /// The caller wanted to stop.
-    #[error("stopped before all pictures were in their places; nothing was left behind")]
-    Stopped,
+    /// Its watch stopped it.
+    #[error("{0} before all pictures were in their places; nothing was left behind")]
+    Stopped(#[from] Stopped),
 }
 
 impl SplitError {

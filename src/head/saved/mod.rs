@@ -50,7 +50,7 @@ pub const KIND: Kind = Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum SavedHeadError {
     /// The place is not free or not writable.
-    #[error(transparent)]
+    #[error("{0}")]
     Draft(#[from] DraftError),
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
