@@ -87,7 +87,7 @@ impl Set {
             lines += "\n";
             n_bytes += fs::metadata(path)?.len();
         }
-        let pictures = dataset::read_list(lines.as_bytes())?;
+        let pictures = dataset::read_unlabelled_list(lines.as_bytes())?;
         fs::write(&list, lines)?;
         let kb = n_bytes as f64 / 1000.0 / paths.len() as f64;
         let name = format!("{} {name} of {kb:.0} KB", paths.len());

@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     let classes = classifier.classes().to_vec();
     let options = PredictOptions::for_trunk(&trunk);
     let mut predictor = Predictor::new(classifier, trunk)?;
-    predictor.predict(&dataset::list_files(pictures)?, options, &mut |batch| {
+    predictor.predict(&dataset::find_unlabelled(pictures)?, options, &mut |batch| {
         for outcome in batch {
             match outcome {
                 Ok(prediction) => {

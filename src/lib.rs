@@ -50,7 +50,7 @@
 //! println!("{}", comparison.to_text());
 //!
 //! let (head, at_a_time) = (Classifier::load(Path::new("head"), None)?, PredictOptions::for_trunk(&trunk));
-//! Predictor::new(head, trunk)?.predict(&dataset::list_files(&["new.jpg".into()])?, at_a_time, &mut |batch| {
+//! Predictor::new(head, trunk)?.predict(&dataset::find_unlabelled(&["new.jpg".into()])?, at_a_time, &mut |batch| {
 //!     batch.iter().for_each(|outcome| println!("{outcome:?}"));
 //!     ControlFlow::Continue(())
 //! })?;

@@ -10,13 +10,19 @@ use super::{Counts, MANIFEST, Manifest, Shard, StoreDescription, StoreError};
 /// Missing parts that a message names.
 const NAMED_PARTS: usize = 10;
 
+/// Whether a folder in `dir` is named for a part. A folder that cannot be listed holds none.
+pub(super) fn are_in(dir: &Path) -> bool {
+    named(dir).is_ok_and(|parts| !parts.is_empty())
+}
+
 /// All parts in `dir`, in order; none if it holds no parts.
 ///
 /// # Errors
-/// [`StoreError::Parts`] if parts are missing or of different numbers of parts.
+/// [`StoreError::Parts`] or [`StoreError::MissingParts`] if parts are missing or of different numbers
+/// of parts.
 pub(super) fn find(dir: &Path) -> Result<Vec<Shard>, StoreError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
+    let named = match named(dir) {
+        Ok(named) => named,
         Err(error) => {
             return match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Vec::new()),
@@ -24,17 +30,6 @@ pub(super) fn find(dir: &Path) -> Result<Vec<Shard>, StoreError> {
             };
         }
     };
-    let mut named = BTreeSet::new();
-    for entry in entries {
-        let path = entry.map_err(StoreError::reading(dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        // An unfinished part tells how many there are to be.
-        let name = name.map(|name| name.strip_suffix(".partial").unwrap_or(name));
-        if let Some(part) = name.and_then(Shard::of_folder) {
-            named.insert((part.count(), part));
-        }
-    }
-    let named = named.into_iter().map(|(_, part)| part).collect();
     let is_complete = |part: &Shard| path_of(dir, *part).join(MANIFEST).is_file();
     complete(named, is_complete).map_err(|incomplete| match incomplete {
         Incomplete::Mixed(reason) => StoreError::Parts {
@@ -46,6 +41,20 @@ pub(super) fn find(dir: &Path) -> Result<Vec<Shard>, StoreError> {
             reason,
         },
     })
+}
+
+/// The parts that folders in `dir` are named for, by their number of parts and in their order.
+fn named(dir: &Path) -> io::Result<Vec<Shard>> {
+    let mut named = BTreeSet::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        // An unfinished part tells how many there are to be.
+        let name = name.to_str().map(|name| name.strip_suffix(".partial").unwrap_or(name));
+        if let Some(part) = name.and_then(Shard::of_folder) {
+            named.insert((part.count(), part));
+        }
+    }
+    Ok(named.into_iter().map(|(_, part)| part).collect())
 }
 
 /// Why folders that are named for parts are no store, in words that follow the store's name.

@@ -72,6 +72,12 @@ impl Store {
         Self::joined(dir, parts)
     }
 
+    /// Whether there is a store at `dir`, or a part of one. It may be unfinished or damaged.
+    #[must_use]
+    pub fn is_at(dir: &Path) -> bool {
+        dir.join(MANIFEST).exists() || parts::are_in(dir)
+    }
+
     fn open_one(dir: &Path) -> Result<Self, StoreError> {
         let manifest = read_manifest(dir)?;
         let codes = CodesFile::open(&dir.join(CODES), &manifest)?;

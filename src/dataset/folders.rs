@@ -58,7 +58,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
 /// # Errors
 /// [`DatasetError::Unreadable`] for a folder that cannot be read, [`DatasetError::NoPictures`] where
 /// there is none at all.
-pub fn list_files(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
+pub fn find_unlabelled(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
     let mut search = Search {
         label: None,
         open: Vec::new(),
@@ -409,7 +409,7 @@ mod tests {
             "empty/x.txt",
         ]);
         let at = |name: &str| root.path().join(name);
-        let found = list_files(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
+        let found = find_unlabelled(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
         let prefix = format!("{}/", root.path().display());
         let paths: Vec<_> = found
             .pictures
@@ -422,7 +422,7 @@ mod tests {
         );
         assert!(!found.is_labelled());
         assert!(found.read(&found.pictures[2]).unwrap().is_empty());
-        let error = list_files(&[at("empty")]).unwrap_err().to_string();
+        let error = find_unlabelled(&[at("empty")]).unwrap_err().to_string();
         assert!(error.starts_with("there are no pictures ("), "{error}");
     }
 

@@ -97,15 +97,15 @@ pub enum TrunkError {
         source: ort::Error,
     },
     /// CUDA was asked for, and does not work.
-    #[error("CUDA cannot be used: {reason}; {advice}; or give --device cpu")]
+    #[error("CUDA cannot be used: {reason}")]
     Cuda {
         /// What is missing.
         reason: String,
-        /// What would mend it.
-        advice: &'static str,
+        /// Whether the library has it: then CUDA 13, cuDNN 9 or a driver for them are missing.
+        is_built_in: bool,
     },
     /// Winograd kernels were asked for, and cannot be used.
-    #[error("--kernels winograd cannot be used: {reason}; give --kernels auto")]
+    #[error("the Winograd kernels cannot be used: {reason}")]
     Kernels {
         /// Why not.
         reason: &'static str,
@@ -120,7 +120,7 @@ pub enum TrunkError {
     },
     /// The trunk takes bytes, and was given something else.
     #[error(
-        "the trunk takes the levels 0 to 255 as bytes, and was given {value}; its recipe is inside, so leave --recipe out, or give none"
+        "the trunk takes the levels 0 to 255 as bytes, and was given {value}; its recipe is inside"
     )]
     NotALevel {
         /// The first number that is no byte.

@@ -14,7 +14,7 @@ pub enum PredictError {
     #[error("{0}")]
     Head(#[from] SavedHeadError),
     /// The kind of head that was asked for was not trained.
-    #[error("{} has no {wanted} head, only {found}; give --head {found}, or train it with --head both", dir.display())]
+    #[error("{} has no {wanted} head, only {found}", dir.display())]
     NoSuchHead {
         /// The HEAD directory.
         dir: PathBuf,
@@ -25,7 +25,7 @@ pub enum PredictError {
     },
     /// The trunk does not give the codes that the head was trained on.
     #[error(
-        "the head was trained on other codes than this trunk gives: {difference}; give the trunk that it was trained with (--model and --card), or train a head on codes of this one"
+        "the head was trained on other codes than this trunk gives: {difference}"
     )]
     OtherTrunk {
         /// What differs, the head's first.

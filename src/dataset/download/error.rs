@@ -39,13 +39,13 @@ pub enum DownloadError {
         lines: [u64; 2],
     },
     /// Another process downloads into the same folder.
-    #[error("another process is downloading into {}; wait for it to end, or choose another --out", out.display())]
+    #[error("another process is downloading into {}", out.display())]
     Busy {
         /// The folder.
         out: PathBuf,
     },
     /// A results.csv that was not written by a download, or was changed.
-    #[error("{}, line {line}: {problem}; it is not what a download left, so move it away, or choose another --out", path.display())]
+    #[error("{}, line {line}: {problem}; it is not what a download left", path.display())]
     Results {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum DownloadError {
         problem: String,
     },
     /// The folder holds the results of another list.
-    #[error("{} is of another list: none of its {n} URLs is in this one; choose another --out", path.display())]
+    #[error("{} is of another list: none of its {n} URLs is in this one", path.display())]
     OtherList {
         /// The results that are there.
         path: PathBuf,

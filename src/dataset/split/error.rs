@@ -33,13 +33,13 @@ pub enum SplitError {
         classes: Vec<String>,
     },
     /// DIR is there already.
-    #[error("{} exists already, and nothing is mixed with what it holds; choose another --out, or move it away", out.display())]
+    #[error("{} exists already, and nothing is mixed with what it holds", out.display())]
     Exists {
         /// The directory, which was left as it is.
         out: PathBuf,
     },
     /// DIR would lie among the pictures.
-    #[error("{} lies in {}, whose pictures are split; the next search would find all of them twice, so choose another --out", out.display(), images.display())]
+    #[error("{} lies in {}, whose pictures are split; the next search would find all of them twice", out.display(), images.display())]
     Inside {
         /// The directory that was to be made.
         out: PathBuf,
@@ -94,7 +94,7 @@ impl SplitError {
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::CrossesDevices => {
-            " (hard links stay on one file system: leave out --link, or choose an --out there)"
+            " (hard links stay on one file system)"
         }
         _ => "",
     }

@@ -61,7 +61,7 @@ pub enum SavedHeadError {
         source: io::Error,
     },
     /// The directory has no head.json.
-    #[error("{} is not a head: it has no {MANIFEST}; make one with `cnn-codes train-head --train STORE --out HEAD`", dir.display())]
+    #[error("{} is not a head: it has no {MANIFEST}", dir.display())]
     NotAHead {
         /// The directory.
         dir: PathBuf,
@@ -85,7 +85,7 @@ pub enum SavedHeadError {
         created_by: String,
     },
     /// A file is damaged, or two files contradict each other.
-    #[error("{} cannot be used: {reason}; train the head again with --overwrite", path.display())]
+    #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
