@@ -9,7 +9,6 @@
 
 mod timing;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::bail;
@@ -127,7 +126,7 @@ fn run(inputs: &[(String, Pictures)]) -> anyhow::Result<Checked> {
         threads: rayon::current_num_threads(),
         ..CheckOptions::default()
     };
-    Ok(check(inputs, &options, &mut |_| ControlFlow::Continue(()))?)
+    Ok(check(inputs, &options, &())?)
 }
 
 /// What the system says of the most memory that this process had.

@@ -36,7 +36,6 @@ pub use self::target::Target;
 use crate::codes::{CodesIdentity, Pool};
 use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
-use crate::model::{ModelCard, TrunkIdentity};
 use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
 use crate::model::chain::Chain;
 use crate::model::graph::{Dim, OnnxModel, TensorType};
@@ -44,6 +43,7 @@ use crate::model::graph_hash::hash_graph;
 use crate::model::onnx::tensor_proto::DataType;
 use crate::model::onnx::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
 use crate::model::tensor_hash::hash_tensors;
+use crate::model::{ModelCard, TrunkIdentity};
 use crate::names::named;
 use crate::picture::{Layout, Recipe};
 

@@ -151,7 +151,8 @@ impl Extractor<'_, &mut Trunk> {
         let listing = pictures.digest();
         let (pictures, store) = share(pictures, options.shard, out);
         let job = describe(&pictures, trunk, options, listing);
-        let mut writer = match StoreWriter::open(&store, options.existing, options.leftover, &job)? {
+        let mut writer = match StoreWriter::open(&store, options.existing, options.leftover, &job)?
+        {
             Opened::Complete(manifest) => return Ok(already_complete(store, *manifest)),
             Opened::Unfinished(writer) => *writer,
         };

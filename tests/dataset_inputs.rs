@@ -7,9 +7,10 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use cnn_codes::codes::Shard;
 use cnn_codes::dataset::{
-    self, DatasetError, MAX_FILE_BYTES, Pictures, Place, ReadError, Shard, read_labelled_archives,
-    read_unlabelled_list, read_table,
+    self, DatasetError, MAX_FILE_BYTES, Pictures, Place, ReadError, read_labelled_archives,
+    read_table, read_unlabelled_list,
 };
 use tar::{Builder, EntryType, Header};
 
@@ -127,7 +128,9 @@ fn the_digest_does_not_depend_on_how_the_folder_is_spelled() {
         [
             dataset::find(&folder).unwrap().digest(),
             read_table(&folder.join("t.csv"), None).unwrap().digest(),
-            read_labelled_archives(&[folder.join("s.tar")]).unwrap().digest(),
+            read_labelled_archives(&[folder.join("s.tar")])
+                .unwrap()
+                .digest(),
         ]
     };
     let before = digests("x");
@@ -348,7 +351,9 @@ fn a_huge_name_takes_no_memory() {
         .open(place.at("s.tar"))
         .unwrap();
     file.set_len(512 + n_bytes + 1024).unwrap();
-    let error = read_labelled_archives(&[place.at("s.tar")]).unwrap_err().to_string();
+    let error = read_labelled_archives(&[place.at("s.tar")])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("a header of more than 2 MiB"), "{error}");
 }
 

@@ -110,4 +110,5 @@ mod tests {
         assert!(now.is_same_job(&before));
         now.listing = None;
         assert!(!now.is_same_job(&before));
-    }}
+    }
+}

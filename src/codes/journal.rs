@@ -55,9 +55,7 @@ impl Job {
                 ("dtype", job.store.dtype.to_string()),
                 (
                     "part",
-                    job.store
-                        .part
-                        .map_or("none".to_owned(), Shard::folder),
+                    job.store.part.map_or("none".to_owned(), Shard::folder),
                 ),
                 ("batch size", job.batch_size.to_string()),
                 ("number of threads", job.threads.to_string()),

@@ -250,7 +250,10 @@ mod tests {
             "counts": {"pictures": 3, "failures": 0, "per_class": [1, 2]},
             "decoder": "d", "onnxruntime": "1", "provider": "p"
         }"#;
-        assert_eq!(Manifest::from_json(text).unwrap().store.codes.code_len(), 32);
+        assert_eq!(
+            Manifest::from_json(text).unwrap().store.codes.code_len(),
+            32
+        );
         assert!(text.contains(from), "{from}");
         let error = Manifest::from_json(&text.replace(from, to)).unwrap_err();
         error.to_string()

@@ -201,7 +201,12 @@ impl NpyWriter {
     ///
     /// # Errors
     /// `UnexpectedEof` if the file has fewer rows; else whatever the file system answers.
-    pub fn reopen(path: &Path, dtype: ElementType, row_shape: &[usize], rows: usize) -> io::Result<Self> {
+    pub fn reopen(
+        path: &Path,
+        dtype: ElementType,
+        row_shape: &[usize],
+        rows: usize,
+    ) -> io::Result<Self> {
         let mut writer = Self {
             file: open_itself(path, File::options().read(true).write(true))?,
             dtype,
@@ -380,7 +385,10 @@ mod tests {
             .to_vec();
         expected.resize(127, b' ');
         expected.push(b'\n');
-        assert_eq!(header_bytes(ElementType::F32, &[600, 7, 7, 512])[..], expected);
+        assert_eq!(
+            header_bytes(ElementType::F32, &[600, 7, 7, 512])[..],
+            expected
+        );
     }
 
     #[test]

@@ -49,7 +49,9 @@ fn named(dir: &Path) -> io::Result<Vec<Shard>> {
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
         // An unfinished part tells how many there are to be.
-        let name = name.to_str().map(|name| name.strip_suffix(".partial").unwrap_or(name));
+        let name = name
+            .to_str()
+            .map(|name| name.strip_suffix(".partial").unwrap_or(name));
         if let Some(part) = name.and_then(Shard::of_folder) {
             named.insert((part.count(), part));
         }

@@ -98,9 +98,7 @@ impl Shard {
     #[must_use]
     pub fn range(self, n: usize) -> Range<usize> {
         // In 128 bits, where no product overflows; the result is at most n.
-        let start = |index: u32| {
-            (u128::from(index) * n as u128 / u128::from(self.count)) as usize
-        };
+        let start = |index: u32| (u128::from(index) * n as u128 / u128::from(self.count)) as usize;
         start(self.index)..start(self.index + 1)
     }
 }

@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::codes_file::{CodesFile, with_bytes};
 use super::npy::{ElementType, Header};
-use super::{CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Shard, StoreError, parts};
+use super::{
+    CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Shard, StoreError, parts,
+};
 use crate::files::regular;
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.
@@ -304,7 +306,8 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
         },
         _ => StoreError::reading(&path)(source),
     })?;
-    let text = String::from_utf8(text).map_err(|error| StoreError::damaged(&path, error.to_string()))?;
+    let text =
+        String::from_utf8(text).map_err(|error| StoreError::damaged(&path, error.to_string()))?;
     Manifest::from_json(&text).map_err(|error| StoreError::damaged(&path, error.to_string()))
 }
 
@@ -360,7 +363,9 @@ pub(super) fn read_rows(path: &Path, classes: &[String]) -> Result<Vec<PictureRo
     while table.read_record(&mut record).map_err(broken)? {
         let line: Line = record.deserialize(Some(&header)).map_err(broken)?;
         let row = parse_row(&line, rows.len(), classes);
-        rows.push(row.map_err(|reason| StoreError::damaged(path, format!("row {}: {reason}", rows.len())))?);
+        rows.push(row.map_err(|reason| {
+            StoreError::damaged(path, format!("row {}: {reason}", rows.len()))
+        })?);
     }
     Ok(rows)
 }

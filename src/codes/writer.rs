@@ -145,7 +145,11 @@ impl StoreWriter {
         };
         let is_labelled = !description.classes.is_empty();
         Ok(Self {
-            codes: npy(CODES, description.dtype.element_type(), &description.code_shape())?,
+            codes: npy(
+                CODES,
+                description.dtype.element_type(),
+                &description.code_shape(),
+            )?,
             labels: is_labelled
                 .then(|| npy(LABELS, ElementType::I64, &[]))
                 .transpose()?,
@@ -189,7 +193,11 @@ impl StoreWriter {
         };
         let is_labelled = !description.classes.is_empty();
         let mut writer = Self {
-            codes: npy(CODES, description.dtype.element_type(), &description.code_shape())?,
+            codes: npy(
+                CODES,
+                description.dtype.element_type(),
+                &description.code_shape(),
+            )?,
             labels: is_labelled
                 .then(|| npy(LABELS, ElementType::I64, &[]))
                 .transpose()?,
@@ -424,9 +432,7 @@ impl StoreWriter {
 /// The store that is at `target` already, if it is the one that `job` makes.
 fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
     match read_manifest(&target) {
-        Ok(manifest)
-            if job.store.listing.is_some() && manifest.store.is_same_job(&job.store) =>
-        {
+        Ok(manifest) if job.store.listing.is_some() && manifest.store.is_same_job(&job.store) => {
             Ok(Opened::Complete(Box::new(manifest)))
         }
         _ => Err(DraftError::Exists { target }.into()),

@@ -12,7 +12,6 @@ mod survey;
 
 use std::collections::BTreeMap;
 
-
 pub use self::error::CheckError;
 pub use self::finding::{DuplicateGroup, Finding, FindingKind, Likeness, Member, PictureName};
 use self::look::Look;

@@ -409,7 +409,8 @@ mod tests {
             "empty/x.txt",
         ]);
         let at = |name: &str| root.path().join(name);
-        let found = find_unlabelled(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
+        let found =
+            find_unlabelled(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
         let prefix = format!("{}/", root.path().display());
         let paths: Vec<_> = found
             .pictures

@@ -27,8 +27,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dataset::{Picture, Place};
     use crate::codes::Failure;
+    use crate::dataset::{Picture, Place};
 
     fn numbered(n: usize) -> Pictures {
         let pictures = (0..n).map(|i| Picture {

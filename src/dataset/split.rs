@@ -12,7 +12,7 @@ mod grouping;
 mod write;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use self::error::SplitError;
 pub use self::grouping::{Grouping, group};
@@ -128,6 +128,8 @@ pub struct Split {
     pub per_part: BTreeMap<Part, Vec<usize>>,
     /// Pictures that the shares leave for no part.
     pub n_left_out: usize,
+    /// Where the finished split of an earlier run is kept, which was killed before it was in its place.
+    pub kept_before: Option<PathBuf>,
 }
 
 /// Refuses an `out` that is not free or lies among the pictures, before there is any work.
@@ -170,11 +172,12 @@ pub fn split(
         draft.path(),
         watch,
     )?;
-    draft.publish()?;
     let mut split = Split {
         per_part: BTreeMap::new(),
         n_left_out: 0,
+        kept_before: draft.kept_before().map(Path::to_owned),
     };
+    draft.publish()?;
     for (part, _) in options.shares.parts() {
         split.per_part.insert(part, vec![0; pictures.classes.len()]);
     }

@@ -164,11 +164,7 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// Compares the two paths on all pictures that can be used.
-    fn run(
-        mut self,
-        pictures: &Pictures,
-        watch: &dyn Watch,
-    ) -> Result<Drift, ExportError> {
+    fn run(mut self, pictures: &Pictures, watch: &dyn Watch) -> Result<Drift, ExportError> {
         let mut unusable = Unusable::from_listing(pictures);
         for (index, picture) in pictures.pictures.iter().enumerate() {
             match read(pictures, picture) {

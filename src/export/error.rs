@@ -92,9 +92,7 @@ pub enum ExportError {
         source: io::Error,
     },
     /// None of the pictures that the file was to be checked on can be used.
-    #[error(
-        "none of the {n} pictures to check on can be used, the first one because: {first}"
-    )]
+    #[error("none of the {n} pictures to check on can be used, the first one because: {first}")]
     NothingUsable {
         /// How many there are.
         n: usize,

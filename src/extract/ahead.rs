@@ -59,11 +59,7 @@ impl Ahead {
     }
 
     /// Keeps a code.
-    pub(super) fn append(
-        &mut self,
-        picture: &PictureRow,
-        code: &[f32],
-    ) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, picture: &PictureRow, code: &[f32]) -> Result<(), StoreError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => self.begin()?,

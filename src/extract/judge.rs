@@ -35,9 +35,7 @@ impl Unfit {
     fn message(self) -> &'static str {
         match self {
             Self::NotFinite => "its code holds NaN or infinity",
-            Self::BeyondF16 => {
-                "its code holds numbers beyond those of f16, which ends at 65504"
-            }
+            Self::BeyondF16 => "its code holds numbers beyond those of f16, which ends at 65504",
         }
     }
 }

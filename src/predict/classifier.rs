@@ -96,8 +96,7 @@ impl Classifier {
         } = card.classifier.clone()?;
         let resize = card.resize(fit, filter);
         let recipe = card.input.recipe;
-        let codes =
-            CodesIdentity::new(trunk.identity().clone(), card, recipe, resize, Pool::None);
+        let codes = CodesIdentity::new(trunk.identity().clone(), card, recipe, resize, Pool::None);
         Some(Self {
             codes,
             classes,

@@ -24,9 +24,7 @@ pub enum PredictError {
         found: HeadKind,
     },
     /// The trunk does not give the codes that the head was trained on.
-    #[error(
-        "the head was trained on other codes than this trunk gives: {difference}"
-    )]
+    #[error("the head was trained on other codes than this trunk gives: {difference}")]
     OtherTrunk {
         /// What differs, the head's first.
         difference: String,

@@ -12,7 +12,10 @@ use cnn_codes::dataset::{self, DatasetError, Pictures, Place};
 pub fn check_tar(bytes: &[u8], folder: &Path) {
     let archive = folder.join("shard.tar");
     fs::write(&archive, bytes).expect("a file");
-    for read in [dataset::read_labelled_archives, dataset::read_unlabelled_archives] {
+    for read in [
+        dataset::read_labelled_archives,
+        dataset::read_unlabelled_archives,
+    ] {
         let Some(found) = accepted(read(std::slice::from_ref(&archive)), "shard.tar") else {
             continue;
         };

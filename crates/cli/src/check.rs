@@ -10,9 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use cnn_codes::codes::Store;
-use cnn_codes::dataset::check::{
-    CheckOptions, Checked, Finding, FindingKind, PictureName, check,
-};
+use cnn_codes::dataset::check::{CheckOptions, Checked, Finding, FindingKind, PictureName, check};
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::train::{self, Doubt, DoubtOptions, Reason};

@@ -9,8 +9,7 @@ use std::time::Duration;
 use clap::value_parser;
 use cnn_codes::dataset::MAX_FILE_BYTES;
 use cnn_codes::dataset::download::{
-    DownloadOptions, Downloaded, Fate, USER_AGENT, UrlList,
-    download, environment_has_proxy,
+    DownloadOptions, Downloaded, Fate, USER_AGENT, UrlList, download, environment_has_proxy,
 };
 use serde_json::json;
 

@@ -20,9 +20,7 @@ use self::summary::Summary;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::trunk::{TrunkOption, load_runtime, load_trunk};
-use super::{
-    Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, threads,
-};
+use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, threads};
 
 /// Write recipe, trunk and head as one ONNX file that any runtime loads
 ///

@@ -10,9 +10,7 @@ use std::time::Duration;
 use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
 use cnn_codes::dataset::{self, InputKind, Pictures};
-use cnn_codes::extract::{
-    ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH,
-};
+use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
 use cnn_codes::files::{Existing, resolve};
 use cnn_codes::model::winograd::Replacement;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Trunk, TrunkOptions};

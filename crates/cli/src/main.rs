@@ -32,10 +32,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cnn_codes::messages::visible;
 use cnn_codes::model::telemetry;
 use cnn_codes::picture::DecodeLimits;
+use cnn_codes::quiet;
 
 use self::models::ModelsOption;
 use self::numbers::{pixels, positive, threads};
-use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say, shown};
+use self::printing::{
+    is_closed_pipe, print, print_json, print_result, print_table, say, say_kept, shown,
+};
 use self::stop::Ended;
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
@@ -113,6 +116,7 @@ enum Format {
 fn main() -> ExitCode {
     // SAFETY: nothing has started a thread yet.
     unsafe { telemetry::disable() }
+    quiet::hide_caught_panics();
     run(arguments())
 }
 

@@ -358,9 +358,10 @@ impl Session {
         let n = self.n_predicted + self.n_failed;
         match self.first_failure {
             Some(first) if self.n_predicted == 0 => bail!(
-                "none of the {n} pictures could be used; the first, {}: {}",
+                "none of the {n} pictures could be used; the first, {}: {}{}",
                 first.path,
-                first.error
+                first.error,
+                remedy::of_failure(&first)
             ),
             Some(_) => say(&format!(
                 "could not be used: {} of {n} pictures",

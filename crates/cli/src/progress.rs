@@ -58,7 +58,10 @@ impl<'a> PictureDisplay<'a> {
 
 impl Watch for PictureDisplay<'_> {
     fn progress(&self, progress: Progress, _detail: &dyn fmt::Display) {
-        let mut last_line = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last_line = self
+            .last_line
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (last, before) = *last_line;
         if progress.done == progress.done_before {
             self.begin(progress);

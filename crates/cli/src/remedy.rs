@@ -45,8 +45,19 @@ fn advice(error: &(dyn Error + 'static)) -> Advice {
         };
     }
     first_of!(
-        of_draft, of_store, of_extraction, of_same_codes, of_dataset, of_split, of_download, of_head,
-        of_report, of_runtime, of_trunk, of_prediction, of_export
+        of_draft,
+        of_store,
+        of_extraction,
+        of_same_codes,
+        of_dataset,
+        of_split,
+        of_download,
+        of_head,
+        of_report,
+        of_runtime,
+        of_trunk,
+        of_prediction,
+        of_export
     );
     "".into()
 }
@@ -100,7 +111,12 @@ fn of_extraction(error: &ExtractError) -> Advice {
         ExtractError::Unlisted(_) => {
             " (--accept-unreadable lists the folder in failures.csv and goes on)"
         }
-        ExtractError::Strict(_) => " (leave out --strict to list such pictures and go on)",
+        ExtractError::Strict(failure) => {
+            let remedy = of_failure(failure);
+            let strict = " (leave out --strict to list such pictures and go on)";
+            return format!("{remedy}{strict}").into();
+        }
+        ExtractError::NothingUsable { first, .. } => first.as_ref().map_or("", of_failure),
         _ => "",
     }
     .into()
@@ -227,18 +243,24 @@ fn of_export(error: &ExportError) -> Advice {
 
 /// What helps with a picture that could not be used, or a URL that gave none, after its reason.
 pub fn of_failure(failure: &Failure) -> &'static str {
-    let too_costly = ["pixels are too many: up to", "of memory: up to"];
     match failure.kind {
         "ended_a_run" => "; with --restart it is tried again, with --max-pixels it is refused",
         "beyond_f16" => "; extract with --dtype f32",
         "too_large" if failure.error.ends_with("are allowed") => " (--max-bytes)",
-        "too_large" if too_costly.iter().any(|words| failure.error.contains(words)) => {
-            " (--max-pixels)"
-        }
+        "too_large" => of_decoding(&failure.error),
         "private_address" => "; give --allow-private if that is meant",
         "timed_out" => " (--timeout)",
         "too_many_redirects" => " (--max-redirects)",
         _ => "",
+    }
+}
+
+/// What helps with a picture that could not be decoded, after the reason.
+pub fn of_decoding(reason: &str) -> &'static str {
+    let too_costly = ["pixels are too many: up to", "of memory: up to"];
+    match too_costly.iter().any(|words| reason.contains(words)) {
+        true => " (--max-pixels)",
+        false => "",
     }
 }
 
@@ -350,9 +372,17 @@ mod tests {
             kind: error.kind(),
         };
         let (width, height, max_pixels) = (9, 8, 64);
-        let too_many = DecodeError::TooLarge { width, height, max_pixels };
+        let too_many = DecodeError::TooLarge {
+            width,
+            height,
+            max_pixels,
+        };
         assert_eq!(of_failure(&failure(too_many)), " (--max-pixels)");
-        let too_much = DecodeError::TooMuchMemory { format: "PNG", n_bytes: 9, max_pixels };
+        let too_much = DecodeError::TooMuchMemory {
+            format: "PNG",
+            n_bytes: 9,
+            max_pixels,
+        };
         assert_eq!(of_failure(&failure(too_much)), " (--max-pixels)");
         let too_long = DecodeError::SideTooLong { width, height };
         assert_eq!(of_failure(&failure(too_long)), "");

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::progress::PictureDisplay;
 use super::stop::Stop;
-use super::{Format, default_threads, print_result, say, shown, threads, visible};
+use super::{Format, default_threads, print_result, say, say_kept, shown, threads, visible};
 
 /// Split pictures into train/, validation/ and test/, class by class
 ///
@@ -89,6 +89,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let done = split(pictures, &grouping, &options, &arguments.out, &stop);
     let done = stop.result(done)?;
+    if let Some(kept) = &done.kept_before {
+        say_kept("split", kept);
+    }
     let result = match arguments.format {
         Format::Text => text(&done, pictures, &arguments.out),
         Format::Json => json(&done, pictures, &arguments.out),

@@ -142,7 +142,10 @@ fn refusal(error: ureq::Error, status: Option<u16>) -> Refusal {
     use ureq::Error;
 
     let (fate, reason) = match error {
-        Error::Timeout(_) => (Fate::TimedOut, "not done in the time that is allowed".to_owned()),
+        Error::Timeout(_) => (
+            Fate::TimedOut,
+            "not done in the time that is allowed".to_owned(),
+        ),
         Error::HostNotFound => (Fate::NoSuchHost, "the host's name is not known".to_owned()),
         Error::TooManyRedirects => {
             let reason = "redirected more often than is allowed";

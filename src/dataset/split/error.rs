@@ -93,9 +93,7 @@ impl SplitError {
 
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::CrossesDevices => {
-            " (hard links stay on one file system)"
-        }
+        io::ErrorKind::CrossesDevices => " (hard links stay on one file system)",
         _ => "",
     }
 }

@@ -176,8 +176,8 @@ mod tests {
         Code, CodesIdentity, Dtype, PictureRow, Pool, Store, StoreDescription, StoreWriter,
     };
     use crate::files::Existing;
-    use crate::model::{OutputSpec, TrunkIdentity};
     use crate::head::scaling::{Scaling, ScalingKind};
+    use crate::model::{OutputSpec, TrunkIdentity};
     use crate::picture::{Filter, Fit, Recipe, Resize};
 
     /// A store of `n` codes of 4 features, each of a class of its own.

@@ -13,7 +13,12 @@ use crate::{remedy, shown};
 pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
     let manifest = &extracted.manifest;
     let mut text = headline(extracted);
-    for (class, n) in manifest.store.classes.iter().zip(&manifest.counts.per_class) {
+    for (class, n) in manifest
+        .store
+        .classes
+        .iter()
+        .zip(&manifest.counts.per_class)
+    {
         text += &format!("  {n:6}  {}\n", visible(class));
     }
     text += &origins(extracted);
@@ -57,7 +62,9 @@ fn rate(extracted: &Extracted) -> f64 {
 }
 
 fn shape(manifest: &Manifest) -> String {
-    let axes: Vec<_> = manifest.store.code_shape()
+    let axes: Vec<_> = manifest
+        .store
+        .code_shape()
         .iter()
         .map(ToString::to_string)
         .collect();
