@@ -22,12 +22,12 @@ use std::path::Path;
 
 use anyhow::ensure;
 use cnn_codes::codes::{
-    Code, CodesIdentity, Dtype, OutputSpec, Pool, Store, StoreDescription, StoreWriter,
-    TrunkIdentity, WrittenPicture,
+    Code, CodesIdentity, Dtype, PictureRow, Pool, Store, StoreDescription, StoreWriter,
 };
 use cnn_codes::files::Existing;
 use cnn_codes::head::Samples;
 use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored, Watch};
+use cnn_codes::model::{OutputSpec, TrunkIdentity};
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
 use ndarray::Array2;
 use rand::seq::SliceRandom;
@@ -185,8 +185,8 @@ fn write(dir: &Path, n_rows: usize, dtype: Dtype) -> anyhow::Result<()> {
             })
             .collect();
         for (&row, (label, code)) in chunk.iter().zip(&codes) {
-            let picture = WrittenPicture {
-                path: format!("{row}.jpg"),
+            let picture = PictureRow {
+                path: format!("{row}.jpg").into(),
                 label: Some(*label),
                 width: 224,
                 height: 224,

@@ -29,7 +29,7 @@
 //!
 //! use cnn_codes::codes::Store;
 //! use cnn_codes::dataset;
-//! use cnn_codes::extract::{ExtractOptions, extract};
+//! use cnn_codes::extract::Extractor;
 //! use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 //! use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
 //! use cnn_codes::train::{TrainOptions, train};
@@ -37,20 +37,19 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::load(&Library::find(None, Path::new("models"))?)?;
 //! let (card, model) = (ModelCard::vgg16(), Path::new("models/vgg16_notop.onnx"));
-//! let options = ExtractOptions::for_card(&card);
 //! let on = TrunkOptions { device: Device::Auto, threads: 2, kernels: Kernels::Auto };
 //! let mut trunk = Trunk::load(&runtime, card, model, on)?;
 //!
 //! for (pictures, codes) in [("pictures/train", "train"), ("pictures/validation", "validation")] {
 //!     let pictures = dataset::find(Path::new(pictures))?;
-//!     extract(pictures, &mut trunk, &options, &[], Path::new(codes), &mut |_| ControlFlow::Continue(()))?;
+//!     Extractor::new(&mut trunk).run(pictures, Path::new(codes))?;
 //! }
 //! let (codes, validation) = (Store::open(Path::new("train"))?, Store::open(Path::new("validation"))?);
 //! let comparison = train(&codes, Some(&validation), &TrainOptions::default(), Path::new("head"), &())?;
 //! println!("{}", comparison.to_text());
 //!
 //! let (head, at_a_time) = (Classifier::load(Path::new("head"), None)?, PredictOptions::for_trunk(&trunk));
-//! Predictor::new(head, trunk)?.predict(&dataset::list_files(&["new.jpg".into()])?, at_a_time, &mut |batch| {
+//! Predictor::new(head, trunk)?.predict(&dataset::find_unlabelled(&["new.jpg".into()])?, at_a_time, &mut |batch| {
 //!     batch.iter().for_each(|outcome| println!("{outcome:?}"));
 //!     ControlFlow::Continue(())
 //! })?;
@@ -72,6 +71,6 @@ pub mod picture;
 pub mod predict;
 mod processor;
 pub mod progress;
-mod quiet;
+pub mod quiet;
 pub mod report;
 pub mod train;

@@ -106,8 +106,8 @@ pub fn train<'s>(
     let mut trained = trained.map_err(on_train)?;
 
     let head = SavedHead {
-        codes: train.manifest().codes.clone(),
-        classes: train.manifest().classes.clone(),
+        codes: train.codes_identity().clone(),
+        classes: train.classes().to_vec(),
         scaling: scaled.scaling,
         mlp: trained.mlp.take(),
         logistic: trained.logistic.take(),
@@ -142,7 +142,7 @@ fn compare(
     let heads = trained.unjudged.into_iter().map(|head| judges.judge(head));
     let heads = heads.collect::<Result<Vec<_>, _>>()?;
     Ok(Comparison {
-        classes: stores.train.manifest().classes.clone(),
+        classes: stores.train.classes().to_vec(),
         pictures: stores
             .judging()
             .pictures()

@@ -7,9 +7,10 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use cnn_codes::codes::Shard;
 use cnn_codes::dataset::{
-    self, DatasetError, MAX_FILE_BYTES, Pictures, Place, ReadError, Shard, read_archives,
-    read_list, read_table,
+    self, DatasetError, MAX_FILE_BYTES, Pictures, Place, ReadError, read_labelled_archives,
+    read_table, read_unlabelled_list,
 };
 use tar::{Builder, EntryType, Header};
 
@@ -90,7 +91,7 @@ fn header(name: &[u8], kind: EntryType, n_bytes: u64) -> Header {
 /// Reads one archive that holds `bytes`, for an error without the temporary folder in it.
 fn refusal(bytes: &[u8]) -> String {
     let place = Files::new(&[("s.tar", bytes)]);
-    let error = read_archives(&[place.at("s.tar")]).unwrap_err();
+    let error = read_labelled_archives(&[place.at("s.tar")]).unwrap_err();
     let folder = format!("{}/", place.0.path().display());
     error.to_string().replace(&folder, "")
 }
@@ -110,7 +111,7 @@ fn folders_tables_and_lists_of_the_same_files_give_their_bytes() {
     );
     let [one, two] = ["a/1.jpg", "b/2.jpg"].map(|name| place.at(name).display().to_string());
     let list = format!("{two}\n{one}\n");
-    let found = read_list(list.as_bytes()).unwrap();
+    let found = read_unlabelled_list(list.as_bytes()).unwrap();
     assert_eq!(rows(&found), [row(&one, "", "one"), row(&two, "", "two")]);
 }
 
@@ -127,7 +128,9 @@ fn the_digest_does_not_depend_on_how_the_folder_is_spelled() {
         [
             dataset::find(&folder).unwrap().digest(),
             read_table(&folder.join("t.csv"), None).unwrap().digest(),
-            read_archives(&[folder.join("s.tar")]).unwrap().digest(),
+            read_labelled_archives(&[folder.join("s.tar")])
+                .unwrap()
+                .digest(),
         ]
     };
     let before = digests("x");
@@ -162,7 +165,7 @@ fn archives_are_read_member_by_member_with_labels_wherever_they_stand() {
         place.write("a/2.tar", &second),
         place.write("b/1.tar", &first),
     ];
-    let found = read_archives(&archives).unwrap();
+    let found = read_labelled_archives(&archives).unwrap();
     // By code points, and by the archives' own names, whatever folders they lie in.
     assert_eq!(found.classes, ["10", "2"]);
     assert_eq!(
@@ -186,7 +189,7 @@ fn archives_without_any_label_are_unlabelled() {
         ("IMG.json", br#"{"caption": "x"}"#),
     ]);
     let place = Files::new(&[("s.tar", &bytes)]);
-    let found = read_archives(&[place.at("s.tar")]).unwrap();
+    let found = read_labelled_archives(&[place.at("s.tar")]).unwrap();
     assert!(!found.is_labelled());
     assert_eq!(
         rows(&found),
@@ -219,7 +222,7 @@ fn pictures_whose_label_is_missing_or_useless_are_unusable() {
     append(&mut builder, b"linked.cls", EntryType::Link, b"");
     let bytes = builder.into_inner().unwrap();
     let place = Files::new(&[("s.tar", &bytes)]);
-    let found = read_archives(&[place.at("s.tar")]).unwrap();
+    let found = read_labelled_archives(&[place.at("s.tar")]).unwrap();
     assert_eq!(
         rows(&found),
         [row("s.tar/a.jpg", "x", "a"), row("s.tar/b.jpg", "y", "b")]
@@ -262,7 +265,7 @@ fn members_that_are_no_plain_files_or_have_odd_names_do_no_harm() {
         .append_data(&mut plain, &long, &b"long"[..])
         .unwrap();
     let place = Files::new(&[("s.tar", &builder.into_inner().unwrap())]);
-    let found = read_archives(&[place.at("s.tar")]).unwrap();
+    let found = read_labelled_archives(&[place.at("s.tar")]).unwrap();
     assert_eq!(
         rows(&found),
         [
@@ -313,7 +316,7 @@ fn what_is_no_sound_tar_file_is_refused_with_what_to_do() {
     let members = 512 + 512 + 512 + 2048;
     let read = |bytes: &[u8]| {
         let place = Files::new(&[("s.tar", bytes)]);
-        read_archives(&[place.at("s.tar")]).map(|found| found.len())
+        read_labelled_archives(&[place.at("s.tar")]).map(|found| found.len())
     };
     for n in (0..whole.len()).step_by(64).flat_map(|n| [n, n + 1]) {
         match read(&whole[..n]) {
@@ -327,14 +330,14 @@ fn what_is_no_sound_tar_file_is_refused_with_what_to_do() {
 fn archives_of_one_name_cannot_be_told_apart() {
     let bytes = tar(&[("1.jpg", b"")]);
     let place = Files::new(&[("a/s.tar", &bytes), ("b/s.tar", &bytes)]);
-    let error = read_archives(&[place.at("b/s.tar"), place.at("a/s.tar")]).unwrap_err();
+    let error = read_labelled_archives(&[place.at("b/s.tar"), place.at("a/s.tar")]).unwrap_err();
     assert!(matches!(error, DatasetError::SameName { .. }), "{error}");
     assert!(
         error
             .to_string()
             .starts_with("two archives are called s.tar: ")
     );
-    assert!(read_archives(&[]).is_err());
+    assert!(read_labelled_archives(&[]).is_err());
 }
 
 /// A name of 8 GiB is announced, and a sparse file would even deliver it.
@@ -348,7 +351,9 @@ fn a_huge_name_takes_no_memory() {
         .open(place.at("s.tar"))
         .unwrap();
     file.set_len(512 + n_bytes + 1024).unwrap();
-    let error = read_archives(&[place.at("s.tar")]).unwrap_err().to_string();
+    let error = read_labelled_archives(&[place.at("s.tar")])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("a header of more than 2 MiB"), "{error}");
 }
 
@@ -366,7 +371,7 @@ fn a_huge_member_is_unusable_and_what_follows_it_is_read() {
     let rest = tar(&[("1.jpg", b"one")]);
     file.seek(SeekFrom::Start(next)).unwrap();
     file.write_all(&rest).unwrap();
-    let found = read_archives(&[place.at("s.tar")]).unwrap();
+    let found = read_labelled_archives(&[place.at("s.tar")]).unwrap();
     assert_eq!(rows(&found), [row("s.tar/1.jpg", "", "one")]);
     assert_eq!(unusable(&found), [("s.tar/huge.jpg", "too_large")]);
 }
@@ -374,7 +379,7 @@ fn a_huge_member_is_unusable_and_what_follows_it_is_read() {
 #[test]
 fn an_archive_that_shrinks_after_it_was_listed_is_noticed() {
     let place = Files::new(&[("s.tar", &tar(&[("1.jpg", &[1; 900])]))]);
-    let found = read_archives(&[place.at("s.tar")]).unwrap();
+    let found = read_labelled_archives(&[place.at("s.tar")]).unwrap();
     let file = fs::OpenOptions::new()
         .write(true)
         .open(place.at("s.tar"))
@@ -400,7 +405,7 @@ fn shards_of_archives_read_the_same_bytes() {
         ("0.tar", &tar(&[("a.jpg", b"a"), ("b.jpg", b"b")])),
         ("1.tar", &tar(&[("c.jpg", b"c")])),
     ]);
-    let whole = read_archives(&[place.at("0.tar"), place.at("1.tar")]).unwrap();
+    let whole = read_labelled_archives(&[place.at("0.tar"), place.at("1.tar")]).unwrap();
     let shards = (0..2).map(|index| whole.clone().shard(Shard::new(index, 2).unwrap()));
     let parts: Vec<_> = shards
         .flat_map(|shard| {
@@ -444,7 +449,7 @@ for name in formats:
         .map(|line| line.split('\t').collect())
         .collect();
     let archives = ["ustar", "pax", "gnu"].map(|name| place.at(&format!("{name}.tar")));
-    let found = read_archives(&archives).unwrap();
+    let found = read_labelled_archives(&archives).unwrap();
     assert_eq!(expected.len(), 120);
     let rows = rows(&found);
     let rows: Vec<Vec<&str>> = rows
@@ -596,13 +601,13 @@ mod hostile {
         let place = Files::new(&[]);
         mkfifo(&place.at("s.tar"));
         for path in [place.at("s.tar"), place.at("."), "/dev/zero".into()] {
-            let error = read_archives(&[path]).unwrap_err();
+            let error = read_labelled_archives(&[path]).unwrap_err();
             assert!(
                 matches!(error, DatasetError::ArchiveNotAFile { .. }),
                 "{error}"
             );
         }
-        let error = read_archives(&[place.at("gone.tar")]).unwrap_err();
+        let error = read_labelled_archives(&[place.at("gone.tar")]).unwrap_err();
         assert!(matches!(error, DatasetError::Unreadable { .. }), "{error}");
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use cnn_codes::codes::{Code, Dtype, Pool, StoreDescription, StoreWriter, WrittenPicture};
+use cnn_codes::codes::{Code, Dtype, PictureRow, Pool, StoreDescription, StoreWriter};
 use cnn_codes::files::Existing;
 use support::place::{Place, quarters};
 
@@ -32,8 +32,8 @@ fn write_store(dir: &Path, description: StoreDescription, rows: &[(usize, f32)])
     for (row, &(label, first)) in rows.iter().enumerate() {
         let mut code = vec![0.5; code_len];
         code[0] = first;
-        let picture = WrittenPicture {
-            path: format!("{row}.jpg"),
+        let picture = PictureRow {
+            path: format!("{row}.jpg").into(),
             label: Some(label),
             width: 1,
             height: 1,

@@ -265,7 +265,7 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
             Scaling::L2 => 0.1,
             Scaling::Standard { .. } | Scaling::Max { .. } => 1.0,
         };
-        let head = head(store.manifest().codes.clone(), scaling, largest);
+        let head = head(store.manifest().store.codes.clone(), scaling, largest);
         let folder = place.path().join("head");
         head.save(&folder, Existing::Replace).unwrap();
         for kind in ["mlp", "logistic"] {
@@ -307,7 +307,7 @@ fn place_with_head() -> Option<(Place, SavedHead)> {
     let place = Place::new()?;
     let store = store_of(&place, Recipe::Caffe, Pool::None);
     let largest = largest_code(&store.read_codes().unwrap());
-    let head = head(store.manifest().codes.clone(), Scaling::None, largest);
+    let head = head(store.manifest().store.codes.clone(), Scaling::None, largest);
     head.save(&place.path().join("head"), Existing::Keep)
         .unwrap();
     Some((place, head))
@@ -434,7 +434,7 @@ fn a_trunk_with_channels_first_and_with_the_names_of_the_export_is_extended_as_w
         };
         let codes = store.read_codes().unwrap();
         let largest = largest_code(&codes);
-        let head = head(store.manifest().codes.clone(), Scaling::None, largest);
+        let head = head(store.manifest().store.codes.clone(), Scaling::None, largest);
         let folder = place.path().join("head");
         head.save(&folder, Existing::Replace).unwrap();
         export(&place, "whole.onnx")

@@ -24,7 +24,10 @@ fn codes_labels_and_tables_are_what_a_hand_computes() {
         .stdout(predicate::str::contains("     1  zwei Wörter\n"));
     let store = place.store();
     // By code points, as Python sorts: "z" is before "Ä".
-    assert_eq!(store.manifest().classes, ["zwei Wörter", "Äpfel & Birnen"]);
+    assert_eq!(
+        store.manifest().store.classes,
+        ["zwei Wörter", "Äpfel & Birnen"]
+    );
     let rows: Vec<_> = store
         .pictures()
         .iter()
@@ -67,10 +70,10 @@ fn options_reach_the_codes_and_the_manifest() {
         .assert()
         .success();
     let store = place.store();
-    let manifest = store.manifest();
+    let manifest = &store.manifest().store;
     assert_eq!(
-        (manifest.dtype, manifest.shape.as_slice()),
-        (Dtype::F16, &[2, 3][..])
+        (manifest.dtype, store.manifest().shape()),
+        (Dtype::F16, vec![2, 3])
     );
     let root = place.path().join("pictures");
     assert_eq!(manifest.root.as_deref(), root.to_str());
@@ -133,7 +136,7 @@ fn a_channels_first_trunk_gives_channels_last_codes() {
     let last = place.store().read_codes().unwrap();
     tiny_trunk::write_with(place.path(), "channels_first", [3, 2, 2]);
     place.extract().arg("--overwrite").assert().success();
-    assert_eq!(place.store().manifest().shape, [2, 2, 2, 3]);
+    assert_eq!(place.store().manifest().shape(), [2, 2, 2, 3]);
     assert_eq!(place.store().read_codes().unwrap(), last);
 }
 
@@ -463,9 +466,14 @@ fn a_code_that_f16_cannot_hold_is_a_failure_with_the_way_out() {
     let Some(place) = Place::new() else { return };
     tiny_trunk::write_weights(place.path(), [1000.0, 1.0, 1.0]);
     // A red of 200 makes 200,000; of 10 it makes 10,000, which 16 bits hold.
-    place.extract().args(["--dtype", "f16"]).assert().success();
+    let extract = place.extract().args(["--dtype", "f16"]).assert().success();
+    extract.stdout(predicate::str::contains(
+        "65504; extract with --dtype f32\n",
+    ));
     let said = failures(&place);
-    assert!(said[0].starts_with("zwei Wörter/sub/2.png,") && said[0].contains("--dtype f32"));
+    assert!(
+        said[0].starts_with("zwei Wörter/sub/2.png,") && said[0].contains("beyond those of f16")
+    );
     assert_eq!(place.store().read_codes().unwrap().row(0)[0], 10_000.0);
     place.extract().arg("--overwrite").assert().success();
     assert_eq!(place.store().read_codes().unwrap().row(0)[0], 200_000.0);
@@ -521,10 +529,14 @@ fn pictures_of_more_pixels_than_asked_for_are_refused_with_the_option() {
         command.args(more);
         command
     };
-    extract(&["--max-pixels", "64"]).assert().success();
+    let refused = "9 x 8 pixels are too many: up to 64 are read";
+    let first = extract(&["--max-pixels", "64"]).assert().success();
+    first.stdout(predicate::str::contains(format!(
+        "{refused} (--max-pixels)\n"
+    )));
     let said = failures(&place);
     assert_eq!(said.len(), 1);
-    assert!(said[0].contains("9 x 8 pixels are too many: up to 64 are read (--max-pixels)"));
+    assert!(said[0].ends_with(refused), "{said:?}");
     let again = extract(&["--max-pixels", "64"]).assert().success();
     again.stdout(predicate::str::contains("complete already"));
     // With another limit it is another job.

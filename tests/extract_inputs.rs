@@ -47,7 +47,10 @@ fn a_table_gives_the_codes_and_labels_of_the_same_pictures_in_folders() {
         .assert()
         .success();
     let (folders, table) = (place.store(), open(&place, "other"));
-    assert_eq!(table.manifest().classes, folders.manifest().classes);
+    assert_eq!(
+        table.manifest().store.classes,
+        folders.manifest().store.classes
+    );
     // By path, "zwei" is first in both.
     assert_eq!(table.labels(), folders.labels());
     assert_eq!(table.read_codes().unwrap(), folders.read_codes().unwrap());
@@ -155,7 +158,7 @@ fn tar_shards_are_read_without_unpacking() {
         .success()
         .stdout(predicate::str::contains("shard-0.tar/bad.jpg: "));
     let store = open(&place, "store");
-    assert_eq!(store.manifest().classes, ["apple", "melon"]);
+    assert_eq!(store.manifest().store.classes, ["apple", "melon"]);
     let rows: Vec<_> = store
         .pictures()
         .iter()

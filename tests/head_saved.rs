@@ -5,13 +5,14 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use cnn_codes::codes::{CodesIdentity, Dtype, OutputSpec, Pool};
+use cnn_codes::codes::{CodesIdentity, Dtype, Pool};
 use cnn_codes::files::{DraftError, Existing};
 use cnn_codes::head::Samples;
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Epoch, Mlp, MlpOptions, Monitored};
 use cnn_codes::head::saved::{SavedHead, SavedHeadError, SavedLogistic, SavedMlp, write_history};
 use cnn_codes::head::scaling::{Scaling, ScalingKind};
+use cnn_codes::model::OutputSpec;
 use ndarray::Array2;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -29,7 +29,7 @@ const CLASSES: [&str; 3] = ["green", "none", "red"];
 fn place() -> Option<Place> {
     let place = Place::new()?;
     place.extract().assert().success();
-    let codes = place.store().manifest().codes.clone();
+    let codes = place.store().manifest().store.codes.clone();
     write_heads(&place, codes, true);
     Some(place)
 }
@@ -404,7 +404,7 @@ fn trunks_that_differ_in_a_constant_are_different_trunks() {
 
     let head_for = |store: &str| {
         let store = Store::open(&place.path().join(store)).unwrap();
-        write_heads(&place, store.manifest().codes.clone(), true);
+        write_heads(&place, store.manifest().store.codes.clone(), true);
     };
     head_for("a");
     predict(&place, &["pictures"]).assert().success();
@@ -431,7 +431,7 @@ fn trunks_that_differ_in_a_constant_are_different_trunks() {
 #[test]
 fn a_head_for_other_codes_is_refused_with_the_difference_and_what_to_do() {
     let Some(place) = place() else { return };
-    let codes = place.store().manifest().codes.clone();
+    let codes = place.store().manifest().store.codes.clone();
     let said = |place: &Place, arguments: &[&str]| {
         let output = predict(place, arguments)
             .assert()

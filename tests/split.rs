@@ -4,12 +4,12 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use assert_cmd::assert::Assert;
 use cnn_codes::dataset;
 use cnn_codes::dataset::split::{self, Placement, Shares, SplitError, SplitOptions, group};
+use cnn_codes::progress::{Progress, Watch};
 use image::{Rgb, RgbImage};
 
 /// A checkered picture of 48 x 48 pixels that no other seed has.
@@ -296,6 +296,20 @@ fn shares_beyond_one_are_refused() {
     .stderr(predicates::str::contains("make no split"));
 }
 
+/// Makes a folder at `out` when seven pictures are placed.
+struct Appears<'a> {
+    out: &'a Path,
+}
+
+impl Watch for Appears<'_> {
+    fn progress(&self, progress: Progress, _detail: &dyn std::fmt::Display) {
+        if progress.done == 7 {
+            fs::create_dir(self.out).unwrap();
+            fs::write(self.out.join("thesis.txt"), "dear").unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_folder_that_appears_while_pictures_are_placed_stays_and_the_split_is_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -308,14 +322,8 @@ fn a_folder_that_appears_while_pictures_are_placed_stays_and_the_split_is_kept()
         placement: Placement::Copy,
     };
     let out = folder.path().join("out");
-    let mut appear = |row| {
-        if row == 7 {
-            fs::create_dir(&out).unwrap();
-            fs::write(out.join("thesis.txt"), "dear").unwrap();
-        }
-        ControlFlow::Continue(())
-    };
-    let refused = dataset::split::split(&pictures, &grouping, &options, &out, &mut appear);
+    let appears = Appears { out: &out };
+    let refused = dataset::split::split(&pictures, &grouping, &options, &out, &appears);
     let said = refused.unwrap_err().to_string();
     let kept = folder.path().join("out.kept");
     let expected = format!("the finished split is kept in {}: move it", kept.display());
@@ -369,8 +377,7 @@ fn paths_of_a_table_that_lead_out_of_the_parts_are_refused() {
         };
         let out = folder.path().join("out");
         let before = names(folder.path());
-        let mut go_on = |_| ControlFlow::Continue(());
-        let error = split::split(&pictures, &grouping, &options, &out, &mut go_on).unwrap_err();
+        let error = split::split(&pictures, &grouping, &options, &out, &()).unwrap_err();
         assert!(
             matches!(&error, SplitError::Path { path: named } if named == path),
             "{error}"

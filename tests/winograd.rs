@@ -404,7 +404,7 @@ fn a_trunk_without_such_convolutions_runs_on_its_own_kernels_or_not_at_all() {
         .stderr(predicate::str::contains(
             "convolutions: all by ONNX Runtime",
         ));
-    assert_eq!(place.store().manifest().kernels, "onnxruntime");
+    assert_eq!(place.store().manifest().store.kernels, "onnxruntime");
 }
 
 #[test]

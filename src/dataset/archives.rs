@@ -10,7 +10,8 @@ use tar::{Archive, Entry, EntryType};
 use super::classes::Classes;
 use super::pictures::has_picture_ending;
 use super::read::MAX_FILE_BYTES;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// The largest label file that is read.
 const MAX_LABEL_BYTES: u64 = 1 << 20;
@@ -49,16 +50,16 @@ const COMPRESSIONS: &[(&[u8], &str, &str)] = &[
 /// [`DatasetError`] with the archive that is at fault: not a tar file, compressed, cut short, two
 /// of one file name, two pictures of one name in it (which would be written over one another if
 /// they were unpacked).
-pub fn read_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
+pub fn read_labelled_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
     read_with(archives, Labels::Read)
 }
 
-/// Lists the pictures in tar files as [`read_archives`] does, without labels: label files are
+/// Lists the pictures in tar files as [`read_labelled_archives`] does, without labels: label files are
 /// files like any other.
 ///
 /// # Errors
-/// As [`read_archives`].
-pub fn list_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
+/// As [`read_labelled_archives`].
+pub fn read_unlabelled_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
     read_with(archives, Labels::Ignore)
 }
 

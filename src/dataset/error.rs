@@ -3,13 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{EXTENSIONS, Failure};
+use super::EXTENSIONS;
+use crate::codes::Failure;
 
 /// How many names an error lists before it only counts.
 const LISTED: usize = 10;
 
 /// Why an input gives no pictures.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DatasetError {
     /// A folder, a table or an archive could not be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -124,7 +126,7 @@ pub enum DatasetError {
         lines: [u64; 2],
     },
     /// A table has several splits, and none was chosen.
-    #[error("{} holds the splits {}; choose one with --split NAME", path.display(), listed(.splits))]
+    #[error("{} holds the splits {}; choose one", path.display(), listed(.splits))]
     SplitNotChosen {
         /// The table.
         path: PathBuf,

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::pictures::has_picture_ending;
-use super::read::OUT_OF_REACH;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Names that split folders go by; a class is hardly ever called so.
 const SPLITS: &[&str] = &["train", "training", "val", "valid", "validation", "test"];
@@ -58,7 +58,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
 /// # Errors
 /// [`DatasetError::Unreadable`] for a folder that cannot be read, [`DatasetError::NoPictures`] where
 /// there is none at all.
-pub fn list_files(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
+pub fn find_unlabelled(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
     let mut search = Search {
         label: None,
         open: Vec::new(),
@@ -256,7 +256,7 @@ impl Search {
             Ok(entries) => self.search(folder, real, entries),
             Err(error) => {
                 let reason = format!("the folder cannot be read: {error}");
-                self.fail(folder.relative.clone(), reason, OUT_OF_REACH);
+                self.fail(folder.relative.clone(), reason, Failure::OUT_OF_REACH);
             }
         }
     }
@@ -277,7 +277,7 @@ impl Search {
             // Perhaps a folder of pictures.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let reason = format!("a link that cannot be followed: {error}");
-                self.fail(link.relative, reason, OUT_OF_REACH);
+                self.fail(link.relative, reason, Failure::OUT_OF_REACH);
             }
             Err(error) => {
                 let reason = format!("a link that leads nowhere: {error}");
@@ -409,7 +409,8 @@ mod tests {
             "empty/x.txt",
         ]);
         let at = |name: &str| root.path().join(name);
-        let found = list_files(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
+        let found =
+            find_unlabelled(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
         let prefix = format!("{}/", root.path().display());
         let paths: Vec<_> = found
             .pictures
@@ -422,7 +423,7 @@ mod tests {
         );
         assert!(!found.is_labelled());
         assert!(found.read(&found.pictures[2]).unwrap().is_empty());
-        let error = list_files(&[at("empty")]).unwrap_err().to_string();
+        let error = find_unlabelled(&[at("empty")]).unwrap_err().to_string();
         assert!(error.starts_with("there are no pictures ("), "{error}");
     }
 

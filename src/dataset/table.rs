@@ -9,7 +9,8 @@ use csv::ByteRecord;
 
 use super::classes::Classes;
 use super::lines::{BoundedLines, UniversalNewlines, line_of};
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Reads the rows of a table: columns `path`, `label` and `split`, found by the names in its first
 /// line; other columns are passed over.
@@ -359,7 +360,7 @@ mod tests {
         assert_eq!(rows(&found), [("a", "x"), ("b", "y")]);
         assert_eq!(
             read(text, None).unwrap_err(),
-            "t.csv holds the splits 'other', 'test', 'train'; choose one with --split NAME"
+            "t.csv holds the splits 'other', 'test', 'train'; choose one"
         );
         assert_eq!(
             read(text, Some("Train")).unwrap_err(),

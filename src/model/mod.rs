@@ -5,6 +5,7 @@ pub mod chain;
 pub mod fetched;
 pub mod graph;
 pub mod graph_hash;
+mod identity;
 pub mod onnx;
 pub mod pins;
 pub mod runtime;
@@ -18,5 +19,6 @@ pub mod vgg16;
 pub mod winograd;
 
 pub use card::{CardError, ModelCard};
+pub use identity::{OutputSpec, TrunkIdentity};
 pub use runtime::{Library, Runtime, RuntimeError};
 pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

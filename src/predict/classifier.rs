@@ -14,7 +14,6 @@ use crate::head::scaling::Scaling;
 use crate::head::{CodesView, HeadError, HeadKind, probabilities};
 use crate::model::Trunk;
 use crate::model::card::CardClassifier;
-use crate::picture::Resize;
 
 /// Codes of a store that are classified at a time; each chunk reads the head's weights once.
 const CHUNK_ROWS: usize = 64;
@@ -95,18 +94,9 @@ impl Classifier {
             fit,
             filter,
         } = card.classifier.clone()?;
-        let codes = CodesIdentity {
-            trunk: trunk.identity().clone(),
-            recipe: card.input.recipe,
-            resize: Resize {
-                width: card.input.width,
-                height: card.input.height,
-                fit,
-                filter,
-            },
-            output: trunk.output(),
-            pool: Pool::None,
-        };
+        let resize = card.resize(fit, filter);
+        let recipe = card.input.recipe;
+        let codes = CodesIdentity::new(trunk.identity().clone(), card, recipe, resize, Pool::None);
         Some(Self {
             codes,
             classes,
@@ -172,7 +162,7 @@ impl Classifier {
         store: &Store,
         take: &mut dyn FnMut(Vec<Outcome>) -> ControlFlow<()>,
     ) -> Result<(), PredictError> {
-        if let Some(difference) = self.codes.difference(&store.manifest().codes) {
+        if let Some(difference) = self.codes.difference(store.codes_identity()) {
             return Err(PredictError::OtherCodes {
                 store: store.dir().to_owned(),
                 difference,

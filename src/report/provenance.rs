@@ -61,7 +61,7 @@ pub struct JudgedPicture {
 
 impl StoreProvenance {
     fn of(store: &Store, root: Option<&Path>) -> Self {
-        let manifest = store.manifest();
+        let manifest = &store.manifest().store;
         let root = root.map(absolute).or_else(|| manifest.root.clone());
         Self {
             store: absolute(store.dir()),

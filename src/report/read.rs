@@ -23,10 +23,10 @@ use crate::head::saved::{HISTORY, SavedHead, SavedHeadError};
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The heads cannot be read.
-    #[error(transparent)]
+    #[error("{0}")]
     Head(#[from] SavedHeadError),
     /// A file that the report needs is not there.
-    #[error("{} is not there, and the report is made of it; train the head again with --overwrite", path.display())]
+    #[error("{} is not there, and the report is made of it", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
@@ -48,7 +48,7 @@ pub enum ReportError {
         source: io::Error,
     },
     /// A file is damaged, or two files contradict each other.
-    #[error("{} cannot be used: {reason}; train the head again with --overwrite", path.display())]
+    #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -6,10 +6,10 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
-use rayon::prelude::*;
 
 use crate::dataset::{Picture, Pictures, Place, ReadError};
-use crate::picture::{self, Filter, Fit, LARGE_PIXELS, Resize, RgbImage};
+use crate::picture::memory::{Later, Room, side_by_side};
+use crate::picture::{self, DecodeLimits, Filter, Fit, Resize, RgbImage};
 
 /// The longer side of a thumbnail, in pixels.
 const SIDE: u32 = 160;
@@ -45,9 +45,6 @@ pub struct Inline {
     pub size: (u32, u32),
 }
 
-/// Why a picture is left for later.
-struct Large;
-
 /// Thumbnails of pictures below `root`, in their order. One that is not there, or not the one that
 /// was judged, is absent.
 pub(super) fn thumbnails(root: Option<&Path>, wanted: &[Wanted]) -> Vec<Thumbnail> {
@@ -62,27 +59,20 @@ pub(super) fn thumbnails(root: Option<&Path>, wanted: &[Wanted]) -> Vec<Thumbnai
         root: root.to_owned(),
         ..Pictures::default()
     };
-    let small: Vec<_> = wanted
-        .par_iter()
-        .map(|wanted| thumbnail(&pictures, wanted, LARGE_PIXELS))
-        .collect();
-    let all = small.into_iter().zip(wanted);
-    all.map(|(thumbnail_or_large, wanted)| {
-        thumbnail_or_large
-            .or_else(|Large| thumbnail(&pictures, wanted, u64::MAX))
-            .unwrap_or_else(|Large| unreachable!("no picture has more pixels than u64 counts"))
-    })
-    .collect()
+    side_by_side(wanted, |wanted, room| thumbnail(&pictures, wanted, room))
 }
 
-fn thumbnail(pictures: &Pictures, wanted: &Wanted, max_pixels: u64) -> Result<Thumbnail, Large> {
+fn thumbnail(pictures: &Pictures, wanted: &Wanted, room: Room) -> Result<Thumbnail, Later> {
     let absent = |reason: String| Ok(Thumbnail::Absent(reason));
     let picture = Picture {
         path: wanted.path.into(),
         label: None,
         place: Place::File,
     };
-    let bytes = match pictures.read(&picture) {
+    // A file that cannot be looked at will fail soon enough.
+    room.for_file(pictures.n_bytes(&picture).unwrap_or(0))?;
+    let max_bytes = DecodeLimits::default().max_file_bytes();
+    let bytes = match pictures.read_up_to(&picture, max_bytes) {
         Ok(bytes) => bytes,
         // Alone, or with its folder.
         Err(ReadError::Read(error) | ReadError::OutOfReach(error))
@@ -95,9 +85,8 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, max_pixels: u64) -> Result<Th
     if blake3::hash(&bytes) != wanted.blake3 {
         return absent("changed since its code was taken".to_owned());
     }
-    if picture::n_pixels(&bytes).is_ok_and(|n| n > max_pixels) {
-        return Err(Large);
-    }
+    // What has no sound header takes no memory.
+    let _memory = room.for_decoding(picture::decoding_bytes(&bytes).unwrap_or(0))?;
     match picture::decode(&bytes) {
         Ok(picture) => Ok(Thumbnail::Shown(inline(&picture))),
         Err(error) => absent(error.to_string()),

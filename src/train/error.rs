@@ -39,22 +39,22 @@ pub enum TrainError {
         source: HeadError,
     },
     /// A store was changed while heads were trained on it.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// Training was stopped before there was a head.
     #[error("stopped before a head was trained; nothing was left behind")]
     Stopped,
     /// A head's predictions cannot be judged.
-    #[error(transparent)]
+    #[error("{0}")]
     Evaluate(#[from] EvaluateError),
     /// HEAD is not free or not writable.
-    #[error(transparent)]
+    #[error("{0}")]
     Draft(#[from] DraftError),
     /// A head could not be saved.
-    #[error(transparent)]
+    #[error("{0}")]
     Save(#[from] SavedHeadError),
     /// The report, or another file besides the heads, could not be written.
-    #[error(transparent)]
+    #[error("{0}")]
     Report(#[from] ReportError),
     /// The heads are trained and saved, but the files besides them are not.
     #[error("{why}; the trained head is kept in {}: move it where you want it", kept.display())]
@@ -80,9 +80,9 @@ pub enum TrainError {
 /// Why fits on some samples were not done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FitError {
-    #[error(transparent)]
+    #[error("{0}")]
     Head(#[from] HeadError),
-    #[error(transparent)]
+    #[error("{0}")]
     Evaluate(#[from] EvaluateError),
     #[error("stopped")]
     Stopped,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use cnn_codes::codes::{Code, Dtype, Pool, StoreWriter, WrittenPicture};
+use cnn_codes::codes::{Code, Dtype, PictureRow, Pool, StoreWriter};
 use cnn_codes::files::Existing;
 use image::{Rgb, RgbImage};
 
@@ -76,8 +76,8 @@ impl Place {
             StoreWriter::create(&self.path(name), Existing::Keep, description).unwrap();
         for (row, (path, label, looks_like)) in rows.into_iter().enumerate() {
             let bytes = fs::read(self.path("pictures").join(&path));
-            let picture = WrittenPicture {
-                path,
+            let picture = PictureRow {
+                path: path.into(),
                 label: Some(label),
                 width: 1,
                 height: 1,

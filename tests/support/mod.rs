@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cnn_codes::codes::{
-    Code, CodesIdentity, Dtype, OutputSpec, Pool, StoreDescription, StoreWriter, TrunkIdentity,
-    WrittenPicture,
+    Code, CodesIdentity, Dtype, PictureRow, Pool, StoreDescription, StoreWriter,
 };
 use cnn_codes::files::Existing;
+use cnn_codes::model::{OutputSpec, TrunkIdentity};
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
 
 /// A description of codes of shape (2, 1, 3), of the classes `a` and `b c`.
@@ -67,8 +67,8 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
     for (row, &label) in labels.iter().enumerate() {
         let start = row * code_len;
         let codes: Vec<f32> = (start..start + code_len).map(|i| i as f32 / 4.0).collect();
-        let picture = WrittenPicture {
-            path: format!("a/{row}, \"é\".jpg"),
+        let picture = PictureRow {
+            path: format!("a/{row}, \"é\".jpg").into(),
             label: Some(label),
             width: 10,
             height: 20,
@@ -83,8 +83,8 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
 pub fn write_codes(out: &Path, description: StoreDescription, rows: &[(usize, Vec<f32>)]) {
     let mut writer = StoreWriter::create(out, Existing::Keep, description).unwrap();
     for (row, (label, code)) in rows.iter().enumerate() {
-        let picture = WrittenPicture {
-            path: format!("{row}.jpg"),
+        let picture = PictureRow {
+            path: format!("{row}.jpg").into(),
             label: Some(*label),
             width: 1,
             height: 1,

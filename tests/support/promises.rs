@@ -12,7 +12,10 @@ use cnn_codes::dataset::{self, DatasetError, Pictures, Place};
 pub fn check_tar(bytes: &[u8], folder: &Path) {
     let archive = folder.join("shard.tar");
     fs::write(&archive, bytes).expect("a file");
-    for read in [dataset::read_archives, dataset::list_archives] {
+    for read in [
+        dataset::read_labelled_archives,
+        dataset::read_unlabelled_archives,
+    ] {
         let Some(found) = accepted(read(std::slice::from_ref(&archive)), "shard.tar") else {
             continue;
         };
@@ -51,7 +54,7 @@ pub fn check_table(bytes: &[u8], folder: &Path) {
 
 /// A list of any bytes has a path in it or is refused; a path holds no NUL.
 pub fn check_list(bytes: &[u8]) {
-    match dataset::read_list(bytes) {
+    match dataset::read_unlabelled_list(bytes) {
         Ok(found) => {
             check_pictures(&found);
             let mut paths = found.pictures.iter().map(|picture| &picture.path);

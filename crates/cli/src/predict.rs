@@ -10,21 +10,20 @@ use std::thread;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::dataset::{self, Failure, Pictures};
+use cnn_codes::codes::{Failure, Store};
+use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved;
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, ModelCard, TrunkOptions};
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
 use self::printed::Printed;
-use super::extract_features::has_archive_ending;
 use super::numbers::batch_size;
 use super::stop::Stop;
-use super::trunk::TrunkOption;
+use super::trunk::{TrunkOption, load_runtime, load_trunk};
 use super::{
     LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
-    print_json, print_table, say, threads,
+    print_json, print_table, remedy, say, threads,
 };
 
 /// Say what is on pictures, with a trained head
@@ -215,27 +214,27 @@ fn predict_stores(
 
 /// What was given, which is all of one kind.
 fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
-    if images.iter().any(|path| path.as_os_str() == "-") {
+    let is_of = |kind: InputKind| move |path: &&PathBuf| InputKind::of(path) == kind;
+    if images.iter().any(|path| is_of(InputKind::List)(&path)) {
         return match images {
-            [_] => Ok(Input::Pictures(dataset::read_list(io::stdin().lock())?)),
+            [_] => Ok(Input::Pictures(dataset::read_unlabelled_list(
+                io::stdin().lock(),
+            )?)),
             _ => {
                 bail!("- is given with others; give it alone, with all files in the list on stdin")
             }
         };
     }
-    let is_archive = |path: &PathBuf| !path.is_dir() && has_archive_ending(path);
-    if images.iter().all(is_archive) {
-        return Ok(Input::Pictures(dataset::list_archives(images)?));
+    if images.iter().all(|path| is_of(InputKind::Archive)(&path)) {
+        let pictures = dataset::read_unlabelled_archives(images)?;
+        return Ok(Input::Pictures(pictures));
     }
-    let mut stores = Vec::new();
-    for path in images.iter().filter(|path| path.is_dir()) {
-        match Store::open(path) {
-            Err(StoreError::NotAStore { .. }) => {}
-            store => stores.push(store?),
-        }
-    }
-    let others = || images.iter().filter(|path| is_archive(path));
-    match (stores.first(), others().next()) {
+    let stores = images.iter().filter(is_of(InputKind::Store));
+    let stores: Vec<_> = stores
+        .map(|dir| Store::open(dir))
+        .collect::<Result<_, _>>()?;
+    let archive = images.iter().find(is_of(InputKind::Archive));
+    match (stores.first(), archive) {
         (Some(store), _) if stores.len() < images.len() => bail!(
             "{} is a store, and is given with pictures; give stores or pictures in a call of their own",
             store.dir().display()
@@ -245,16 +244,17 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
             "{} is a tar shard, and is given with others; give tar shards in a call of their own",
             archive.display()
         ),
-        (None, None) => Ok(Input::Pictures(dataset::list_files(images)?)),
+        (None, None) => Ok(Input::Pictures(dataset::find_unlabelled(images)?)),
     }
 }
 
 /// What predicts, with its trunk in a session.
 fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predictor> {
-    let models = &arguments.models.path()?;
-    let load_runtime = || {
-        let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models)?;
-        Runtime::load(&library)
+    let load_runtime = || load_runtime(&arguments.models, &arguments.runtime);
+    let options = TrunkOptions {
+        device: arguments.device,
+        threads: arguments.threads.unwrap_or_else(default_threads),
+        kernels: arguments.kernels,
     };
     match source {
         Source::Head(head) => {
@@ -266,38 +266,19 @@ fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predi
                 (classifier, runtime)
             });
             let classifier = classifier?;
+            let models = arguments.models.path()?;
             let (card, file) = arguments
                 .trunk
-                .find(models, &classifier.codes().trunk.name)?;
-            let trunk = load_trunk(arguments, &runtime?, card, &file)?;
+                .find(&models, &classifier.codes().trunk.name)?;
+            let trunk = load_trunk(&runtime?.1, card, &file, options)?;
             Ok(Predictor::new(classifier, trunk)?)
         }
         Source::Exported(card, file) => {
-            let trunk = load_trunk(arguments, &load_runtime()?, *card, &file)?;
+            let trunk = load_trunk(&load_runtime()?.1, *card, &file, options)?;
             let classifier = Classifier::inside(&trunk).expect("its card was looked at");
             Ok(Predictor::new(classifier, trunk)?)
         }
     }
-}
-
-fn load_trunk(
-    arguments: &Arguments,
-    runtime: &Runtime,
-    card: ModelCard,
-    file: &Path,
-) -> anyhow::Result<Trunk> {
-    let options = TrunkOptions {
-        device: arguments.device,
-        threads: arguments.threads.unwrap_or_else(default_threads),
-        kernels: arguments.kernels,
-    };
-    let trunk = Trunk::load(runtime, card, file, options)?;
-    if let Some(reason) = trunk.fallback() {
-        say(&format!(
-            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
-        ));
-    }
-    Ok(trunk)
 }
 
 fn introduction(pictures: &Pictures, predictor: &Predictor) -> String {
@@ -349,7 +330,8 @@ impl Session {
     /// Prints some outcomes, and breaks where nobody reads them or a signal has come.
     fn take(&mut self, outcomes: &[Outcome]) -> ControlFlow<()> {
         for failure in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-            say(&format!("{}: {}", failure.path, failure.error));
+            let remedy = remedy::of_failure(failure);
+            say(&format!("{}: {}{remedy}", failure.path, failure.error));
             self.first_failure.get_or_insert_with(|| failure.clone());
             self.n_failed += 1;
             self.n_unread += usize::from(failure.may_pass());
@@ -376,9 +358,10 @@ impl Session {
         let n = self.n_predicted + self.n_failed;
         match self.first_failure {
             Some(first) if self.n_predicted == 0 => bail!(
-                "none of the {n} pictures could be used; the first, {}: {}",
+                "none of the {n} pictures could be used; the first, {}: {}{}",
                 first.path,
-                first.error
+                first.error,
+                remedy::of_failure(&first)
             ),
             Some(_) => say(&format!(
                 "could not be used: {} of {n} pictures",

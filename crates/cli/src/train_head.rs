@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
 use cnn_codes::report::{FailedHead, REPORT};
-use cnn_codes::train::{TrainError, train};
+use cnn_codes::train::train;
 
 pub use self::arguments::Arguments;
 use self::progress::Display;
@@ -31,13 +31,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &display,
     );
     display.clear();
-    let comparison = match trained {
-        Err(error @ (TrainError::Stopped | TrainError::Interrupted { .. })) => {
-            say(&format!("{error}"));
-            return Ok(stop.exit_code());
-        }
-        trained => trained?,
-    };
+    let comparison = stop.result(trained)?;
     let head = format!("head: {}", shown(&arguments.out));
     let result = match arguments.format {
         Format::Text => format!(

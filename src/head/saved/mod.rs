@@ -50,7 +50,7 @@ pub const KIND: Kind = Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum SavedHeadError {
     /// The place is not free or not writable.
-    #[error(transparent)]
+    #[error("{0}")]
     Draft(#[from] DraftError),
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
@@ -61,7 +61,7 @@ pub enum SavedHeadError {
         source: io::Error,
     },
     /// The directory has no head.json.
-    #[error("{} is not a head: it has no {MANIFEST}; make one with `cnn-codes train-head --train STORE --out HEAD`", dir.display())]
+    #[error("{} is not a head: it has no {MANIFEST}", dir.display())]
     NotAHead {
         /// The directory.
         dir: PathBuf,
@@ -85,7 +85,7 @@ pub enum SavedHeadError {
         created_by: String,
     },
     /// A file is damaged, or two files contradict each other.
-    #[error("{} cannot be used: {reason}; train the head again with --overwrite", path.display())]
+    #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
