@@ -21,7 +21,7 @@ const SAME_FILES: f64 = 1e-2;
 const SIDE: u32 = 224;
 
 fn shared(name: &str) -> Option<PathBuf> {
-    support::shared(&Path::new("fixtures/vgg16_keras").join(name))
+    support::shared(Path::new("fixtures/vgg16_keras").join(name))
 }
 
 fn trunk() -> Option<Trunk> {
