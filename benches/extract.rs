@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extractor, OnFailure};
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Preparation};
 
 use timing::median;
@@ -37,11 +37,9 @@ fn main() -> anyhow::Result<()> {
         &runtime,
         card,
         &model,
-        TrunkOptions {
-            device,
-            threads,
-            kernels: Kernels::Auto,
-        },
+        TrunkOptions::default()
+            .with_device(device)
+            .with_threads(threads),
     )?;
     let dataset = dataset::find(&pictures)?;
     let batches = ready_tensors(&dataset, &options.preparation)?;
@@ -51,8 +49,8 @@ fn main() -> anyhow::Result<()> {
     for round in 0..rounds {
         bare.push(rate(dataset.len(), || {
             let mut codes = Vec::new();
-            for (n, tensor) in &batches {
-                trunk.run(tensor, *n, &mut codes)?;
+            for tensor in &batches {
+                trunk.run(tensor, &mut codes)?;
             }
             Ok(())
         })?);
@@ -88,11 +86,8 @@ fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
     options
 }
 
-/// Every batch's number of pictures and its tensor.
-fn ready_tensors(
-    dataset: &Pictures,
-    preparation: &Preparation,
-) -> anyhow::Result<Vec<(usize, Vec<f32>)>> {
+/// Every batch's tensor.
+fn ready_tensors(dataset: &Pictures, preparation: &Preparation) -> anyhow::Result<Vec<Vec<f32>>> {
     let len = preparation.tensor_len();
     let mut batches = Vec::new();
     for chunk in dataset.pictures.chunks(BATCH_SIZE) {
@@ -101,7 +96,7 @@ fn ready_tensors(
             let bytes = dataset.read(picture)?;
             preparation.prepare(&picture::decode(&bytes)?, tensor);
         }
-        batches.push((chunk.len(), tensor));
+        batches.push(tensor);
     }
     Ok(batches)
 }

@@ -1,6 +1,6 @@
-//! VGG16 on ONNX Runtime's convolutions against the same on this program's, in turns.
+//! VGG16 on ONNX Runtime's convolutions against the same on those of ort-winograd, in turns.
 //!
-//!     cargo bench --bench winograd -- [ROUNDS] [THREADS]
+//!     cargo bench --features stage-times --bench winograd -- [ROUNDS] [THREADS]
 //!
 //! ROUNDS defaults to 7, THREADS to the number of cores. Needs `cnn-codes fetch`. Beside pictures
 //! per second it prints where the time of the fused convolutions goes, how fast their products
@@ -16,8 +16,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use cnn_codes::model::winograd::Busy;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use ort_winograd::{Rewritten, StageTimes};
 use tempfile::TempDir;
 
 use peer::Peer;
@@ -60,10 +60,10 @@ fn main() -> anyhow::Result<()> {
         bare: load_trunk(&runtime, Kernels::OnnxRuntime, threads)?,
         winograd: load_trunk(&runtime, Kernels::Winograd, threads)?,
     };
-    let replacement = trunks.winograd.replacement();
+    let rewritten = trunks.winograd.rewritten();
     println!(
         "{threads} threads, medians of {rounds} rounds in turns\n{}",
-        replacement.map_or_else(String::new, |replacement| replacement.summary())
+        rewritten.map_or_else(String::new, Rewritten::summary)
     );
     // Any pixels do: the time does not depend on them.
     let levels = (0..BATCH * 224 * 224 * 3).map(|i| (i * 7919 % 256) as f32 - 120.0);
@@ -83,11 +83,10 @@ struct Trunks {
 fn load_trunk(runtime: &Runtime, kernels: Kernels, threads: usize) -> anyhow::Result<Trunk> {
     let card = ModelCard::vgg16();
     let model = Path::new("models").join(&card.file);
-    let options = TrunkOptions {
-        device: Device::Cpu,
-        threads,
-        kernels,
-    };
+    let options = TrunkOptions::default()
+        .with_device(Device::Cpu)
+        .with_threads(threads)
+        .with_kernels(kernels);
     Ok(Trunk::load(runtime, card, &model, options)?)
 }
 
@@ -145,28 +144,24 @@ fn compare(
     let tensor = &pictures[..n * 224 * 224 * 3];
     let Trunks { bare, winograd } = trunks;
     let (mut bare_codes, mut codes) = (Vec::new(), Vec::new());
-    bare.run(tensor, n, &mut bare_codes)?;
-    winograd.run(tensor, n, &mut codes)?;
+    bare.run(tensor, &mut bare_codes)?;
+    winograd.run(tensor, &mut codes)?;
     for (_, peer) in &mut engines.peers {
         peer.ask(&n.to_string())?;
     }
-    let before = busy(winograd);
+    let before = stage_times(winograd);
     let mut seconds = vec![Vec::new(); 2 + engines.peers.len()];
     let (mut peaks, mut total) = (Vec::new(), Duration::ZERO);
     for _ in 0..rounds {
         peaks.push(peak_gflops(threads));
-        seconds[0].push(timing::seconds(|| {
-            Ok(bare.run(tensor, n, &mut bare_codes)?)
-        })?);
-        seconds[1].push(timing::seconds(
-            || Ok(winograd.run(tensor, n, &mut codes)?),
-        )?);
+        seconds[0].push(timing::seconds(|| Ok(bare.run(tensor, &mut bare_codes)?))?);
+        seconds[1].push(timing::seconds(|| Ok(winograd.run(tensor, &mut codes)?))?);
         total += Duration::from_secs_f64(*seconds[1].last().expect("it was pushed"));
         for ((_, peer), seconds) in engines.peers.iter_mut().zip(&mut seconds[2..]) {
             seconds.push(timing::seconds(|| peer.ask(&n.to_string()))?);
         }
     }
-    let stages = minus(busy(winograd), before);
+    let stages = stage_times(winograd) - before;
     println!("batch of {n}; load {}", load());
     print_line("ONNX Runtime", n, &seconds[0], &seconds[0], None);
     let difference = relative_difference(&codes, &bare_codes);
@@ -203,7 +198,7 @@ fn print_line(name: &str, n: usize, seconds: &[f64], bare: &[f64], difference: O
 }
 
 /// Where `available`, the time of all threads, went, for `n` pictures.
-fn print_stages(stages: Busy, available: Duration, n: usize, peak: f64) {
+fn print_stages(stages: StageTimes, available: Duration, n: usize, peak: f64) {
     let share = |time: Duration| 100.0 * time.as_secs_f64() / available.as_secs_f64();
     let rest = available.saturating_sub(stages.input + stages.products + stages.output);
     println!(
@@ -231,16 +226,10 @@ fn product_gflop() -> f64 {
     flop.iter().sum::<usize>() as f64 / 1e9
 }
 
-fn busy(trunk: &Trunk) -> Busy {
-    trunk.replacement().map_or(Busy::default(), |r| r.busy())
-}
-
-fn minus(after: Busy, before: Busy) -> Busy {
-    Busy {
-        input: after.input - before.input,
-        products: after.products - before.products,
-        output: after.output - before.output,
-    }
+fn stage_times(trunk: &Trunk) -> StageTimes {
+    trunk
+        .rewritten()
+        .map_or(StageTimes::default(), Rewritten::stage_times)
 }
 
 /// Fused multiply-adds of all threads on numbers in registers, counted as two operations each, in

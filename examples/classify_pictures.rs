@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use cnn_codes::dataset;
-use cnn_codes::model::{
-    Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions, telemetry,
-};
+use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions, telemetry};
 use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
 
 fn main() -> anyhow::Result<()> {
@@ -26,11 +24,7 @@ fn main() -> anyhow::Result<()> {
     let card = ModelCard::load(card)?;
     let model = models.join(&card.file);
     let runtime = Runtime::load(&Library::find(None, models)?)?;
-    let on = TrunkOptions {
-        device: Device::Auto,
-        threads: 2,
-        kernels: Kernels::Auto,
-    };
+    let on = TrunkOptions::default().with_threads(2);
     let trunk = Trunk::load(&runtime, card, &model, on)?;
 
     let classifier = Classifier::load(head, None)?;

@@ -18,6 +18,7 @@
 //! [`check`] measures what it changes. A processor without float16 computes such nodes in float32, so
 //! that the rounding between them may differ from that of a graphics card.
 
+mod chain;
 mod check;
 mod error;
 mod half;
@@ -28,8 +29,12 @@ mod target;
 
 use std::path::Path;
 
+use ort_winograd::onnx::{
+    DataType, GraphProto, ModelProto, OperatorSetIdProto, TensorType, ValueInfoProto,
+};
 use serde::{Deserialize, Serialize};
 
+use self::chain::Chain;
 pub use self::check::{Against, CheckPictures, Drift, LargestInside, check};
 pub use self::error::ExportError;
 pub use self::target::Target;
@@ -37,13 +42,7 @@ use crate::codes::{CodesIdentity, Pool};
 use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
-use crate::model::chain::Chain;
-use crate::model::graph::{Dim, OnnxModel, TensorType};
-use crate::model::graph_hash::hash_graph;
-use crate::model::onnx::tensor_proto::DataType;
-use crate::model::onnx::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
-use crate::model::tensor_hash::hash_tensors;
-use crate::model::{ModelCard, TrunkIdentity};
+use crate::model::{ModelCard, OnnxModel, TrunkIdentity, hash_graph, hash_tensors};
 use crate::named;
 use crate::picture::{Layout, Recipe};
 
@@ -159,10 +158,7 @@ pub fn export_head(head: &SavedHead, options: ExportOptions) -> Result<Exported,
     let shape: Vec<_> = shape.into_iter().map(|axis| axis as u64).collect();
     let proto = ModelProto {
         ir_version: Some(HEAD_IR_VERSION),
-        opset_import: vec![OperatorSetIdProto {
-            domain: Some(String::new()),
-            version: Some(HEAD_OPERATOR_SET),
-        }],
+        opset_import: vec![OperatorSetIdProto::new("", HEAD_OPERATOR_SET)],
         graph: Some(GraphProto {
             node,
             initializer,
@@ -307,17 +303,8 @@ fn finish(
 
 /// A batch of any size of the given shape, as an input or output is declared.
 fn declared(name: &str, element: DataType, shape: &[u64]) -> ValueInfoProto {
-    let batch = std::iter::once(Dim::Free("N".to_owned()));
-    let dims = batch.chain(shape.iter().map(|&axis| Dim::Fixed(axis)));
-    let declared = TensorType {
-        element,
-        dims: Some(dims.collect()),
-    };
-    ValueInfoProto {
-        name: Some(name.to_owned()),
-        r#type: Some(declared.to_proto()),
-        ..ValueInfoProto::default()
-    }
+    let floats = TensorType::float32_batch(shape);
+    ValueInfoProto::new(name, &TensorType { element, ..floats })
 }
 
 /// The card by which an exported classifier is a trunk.

@@ -30,14 +30,14 @@
 //! use cnn_codes::codes::Store;
 //! use cnn_codes::dataset;
 //! use cnn_codes::extract::Extractor;
-//! use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+//! use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions};
 //! use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
 //! use cnn_codes::train::{TrainOptions, train};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::load(&Library::find(None, Path::new("models"))?)?;
 //! let (card, model) = (ModelCard::vgg16(), Path::new("models/vgg16_notop.onnx"));
-//! let on = TrunkOptions { device: Device::Auto, threads: 2, kernels: Kernels::Auto };
+//! let on = TrunkOptions::default().with_threads(2);
 //! let mut trunk = Trunk::load(&runtime, card, model, on)?;
 //!
 //! for (pictures, codes) in [("pictures/train", "train"), ("pictures/validation", "validation")] {
@@ -69,7 +69,6 @@ pub mod model;
 pub mod names;
 pub mod picture;
 pub mod predict;
-mod processor;
 pub mod progress;
 pub mod quiet;
 pub mod report;

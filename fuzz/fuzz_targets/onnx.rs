@@ -5,11 +5,9 @@
 use std::path::Path;
 
 use cnn_codes::model::ModelCard;
-use cnn_codes::model::graph::{Dim, GraphError, OnnxModel};
-use cnn_codes::model::graph_hash::hash_graph;
-use cnn_codes::model::tensor_hash::hash_tensors;
-use cnn_codes::model::winograd::Replacement;
 use libfuzzer_sys::fuzz_target;
+use ort_winograd::onnx::Dim;
+use ort_winograd::{GraphError, OnnxModel, Rewritten, hash_graph, hash_tensors};
 
 /// The file that errors name.
 const ORIGIN: &str = "model.onnx";
@@ -29,8 +27,8 @@ fuzz_target!(|bytes: &[u8]| {
     for name in names.filter(|name| !name.is_empty()).take(MAX_CUTS) {
         cut(&model, name);
     }
-    if let Some(replacement) = Replacement::of(&model, 1) {
-        read(replacement.onnx_bytes()).expect("a rewritten model is sound");
+    if let Some(rewritten) = Rewritten::of(&model, 1) {
+        read(rewritten.onnx_bytes()).expect("a rewritten model is sound");
     }
 });
 

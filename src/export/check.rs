@@ -12,8 +12,7 @@ use crate::codes::CodesIdentity;
 use crate::dataset::{Picture, Pictures};
 use crate::head::CodesView;
 use crate::head::saved::SavedHead;
-use crate::model::graph::OnnxModel;
-use crate::model::{ModelCard, Provider, Runtime, Trunk, TrunkOptions};
+use crate::model::{ModelCard, OnnxModel, Provider, Runtime, Trunk, TrunkOptions};
 use crate::picture::{self, DecodeLimits, Layout, Preparation, Recipe, RgbImage};
 use crate::predict::Classifier;
 use crate::progress::{Progress, Watch};
@@ -190,7 +189,7 @@ impl Comparison<'_> {
             probe.add(&levels)?;
         }
         let mut actual = Vec::new();
-        self.exported.run(&levels, 1, &mut actual)?;
+        self.exported.run(&levels, &mut actual)?;
         if actual.iter().any(|value| value.is_nan()) {
             return Err(ExportError::NotANumber {
                 advice: "see whether `cnn-codes extract-features` gives NaN for it as well",
@@ -206,7 +205,7 @@ impl Comparison<'_> {
         let CodesIdentity { recipe, pool, .. } = *self.classifier.codes();
         let tensor = self.prepared(picture, recipe, input.layout);
         let mut code = Vec::new();
-        self.trunk.run(&tensor, 1, &mut code)?;
+        self.trunk.run(&tensor, &mut code)?;
         let channels = self.trunk.output().channels();
         let mut pooled = Vec::new();
         pool.append(&code, channels, &mut pooled);

@@ -4,8 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::head::{HeadError, HeadKind};
-use crate::model::graph::GraphError;
-use crate::model::{CardError, TrunkError};
+use crate::model::{CardError, GraphError, TrunkError};
 use crate::progress::Stopped;
 
 /// Why there is no exported file.

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use half::f16;
-use prost::bytes::Bytes;
+use ort_winograd::onnx::{
+    AttributeProto, DataType, ModelProto, NodeProto, TensorProto, float16_tensor, float32_tensor,
+    le_bytes,
+};
 
 use super::ExportError;
-use crate::model::onnx::attribute_proto::AttributeType;
-use crate::model::onnx::tensor_proto::DataType;
-use crate::model::onnx::{AttributeProto, ModelProto, NodeProto, TensorProto};
-use crate::model::tensor::{float32_tensor, le_bytes};
 
 /// Operators that take some float32 in any case, or that give it: they would need casts of their own.
 const FLOAT32_OPERATORS: [&str; 7] = [
@@ -80,12 +79,7 @@ fn as_tensor(attribute: &mut AttributeProto) {
         "value_floats" => float32_tensor("", &[attribute.floats.len() as u64], &attribute.floats),
         _ => return,
     };
-    *attribute = AttributeProto {
-        name: Some("value".to_owned()),
-        r#type: Some(AttributeType::Tensor as i32),
-        t: Some(tensor),
-        ..AttributeProto::default()
-    };
+    *attribute = AttributeProto::tensor("value", tensor);
 }
 
 /// A float32 tensor in float16, each value rounded to the nearest.
@@ -98,7 +92,7 @@ pub(super) fn halve_tensor(
         reason: format!("tensor {:?} {reason}", tensor.name()),
     };
     let bytes = le_bytes(tensor).map_err(|error| unusable(format!("cannot be read: {error}")))?;
-    let mut halved = Vec::with_capacity(bytes.len() / 2);
+    let mut halved = Vec::with_capacity(bytes.len() / 4);
     for word in bytes.chunks_exact(4) {
         let value = f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
         let half = f16::from_f32(value);
@@ -108,14 +102,12 @@ pub(super) fn halve_tensor(
                 f16::MAX
             )));
         }
-        halved.extend(half.to_le_bytes());
+        halved.push(half.to_bits());
     }
     Ok(TensorProto {
         name: tensor.name.clone(),
         dims: tensor.dims.clone(),
-        data_type: Some(DataType::Float16 as i32),
-        raw_data: Some(Bytes::from(halved)),
-        ..TensorProto::default()
+        ..float16_tensor("", &[], &halved)
     })
 }
 

@@ -3,16 +3,14 @@
 use std::path::Path;
 
 use ndarray::{Array1, ArrayView2};
+use ort_winograd::onnx::{DataType, TensorProto, float32_tensor};
 
+use super::chain::Chain;
 use super::half::halve_tensor;
 use super::{ExportError, ExportOptions, LABEL_INDEX, PROBABILITIES, Precision};
 use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::head::scaling::Scaling;
-use crate::model::chain::Chain;
-use crate::model::onnx::TensorProto;
-use crate::model::onnx::tensor_proto::DataType;
-use crate::model::tensor::float32_tensor;
 
 /// A fully connected layer: its name, weights (in, out) and bias (out).
 struct Layer<'a> {

@@ -3,8 +3,7 @@
 use super::ExportOptions;
 use crate::head::HeadKind;
 use crate::head::saved::{FORMAT, SavedHead};
-use crate::model::ModelCard;
-use crate::model::graph::OnnxModel;
+use crate::model::{ModelCard, OnnxModel};
 
 /// What every export says.
 pub(super) fn describe(model: &mut OnnxModel, head: &SavedHead, options: ExportOptions) {

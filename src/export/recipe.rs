@@ -1,10 +1,9 @@
 //! The recipes as nodes: the same float32 steps in the same order as [`Recipe::apply`], and so the
 //! same numbers to the bit.
 
-use crate::model::chain::Chain;
-use crate::model::onnx::TensorProto;
-use crate::model::onnx::tensor_proto::DataType;
-use crate::model::tensor::{float32_tensor, int64_vector};
+use ort_winograd::onnx::{DataType, TensorProto, float32_tensor, int64_vector};
+
+use super::chain::Chain;
 use crate::picture::recipe::{CAFFE_MEAN, ONE_255TH, TORCH_DEVIATION, TORCH_MEAN};
 use crate::picture::{Layout, Recipe};
 

@@ -3,12 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use prost::Message;
-
 use super::{ExportError, Exported};
 use crate::files::{Existing, FileDraft, parent, sync_directory};
-use crate::model::ModelCard;
-use crate::model::graph::OnnxModel;
+use crate::model::{ModelCard, OnnxModel};
 
 /// The most bytes that a protobuf message, and so an ONNX file, may have.
 pub(super) const MAX_BYTES: u64 = (1 << 31) - 1;
@@ -64,7 +61,7 @@ impl Target {
     /// [`ExportError::TooLarge`], [`ExportError::Write`], [`ExportError::Exists`] or
     /// [`ExportError::Foreign`]; a file that was there is then as it was.
     pub fn write(&self, exported: &Exported) -> Result<u64, ExportError> {
-        let bytes = check_size(exported.model.proto().encoded_len() as u64)?;
+        let bytes = check_size(exported.model.encoded_len() as u64)?;
         let model = draft(&self.model, &exported.model.to_bytes())?;
         let card = (exported.card.as_ref())
             .map(|card| self.card_draft(card))

@@ -167,7 +167,7 @@ fn infer_all<E: From<TrunkError> + From<SameCodesError>>(
         let mut values = Vec::new();
         if batch.n_computed > 0 {
             let start = Instant::now();
-            trunk.run(&batch.tensor, batch.n_computed, &mut values)?;
+            trunk.run(&batch.tensor, &mut values)?;
             busy += start.elapsed();
             same_codes.check(&batch.tensor, &values, batch.n_computed)?;
         }

@@ -7,8 +7,8 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, s};
 use rayon::prelude::*;
 
 use super::HeadError;
+use super::fused_update::aligned_zeros;
 use super::scaling::Scaling;
-use super::wide::aligned_zeros;
 use crate::codes::Store;
 
 /// Codes (N, D), row by row: those of an array or of a store, all or some of them, as they

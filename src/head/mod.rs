@@ -21,11 +21,11 @@
 mod class_weights;
 mod codes_view;
 mod error;
+mod fused_update;
 mod kind;
 mod samples;
 mod softmax;
 mod span;
-mod wide;
 
 pub mod logistic;
 pub mod mlp;

@@ -5,13 +5,11 @@ mod error;
 use std::fs;
 use std::path::Path;
 
+use ort_winograd::onnx::{DataType, Dim, TensorType, element_name};
+use ort_winograd::{OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
-use super::graph::{Dim, OnnxModel, TensorType};
-use super::graph_hash::hash_graph;
 use super::identity::OutputSpec;
-use super::onnx::tensor_proto::DataType;
-use super::tensor_hash::{TensorHash, hash_tensors};
 use crate::named;
 use crate::picture::{self, Filter, Layout, Recipe, Resize};
 
@@ -182,9 +180,9 @@ impl ModelCard {
     /// # Errors
     /// [`CardError::Syntax`], [`CardError::Format`] or [`CardError::Invalid`].
     pub fn parse(text: &str, origin: &str) -> Result<Self, CardError> {
-        let syntax = |source| CardError::Syntax {
+        let syntax = |error| CardError::Syntax {
             card: origin.to_owned(),
-            source: Box::new(source),
+            reason: in_one_line(&error),
         };
         let FormatOnly { format } = toml::from_str(text).map_err(syntax)?;
         if format != CARD_FORMAT {
@@ -234,7 +232,7 @@ impl ModelCard {
     #[must_use]
     pub fn input_type(&self) -> TensorType {
         let (height, width) = (u64::from(self.input.height), u64::from(self.input.width));
-        let floats = batch_of(&match self.input.layout {
+        let floats = TensorType::float32_batch(&match self.input.layout {
             Layout::ChannelsLast => [height, width, N_CHANNELS],
             Layout::ChannelsFirst => [N_CHANNELS, height, width],
         });
@@ -259,7 +257,7 @@ impl ModelCard {
     /// The output's type in an ONNX file that fits.
     #[must_use]
     pub fn output_type(&self) -> TensorType {
-        batch_of(&self.output.shape)
+        TensorType::float32_batch(&self.output.shape)
     }
 
     /// Checks what a card promises by itself, without its ONNX file.
@@ -470,12 +468,12 @@ impl ModelCard {
                 model,
                 role,
                 name,
-                expected: expected.element,
-                actual: actual.element,
+                expected: element_name(expected.element),
+                actual: element_name(actual.element),
             });
         }
         let fit = fit(&expected, actual);
-        let (expected, actual) = (Box::new(expected), Box::new(actual.clone()));
+        let (expected, actual) = (expected.to_string(), actual.to_string());
         match fit {
             Fit::Fits => Ok(()),
             Fit::FixedBatch => Err(CardError::FixedBatch {
@@ -504,14 +502,16 @@ impl ModelCard {
     }
 }
 
-/// A float32 batch of any size of the given shape.
-fn batch_of(shape: &[u64]) -> TensorType {
-    let batch = Dim::Free("N".to_owned());
-    TensorType::float32(
-        [batch]
-            .into_iter()
-            .chain(shape.iter().map(|&length| Dim::Fixed(length))),
-    )
+/// What is wrong with a card, and where, without the lines of the card that TOML's own message quotes.
+fn in_one_line(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    match text.lines().next() {
+        Some(place) if place.starts_with("TOML parse error at") => {
+            let place = place.trim_start_matches("TOML parse error ");
+            format!("{} ({place})", error.message())
+        }
+        _ => error.message().to_owned(),
+    }
 }
 
 enum Fit {

@@ -15,10 +15,10 @@ pub struct TrunkIdentity {
     /// SHA-256 of the ONNX file, 64 hexadecimal digits.
     pub sha256: String,
     /// SHA-256 of the trunk's parameters, where they are initializers
-    /// ([`hash_tensors`](crate::model::tensor_hash::hash_tensors)).
+    /// ([`hash_tensors`](crate::model::hash_tensors)).
     pub tensors_sha256: String,
     /// SHA-256 of all that computes the output, wherever it stands in the file
-    /// ([`hash_graph`](crate::model::graph_hash::hash_graph)). Earlier versions did not record it.
+    /// ([`hash_graph`](crate::model::hash_graph)). Earlier versions did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_sha256: Option<String>,
 }

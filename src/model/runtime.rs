@@ -41,6 +41,7 @@ impl std::fmt::Display for Origin {
 
 /// Why ONNX Runtime cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RuntimeError {
     /// There is no library in any of the places.
     #[error(
@@ -93,7 +94,7 @@ pub enum RuntimeError {
         /// The library.
         path: PathBuf,
         /// What ONNX Runtime said.
-        source: ort::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -259,9 +260,9 @@ impl Runtime {
             // For what goes to Windows itself; elsewhere the variable has done it.
             .with_telemetry(false)
             .build()
-            .map_err(|source| RuntimeError::Environment {
+            .map_err(|error| RuntimeError::Environment {
                 path: library.path.clone(),
-                source,
+                source: error.into(),
             })?;
         let runtime = Self {
             version: library.version(minor),

@@ -4,21 +4,18 @@ mod open;
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use ort::session::Session;
 use ort::value::{DynValueTypeMarker, TensorRef, ValueRef};
-use prost::bytes::Bytes;
+use ort_winograd::{GraphError, OnnxModel, Rewritten, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use self::open::{Opened, open_session};
 use super::card::{CardError, CardInput, Element, ModelCard};
-use super::graph::{GraphError, OnnxModel};
-use super::graph_hash::hash_graph;
 use super::identity::{OutputSpec, TrunkIdentity};
 use super::runtime::Runtime;
 use super::sha256::hex;
-use super::tensor_hash::hash_tensors;
-use super::winograd::Replacement;
 use crate::named;
 use crate::picture::Layout;
 
@@ -45,7 +42,7 @@ pub enum Kernels {
     /// [`Self::OnnxRuntime`].
     #[default]
     Auto,
-    /// Those of [`super::winograd`], or an error.
+    /// Those of the package `ort-winograd`, or an error.
     Winograd,
     /// ONNX Runtime's own.
     OnnxRuntime,
@@ -81,6 +78,7 @@ impl std::fmt::Display for Provider {
 
 /// Why a trunk cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrunkError {
     /// The ONNX file cannot be read, or is none.
     #[error(transparent)]
@@ -94,7 +92,7 @@ pub enum TrunkError {
         /// The ONNX file.
         path: PathBuf,
         /// What ONNX Runtime said.
-        source: ort::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// CUDA was asked for, and does not work.
     #[error("CUDA cannot be used: {reason}")]
@@ -116,7 +114,18 @@ pub enum TrunkError {
         /// Pictures in the batch.
         n: usize,
         /// What ONNX Runtime said.
-        source: ort::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was given is no whole number of pictures, or none.
+    #[error(
+        "the trunk takes pictures of {per_picture} numbers each, and was given {actual} numbers, \
+         which are not 1, 2, 3, ... pictures"
+    )]
+    PixelCount {
+        /// Numbers that were given.
+        actual: usize,
+        /// Numbers of one picture: height * width * 3.
+        per_picture: usize,
     },
     /// The trunk takes bytes, and was given something else.
     #[error(
@@ -146,8 +155,17 @@ pub enum TrunkError {
 /// batches of 20 with 1,260 MB resident, and 16.3 in batches of 4 with 420 MB (ONNX Runtime 1.32).
 const CPU_BATCH_SIZE: usize = 4;
 
-/// How a trunk's session is set up.
-#[derive(Clone, Copy, Debug)]
+/// How a trunk's session is set up. [`TrunkOptions::default`] is where it is best: on CUDA where that
+/// works, with as many threads as this process may use, on the fastest kernels.
+///
+/// ```
+/// use cnn_codes::model::{Device, TrunkOptions};
+///
+/// let options = TrunkOptions::default().with_device(Device::Cpu).with_threads(2);
+/// assert_eq!(options.threads, 2);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TrunkOptions {
     /// Where it runs.
     pub device: Device,
@@ -155,6 +173,36 @@ pub struct TrunkOptions {
     pub threads: usize,
     /// Whose kernels do the convolutions, where it runs on a CPU.
     pub kernels: Kernels,
+}
+
+impl Default for TrunkOptions {
+    fn default() -> Self {
+        Self {
+            device: Device::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            kernels: Kernels::default(),
+        }
+    }
+}
+
+impl TrunkOptions {
+    /// These options, on `device`.
+    #[must_use]
+    pub fn with_device(self, device: Device) -> Self {
+        Self { device, ..self }
+    }
+
+    /// These options, with `threads` threads, at least 1.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// These options, with these kernels.
+    #[must_use]
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
+    }
 }
 
 /// A loaded trunk.
@@ -165,8 +213,8 @@ pub struct Trunk {
     identity: TrunkIdentity,
     provider: Provider,
     fallback: Option<String>,
-    /// What runs in place of ONNX Runtime's convolutions; nothing where they run themselves.
-    replacement: Option<Replacement>,
+    /// The model with other convolutions; nothing where ONNX Runtime's own run.
+    rewritten: Option<Rewritten>,
     onnxruntime: String,
     threads: usize,
     /// Shape of one picture's output as ONNX Runtime gives it.
@@ -197,7 +245,7 @@ impl Trunk {
             session,
             provider,
             fallback,
-            replacement,
+            rewritten,
         } = opened?;
         Ok(Self {
             output_shape: card
@@ -211,7 +259,7 @@ impl Trunk {
             identity,
             provider,
             fallback,
-            replacement,
+            rewritten,
             onnxruntime: runtime.version().to_owned(),
             threads: options.threads,
         })
@@ -244,16 +292,16 @@ impl Trunk {
     /// Whose kernels do the convolutions: never [`Kernels::Auto`].
     #[must_use]
     pub fn kernels(&self) -> Kernels {
-        match self.replacement {
+        match self.rewritten {
             Some(_) => Kernels::Winograd,
             None => Kernels::OnnxRuntime,
         }
     }
 
-    /// What runs in place of ONNX Runtime's convolutions, where anything does.
+    /// The model that runs in place of the file's, where its convolutions are not ONNX Runtime's own.
     #[must_use]
-    pub fn replacement(&self) -> Option<&Replacement> {
-        self.replacement.as_ref()
+    pub fn rewritten(&self) -> Option<&Rewritten> {
+        self.rewritten.as_ref()
     }
 
     /// Version of ONNX Runtime.
@@ -278,33 +326,28 @@ impl Trunk {
         self.card.output.layout == Some(Layout::ChannelsFirst)
     }
 
-    /// Runs `n` pictures and leaves their codes in `codes`: n codes one after the other, float32,
-    /// channels last.
+    /// Runs pictures and leaves their codes in `codes`: one code after the other, float32, channels
+    /// last.
     ///
-    /// `tensor` holds n prepared pictures in the card's layout. On a CPU they run a few at a time,
-    /// so that the memory for activations does not depend on `n`.
+    /// `pixels` holds N prepared pictures, (N, H, W, 3) or (N, 3, H, W) as the card's layout has it, in
+    /// C order; N, 1 or more, follows from its length. On a CPU they run a few at a time, so that the
+    /// memory for activations does not depend on N.
     ///
     /// A trunk that takes bytes is given them as numbers all the same.
     ///
     /// # Errors
-    /// [`TrunkError::Run`], [`TrunkError::NotALevel`] or [`TrunkError::OutputShape`].
-    ///
-    /// # Panics
-    /// If `n` is 0.
-    pub fn run(
-        &mut self,
-        tensor: &[f32],
-        n: usize,
-        codes: &mut Vec<f32>,
-    ) -> Result<(), TrunkError> {
+    /// [`TrunkError::PixelCount`] if `pixels` is not 1, 2, 3, ... pictures long; [`TrunkError::Run`],
+    /// [`TrunkError::NotALevel`] or [`TrunkError::OutputShape`].
+    pub fn run(&mut self, pixels: &[f32], codes: &mut Vec<f32>) -> Result<(), TrunkError> {
         codes.clear();
+        let per_picture = input_shape(&self.card.input, 1).iter().product();
+        let n = n_pictures(pixels.len(), per_picture)?;
         let at_once = match self.provider {
             Provider::Cpu => CPU_BATCH_SIZE,
             Provider::Cuda => n,
         };
-        let len = tensor.len() / n;
-        for tensor in tensor.chunks(len * at_once) {
-            self.run_at_once(tensor, tensor.len() / len, codes)?;
+        for pixels in pixels.chunks(per_picture * at_once) {
+            self.run_at_once(pixels, pixels.len() / per_picture, codes)?;
         }
         Ok(())
     }
@@ -316,7 +359,10 @@ impl Trunk {
         n: usize,
         codes: &mut Vec<f32>,
     ) -> Result<(), TrunkError> {
-        let failed = |source| TrunkError::Run { n, source };
+        let failed = |error: ort::Error| TrunkError::Run {
+            n,
+            source: error.into(),
+        };
         let is_channels_first = self.is_channels_first();
         let input = &self.card.input;
         let levels = match input.element {
@@ -392,6 +438,17 @@ impl TrunkFile {
     }
 }
 
+/// How many pictures `n_numbers` are, of `per_picture` numbers each.
+fn n_pictures(n_numbers: usize, per_picture: usize) -> Result<usize, TrunkError> {
+    if n_numbers == 0 || !n_numbers.is_multiple_of(per_picture) {
+        return Err(TrunkError::PixelCount {
+            actual: n_numbers,
+            per_picture,
+        });
+    }
+    Ok(n_numbers / per_picture)
+}
+
 /// Shape of the input tensor of `n` pictures.
 fn input_shape(input: &CardInput, n: usize) -> [usize; 4] {
     let (height, width) = (input.height as usize, input.width as usize);
@@ -438,6 +495,25 @@ fn channels_last(code: &[f32], channels: usize, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_pictures_follows_from_the_length_and_other_lengths_are_refused() {
+        assert_eq!(n_pictures(12, 12).unwrap(), 1);
+        assert_eq!(n_pictures(36, 12).unwrap(), 3);
+        for actual in [0, 11, 13, 35] {
+            let error = n_pictures(actual, 12).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    TrunkError::PixelCount {
+                        per_picture: 12,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn only_whole_numbers_from_0_to_255_are_levels() {

@@ -1,8 +1,8 @@
 //! VGG16 without its top, cut out of the model that the pinned wheel holds.
 
 use super::card::ModelCard;
-use super::graph::{GraphError, OnnxModel};
-use super::onnx::NodeProto;
+use ort_winograd::onnx::NodeProto;
+use ort_winograd::{GraphError, OnnxModel};
 
 /// The last tensor of the trunk in the wheel's model: block5's pooling, its channels last.
 const SOURCE_OUTPUT: &str = "Transpose__90:0";

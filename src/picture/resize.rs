@@ -9,6 +9,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod passes;
+mod plain;
 mod weights;
 
 use std::borrow::Cow;

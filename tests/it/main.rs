@@ -9,9 +9,7 @@ mod head_optimizers;
 mod head_saved;
 mod hostile_inputs;
 mod model_card;
-mod model_graph;
-mod model_hostile;
-mod model_identity;
+mod model_trunk;
 mod picture_decode;
 mod picture_hostile;
 mod picture_prepare;
@@ -20,6 +18,5 @@ mod shared_vgg16_keras;
 mod shared_winograd;
 mod store;
 mod telemetry;
-mod winograd;
 
 use test_support as support;

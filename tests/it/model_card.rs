@@ -5,11 +5,9 @@ use crate::support;
 use std::path::Path;
 
 use cnn_codes::model::card::{CardError, ModelCard};
-use cnn_codes::model::graph::{Dim, OnnxModel, TensorType};
-use cnn_codes::model::graph_hash::hash_graph;
-use cnn_codes::model::onnx::tensor_proto::DataType;
-use cnn_codes::model::tensor_hash::hash_tensors;
 use cnn_codes::picture::{Layout, Recipe};
+use ort_winograd::onnx::{DataType, Dim, TensorType};
+use ort_winograd::{OnnxModel, hash_graph, hash_tensors};
 
 use support::onnx::{ORIGIN, batch, tiny_proto, tiny_trunk, value};
 
@@ -237,7 +235,7 @@ fn another_element_type_is_refused() {
         matches!(
             error,
             CardError::Element {
-                actual: DataType::Float16,
+                actual: "float16",
                 ..
             }
         ),
@@ -348,4 +346,17 @@ fn a_classifiers_card_must_not_contradict_itself() {
         refused("shape = [2]", "shape = [3]"),
         "x.toml: classifier.classes names 2 classes, and output.shape is [3]"
     );
+}
+
+#[test]
+fn vgg16_has_the_graph_of_its_card() {
+    let card = ModelCard::vgg16();
+    let path = support::root().join("models").join(&card.file);
+    if !path.exists() {
+        support::skip!("there is no {}", path.display());
+        return;
+    }
+    let model = OnnxModel::read(&path).unwrap();
+    let hash = hash_graph(&model, &card.output.name).unwrap();
+    assert_eq!(card.graph_sha256, Some(hash));
 }

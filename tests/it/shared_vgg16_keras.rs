@@ -5,7 +5,7 @@ use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
 use ndarray::Array4;
 use ndarray_npy::read_npy;
@@ -29,11 +29,9 @@ fn trunk() -> Option<Trunk> {
     let model = support::vgg16()?;
     let models = support::models_with_onnxruntime()?;
     let runtime = Runtime::load(&Library::find(None, &models).unwrap()).unwrap();
-    let options = TrunkOptions {
-        device: Device::Cpu,
-        threads: 2,
-        kernels: Kernels::Auto,
-    };
+    let options = TrunkOptions::default()
+        .with_device(Device::Cpu)
+        .with_threads(2);
     Some(Trunk::load(&runtime, card, &model, options).unwrap())
 }
 
@@ -60,7 +58,7 @@ fn codes_of(trunk: &mut Trunk, recipe: Recipe, pictures: &[RgbImage]) -> Vec<f32
         preparation.prepare(picture, tensor);
     }
     let mut codes = Vec::new();
-    trunk.run(&tensor, pictures.len(), &mut codes).unwrap();
+    trunk.run(&tensor, &mut codes).unwrap();
     codes
 }
 

@@ -22,11 +22,10 @@ fn codes_of_150_pictures_are_those_of_onnx_runtime() {
     };
     let runtime = Runtime::load(&Library::find(None, &models).unwrap()).unwrap();
     let [mut bare, mut winograd] = [Kernels::OnnxRuntime, Kernels::Winograd].map(|kernels| {
-        let options = TrunkOptions {
-            device: Device::Cpu,
-            threads: 2,
-            kernels,
-        };
+        let options = TrunkOptions::default()
+            .with_device(Device::Cpu)
+            .with_threads(2)
+            .with_kernels(kernels);
         Trunk::load(&runtime, ModelCard::vgg16(), &model, options).unwrap()
     });
     let dataset = dataset::find(&pictures).unwrap();
@@ -42,8 +41,8 @@ fn codes_of_150_pictures_are_those_of_onnx_runtime() {
                 let bytes = dataset.read(picture).unwrap();
                 preparation.prepare(&picture::decode(&bytes).unwrap(), tensor);
             }
-            bare.run(&tensor, batch.len(), &mut expected).unwrap();
-            winograd.run(&tensor, batch.len(), &mut codes).unwrap();
+            bare.run(&tensor, &mut expected).unwrap();
+            winograd.run(&tensor, &mut codes).unwrap();
             for (&code, &expected) in codes.iter().zip(&expected) {
                 difference += (f64::from(code) - f64::from(expected)).powi(2);
                 norm += f64::from(expected).powi(2);

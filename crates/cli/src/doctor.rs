@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::assets::{RuntimeState, runtime_state, verify_vgg16};
 use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{Library, ModelCard, Runtime};
+use ort_winograd::Instructions;
 use serde_json::json;
 
 use super::models::ModelsFolder;
@@ -78,26 +79,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Architecture, and the vector instructions that matter to the speed.
+/// Architecture, and the vector instructions that kernels are compiled for.
 fn processor() -> String {
-    let mut features: Vec<&str> = Vec::new();
-    #[cfg(target_arch = "x86_64")]
-    for (name, present) in [
-        ("avx2", is_x86_feature_detected!("avx2")),
-        ("fma", is_x86_feature_detected!("fma")),
-        ("avx512f", is_x86_feature_detected!("avx512f")),
-        ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
-    ] {
-        if present {
-            features.push(name);
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    features.push("neon");
-    if features.is_empty() {
-        features.push("no vector instructions known to be of use");
-    }
-    format!("{} with {}", std::env::consts::ARCH, features.join(", "))
+    let features = match Instructions::detect().features() {
+        [] => "no vector instructions known to be of use".to_owned(),
+        features => features.join(", "),
+    };
+    format!("{} with {features}", std::env::consts::ARCH)
 }
 
 /// The folder of the assets, why it is the one, and one that might be taken for it.

@@ -13,8 +13,7 @@ use cnn_codes::export::{
 use cnn_codes::files::Existing;
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
-use cnn_codes::model::graph::OnnxModel;
-use cnn_codes::model::{Device, Kernels, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, OnnxModel, TrunkOptions};
 
 use self::summary::Summary;
 use super::progress::PictureDisplay;
@@ -140,12 +139,11 @@ fn classifier(
         }
     };
     let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
-    let trunk_options = TrunkOptions {
-        device: arguments.device,
-        threads: arguments.threads.unwrap_or_else(default_threads),
+    let trunk_options = TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(arguments.threads.unwrap_or_else(default_threads))
         // What is exported runs without this program's kernels.
-        kernels: Kernels::OnnxRuntime,
-    };
+        .with_kernels(Kernels::OnnxRuntime);
     let mut trunk = load_trunk(&runtime, card, &path, trunk_options)?;
     let against = Against {
         runtime: &runtime,

@@ -12,9 +12,9 @@ use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
 use cnn_codes::files::{Existing, resolve};
-use cnn_codes::model::winograd::Replacement;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Recipe};
+use ort_winograd::Rewritten;
 
 use super::numbers::batch_size;
 use super::progress::PictureDisplay;
@@ -168,11 +168,10 @@ fn run_extraction(
     let reuse = open_stores(&arguments.reuse)?;
     let (library, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
     let options = extract_options(arguments, &card, threads);
-    let trunk_options = TrunkOptions {
-        device: arguments.device,
-        threads,
-        kernels: arguments.kernels,
-    };
+    let trunk_options = TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(threads)
+        .with_kernels(arguments.kernels);
     let mut trunk = load_trunk(&runtime, card, &model, trunk_options)?;
     say(&introduction(&pictures, &trunk, &options));
     if arguments.verbose {
@@ -317,8 +316,8 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
         trunk.onnxruntime(),
         shown(&library.path),
         trunk
-            .replacement()
-            .map_or("all by ONNX Runtime".to_owned(), Replacement::summary),
+            .rewritten()
+            .map_or("all by ONNX Runtime".to_owned(), Rewritten::summary),
         options.threads,
         trunk.threads(),
         options.batch_size,

@@ -251,11 +251,10 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
 /// What predicts, with its trunk in a session.
 fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predictor> {
     let load_runtime = || load_runtime(&arguments.models, &arguments.runtime);
-    let options = TrunkOptions {
-        device: arguments.device,
-        threads: arguments.threads.unwrap_or_else(default_threads),
-        kernels: arguments.kernels,
-    };
+    let options = TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(arguments.threads.unwrap_or_else(default_threads))
+        .with_kernels(arguments.kernels);
     match source {
         Source::Head(head) => {
             // Side by side: both read files of 25 MB.

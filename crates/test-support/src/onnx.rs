@@ -1,35 +1,26 @@
-//! A small network for the tests of the model module: a trunk of one convolution, and a head.
+//! A small network for the tests of models, here and of ort-winograd: a trunk of one convolution, and
+//! a head.
 
 use std::path::Path;
 
-use cnn_codes::model::graph::{Dim, OnnxModel, TensorType};
-use cnn_codes::model::onnx::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    ValueInfoProto,
+use ort_winograd::OnnxModel;
+use ort_winograd::onnx::{
+    AttributeProto, Dim, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorType, ValueInfoProto, float32_tensor,
 };
-use cnn_codes::model::tensor::float32_tensor;
 
 /// The file that errors about the network name.
 pub const ORIGIN: &str = "some/tiny.onnx";
 
 pub fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
-        op_type: Some(operator.to_owned()),
         name: Some(format!("the {operator} for {output}")),
-        input: inputs.iter().map(|&name| name.to_owned()).collect(),
-        output: vec![output.to_owned()],
-        ..NodeProto::default()
+        ..NodeProto::new(operator, inputs, output)
     }
 }
 
-pub fn with_ints(mut node: NodeProto, name: &str, values: &[i64]) -> NodeProto {
-    node.attribute.push(AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(7),
-        ints: values.to_vec(),
-        ..AttributeProto::default()
-    });
-    node
+pub fn with_ints(node: NodeProto, name: &str, values: &[i64]) -> NodeProto {
+    node.with(AttributeProto::ints(name, values))
 }
 
 /// A value without a type; `OnnxModel::declare` gives it one.
@@ -41,10 +32,7 @@ pub fn value(name: &str) -> ValueInfoProto {
 }
 
 pub fn opset(domain: &str, version: i64) -> OperatorSetIdProto {
-    OperatorSetIdProto {
-        domain: Some(domain.to_owned()),
-        version: Some(version),
-    }
+    OperatorSetIdProto::new(domain, version)
 }
 
 /// Kernel (4, 3, 1, 1): -1, -0.75, ..., 1.75.

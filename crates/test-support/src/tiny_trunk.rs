@@ -4,10 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cnn_codes::model::graph::{Dim, OnnxModel, TensorType};
-use cnn_codes::model::onnx::attribute_proto::AttributeType;
-use cnn_codes::model::onnx::{AttributeProto, GraphProto, ModelProto};
-use cnn_codes::model::tensor::float32_tensor;
+use ort_winograd::OnnxModel;
+use ort_winograd::onnx::{AttributeProto, GraphProto, ModelProto, TensorType, float32_tensor};
 
 use super::onnx::{node, opset, value, with_ints};
 
@@ -57,13 +55,8 @@ pub fn write_with_constant(folder: &Path, weights: [f32; 3]) {
     let mut tensor = graph.initializer.remove(0);
     let bytes = weights.iter().flat_map(|weight| weight.to_le_bytes());
     tensor.raw_data = Some(bytes.collect::<Vec<u8>>().into());
-    let mut constant = node("Constant", &[], "weights");
-    constant.attribute.push(AttributeProto {
-        name: Some("value".to_owned()),
-        r#type: Some(AttributeType::Tensor as i32),
-        t: Some(tensor),
-        ..AttributeProto::default()
-    });
+    let constant = node("Constant", &[], "weights");
+    let constant = constant.with(AttributeProto::tensor("value", tensor));
     graph.node.insert(0, constant);
     let written = OnnxModel::from_proto(proto, &model).unwrap().to_bytes();
     fs::write(&model, written).unwrap();
@@ -102,10 +95,8 @@ fn onnx(channels_last: bool, output_shape: [u64; 3], weights: [f32; 3]) -> Vec<u
         ..ModelProto::default()
     };
     let mut model = OnnxModel::from_proto(proto, Path::new("tiny.onnx")).unwrap();
-    let batch_of = |shape: [u64; 3]| {
-        TensorType::float32(std::iter::once(Dim::Free("N".to_owned())).chain(shape.map(Dim::Fixed)))
-    };
-    model.declare("input", &batch_of([SIDE, SIDE, 3])).unwrap();
-    model.declare("means", &batch_of(output_shape)).unwrap();
+    let batch_of = TensorType::float32_batch;
+    model.declare("input", &batch_of(&[SIDE, SIDE, 3])).unwrap();
+    model.declare("means", &batch_of(&output_shape)).unwrap();
     model.to_bytes()
 }

@@ -3,16 +3,13 @@
 use std::collections::HashSet;
 
 use half::f16;
+use ort_winograd::onnx::{DataType, NodeProto, TensorType, ValueInfoProto, int64_vector};
 
 use super::{Against, load};
+use crate::export::chain::Chain;
 use crate::export::{ExportError, Exported, LargestInside};
 use crate::model::card::CardOutput;
-use crate::model::chain::Chain;
-use crate::model::graph::{Dim, OnnxModel, TensorType};
-use crate::model::onnx::tensor_proto::DataType;
-use crate::model::onnx::{NodeProto, ValueInfoProto};
-use crate::model::tensor::int64_vector;
-use crate::model::{ModelCard, Trunk};
+use crate::model::{ModelCard, OnnxModel, Trunk};
 
 /// The probe's output: the largest absolute value of each tensor.
 const LARGEST: &str = "probe/largest";
@@ -57,7 +54,7 @@ impl Probe {
     /// Looks at one picture.
     pub(super) fn add(&mut self, levels: &[f32]) -> Result<(), ExportError> {
         let mut values = Vec::new();
-        self.trunk.run(levels, 1, &mut values)?;
+        self.trunk.run(levels, &mut values)?;
         for ((largest, value), tensor) in self.largest.iter_mut().zip(values).zip(&self.tensors) {
             if f16::from_f32(value).is_infinite() {
                 return Err(ExportError::Overflow {
@@ -113,8 +110,7 @@ fn float16_tensors(in_float16: &OnnxModel, in_float32: &OnnxModel) -> Vec<String
 }
 
 fn cast_to(node: &NodeProto) -> Option<i64> {
-    let mut attributes = node.attribute.iter();
-    attributes.find(|it| it.name() == "to").and_then(|it| it.i)
+    node.attribute_named("to").and_then(|to| to.i)
 }
 
 /// The model whose only output is the largest absolute value of each of `tensors`, (1, T), for a
@@ -141,12 +137,7 @@ fn probed(model: &OnnxModel, tensors: &[String]) -> Result<OnnxModel, ExportErro
     let others: Vec<_> = parts.iter().skip(1).map(String::as_str).collect();
     concat.apply("Concat", &others, LARGEST).push_int("axis", 1);
     graph.node.extend(concat.into_parts().0);
-    graph.output = vec![ValueInfoProto {
-        name: Some(LARGEST.to_owned()),
-        ..ValueInfoProto::default()
-    }];
-    let mut model = OnnxModel::from_proto(proto, model.origin())?;
-    let dims = [Dim::Free("N".to_owned()), Dim::Fixed(tensors.len() as u64)];
-    model.declare(LARGEST, &TensorType::float32(dims))?;
-    Ok(model)
+    let largest = TensorType::float32_batch(&[tensors.len() as u64]);
+    graph.output = vec![ValueInfoProto::new(LARGEST, &largest)];
+    Ok(OnnxModel::from_proto(proto, model.origin())?)
 }

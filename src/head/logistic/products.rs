@@ -6,14 +6,12 @@
 //! ```
 //!
 //! They cost as much as reading the codes does, where K is small. The bounds of tasks depend on the
-//! shapes alone, and every sum is made by one task, so the number of threads changes nothing.
+//! shapes alone, and every sum is made by one task, so the number of threads changes nothing. Products
+//! and sums are rounded apart, whatever the instructions, so that the results are equal to the bit.
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
+use ort_winograd::{InstructionSet, Instructions, Kernel};
 use rayon::prelude::*;
-
-use crate::processor::Instructions;
-#[cfg(target_arch = "x86_64")]
-use crate::processor::Set;
 
 /// Rows of codes to a task: enough that reading the weights is little beside reading the codes.
 const TASK_ROWS: usize = 8;
@@ -52,7 +50,7 @@ pub(super) fn logits<T: Number>(
         logits.fill(0.0);
         let logits = logits.as_slice_mut().expect("rows of C order");
         let codes = codes.to_slice().expect("codes are in C order");
-        run(Products {
+        Instructions::detect().run(Products {
             codes,
             weights,
             n_features,
@@ -75,49 +73,12 @@ pub(in crate::head) fn add_gradient<T: Number>(
         .enumerate()
         .for_each(|(task, gradient)| {
             let first = task * TASK_FEATURES;
-            run(OuterProducts {
+            Instructions::detect().run(OuterProducts {
                 codes: codes.slice(s![.., first..first + gradient.ncols()]),
                 residuals: residuals.view(),
                 gradient,
             });
         });
-}
-
-/// A loop whose `run` is always inlined, to be compiled with its caller's instructions.
-///
-/// Products and sums are rounded apart, whatever the instructions, so that the results are equal to
-/// the bit.
-trait Loop {
-    fn run(self);
-}
-
-/// Runs a loop with the best instructions that the processor has.
-fn run(work: impl Loop) {
-    run_with(Instructions::of_this_processor(), work);
-}
-
-fn run_with(instructions: Instructions, work: impl Loop) {
-    match instructions.set() {
-        // SAFETY: an `Instructions` of a set is only made where the processor has it.
-        #[cfg(target_arch = "x86_64")]
-        Set::Avx512 => unsafe { run_avx512(work) },
-        // SAFETY: an `Instructions` of a set is only made where the processor has it.
-        #[cfg(target_arch = "x86_64")]
-        Set::Avx2 => unsafe { run_avx2(work) },
-        _ => work.run(),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn run_avx512(work: impl Loop) {
-    work.run();
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn run_avx2(work: impl Loop) {
-    work.run();
 }
 
 /// sums (rows, K) += codes (rows, R) weights (K, R)^T.
@@ -128,9 +89,11 @@ struct Products<'a, T> {
     sums: &'a mut [f64],
 }
 
-impl<T: Number> Loop for Products<'_, T> {
+impl<T: Number> Kernel for Products<'_, T> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self) {
+    fn run<I: InstructionSet>(self) {
         let n_features = self.n_features;
         let n_classes = self.weights.len() / n_features;
         let mut wide = [0.0; PANEL];
@@ -155,9 +118,11 @@ struct OuterProducts<'a, T> {
     gradient: ArrayViewMut2<'a, f64>,
 }
 
-impl<T: Number> Loop for OuterProducts<'_, T> {
+impl<T: Number> Kernel for OuterProducts<'_, T> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(mut self) {
+    fn run<I: InstructionSet>(mut self) {
         let mut wide = [0.0; PANEL];
         for (code, residuals) in self.codes.rows().into_iter().zip(self.residuals.rows()) {
             let code = code.to_slice().expect("codes are in C order");
@@ -258,22 +223,22 @@ mod tests {
             n_features,
             sums: sums.as_slice_mut().unwrap(),
         };
-        run_with(instructions, products);
+        instructions.run(products);
         let mut gradient = Array2::zeros((2, 300));
         let products = OuterProducts {
             codes: codes.slice(s![.., 50..350]),
             residuals: sums.view(),
             gradient: gradient.view_mut(),
         };
-        run_with(instructions, products);
+        instructions.run(products);
         (sums, gradient)
     }
 
     /// What the compiler makes of the loops for every processor, the last set, is the safe twin.
     #[test]
     fn every_set_of_instructions_gives_the_same_bits() {
-        let safe = results(Instructions::all().last().unwrap());
-        for instructions in Instructions::all() {
+        let safe = results(Instructions::available().last().unwrap());
+        for instructions in Instructions::available() {
             assert_eq!(results(instructions), safe, "{instructions:?}");
         }
     }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::order::{Order, Windows};
 use super::{BatchOrder, MlpOptions};
-use crate::head::wide::aligned_zeros;
+use crate::head::fused_update::aligned_zeros;
 use crate::head::{CodesView, HeadError, Samples};
 
 /// The training samples, batch by batch in this epoch's order.

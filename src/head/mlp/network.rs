@@ -6,9 +6,9 @@ use rand::distributions::{Distribution, Uniform};
 
 use super::LossOptions;
 use super::loss::Loss;
+use crate::head::fused_update::{aligned_zeros, descend, multiply, n_partials};
 use crate::head::optimizer::{Decayed, Rule};
 use crate::head::softmax::{probabilities, softmax_cross_entropy};
-use crate::head::wide::{aligned_zeros, descend, multiply, n_partials};
 use crate::head::{CodesView, HeadError, Samples};
 
 /// Rows that prediction takes at a time: enough to use the weights well while they are in cache,

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use ort_winograd::GraphError;
+
 use super::CARD_FORMAT;
-use crate::model::graph::{GraphError, TensorType, element_name};
-use crate::model::onnx::tensor_proto::DataType;
 
 /// Why a card could not be used, or does not describe the ONNX file that it was given for.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CardError {
     /// The card's file could not be read.
     #[error("cannot read the model card {}: {source}", path.display())]
@@ -18,12 +19,12 @@ pub enum CardError {
         source: std::io::Error,
     },
     /// The card is not TOML, lacks a key, or has one that cards do not have.
-    #[error("{card} is no model card: {}", in_one_line(source))]
+    #[error("{card} is no model card: {reason}")]
     Syntax {
         /// The card, by its file.
         card: String,
-        /// Where and what.
-        source: Box<toml::de::Error>,
+        /// What is wrong, and where.
+        reason: String,
     },
     /// The card is of another version.
     #[error("{card} has format = {actual}; this cnn-codes reads format {CARD_FORMAT}")]
@@ -68,7 +69,7 @@ pub enum CardError {
         others: String,
     },
     /// An input or output has another element type.
-    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), element_name(*actual), element_name(*expected))]
+    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), actual, expected)]
     Element {
         /// The card, by its file.
         card: String,
@@ -78,10 +79,10 @@ pub enum CardError {
         role: &'static str,
         /// The tensor's name.
         name: String,
-        /// The element type that the card describes.
-        expected: DataType,
+        /// The element type that the card describes, as `float32`.
+        expected: &'static str,
         /// Its element type.
-        actual: DataType,
+        actual: &'static str,
     },
     /// An input or output has another shape.
     #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
@@ -94,10 +95,10 @@ pub enum CardError {
         role: &'static str,
         /// The tensor's name.
         name: String,
-        /// The type that the card describes.
-        expected: Box<TensorType>,
+        /// The type that the card describes, as `float32 [N, 224, 224, 3]`.
+        expected: String,
         /// The type that the file declares.
-        actual: Box<TensorType>,
+        actual: String,
     },
     /// The ONNX file takes batches of one size only.
     #[error(
@@ -112,7 +113,7 @@ pub enum CardError {
         /// The tensor's name.
         name: String,
         /// The type that the file declares.
-        actual: Box<TensorType>,
+        actual: String,
     },
     /// The weights are not those that the card was written for.
     #[error(
@@ -148,16 +149,4 @@ pub enum CardError {
     /// The ONNX file's weights could not be read.
     #[error(transparent)]
     Graph(#[from] GraphError),
-}
-
-/// Where a card is wrong, and why, without the lines of the card that TOML's own message quotes.
-fn in_one_line(error: &toml::de::Error) -> String {
-    let text = error.to_string();
-    match text.lines().next() {
-        Some(place) if place.starts_with("TOML parse error at") => {
-            let place = place.trim_start_matches("TOML parse error ");
-            format!("{} ({place})", error.message())
-        }
-        _ => error.message().to_owned(),
-    }
 }

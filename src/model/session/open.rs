@@ -5,11 +5,11 @@ use std::path::Path;
 use ort::ep;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
+use ort_winograd::Rewritten;
 
 use super::{Device, Kernels, Provider, TrunkError, TrunkFile, TrunkOptions, input_tensor};
 use crate::model::card::ModelCard;
 use crate::model::runtime::Runtime;
-use crate::model::winograd::Replacement;
 
 /// A session, and where it really runs.
 pub(super) struct Opened {
@@ -17,8 +17,8 @@ pub(super) struct Opened {
     pub(super) provider: Provider,
     /// Why CUDA is not used, where it might have been.
     pub(super) fallback: Option<String>,
-    /// What runs in place of ONNX Runtime's convolutions.
-    pub(super) replacement: Option<Replacement>,
+    /// The model with other convolutions than ONNX Runtime's.
+    pub(super) rewritten: Option<Rewritten>,
 }
 
 /// Opens a session on the device asked for.
@@ -29,12 +29,12 @@ pub(super) fn open_session(
     options: TrunkOptions,
 ) -> Result<Opened, TrunkError> {
     let opened_on_cpu = |fallback| {
-        let (session, replacement) = on_cpu(runtime, file, options)?;
+        let (session, rewritten) = on_cpu(runtime, file, options)?;
         Ok(Opened {
             session,
             provider: Provider::Cpu,
             fallback,
-            replacement,
+            rewritten,
         })
     };
     let wants_cpu = options.device == Device::Cpu
@@ -53,7 +53,7 @@ pub(super) fn open_session(
             session,
             provider: Provider::Cuda,
             fallback: None,
-            replacement: None,
+            rewritten: None,
         }),
         Err(TrunkError::Cuda { reason, .. }) if options.device == Device::Auto => {
             opened_on_cpu(Some(reason))
@@ -66,23 +66,23 @@ fn on_cpu(
     runtime: &Runtime,
     file: &TrunkFile,
     options: TrunkOptions,
-) -> Result<(Session, Option<Replacement>), TrunkError> {
-    let failed = |source| TrunkError::Load {
+) -> Result<(Session, Option<Rewritten>), TrunkError> {
+    let failed = |error: ort::Error| TrunkError::Load {
         path: file.model.origin().to_owned(),
-        source,
+        source: error.into(),
     };
-    let wants_replacement = match options.kernels {
-        Kernels::Auto => Replacement::is_fast_here(),
+    let wants_winograd = match options.kernels {
+        Kernels::Auto => Rewritten::is_fast_here(),
         Kernels::Winograd => true,
         Kernels::OnnxRuntime => false,
     };
-    let replacement = if wants_replacement {
-        Replacement::of(&file.model, options.threads)
+    let rewritten = if wants_winograd {
+        Rewritten::of(&file.model, options.threads)
     } else {
         None
     };
-    let session = match &replacement {
-        Some(replacement) => with_replacement(runtime, replacement, options.threads),
+    let session = match &rewritten {
+        Some(rewritten) => with_winograd(runtime, rewritten, options.threads),
         None if options.kernels == Kernels::Winograd => {
             return Err(TrunkError::Kernels {
                 reason: "the trunk has no 3 x 3 convolution of stride 1, border 1 and at least 16 \
@@ -91,18 +91,14 @@ fn on_cpu(
         }
         None => build(runtime, &file.bytes, options.threads, None),
     };
-    Ok((session.map_err(failed)?, replacement))
+    Ok((session.map_err(failed)?, rewritten))
 }
 
-/// Builds a session on the CPU in which this program's kernels do the convolutions.
-fn with_replacement(
-    runtime: &Runtime,
-    replacement: &Replacement,
-    threads: usize,
-) -> ort::Result<Session> {
+/// Builds a session on the CPU in which the kernels of `ort-winograd` do the convolutions.
+fn with_winograd(runtime: &Runtime, rewritten: &Rewritten, threads: usize) -> ort::Result<Session> {
     builder(runtime, threads)?
-        .with_operators(replacement.operators()?)?
-        .commit_from_memory(replacement.onnx_bytes())
+        .with_operators(rewritten.operators()?)?
+        .commit_from_memory(rewritten.onnx_bytes())
 }
 
 fn on_cuda(

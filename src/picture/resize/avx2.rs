@@ -1,4 +1,4 @@
-//! The passes for processors with AVX2, which most have.
+//! The pass across for processors with AVX2, which most have.
 //!
 //! Compilers make no good vectors of the pass across, because pixels have 3 bytes and an output
 //! pixel has few of them. Two pixels are taken at a time here:
@@ -12,7 +12,6 @@
 
 use std::arch::x86_64::*;
 
-use super::passes::plain_down;
 use super::weights::{HALF, WEIGHT_BITS, Weights};
 
 /// Bytes of two pixels.
@@ -20,7 +19,7 @@ const PAIR: usize = 2 * 3;
 /// Bytes that are loaded to get at two pixels.
 const LOADED: usize = 8;
 
-/// [`super::passes::across`].
+/// The pass across: as `plain::across`.
 #[target_feature(enable = "avx2")]
 pub(super) fn across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<u8> {
     let row_len_out = 3 * weights.len();
@@ -45,13 +44,6 @@ pub(super) fn across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<
         }
     }
     bytes_out
-}
-
-/// [`super::passes::down`]. Whole rows are easy to vectorise; the compiler needs only be told that
-/// it may use AVX2.
-#[target_feature(enable = "avx2")]
-pub(super) fn down(weights: &Weights, bytes_in: &[u8], offset: usize, row_len: usize) -> Vec<u8> {
-    plain_down(weights, bytes_in, offset, row_len)
 }
 
 /// As many for all output pixels, although some have a pair less: loops of one length are foreseen.

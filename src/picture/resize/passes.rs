@@ -1,25 +1,26 @@
 //! The two passes of a resampling: across a picture's rows, then down its columns.
 //!
 //! Each output byte is a weighted sum of input bytes in fixed point, rounded to a byte. The sums are
-//! of integers, so that the order of the additions does not show in the result, and what `avx2`
-//! makes of them is what stands here.
+//! of integers, so that the order of the additions does not show in the result, and what AVX2 makes of
+//! them is what `plain` makes of them.
 
-use super::weights::{HALF, WEIGHT_BITS, Weights};
+use ort_winograd::{InstructionSet, Instructions, Kernel};
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
+use super::plain;
+use super::weights::Weights;
 
 /// The pass across: rows of `row_len` bytes, each at the output's width. RGB bytes.
 pub(super) fn across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<u8> {
     if weights.identity {
         return bytes_in.to_vec();
     }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: this processor has AVX2, which is all that the function asks for.
-        return unsafe { avx2::across(weights, bytes_in, row_len) };
-    }
-    plain_across(weights, bytes_in, row_len)
+    Instructions::detect().run(Across {
+        weights,
+        bytes_in,
+        row_len,
+    })
 }
 
 /// The pass down: rows of `row_len` bytes, of which the first given one has index `offset`, become
@@ -28,69 +29,49 @@ pub(super) fn down(weights: &Weights, bytes_in: &[u8], offset: usize, row_len: u
     if weights.identity {
         return bytes_in.to_vec();
     }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: this processor has AVX2, which is all that the function asks for.
-        return unsafe { avx2::down(weights, bytes_in, offset, row_len) };
-    }
-    plain_down(weights, bytes_in, offset, row_len)
+    Instructions::detect().run(Down {
+        weights,
+        bytes_in,
+        offset,
+        row_len,
+    })
 }
 
-/// [`across`] as it is defined.
-fn plain_across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<u8> {
-    let row_len_out = 3 * weights.len();
-    let mut bytes_out = vec![0; bytes_in.len() / row_len * row_len_out];
-    let rows_out = bytes_out.chunks_exact_mut(row_len_out);
-    for (row_in, row_out) in bytes_in.chunks_exact(row_len).zip(rows_out) {
-        for ((first, weights), out) in weights.iter().zip(row_out.chunks_exact_mut(3)) {
-            let mut sums = [HALF; 3];
-            for (pixel, weight) in row_in[3 * first..].chunks_exact(3).zip(weights) {
-                for (sum, byte) in sums.iter_mut().zip(pixel) {
-                    add_weighted(sum, *byte, *weight);
-                }
-            }
-            out.copy_from_slice(&sums.map(to_byte));
+struct Across<'a> {
+    weights: &'a Weights,
+    bytes_in: &'a [u8],
+    row_len: usize,
+}
+
+impl Kernel for Across<'_> {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn run<I: InstructionSet>(self) -> Vec<u8> {
+        #[cfg(target_arch = "x86_64")]
+        if I::HAS_AVX2 {
+            // SAFETY: a kernel gets a set with AVX2 only where the processor has AVX2.
+            return unsafe { avx2::across(self.weights, self.bytes_in, self.row_len) };
         }
+        plain::across(self.weights, self.bytes_in, self.row_len)
     }
-    bytes_out
 }
 
-/// [`down`] as it is defined. Always inlined, so that `avx2` can have it compiled for itself.
-#[inline(always)]
-pub(super) fn plain_down(
-    weights: &Weights,
-    bytes_in: &[u8],
+struct Down<'a> {
+    weights: &'a Weights,
+    bytes_in: &'a [u8],
     offset: usize,
     row_len: usize,
-) -> Vec<u8> {
-    let mut bytes_out = vec![0; weights.len() * row_len];
-    let mut sums = vec![HALF; row_len];
-    for ((first, weights), row_out) in weights.iter().zip(bytes_out.chunks_exact_mut(row_len)) {
-        let rows_in = bytes_in[(first - offset) * row_len..].chunks_exact(row_len);
-        sums.fill(HALF);
-        for (row_in, weight) in rows_in.zip(weights) {
-            for (sum, byte) in sums.iter_mut().zip(row_in) {
-                add_weighted(sum, *byte, *weight);
-            }
-        }
-        for (out, sum) in row_out.iter_mut().zip(&sums) {
-            *out = to_byte(*sum);
-        }
+}
+
+impl Kernel for Down<'_> {
+    type Output = Vec<u8>;
+
+    /// Whole rows are easy to vectorise: the compiler makes the best of the plain pass.
+    #[inline(always)]
+    fn run<I: InstructionSet>(self) -> Vec<u8> {
+        plain::down(self.weights, self.bytes_in, self.offset, self.row_len)
     }
-    bytes_out
-}
-
-/// Nothing wraps, since the weights' absolute values add up to less than 2 (tested in `weights`).
-/// It says "wrapping" because checks for overflow, which tests run with, would keep vectors out of
-/// the loop.
-#[inline(always)]
-fn add_weighted(sum: &mut i32, byte: u8, weight: i32) {
-    *sum = sum.wrapping_add(i32::from(byte).wrapping_mul(weight));
-}
-
-#[inline(always)]
-fn to_byte(sum: i32) -> u8 {
-    (sum >> WEIGHT_BITS).clamp(0, 255) as u8
 }
 
 #[cfg(test)]
@@ -125,7 +106,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn the_passes_of_this_processor_give_the_bytes_of_the_plain_ones(
+        fn every_set_of_instructions_gives_the_bytes_of_the_plain_passes(
             filter in prop::sample::select(vec![Filter::Bilinear, Filter::Bicubic, Filter::Lanczos]),
             part in prop_oneof![Just(1.0), 0.1..1.0],
             (size_in, size_out) in (1_usize..90, 1_usize..90),
@@ -137,16 +118,29 @@ mod tests {
                 return Ok(());
             }
             let bytes = noise(3 * size_in * others, seed);
-            prop_assert_eq!(
-                across(&weights, &bytes, 3 * size_in),
-                plain_across(&weights, &bytes, 3 * size_in)
-            );
             let rows = weights.rows();
             let needed = &bytes[3 * others * rows.start..3 * others * rows.end];
-            prop_assert_eq!(
-                down(&weights, needed, rows.start, 3 * others),
-                plain_down(&weights, needed, rows.start, 3 * others)
-            );
+            for instructions in Instructions::available() {
+                let across = Across {
+                    weights: &weights,
+                    bytes_in: &bytes,
+                    row_len: 3 * size_in,
+                };
+                prop_assert_eq!(
+                    instructions.run(across),
+                    plain::across(&weights, &bytes, 3 * size_in)
+                );
+                let down = Down {
+                    weights: &weights,
+                    bytes_in: needed,
+                    offset: rows.start,
+                    row_len: 3 * others,
+                };
+                prop_assert_eq!(
+                    instructions.run(down),
+                    plain::down(&weights, needed, rows.start, 3 * others)
+                );
+            }
         }
     }
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cnn_codes::files::{PathError, path_error};
+use cnn_codes::model::GraphError;
 use cnn_codes::model::card::CardError;
-use cnn_codes::model::graph::GraphError;
 use cnn_codes::model::pins::{Flavour, Wheel};
 
 use super::pins::{fetch_command, known_wheel, pip_command};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cnn_codes::files::{Existing, FileDraft};
+use cnn_codes::model::OnnxModel;
 use cnn_codes::model::card::{CardError, ModelCard};
-use cnn_codes::model::graph::OnnxModel;
 use cnn_codes::model::pins::Wheel;
 use cnn_codes::model::vgg16::cut_trunk;
 

@@ -6,7 +6,7 @@ use crate::support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use cnn_codes::model::graph::OnnxModel;
+use cnn_codes::model::OnnxModel;
 use cnn_codes_cli::assets::verify_vgg16;
 
 fn root(path: &str) -> PathBuf {

@@ -1,0 +1,215 @@
+//! Sets of vector instructions, and kernels that are compiled for each of them.
+//!
+//! A [`Kernel`] is written once, in plain Rust, and compiled several times: for what every processor
+//! of the target has, and for each larger [set](Instructions) that its loops gain from. Which copy
+//! runs is chosen at run time.
+
+mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(crate) use self::lanes::{LANES, Lanes, Vector};
+
+/// A set of instructions that this processor has.
+///
+/// ```
+/// use ort_winograd::{InstructionSet, Instructions, Kernel};
+///
+/// /// The sum of the squares of `values`, in eight sums side by side.
+/// struct Energy<'a> {
+///     values: &'a [f32],
+/// }
+///
+/// impl Kernel for Energy<'_> {
+///     type Output = f32;
+///
+///     #[inline(always)]
+///     fn run<S: InstructionSet>(self) -> f32 {
+///         let mut sums = [0.0; 8];
+///         for values in self.values.chunks(8) {
+///             for (sum, value) in sums.iter_mut().zip(values) {
+///                 *sum += value * value;
+///             }
+///         }
+///         sums.iter().sum()
+///     }
+/// }
+///
+/// let values = vec![0.5; 1000];
+/// for instructions in Instructions::available() {
+///     assert_eq!(instructions.run(Energy { values: &values }), 250.0);
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instructions(Set);
+
+/// A kernel that [`Instructions::run`] runs.
+pub trait Kernel {
+    /// What it gives.
+    type Output;
+
+    /// Does the work.
+    ///
+    /// Mark the implementation `#[inline(always)]`, and all that it calls in its hot loops: only what
+    /// is inlined is compiled with the instructions of `S`. The compiler never fuses a product and a
+    /// sum by itself, so plain Rust gives the same bits with every set.
+    fn run<S: InstructionSet>(self) -> Self::Output;
+}
+
+/// A set of instructions as a type. There are no others than those of this crate, and a kernel is
+/// given one only where the processor has it.
+pub trait InstructionSet: Lanes {
+    /// Whether it has AVX2, so that functions compiled for AVX2 may be called.
+    const HAS_AVX2: bool;
+}
+
+/// The sets, as values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    /// What every processor of the target has, as far as the compiler finds uses for it.
+    Baseline,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512F, and with it AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Set {
+    const BEST_FIRST: &[Self] = &[
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        #[cfg(target_arch = "aarch64")]
+        Self::Neon,
+        Self::Baseline,
+    ];
+
+    fn is_here(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Self::Avx2.is_here() && is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            // Part of the architecture.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            Self::Baseline => true,
+        }
+    }
+}
+
+impl Instructions {
+    /// The best set that this processor has.
+    ///
+    /// # Panics
+    /// Never: every processor has the baseline.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::available()
+            .next()
+            .expect("every processor has the baseline")
+    }
+
+    /// Every set that this processor has, the best first; the last is the baseline, the safe twin that
+    /// the others are tested against. The standard library remembers what the processor said.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let sets = Set::BEST_FIRST.iter().copied();
+        sets.filter(|set| set.is_here()).map(Self)
+    }
+
+    /// Whether a fused multiply-add is an instruction of this set, and no function call.
+    #[must_use]
+    pub fn has_fused_multiply_add(self) -> bool {
+        self.0 != Set::Baseline
+    }
+
+    /// The set's name: `AVX-512`, `AVX2`, `NEON` or `baseline`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "NEON",
+            Set::Baseline => "baseline",
+        }
+    }
+
+    /// The features of the processor that make up the set, as Rust names them; none for the baseline.
+    #[must_use]
+    pub fn features(self) -> &'static [&'static str] {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => &["avx2", "fma", "avx512f"],
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => &["avx2", "fma"],
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => &["neon"],
+            Set::Baseline => &[],
+        }
+    }
+
+    /// Runs `kernel` as it was compiled for these instructions.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Set::Baseline => kernel.run::<lanes::Portable>(),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => kernel.run::<neon::Neon>(),
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { run_avx2(kernel) },
+            // SAFETY: an `Instructions` of a set is only made where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { run_avx512(kernel) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<x86::Avx2>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<x86::Avx512>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct HasAvx2;
+
+    impl Kernel for HasAvx2 {
+        type Output = bool;
+
+        #[inline(always)]
+        fn run<S: InstructionSet>(self) -> bool {
+            S::HAS_AVX2
+        }
+    }
+
+    #[test]
+    fn the_baseline_is_there_and_comes_last_and_every_set_names_its_features() {
+        let sets: Vec<_> = Instructions::available().collect();
+        assert_eq!(sets.first(), Some(&Instructions::detect()));
+        assert_eq!(sets.last().map(|set| set.name()), Some("baseline"));
+        for set in sets {
+            assert_eq!(set.features().is_empty(), set.name() == "baseline");
+            assert_eq!(set.run(HasAvx2), set.features().contains(&"avx2"));
+        }
+    }
+}

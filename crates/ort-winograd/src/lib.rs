@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
+//! ```text
+//! rewrite        a model's bytes -> rewritten bytes and the operators for them
+//! OnnxModel      a model read, checked, cut, renamed, written
+//! hash_graph     what computes an output, as one hash; hash_tensors: the weights alone
+//! onnx           the messages of an ONNX file, and bricks to build them with
+//! Instructions   sets of vector instructions, and kernels compiled for each
+//! ```
+
+mod hash;
+mod instructions;
+mod model;
+pub mod onnx;
+mod winograd;
+
+use std::path::Path;
+
+pub use self::hash::graph::hash_graph;
+pub use self::hash::tensors::{TensorHash, hash_tensors};
+pub use self::instructions::{InstructionSet, Instructions, Kernel};
+pub use self::model::{GraphError, OnnxModel};
+pub use self::winograd::Rewritten;
+#[cfg(feature = "stage-times")]
+pub use self::winograd::StageTimes;
+
+/// Rewrites a model, given as the bytes of its ONNX file, so that its 3 x 3 convolutions run on the
+/// kernels of this crate; `None` where it has none that could, and is best run as it is.
+///
+/// `n_threads` is the size of ONNX Runtime's own pool of threads, as the session is going to have it
+/// (`with_intra_threads`). The convolutions that are replaced have stride 1, a border of 1, one group
+/// and at least 16 channels on either side, with float32 weights in the file; so is one of up to 4
+/// input channels before them. A ReLU and a 2 x 2 pooling behind them are done in the same pass.
+///
+/// # Errors
+/// [`GraphError::NotOnnx`] or [`GraphError::Unsound`]: the bytes are no model that ONNX Runtime could
+/// load, or one with its weights in another file.
+pub fn rewrite(onnx: &[u8], n_threads: usize) -> Result<Option<Rewritten>, GraphError> {
+    let bytes = onnx.to_vec().into();
+    let model = OnnxModel::from_bytes(bytes, Path::new("the model"))?;
+    Ok(Rewritten::of(&model, n_threads))
+}

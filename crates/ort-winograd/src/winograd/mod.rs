@@ -1,0 +1,48 @@
+//! The 3 x 3 convolutions of a model, with a quarter of the multiplications: Winograd's minimal
+//! filtering F(4x4, 3x3).
+//!
+//! ```text
+//! rewrite      which convolutions of a graph have a kernel here, and the graph that uses them
+//! operator     the kernels as operators of ONNX Runtime, which lends them its threads
+//! convolution  a convolution with transformed filters
+//! plan         how its work is cut into pieces; workspace: the memory that a thread works in
+//! tiles        the tiles of a batch, and both transforms of a block of them
+//! transform    both transforms of one tile, the points, the transform of a filter
+//! products     the 36 matrix products between the transforms
+//! direct       a convolution of few input channels, as it is defined
+//! layout       from (N, C, H, W) to blocks of channels and back
+//! ```
+//!
+//! Tensors between the kernels are (N, C/16, H, W, 16). One convolution is:
+//!
+//! ```text
+//! filters (O, I, 3, 3)  --G g G^T-->  (36, I, O)   once, when the model is rewritten, in float64
+//! inputs  (tiles, I)    --B^T d B-->  (36, tiles, I)
+//!                                     36 products (tiles, I) (I, O) -> (36, tiles, O)
+//! outputs (tiles, O)    <--A^T m A--  + epilogue: bias, ReLU, 2 x 2 pooling, which fits into a tile
+//! ```
+//!
+//! Each sum is over all input channels in their order, so the numbers depend neither on the batch
+//! nor on the number of threads; and each set of instructions rounds alike, so neither on these. NaN
+//! or infinity in the input makes its whole tile NaN.
+
+mod aligned_buffer;
+mod convolution;
+mod direct;
+mod layout;
+mod operator;
+mod plan;
+mod products;
+mod rewrite;
+mod stopwatch;
+mod tiles;
+mod transform;
+mod weights;
+mod workspace;
+
+pub use self::operator::Rewritten;
+#[cfg(feature = "stage-times")]
+pub use self::stopwatch::StageTimes;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Working memory of the threads of a session.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::aligned_buffer::AlignedBuffer;
+use super::products::{FilterRow, InputBlock};
+use super::stopwatch::StageTimes;
+
+/// The workspaces of a session, kept for the next call: as many as threads were at work at once.
+#[derive(Debug, Default)]
+pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
+
+impl Workspaces {
+    /// Time that was spent so far, summed over the threads that are not at work now.
+    #[cfg(feature = "stage-times")]
+    pub(crate) fn stage_times(&self) -> StageTimes {
+        let idle = self.idle();
+        let times = idle.iter().map(|workspace| workspace.times);
+        times.fold(StageTimes::default(), std::ops::Add::add)
+    }
+
+    pub(super) fn take(&self) -> Workspace {
+        self.idle().pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&self, workspace: Workspace) {
+        self.idle().push(workspace);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Workspace>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Working memory of one thread.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    /// Transformed inputs of a block of tiles.
+    pub(super) inputs: AlignedBuffer<InputBlock>,
+    /// Their products with a panel of filters.
+    pub(super) products: AlignedBuffer<FilterRow>,
+    pub(super) times: StageTimes,
+}
