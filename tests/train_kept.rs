@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::files::Existing;
+use cnn_codes::files::{Draft, Existing};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::Epoch;
-use cnn_codes::head::saved::SavedHead;
+use cnn_codes::head::saved::{self, SavedHead};
 use cnn_codes::head::{HeadError, Samples};
-use cnn_codes::train::{Progress, TrainError, TrainOptions, train};
+use cnn_codes::train::{Progress, Told, TrainError, TrainOptions, train};
 use predicates::prelude::*;
 #[cfg(target_os = "linux")]
 use support::terminal::OnTerminal;
@@ -76,7 +76,9 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
             let options = TrainOptions::default();
             let out = place.path("head");
             let change = AtFirstEpoch::new(false, || change(&path));
-            let trained = train(&of_train, Some(&of_validation), &options, &out, &change);
+            let draft = Draft::begin(&out, saved::KIND, Existing::Keep).unwrap();
+            let trained = train(&of_train, Some(&of_validation), &options, &change);
+            drop(draft);
             let error = trained.unwrap_err();
             let expected = format!("{} was changed while it was in use", path.display());
             assert!(error.to_string().starts_with(&expected), "{error}");
@@ -90,14 +92,14 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
 /// Trains into `head` and says why it is not there.
 fn refused(place: &Place, existing: Existing, progress: &dyn Progress) -> TrainError {
     let store = |name: &str| Store::open(&place.path(name)).unwrap();
-    let mut options = TrainOptions {
-        existing,
-        ..TrainOptions::default()
-    };
+    let mut options = TrainOptions::default();
     options.heads.mlp.as_mut().unwrap().hidden = vec![8];
     let (codes, validation) = (store("train"), store("validation"));
-    let head = place.path("head");
-    train(&codes, Some(&validation), &options, &head, progress).unwrap_err()
+    let draft = Draft::begin(&place.path("head"), saved::KIND, existing).unwrap();
+    let trained = train(&codes, Some(&validation), &options, progress).unwrap();
+    let origin = trained.origin(Told::default()).unwrap();
+    let page = |_: &_| Some("a page".to_owned());
+    trained.save(draft, &origin, page).unwrap_err()
 }
 
 #[test]

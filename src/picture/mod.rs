@@ -44,7 +44,7 @@ pub use self::resize::{Filter, Fit, Resize};
 
 /// The largest picture that is decoded while others are; a large one alone may take
 /// [`DecodeLimits::max_bytes`].
-pub(crate) const LARGE_PIXELS: u64 = 1 << 25;
+pub const LARGE_PIXELS: u64 = 1 << 25;
 
 /// The most memory that a picture may take which is decoded while others are: that of a JPEG of
 /// [`LARGE_PIXELS`].

@@ -1,5 +1,6 @@
 //! Why nothing was trained.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::codes::StoreError;
@@ -7,10 +8,10 @@ use crate::evaluate::EvaluateError;
 use crate::files::DraftError;
 use crate::head::HeadError;
 use crate::head::saved::SavedHeadError;
-use crate::report::ReportError;
 
 /// Why nothing was trained, or nothing was left.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The stores do not belong together.
     #[error("{} and {} do not belong together: {reason}", train.display(), validation.display())]
@@ -54,8 +55,13 @@ pub enum TrainError {
     #[error(transparent)]
     Save(#[from] SavedHeadError),
     /// The report, or another file besides the heads, could not be written.
-    #[error(transparent)]
-    Report(#[from] ReportError),
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
     /// The heads are trained and saved, but the files besides them are not.
     #[error("{why}; the trained head is kept in {}: move it where you want it", kept.display())]
     Kept {

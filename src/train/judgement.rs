@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ndarray::{Array2, Axis};
 
+use super::result::{Calibration, HeadResult, Tuning};
 use crate::evaluate::{EvaluateError, Evaluation, Spread, fit_temperature};
 use crate::head::probabilities;
-use crate::report::{Calibration, HeadResult, Tuning};
 
 /// The pictures that heads are judged on: of a validation store, or of the training store, each by
 /// heads that were trained outside of its fold.

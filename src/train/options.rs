@@ -1,8 +1,5 @@
 //! What is trained, how, and how it is judged.
 
-use std::path::PathBuf;
-
-use crate::files::Existing;
 use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::MlpOptions;
 use crate::head::scaling::ScalingKind;
@@ -53,16 +50,6 @@ pub struct TrainOptions {
     pub repeats: usize,
     /// Whether a temperature is fitted to each head's out-of-fold logits.
     pub calibrate: bool,
-    /// The command that asks for it, for the report.
-    pub command: Option<String>,
-    /// The folder that the judged pictures' paths are relative to, for the report's thumbnails;
-    /// otherwise the one that their store names.
-    pub pictures: Option<PathBuf>,
-    /// Whether provenance.json and the report name stores and pictures by their absolute paths;
-    /// otherwise stores by their last components, and the pictures' folder not at all.
-    pub names_folders: bool,
-    /// What to do about a HEAD that is there already.
-    pub existing: Existing,
 }
 
 /// What `cnn-codes train-head` does where it is not told otherwise.
@@ -74,10 +61,6 @@ impl Default for TrainOptions {
             tune: false,
             repeats: 1,
             calibrate: false,
-            command: None,
-            pictures: None,
-            names_folders: true,
-            existing: Existing::Keep,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::fit::{ScaledSamples, fit_logistic, fit_mlp, scale, with_seeds};
 use super::judgement::Unjudged;
 use super::options::{HeadOptions, TrainOptions};
 use super::progress::{Epochs, Progress};
+use super::result::{FailedHead, Tuning};
 use super::tuning::{tune_logistic, tune_mlp};
 use crate::evaluate::fit_temperature;
 use crate::head::logistic::LogisticOptions;
@@ -17,7 +18,6 @@ use crate::head::mlp::{Ended, Epoch, Keep, MlpOptions, TrainedMlp};
 use crate::head::saved::{SavedLogistic, SavedMlp};
 use crate::head::{HeadError, HeadKind, Samples};
 use crate::quiet;
-use crate::report::{FailedHead, Tuning};
 
 /// One call of [`train`](super::train).
 pub(super) struct Training<'a, 's> {
@@ -29,7 +29,7 @@ pub(super) struct Training<'a, 's> {
 
 /// Heads trained on all samples, not judged yet.
 #[derive(Default)]
-pub(super) struct Trained {
+pub(super) struct Unsaved {
     pub(super) mlp: Option<SavedMlp>,
     pub(super) logistic: Option<SavedLogistic>,
     /// The MLP's learning curve.
@@ -70,7 +70,7 @@ enum Judging<'v, 's> {
     Folds(OutOfFold),
 }
 
-impl Trained {
+impl Unsaved {
     /// Adds what `other` has; both were judged in the same folds, if in any.
     fn take(&mut self, other: Self) {
         self.mlp = self.mlp.take().or(other.mlp);
@@ -94,8 +94,8 @@ impl<'s> Training<'_, 's> {
         &self,
         train: &Samples<'s>,
         validation: Option<&Samples<'s>>,
-    ) -> Result<Trained, FitError> {
-        let mut trained = Trained::default();
+    ) -> Result<Unsaved, FitError> {
+        let mut trained = Unsaved::default();
         let mut first_error = None;
         for kind in [HeadKind::Mlp, HeadKind::Logistic] {
             let Some(heads) = self.options.heads.only(kind) else {
@@ -130,7 +130,7 @@ impl<'s> Training<'_, 's> {
         heads: &HeadOptions,
         train: &Samples<'s>,
         validation: Option<&Samples<'s>>,
-    ) -> Result<Trained, FitError> {
+    ) -> Result<Unsaved, FitError> {
         let chosen_and_trained = || {
             let judging = match validation {
                 Some(validation) => Judging::Validation(validation),
@@ -142,7 +142,7 @@ impl<'s> Training<'_, 's> {
                 mlp,
                 logistic,
             } = self.choose(heads, self.samples, calibrate_on_choice)?;
-            let mut trained = Trained::default();
+            let mut trained = Unsaved::default();
             if let Some(options) = &heads.mlp {
                 self.add_mlp(&mut trained, train, options, mlp, &judging)?;
             }
@@ -266,7 +266,7 @@ impl<'s> Training<'_, 's> {
     /// Trains the MLP that is kept, with all threads and every epoch told.
     fn add_mlp(
         &self,
-        trained: &mut Trained,
+        trained: &mut Unsaved,
         train: &Samples<'s>,
         options: &MlpOptions,
         chosen: Chosen,
@@ -334,7 +334,7 @@ impl<'s> Training<'_, 's> {
 
     fn add_logistic(
         &self,
-        trained: &mut Trained,
+        trained: &mut Unsaved,
         train: &Samples,
         options: &LogisticOptions,
         chosen: Chosen,

@@ -9,11 +9,11 @@ use ndarray::Array2;
 use super::cross_validation::Folds;
 use super::error::FitError;
 use super::progress::Progress;
+use super::result::{Trial, Tuning};
 use crate::evaluate::Evaluation;
 use crate::head::logistic::LogisticOptions;
 use crate::head::mlp::MlpOptions;
 use crate::head::{HeadError, Samples, probabilities};
-use crate::report::{Trial, Tuning};
 
 /// Learning rates that are tried, as multiples of the one that was given.
 const RATE_FACTORS: [f64; 3] = [1.0, 0.25, 4.0];

@@ -96,7 +96,10 @@ impl ModelsFolder {
 /// `models` of the checkout that the program was built from, if the program or the current folder
 /// lies in it. Anyone who can write there could have changed the program as well.
 fn models_of_checkout() -> Option<PathBuf> {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().ok()?;
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .ok()?;
     let current = std::env::current_dir().ok()?.canonicalize().ok()?;
     if current == checkout {
         return Some(PathBuf::from(MODELS));

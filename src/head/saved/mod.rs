@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use self::manifest::{HeadManifest, LogisticEntry, MlpEntry};
+pub use self::manifest::{HeadManifest, LogisticEntry, MlpEntry};
 use self::tensors::{Tensors, TensorsToWrite};
 use crate::codes::CodesIdentity;
 use crate::files::{Draft, DraftError, Existing, FileDraft, Kind, Open, fill, regular};
@@ -145,6 +145,12 @@ impl SavedHead {
         }
     }
 
+    /// What the heads are, without their weights.
+    #[must_use]
+    pub fn manifest(&self) -> HeadManifest {
+        HeadManifest::of(self)
+    }
+
     /// Writes the head to `dir`, which appears whole or not at all.
     ///
     /// # Errors
@@ -176,7 +182,7 @@ impl SavedHead {
         }
         write_scaling(&self.scaling, &dir.join(SCALING))?;
         // Whole or not there: a draft that has it is a head, whenever its run was killed.
-        let json = serde_json::to_vec_pretty(&HeadManifest::of(self)).map_err(io::Error::from);
+        let json = serde_json::to_vec_pretty(&self.manifest()).map_err(io::Error::from);
         let written = json.and_then(|mut json| {
             json.push(b'\n');
             FileDraft::write_in(dir, &manifest_path, &json)?.publish(Existing::Replace)
@@ -207,7 +213,7 @@ impl SavedHead {
             mlp,
             logistic,
             ..
-        } = HeadManifest::read(dir, &manifest_path, open)?;
+        } = HeadManifest::read_from(dir, open)?;
         let shape = (codes.code_len(), classes.len());
         let read_mlp = |MlpEntry {
                             options,
@@ -248,32 +254,13 @@ impl SavedHead {
     /// The invariants of a head, before writing and after reading.
     fn validate(&self) -> Result<(), String> {
         let (n_features, n_classes) = (self.codes.code_len(), self.classes.len());
-        if n_classes < 2 {
-            return Err(format!(
-                "it names {n_classes} classes, and a head needs two"
-            ));
-        }
-        let mut names: Vec<_> = self.classes.iter().collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("it names the class {:?} twice", pair[0]));
-        }
-        if self.mlp.is_none() && self.logistic.is_none() {
-            return Err("it holds neither an MLP nor a logistic regression".to_owned());
-        }
+        self.manifest().validate()?;
         let statistics = self.scaling.n_features().unwrap_or(n_features);
         check_shape(
             "the scaling",
             (statistics, n_classes),
             (n_features, n_classes),
         )?;
-        let mlp = self.mlp.iter().map(|mlp| mlp.temperature);
-        let logistic = self.logistic.iter().map(|logistic| logistic.temperature);
-        if let Some(temperature) = mlp.chain(logistic).find(|&t| !(t.is_finite() && t > 0.0)) {
-            return Err(format!(
-                "a temperature is {temperature}, and has to be above 0"
-            ));
-        }
         if let Some(SavedLogistic { model, options, .. }) = &self.logistic {
             options.validate().map_err(|error| error.to_string())?;
             let shape = (model.n_features(), model.n_classes());

@@ -11,7 +11,7 @@ use cnn_codes::head::optimizer::{
     OptimizerKind, OptimizerOptions, Schedule, ScheduleKind, UpdateRule,
 };
 use cnn_codes::head::scaling::ScalingKind;
-use cnn_codes::train::{HeadOptions, TrainOptions};
+use cnn_codes::train::{HeadOptions, Told, TrainOptions};
 
 use crate::command_line::{command_line, without_folders};
 use crate::{Format, folder, one_of, positive};
@@ -218,18 +218,28 @@ impl Arguments {
             tune: self.judging.tune,
             repeats: self.judging.repeats,
             calibrate: self.judging.calibrate,
-            command: Some(if self.private {
-                command_line(without_folders(std::env::args_os()))
-            } else {
-                command_line(std::env::args_os())
-            }),
-            names_folders: !self.private,
-            pictures: self.pictures.clone(),
-            existing: if self.overwrite {
-                Existing::Replace
-            } else {
-                Existing::Keep
-            },
+        }
+    }
+
+    /// What the files tell of this run.
+    pub fn told(&self) -> Told {
+        let mut told = Told::default();
+        told.command = Some(if self.private {
+            command_line(without_folders(std::env::args_os()))
+        } else {
+            command_line(std::env::args_os())
+        });
+        told.pictures = self.pictures.clone();
+        told.names_folders = !self.private;
+        told
+    }
+
+    /// What to do about a HEAD that is there already.
+    pub fn existing(&self) -> Existing {
+        if self.overwrite {
+            Existing::Replace
+        } else {
+            Existing::Keep
         }
     }
 

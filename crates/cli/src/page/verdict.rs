@@ -2,10 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::{names, percent};
-use crate::evaluate::McNemar;
-use crate::report::comparison::SIGNIFICANCE;
-use crate::report::{Comparison, HeadResult, PairedTests};
+use super::names;
+use cnn_codes::evaluate::McNemar;
+use cnn_codes::train::{Comparison, HeadResult, PairedTests, SIGNIFICANCE, percent};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
     html! {

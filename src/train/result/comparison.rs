@@ -1,4 +1,4 @@
-//! Both heads side by side, as text and as JSON: numbers in, strings out.
+//! Heads side by side, as text and as JSON: numbers in, strings out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::evaluate::{
 use crate::messages::visible;
 
 /// Below this probability a difference between two heads is not called luck.
-pub(super) const SIGNIFICANCE: f64 = 0.05;
+pub const SIGNIFICANCE: f64 = 0.05;
 
 /// Heads that were trained on one store and judged on the same pictures.
 #[derive(Clone, Debug)]
@@ -83,8 +83,8 @@ impl Comparison {
                 "\n{name}: failed, and is not among the heads: {reason}"
             );
         }
-        if let Some(verdict) = self.verdict() {
-            text += &format!("\n{verdict}\n");
+        if let Some(sentences) = self.paired_sentences() {
+            text += &format!("\n{sentences}\n");
         }
         for head in &self.heads {
             text += &format!("\n{}", head.remarks());
@@ -98,7 +98,7 @@ impl Comparison {
     fn table(&self) -> String {
         let mut text = format!(
             "{}, {} classes\n\n{:10}{:>16}{:>12}{:>20}{:>16}\n",
-            self.pictures_judged(),
+            self.judged_on(),
             self.classes.len(),
             "head",
             "top-1 accuracy",
@@ -122,7 +122,8 @@ impl Comparison {
         text
     }
 
-    fn pictures_judged(&self) -> String {
+    /// On which pictures the heads were trained and judged.
+    fn judged_on(&self) -> String {
         let n_train = self.n_train;
         match self.folds.iter().flatten().max() {
             Some(last) => format!(
@@ -137,7 +138,7 @@ impl Comparison {
     }
 
     /// What the paired tests say, in words.
-    fn verdict(&self) -> Option<String> {
+    fn paired_sentences(&self) -> Option<String> {
         let (paired, [first, second]) = (self.paired.as_ref()?, self.heads.as_slice()) else {
             return None;
         };
@@ -318,6 +319,8 @@ fn widest(names: &[String]) -> usize {
     widths.max().unwrap_or(0)
 }
 
-fn percent(fraction: f64) -> String {
+/// A share from 0 to 1 as text, such as `87.5%`.
+#[must_use]
+pub fn percent(fraction: f64) -> String {
     format!("{:.1}%", 100.0 * fraction)
 }

@@ -8,8 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-use crate::dataset::{Picture, Pictures, Place, ReadError};
-use crate::picture::{self, Filter, Fit, LARGE_PIXELS, Resize, RgbImage};
+use cnn_codes::dataset::{Picture, Pictures, Place, ReadError};
+use cnn_codes::picture::{self, Filter, Fit, LARGE_PIXELS, Resize, RgbImage};
 
 /// The longer side of a thumbnail, in pixels.
 const SIDE: u32 = 160;
@@ -105,7 +105,6 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, max_pixels: u64) -> Result<Th
 }
 
 /// The picture for a page, at most 160 pixels wide and high.
-#[must_use]
 pub fn inline(picture: &RgbImage) -> Inline {
     let (width, height) = picture.dimensions();
     let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-pub(super) use crate::messages::visible;
+pub(super) use cnn_codes::messages::visible;
 
 /// Colours that classes are told apart by; style.css has them, after M. Okabe and K. Ito, "Color
 /// universal design", 2008.

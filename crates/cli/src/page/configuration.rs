@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::names;
-use crate::report::{HeadResult, Report, StoreProvenance};
+use cnn_codes::train::{HeadResult, Report, StoreProvenance};
 
 pub(super) fn section(report: &Report) -> Markup {
     html! {
@@ -23,7 +23,7 @@ pub(super) fn section(report: &Report) -> Markup {
 
 /// The options of both heads.
 fn heads(report: &Report) -> Markup {
-    let head = &report.head;
+    let head = &report.heads;
     html! {
         @if let Some(mlp) = &head.mlp {
             div { h3 { "MLP" } (table(&with("temperature", mlp.temperature, rows(&mlp.options)))) }
@@ -41,8 +41,8 @@ fn heads(report: &Report) -> Markup {
 
 /// What the codes are.
 fn codes(report: &Report) -> Markup {
-    let mut settings = rows(&report.head.codes);
-    settings.push(("scaling".to_owned(), report.head.scaling.kind().to_string()));
+    let mut settings = rows(&report.heads.codes);
+    settings.push(("scaling".to_owned(), report.heads.scaling.to_string()));
     settings.push((
         "heads trained by".to_owned(),
         report.provenance.created_by.clone(),
