@@ -44,7 +44,7 @@ use crate::model::graph_hash::hash_graph;
 use crate::model::onnx::tensor_proto::DataType;
 use crate::model::onnx::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
 use crate::model::tensor_hash::hash_tensors;
-use crate::names::named;
+use crate::named;
 use crate::picture::{Layout, Recipe};
 
 /// Name of the input of a whole classifier: uint8 RGB (N, H, W, 3).

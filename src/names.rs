@@ -16,6 +16,7 @@ pub struct UnknownName {
 /// Gives a `Copy` enum its `NAMES`, `name`, `Display` and `FromStr` from one list.
 ///
 /// Serde's derive spells the names by itself; the test below holds the two together.
+#[macro_export]
 macro_rules! named {
     ($choice:ident, $kind:literal, $($variant:ident => $name:literal),+ $(,)?) => {
         impl $choice {
@@ -52,7 +53,6 @@ macro_rules! named {
         }
     };
 }
-pub(crate) use named;
 
 #[cfg(test)]
 mod tests {

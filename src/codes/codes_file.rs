@@ -15,7 +15,7 @@ use super::manifest::Manifest;
 use super::npy::Header;
 use super::store::npy_error;
 use super::{MANIFEST, StoreError};
-use crate::files::regular;
+use crate::files::{read_exact_at, regular};
 
 /// The codes of a store, or of one of its parts.
 #[derive(Debug)]
@@ -138,25 +138,4 @@ pub(super) fn with_bytes<T>(n_bytes: usize, run: impl FnOnce(&mut [u8]) -> T) ->
         }
         run(&mut bytes[..n_bytes])
     })
-}
-
-/// Reads `bytes` from `offset` on, wherever other threads read.
-#[cfg(unix)]
-pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-/// Reads `bytes` from `offset` on, wherever other threads read.
-#[cfg(windows)]
-pub(crate) fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                bytes = &mut bytes[n..];
-                offset += n as u64;
-            }
-        }
-    }
-    Ok(())
 }

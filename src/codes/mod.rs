@@ -23,7 +23,6 @@ mod store;
 mod table;
 mod writer;
 
-pub(crate) use codes_file::read_exact_at;
 pub use journal::{Checkpoint, Job, JournalError, read_journal};
 pub use manifest::{
     CodesIdentity, Counts, FORMAT, Manifest, ManifestError, OutputSpec, Part, StoreDescription,

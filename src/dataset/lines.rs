@@ -3,6 +3,8 @@
 
 use std::io::{self, Read};
 
+use csv::ByteRecord;
+
 /// The longest line of a table or a list; a path has 4 KiB at most on Linux.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
@@ -14,7 +16,7 @@ const MAX_BYTES: u64 = 2 << 30;
 
 /// Passes bytes on until too many come without one of `separators`, or too many lines.
 #[derive(Debug)]
-pub(super) struct BoundedLines<R> {
+pub struct BoundedLines<R> {
     inner: R,
     separators: &'static [u8],
     max_lines: u64,
@@ -30,7 +32,9 @@ pub(super) struct BoundedLines<R> {
 }
 
 impl<R: Read> BoundedLines<R> {
-    pub(super) fn new(inner: R, separators: &'static [u8]) -> Self {
+    /// Refuses, as errors of its reads, a line of more than 64 KiB, and more than 20 million lines or
+    /// 2 GiB in all.
+    pub fn new(inner: R, separators: &'static [u8]) -> Self {
         Self {
             inner,
             separators,
@@ -99,13 +103,14 @@ impl<R: Read> Read for BoundedLines<R> {
 ///
 /// Why not leave that to the csv crate? It splits such lines, but miscounts them.
 #[derive(Debug)]
-pub(super) struct UniversalNewlines<R> {
+pub struct UniversalNewlines<R> {
     inner: R,
     after_return: bool,
 }
 
 impl<R: Read> UniversalNewlines<R> {
-    pub(super) fn new(inner: R) -> Self {
+    /// Reads from `inner`.
+    pub fn new(inner: R) -> Self {
         Self {
             inner,
             after_return: false,
@@ -139,6 +144,18 @@ impl<R: Read> Read for UniversalNewlines<R> {
             }
         }
     }
+}
+
+/// The line on which the record begins that was just read, by a reader that is at `after` now.
+///
+/// Why not `record.position()`? It is where the reader was before the record, which is before
+/// any empty lines. Every record ends with a line end that can be counted back from, but one
+/// with an open quote, which is why the place before it is still a bound.
+pub fn line_of(record: &ByteRecord, after: &csv::Position) -> u64 {
+    let line_ends = record.as_slice().iter().filter(|&&byte| byte == b'\n');
+    let line = (after.line()).saturating_sub(line_ends.count() as u64 + 1);
+    let before = record.position().map_or(1, csv::Position::line);
+    line.max(before)
 }
 
 #[cfg(test)]

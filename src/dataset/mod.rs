@@ -7,19 +7,15 @@
 //! folders, and [`list_archives`] tar files.
 
 mod archives;
-pub mod check;
 mod classes;
 mod digest;
-pub mod download;
-mod duplicates;
 mod error;
 mod folders;
-mod lines;
+pub mod lines;
 mod list;
 mod pictures;
 mod read;
 mod shard;
-pub mod split;
 mod table;
 
 pub use archives::{list_archives, read_archives};

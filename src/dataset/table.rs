@@ -8,7 +8,7 @@ use std::path::Path;
 use csv::ByteRecord;
 
 use super::classes::Classes;
-use super::lines::{BoundedLines, UniversalNewlines};
+use super::lines::{BoundedLines, UniversalNewlines, line_of};
 use super::{DatasetError, Failure, Picture, Pictures, Place};
 
 /// Reads the rows of a table: columns `path`, `label` and `split`, found by the names in its first
@@ -279,18 +279,6 @@ impl<'a> Table<'a> {
             lines: [pair[0].line, pair[1].line],
         })
     }
-}
-
-/// The line on which the record begins that was just read, by a reader that is at `after` now.
-///
-/// Why not `record.position()`? It is where the reader was before the record, which is before
-/// any empty lines. Every record ends with a line end that can be counted back from, but one
-/// with an open quote, which is why the place before it is still a bound.
-pub(super) fn line_of(record: &ByteRecord, after: &csv::Position) -> u64 {
-    let line_ends = record.as_slice().iter().filter(|&&byte| byte == b'\n');
-    let line = (after.line()).saturating_sub(line_ends.count() as u64 + 1);
-    let before = record.position().map_or(1, csv::Position::line);
-    line.max(before)
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {

@@ -92,7 +92,7 @@ fn advice(goes_on: bool) -> &'static str {
 }
 
 /// For `map_err`: an I/O error with what was tried, and on what.
-pub(crate) fn path_error(
+pub fn path_error(
     action: &'static str,
     path: &Path,
 ) -> impl FnOnce(io::Error) -> PathError + use<> {

@@ -8,13 +8,13 @@ use super::open::open_itself;
 
 /// The only right to something, until it is dropped or the process dies.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock; nothing if another process has it.
-    pub(crate) fn try_take(path: &Path) -> Result<Option<Self>, PathError> {
+    pub fn try_take(path: &Path) -> Result<Option<Self>, PathError> {
         let file = open(path)?;
         match file.try_lock() {
             // Whoever had it may have removed the file just now, and a third may have made another.
@@ -26,7 +26,7 @@ impl Lock {
     }
 
     /// Takes the lock; where another process has it, calls `wait` and waits. For files that stay.
-    pub(crate) fn take(path: &Path, wait: impl FnOnce()) -> Result<Self, PathError> {
+    pub fn take(path: &Path, wait: impl FnOnce()) -> Result<Self, PathError> {
         if let Some(lock) = Self::try_take(path)? {
             return Ok(lock);
         }

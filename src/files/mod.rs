@@ -9,6 +9,7 @@
 //! rename       a rename that replaces nothing
 //! lock         a lock that dies with its holder
 //! open         this program's own files, opened to be written: links are refused
+//! read_at      a part of a file, wherever other threads read
 //! regular      anyone's files, opened to be read: links are followed
 //! sync         a directory's entries onto the disk
 //! ```
@@ -18,7 +19,8 @@ mod error;
 mod fill;
 mod lock;
 mod open;
-pub(crate) mod regular;
+mod read_at;
+pub mod regular;
 mod rename;
 mod replacement;
 mod sync;
@@ -26,14 +28,14 @@ mod target;
 mod whole_file;
 
 pub use self::draft::Draft;
-pub(crate) use self::error::path_error;
-pub use self::error::{DraftError, PathError};
+pub use self::error::{DraftError, PathError, path_error};
 pub(crate) use self::fill::fill;
-pub(crate) use self::lock::Lock;
-pub(crate) use self::open::open_itself;
+pub use self::lock::Lock;
+pub use self::open::open_itself;
+pub use self::read_at::read_exact_at;
 pub use self::regular::Open;
-pub(crate) use self::replacement::put_in_place;
-pub(crate) use self::sync::{parent, sync_directory};
+pub use self::replacement::put_in_place;
+pub(crate) use self::sync::parent;
+pub use self::sync::sync_directory;
 pub use self::target::{Existing, Kind, resolve};
-pub use self::whole_file::FileDraft;
-pub(crate) use self::whole_file::sweep;
+pub use self::whole_file::{FileDraft, sweep};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Opens a regular file. A link is refused: whoever may write to the folder could make it lead to
 /// another file of the user, which we would change. So is a pipe, which would be waited for.
-pub(crate) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Why a file was not opened.
 #[derive(Debug)]
-pub(crate) enum NotOpened {
+pub enum NotOpened {
     /// The system refused, or there is no such file.
     Io(io::Error),
     /// Its own permissions forbid it: the folders above let it be seen.
@@ -34,7 +34,7 @@ impl From<NotOpened> for io::Error {
 }
 
 /// Opens a regular file, with its length. Looks before it opens: to open a FIFO is to wait.
-pub(crate) fn open_with_length(path: &Path) -> Result<(File, u64), NotOpened> {
+pub fn open_with_length(path: &Path) -> Result<(File, u64), NotOpened> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(NotOpened::NotAFile);
@@ -49,12 +49,12 @@ pub(crate) fn open_with_length(path: &Path) -> Result<(File, u64), NotOpened> {
 }
 
 /// Opens a regular file.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: &Path) -> io::Result<File> {
     Ok(open_with_length(path)?.0)
 }
 
 /// Reads a regular file.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -64,6 +64,6 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 pub type Open<'a> = &'a dyn Fn(&Path) -> io::Result<Box<dyn Read>>;
 
 /// Opens regular files of the disk.
-pub(crate) fn open_boxed(path: &Path) -> io::Result<Box<dyn Read>> {
+pub fn open_boxed(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(open(path)?))
 }

@@ -19,7 +19,7 @@ use super::target::{Found, Kind, beside};
 
 /// Puts `fresh` in the place of `target`, which is moved to `aside` and judged there. Where it must
 /// not be replaced, or something fails, it is moved back.
-pub(crate) fn put_in_place<E: From<PathError>>(
+pub fn put_in_place<E: From<PathError>>(
     fresh: &Path,
     target: &Path,
     aside: &Path,

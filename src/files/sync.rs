@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::{PathError, path_error};
 
 /// Makes a directory's entries last through a power failure, where the system can do that.
-pub(crate) fn sync_directory(path: &Path) -> Result<(), PathError> {
+pub fn sync_directory(path: &Path) -> Result<(), PathError> {
     // Windows opens no directories as files, and needs no such sync.
     if cfg!(unix) {
         File::open(path)

@@ -36,7 +36,7 @@ impl FileDraft {
     }
 
     /// As [`FileDraft::write`], but in another folder on the same disk, which is not swept.
-    pub(crate) fn write_in(folder: &Path, target: &Path, bytes: &[u8]) -> io::Result<Self> {
+    pub fn write_in(folder: &Path, target: &Path, bytes: &[u8]) -> io::Result<Self> {
         let mut draft = new_in(folder)?;
         draft.write_all(bytes)?;
         draft.as_file().sync_all()?;
@@ -61,7 +61,7 @@ impl FileDraft {
 
     /// As [`FileDraft::publish`], without a sync of the folder: the caller publishes many files there,
     /// and syncs it once.
-    pub(crate) fn publish_unsynced(self, existing: Existing) -> io::Result<()> {
+    pub fn publish_unsynced(self, existing: Existing) -> io::Result<()> {
         let published = match existing {
             Existing::Keep => self.draft.persist_noclobber(&self.target),
             Existing::Replace => self.draft.persist(&self.target),
@@ -92,7 +92,7 @@ fn new_in(folder: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Removes the unfinished files in `folder` whose writers are dead. Harmless where it fails.
-pub(crate) fn sweep(folder: &Path) {
+pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(is_draft) {
             remove_abandoned(&entry.path());

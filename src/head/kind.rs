@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::named;
+use crate::named;
 
 /// A kind of head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ pub(super) use self::{
     sgd::{Momentum, Sgd},
 };
 use super::HeadError;
-use crate::names::named;
+use crate::named;
 
 /// The optimizers by name; [`OptimizerOptions::of`] has their settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
 use super::{CodesView, HeadError, Samples};
-use crate::names::named;
+use crate::named;
 
 /// A way of scaling codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use super::graph::{Dim, OnnxModel, TensorType};
 use super::graph_hash::hash_graph;
 use super::onnx::tensor_proto::DataType;
 use super::tensor_hash::{TensorHash, hash_tensors};
-use crate::names::named;
+use crate::named;
 use crate::picture::{self, Filter, Layout, Recipe};
 
 pub use self::error::CardError;

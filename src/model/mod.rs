@@ -1,14 +1,15 @@
 //! Trunks: cards, assets, ONNX graphs, sessions.
 
-pub mod assets;
 pub mod card;
 pub mod chain;
+pub mod fetched;
 pub mod graph;
 pub mod graph_hash;
 pub mod onnx;
+pub mod pins;
 pub mod runtime;
 pub mod session;
-mod sha256;
+pub mod sha256;
 mod soundness;
 pub mod telemetry;
 pub mod tensor;

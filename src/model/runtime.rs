@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider as _};
 
-use super::assets::pinned_library;
+use super::fetched::pinned_library;
 use super::telemetry;
 
 /// The oldest minor version of ONNX Runtime 1 that `ort` speaks to without an `api-NN` feature.

@@ -19,7 +19,7 @@ use super::sha256::hex;
 use super::tensor_hash::hash_tensors;
 use super::winograd::Replacement;
 use crate::codes::{OutputSpec, TrunkIdentity};
-use crate::names::named;
+use crate::named;
 use crate::picture::Layout;
 
 /// Where a session is to run.

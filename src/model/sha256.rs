@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use sha2::{Digest, Sha256};
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
@@ -16,7 +17,10 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Hashes all that a reader still has.
-pub(super) fn of_reader(reader: &mut impl Read) -> io::Result<String> {
+///
+/// # Errors
+/// What reading answers.
+pub fn of_reader(reader: &mut impl Read) -> io::Result<String> {
     let mut sha = Sha256::new();
     io::copy(reader, &mut sha)?;
     Ok(hex(&sha.finalize()))

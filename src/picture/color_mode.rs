@@ -2,7 +2,7 @@
 
 use image::ExtendedColorType;
 
-use crate::names::named;
+use crate::named;
 
 /// What colours a picture's file can hold, whatever the picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

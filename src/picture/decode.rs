@@ -148,7 +148,7 @@ fn has_color_list(bytes: &[u8], format: ImageFormat) -> bool {
 }
 
 /// The format that the first bytes announce, when it is one that is decoded here.
-pub(crate) fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
+pub fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }

@@ -34,7 +34,7 @@ pub use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 pub use self::color_mode::ColorMode;
-pub(crate) use self::decode::sniff;
+pub use self::decode::sniff;
 pub use self::decode::{color_mode, decode, decode_within, decoding_bytes, n_pixels};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
@@ -48,10 +48,10 @@ pub const LARGE_PIXELS: u64 = 1 << 25;
 
 /// The most memory that a picture may take which is decoded while others are: that of a JPEG of
 /// [`LARGE_PIXELS`].
-pub(crate) const LARGE_BYTES: u64 = 192 << 20;
+pub const LARGE_BYTES: u64 = 192 << 20;
 
 /// The largest file that is read while others are.
-pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 26;
+pub const LARGE_FILE_BYTES: u64 = 1 << 26;
 
 /// All that turns a decoded picture into a trunk's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -7,7 +7,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::names::named;
+use crate::named;
 
 /// How a byte of a colour channel becomes the trunk's input.
 ///

@@ -17,7 +17,7 @@ use image::{Rgb, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
 use self::weights::{Kernel, Weights};
-use crate::names::named;
+use crate::named;
 
 /// A target size and how to get there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

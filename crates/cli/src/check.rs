@@ -11,13 +11,13 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::dataset::check::{
-    CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
-};
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::Progress;
 use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
+use cnn_codes_curate::check::{
+    CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
+};
 
 use self::report::Report;
 use super::progress::Display;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use cnn_codes::model::assets::{RuntimeState, runtime_state, verify_vgg16};
+use crate::assets::{RuntimeState, runtime_state, verify_vgg16};
 use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{Library, ModelCard, Runtime};
 use serde_json::json;

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use clap::value_parser;
 use cnn_codes::dataset::MAX_FILE_BYTES;
-use cnn_codes::dataset::download::{
+use cnn_codes::extract::Progress;
+use cnn_codes_curate::download::{
     DownloadError, DownloadOptions, DownloadProgress, Downloaded, Fate, USER_AGENT, UrlList,
     download, environment_has_proxy,
 };
-use cnn_codes::extract::Progress;
 use serde_json::json;
 
 use super::progress::Display;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use cnn_codes::model::assets::{Fetched, Flavour, fetch_onnxruntime, fetch_vgg16};
+use cnn_codes::model::pins::Flavour;
 
 use super::{Format, ModelsOption, print_result, say, shown};
+use crate::assets::{Fetched, fetch_onnxruntime, fetch_vgg16};
 
 /// Put ONNX Runtime and VGG16 where the other verbs find them
 ///

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cnn_codes::dataset::check::{CheckError, CheckOptions, Checked, FindingKind, check};
-use cnn_codes::dataset::split::{
+use cnn_codes::dataset::{self, Pictures};
+use cnn_codes_curate::check::{CheckError, CheckOptions, Checked, FindingKind, check};
+use cnn_codes_curate::split::{
     Placement, Shares, Split, SplitError, SplitOptions, TABLE, check_out, group, split,
 };
-use cnn_codes::dataset::{self, Pictures};
 use regex::Regex;
 use serde_json::json;
 

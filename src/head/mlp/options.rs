@@ -6,7 +6,7 @@ use super::LossOptions;
 use super::batches::bytes_held;
 use crate::head::optimizer::OptimizerOptions;
 use crate::head::{HeadError, Samples};
-use crate::names::named;
+use crate::named;
 
 /// Most units of a hidden layer: far above any use, and below what exhausts memory by a typing
 /// error.

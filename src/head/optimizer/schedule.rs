@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use crate::head::HeadError;
-use crate::names::named;
+use crate::named;
 
 /// The schedules by name; [`ScheduleKind::schedule`] has their settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

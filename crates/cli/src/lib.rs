@@ -1,0 +1,186 @@
+//! The program `cnn-codes`: one file per verb, and the only code that prints, in [`printing`].
+//!
+//! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
+//! 2 wrong usage (clap's own).
+//!
+//! This library is there for `main.rs` and for the program's own tests; it is no interface for others.
+
+pub mod assets;
+mod check;
+mod command_line;
+mod doctor;
+mod download;
+mod export;
+mod extract_features;
+mod fetch;
+mod models;
+mod numbers;
+mod page;
+mod predict;
+mod printing;
+mod progress;
+mod remedy;
+mod report;
+mod split;
+mod stop;
+mod train_head;
+mod trunk;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cnn_codes::messages::visible;
+use cnn_codes::picture::DecodeLimits;
+
+use self::models::ModelsOption;
+use self::numbers::{pixels, positive, threads};
+use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say, shown};
+
+/// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
+///
+/// A pretrained trunk (VGG16) runs once over labelled pictures and leaves its codes in a store;
+/// heads train on the store in seconds, as often as you like.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cnn-codes",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = "First steps:
+  cnn-codes fetch
+  cnn-codes extract-features pictures/train --out codes/train
+  cnn-codes extract-features pictures/validation --out codes/validation
+  cnn-codes train-head --train codes/train --validation codes/validation --out head
+  cnn-codes predict head new.jpg")]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Fetch(fetch::Arguments),
+    Doctor(doctor::Arguments),
+    Download(download::Arguments),
+    Split(split::Arguments),
+    Check(check::Arguments),
+    ExtractFeatures(extract_features::Arguments),
+    TrainHead(train_head::Arguments),
+    Report(report::Arguments),
+    Predict(predict::Arguments),
+    Export(export::Arguments),
+}
+
+/// How large a picture may be.
+#[derive(Debug, Args)]
+struct LimitsOption {
+    /// The most pixels that a picture may have; decoding it may take 8 bytes of memory for each of
+    /// N, which is enough for all JPEGs but progressive ones. 100M means 100 million
+    #[arg(long, value_name = "N", default_value = "50M", value_parser = pixels)]
+    max_pixels: u64,
+}
+
+impl LimitsOption {
+    fn limits(&self) -> DecodeLimits {
+        DecodeLimits {
+            max_pixels: self.max_pixels,
+        }
+    }
+}
+
+/// Where ONNX Runtime is looked for first.
+#[derive(Debug, Args)]
+struct RuntimeOption {
+    /// ONNX Runtime's library, or its folder [default: ORT_DYLIB_PATH, then beside the executable,
+    /// then MODELS/onnxruntime]
+    #[arg(long, value_name = "PATH")]
+    onnxruntime: Option<PathBuf>,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// The command line. Where it cannot be understood, or asks for help, clap prints that and ends the
+/// process.
+pub fn arguments() -> Arguments {
+    let error = match Arguments::try_parse() {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    // clap quotes arguments as they are, among escapes of its own. So it is given them once more,
+    // with what a terminal would obey written out.
+    let shown = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()));
+    match Arguments::try_parse_from(shown) {
+        Err(error) => error.exit(),
+        Ok(_) => say(&error.to_string()),
+    }
+    std::process::exit(error.exit_code());
+}
+
+/// Does what the arguments say, prints an error if it fails, and returns the exit code.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let done = match arguments.verb {
+        Verb::Fetch(arguments) => fetch::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Download(arguments) => download::run(&arguments),
+        Verb::Split(arguments) => split::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments),
+        Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
+        Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
+        Verb::Predict(arguments) => predict::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let error = error.to_string();
+            say(&format!("error: {error}"));
+            if let Some(remedy) = remedy::of(&error) {
+                say(remedy);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A parser for one of `names`, which the library's `FromStr` understands.
+fn one_of<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr + Clone + Send + Sync + 'static,
+    T::Err: std::fmt::Display + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| {
+        name.parse::<T>()
+            .map_err(|error| io::Error::other(error.to_string()))
+    })
+}
+
+/// Threads to use where none are named: as many as the machine gives this process.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A parser for a folder that is there.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if path.is_dir() {
+            Ok(path)
+        } else {
+            Err("there is no such folder")
+        }
+    })
+}

@@ -1,0 +1,334 @@
+//! What is known of URLs from run to run: results.csv, and the journal of an unfinished run.
+//!
+//! While a run is under way, `.download/journal.jsonl` gets a line for each URL whose fate is
+//! known. At its end results.csv is replaced as a whole, and the journal emptied; a run that was
+//! killed leaves both, and the journal is the newer one. Neither is believed about pictures: a
+//! picture counts only if a file with its hash is there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::io_error;
+use super::folder::Folder;
+use super::picture_file::PictureFile;
+use super::{DownloadError, Fate, label, url};
+use cnn_codes::files::open_itself;
+
+/// The columns of results.csv before those that the list has besides.
+///
+/// `status` is a [`Fate`]; only rows that are `ok` have their picture in a label's folder. The path
+/// of those that were set aside, as placeholders or contradictions, begins with `.download/`. Paths
+/// start from the folder of results.csv. `width` and `height` are those of the upright picture,
+/// `http_status` that of the last answer, `attempts` how often the URL was asked for in the last
+/// run that did.
+pub const COLUMNS: &[&str] = &[
+    "url",
+    "label",
+    "status",
+    "path",
+    "blake3",
+    "bytes",
+    "width",
+    "height",
+    "http_status",
+    "attempts",
+    "reason",
+];
+
+/// How often the journal is brought to the disk. A line that is lost costs one request.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// What came of asking for a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fetch {
+    /// The picture, or why there is none.
+    pub(super) result: Result<PictureFile, Refused>,
+    /// The status of the last answer, if there was one.
+    pub(super) http_status: Option<u16>,
+    /// How often the URL was asked for, in the last run that did.
+    pub(super) attempts: u32,
+}
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refused {
+    pub(super) fate: Fate,
+    /// In one line.
+    pub(super) reason: String,
+}
+
+/// What earlier runs left.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What came of URLs, as servers are asked for them.
+    pub(super) fetches: HashMap<String, Fetch>,
+    /// The labels under which pictures, by their hashes, may lie.
+    pub(super) labels: HashMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    /// Reads results.csv and then the journal, as far as there are any.
+    pub(super) fn read(folder: &Folder) -> Result<Self, DownloadError> {
+        let mut known = Self::default();
+        let path = folder.results();
+        if let Some(file) = open(&path)? {
+            known.read_results(&path, file)?;
+        }
+        let path = folder.journal();
+        if let Some(file) = open(&path)? {
+            let read = known.read_journal(BufReader::new(file));
+            read.map_err(io_error("read", &path))?;
+        }
+        Ok(known)
+    }
+
+    /// Takes up the rows of results.csv, which messages call `path`.
+    fn read_results(&mut self, path: &Path, file: impl Read) -> Result<(), DownloadError> {
+        let wrong = |line: u64, problem: String| DownloadError::Results {
+            path: path.to_owned(),
+            line,
+            problem,
+        };
+        let failed = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            wrong(line, error.to_string())
+        };
+        let mut reader = csv::Reader::from_reader(file);
+        let header = reader.headers().map_err(failed)?;
+        if !header.iter().zip(COLUMNS).all(|(a, b)| a == *b) || header.len() < COLUMNS.len() {
+            let problem = format!("the columns do not begin with {}", COLUMNS.join(","));
+            return Err(wrong(1, problem));
+        }
+        for record in reader.records() {
+            let record = record.map_err(failed)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            self.add_result(&record)
+                .ok_or_else(|| wrong(line, "the row cannot be understood".to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes up a row; `None` if it is not one of ours.
+    fn add_result(&mut self, record: &csv::StringRecord) -> Option<()> {
+        let [
+            url,
+            label,
+            status,
+            path,
+            blake3,
+            bytes,
+            width,
+            height,
+            http,
+            attempts,
+            reason,
+        ] = std::array::from_fn(|column| &record[column]);
+        let fate: Fate = status.parse().ok()?;
+        if matches!(fate, Fate::BadUrl | Fate::BadLabel | Fate::NotTried) {
+            return Some(());
+        }
+        let result = if fate.is_picture() {
+            let file = PictureFile {
+                blake3: blake3.to_owned(),
+                bytes: bytes.parse().ok()?,
+                width: width.parse().ok()?,
+                height: height.parse().ok()?,
+                extension: path.rsplit('.').next()?.to_owned(),
+            };
+            if !file.is_sound() || label::problem(label).is_some() {
+                return None;
+            }
+            let labels = self.labels.entry(file.blake3.clone()).or_default();
+            labels.insert(label.to_owned());
+            Ok(file)
+        } else {
+            let reason = reason.to_owned();
+            Err(Refused { fate, reason })
+        };
+        let fetch = Fetch {
+            result,
+            http_status: http.parse().ok(),
+            attempts: attempts.parse().ok()?,
+        };
+        self.fetches.insert(url::requested(url).ok()?, fetch);
+        Some(())
+    }
+
+    fn read_journal(&mut self, mut reader: impl BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            // What a kill or a power failure left half written is passed over.
+            let entry = serde_json::from_slice::<(String, Fetch)>(&line);
+            if let Ok((url, fetch)) = entry
+                && fetch.result.as_ref().map_or(true, PictureFile::is_sound)
+            {
+                self.fetches.insert(url, fetch);
+            }
+            line.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file; `None` if there is none.
+fn open(path: &Path) -> Result<Option<File>, DownloadError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", path)(error)),
+    }
+}
+
+/// The files below the folder that `results` and `journal` send a download to, for fuzzing.
+///
+/// These are the contents of results.csv and journal.jsonl. The paths start from the folder, with
+/// `/` between its folders, and are sorted.
+///
+/// # Errors
+/// [`DownloadError::Results`] with the line of results.csv that is at fault.
+#[doc(hidden)]
+pub fn recorded_files(results: &[u8], journal: &[u8]) -> Result<Vec<String>, DownloadError> {
+    let mut known = Known::default();
+    known.read_results(Path::new("results.csv"), results)?;
+    let read = known.read_journal(journal);
+    read.map_err(io_error("read", Path::new("journal.jsonl")))?;
+    let mut paths = Vec::new();
+    for file in known
+        .fetches
+        .values()
+        .filter_map(|fetch| fetch.result.as_ref().ok())
+    {
+        paths.push(Folder::relative(None, file));
+        let labels = known.labels.get(&file.blake3).into_iter().flatten();
+        paths.extend(labels.map(|label| Folder::relative(Some(label), file)));
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// The journal of a run.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    last_sync: Instant,
+}
+
+impl Journal {
+    /// Opens the journal behind its last whole line.
+    pub(super) fn open(folder: &Folder) -> Result<Self, DownloadError> {
+        let path = folder.journal();
+        let open = || -> io::Result<File> {
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            let mut file = open_itself(&path, options)?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            let end = bytes.iter().rposition(|&byte| byte == b'\n');
+            let end = end.map_or(0, |end| end as u64 + 1);
+            file.set_len(end)?;
+            file.seek(SeekFrom::Start(end))?;
+            Ok(file)
+        };
+        Ok(Self {
+            file: open().map_err(io_error("open", &path))?,
+            last_sync: Instant::now(),
+        })
+    }
+
+    /// Adds what came of a URL.
+    pub(super) fn append(&mut self, url: &str, fetch: &Fetch) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&(url, fetch)).expect("plain data");
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        if self.last_sync.elapsed() >= SYNC_EVERY {
+            self.file.sync_data()?;
+            self.last_sync = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Empties the journal, once results.csv has all of it.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn picture(extension: &str) -> Fetch {
+        Fetch {
+            result: Ok(PictureFile {
+                blake3: "0f".repeat(32),
+                bytes: 5,
+                width: 3,
+                height: 2,
+                extension: extension.to_owned(),
+            }),
+            http_status: Some(200),
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn wherever_a_kill_cuts_the_journal_its_whole_lines_count_and_it_goes_on_after_them() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let mut journal = Journal::open(&folder).unwrap();
+        journal.append("http://a/1", &picture("png")).unwrap();
+        journal.append("http://a/2", &picture("jpg")).unwrap();
+        let whole = fs::read(folder.journal()).unwrap();
+        for length in 0..=whole.len() {
+            fs::write(folder.journal(), &whole[..length]).unwrap();
+            let n_lines = whole[..length].iter().filter(|&&b| b == b'\n').count();
+            let mut journal = Journal::open(&folder).unwrap();
+            journal.append("http://a/3", &picture("gif")).unwrap();
+            let known = Known::read(&folder).unwrap();
+            assert_eq!(known.fetches.len(), n_lines + 1, "{length}");
+            assert_eq!(known.fetches["http://a/3"], picture("gif"));
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_not_believed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let mut journal = Journal::open(&folder).unwrap();
+        journal
+            .append("http://a/1", &picture("png/../../x.png"))
+            .unwrap();
+        assert!(Known::read(&folder).unwrap().fetches.is_empty());
+
+        let hash = "0f".repeat(32);
+        let header = COLUMNS.join(",");
+        for row in [
+            format!("http://a/1,../x,ok,x.png,{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,ok,a/x.png,../{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,ok,a/x.exe,{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,well,a/x.png,{hash},1,1,1,200,1,"),
+            format!("http://a/1,a,ok,a/x.png,{hash},many,1,1,200,1,"),
+        ] {
+            fs::write(folder.results(), format!("{header}\n{row}\n")).unwrap();
+            let error = Known::read(&folder).unwrap_err().to_string();
+            assert!(
+                error.contains("results.csv, line 2: the row cannot be understood"),
+                "{error}"
+            );
+        }
+        fs::write(folder.results(), "path,label\nx,y\n").unwrap();
+        let error = Known::read(&folder).unwrap_err().to_string();
+        assert!(
+            error.contains("line 1: the columns do not begin with url,label,status"),
+            "{error}"
+        );
+    }
+}

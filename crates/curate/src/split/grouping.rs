@@ -1,0 +1,101 @@
+//! Which pictures have to stay together.
+
+use std::collections::HashMap;
+
+use regex::Regex;
+
+use crate::check::Checked;
+use crate::copies::Groups;
+use cnn_codes::dataset::Pictures;
+
+/// Which pictures have to stay together.
+#[derive(Clone, Debug)]
+pub struct Grouping {
+    groups: Groups,
+    /// Pictures whose paths the pattern did not match; each stands by itself.
+    pub n_unmatched: usize,
+}
+
+impl Grouping {
+    /// The group of a picture: the number of its first picture.
+    pub(super) fn of(&self, picture: usize) -> usize {
+        self.groups.of(number(picture)) as usize
+    }
+}
+
+/// Groups `pictures`: those that show the same, as `checked` found them (its first input has to be
+/// these pictures), and those for whose paths `group_by` gives the same text, its first capture
+/// group or, without one, all that it matches.
+///
+/// A picture that is of two groups makes them one.
+///
+/// # Panics
+/// If there are 2^32 pictures, or more.
+#[must_use]
+pub fn group(pictures: &Pictures, checked: Option<&Checked>, group_by: Option<&Regex>) -> Grouping {
+    let n = pictures.pictures.len();
+    let mut grouping = Grouping {
+        groups: Groups::new(number(n)),
+        n_unmatched: 0,
+    };
+    if let Some(checked) = checked {
+        for picture in 0..n {
+            let first = checked.group_of(picture);
+            grouping.groups.join(number(first), number(picture));
+        }
+    }
+    if let Some(group_by) = group_by {
+        let mut firsts = HashMap::new();
+        for (place, picture) in pictures.pictures.iter().enumerate() {
+            match key(group_by, &picture.path) {
+                Some(key) => {
+                    let first = *firsts.entry(key).or_insert(place);
+                    grouping.groups.join(number(first), number(place));
+                }
+                None => grouping.n_unmatched += 1,
+            }
+        }
+    }
+    grouping
+}
+
+fn key<'p>(group_by: &Regex, path: &'p str) -> Option<&'p str> {
+    let captures = group_by.captures(path)?;
+    let key = captures.get(1).or_else(|| captures.get(0))?;
+    Some(key.as_str())
+}
+
+fn number(picture: usize) -> u32 {
+    u32::try_from(picture).expect("fewer than 2^32 pictures")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cnn_codes::dataset::{Picture, Place};
+
+    fn groups(group_by: &str) -> (Vec<usize>, usize) {
+        let paths = ["a/p1-x.jpg", "a/p2-x.jpg", "b/p1-y.jpg", "b/other.jpg"];
+        let pictures = Pictures {
+            pictures: paths
+                .map(|path| Picture {
+                    path: path.into(),
+                    label: Some(0),
+                    place: Place::File,
+                })
+                .to_vec(),
+            ..Pictures::default()
+        };
+        let grouping = group(&pictures, None, Some(&Regex::new(group_by).unwrap()));
+        let of = (0..paths.len()).map(|picture| grouping.of(picture));
+        (of.collect(), grouping.n_unmatched)
+    }
+
+    #[test]
+    fn the_first_capture_group_or_the_whole_match_is_the_group() {
+        assert_eq!(groups("(p[0-9])-"), (vec![0, 1, 0, 3], 1));
+        assert_eq!(groups("p[0-9]-."), (vec![0, 1, 2, 3], 1));
+        assert_eq!(groups("-(x)|-(y)"), (vec![0, 0, 2, 3], 1));
+        assert_eq!(groups("^./"), (vec![0, 0, 2, 2], 0));
+    }
+}

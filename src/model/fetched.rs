@@ -1,0 +1,163 @@
+//! An ONNX Runtime that was fetched: what lies in `onnxruntime/` under the models folder, and whether
+//! it may be loaded.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::pins::{Flavour, RuntimePin};
+
+/// The directory's name under the models directory.
+pub const DIRECTORY: &str = "onnxruntime";
+/// The record's name. It is written last, so that a directory without it is not whole.
+pub const RECORD: &str = "asset.json";
+/// The version of the record's format.
+pub const RECORD_FORMAT: u32 = 1;
+/// The licences, which lie beside the libraries.
+pub const LICENCES: [&str; 2] = ["LICENSE", "ThirdPartyNotices.txt"];
+
+/// What was installed, as `asset.json` has it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// [`RECORD_FORMAT`].
+    pub format: u32,
+    /// The Python package of the wheel: "onnxruntime".
+    pub package: String,
+    /// Its version: "1.32.0".
+    pub version: String,
+    /// For processors or for NVIDIA cards.
+    pub flavour: Flavour,
+    /// The wheel's platform tag, or "any".
+    pub platform: String,
+    /// SHA-256 of the wheel, 64 lower-case hexadecimal digits.
+    pub wheel_sha256: String,
+    /// The file name of ONNX Runtime's own library.
+    pub library: String,
+    /// Every file, sorted by name.
+    pub files: Vec<FileRecord>,
+}
+
+/// A file that was installed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its name in the directory.
+    pub name: String,
+    /// SHA-256, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+impl Record {
+    /// Reads the record of a directory; `None` where there is not even a directory.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that go after the directory's name.
+    pub fn read(directory: &Path) -> Result<Option<Self>, String> {
+        if !directory.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(directory.join(RECORD))
+            .map_err(|error| format!("{RECORD} in it: {error}"))?;
+        let record: Self =
+            serde_json::from_str(&text).map_err(|error| format!("{RECORD} in it: {error}"))?;
+        if record.format != RECORD_FORMAT {
+            return Err(format!(
+                "{RECORD} in it has format {}, not {RECORD_FORMAT}",
+                record.format
+            ));
+        }
+        if !record.files.iter().any(|file| file.name == record.library) {
+            return Err(format!("{RECORD} in it lists no {}", record.library));
+        }
+        Ok(Some(record))
+    }
+
+    /// What was installed, for messages: "onnxruntime 1.32.0 for manylinux_2_28_x86_64".
+    #[must_use]
+    pub fn what(&self) -> String {
+        format!("{} {} for {}", self.package, self.version, self.platform)
+    }
+}
+
+/// The library of the fetched ONNX Runtime, found to be pinned to the byte; `None` where nothing was
+/// fetched.
+///
+/// The hashes are those that this program was built with: an attacker who put other libraries there
+/// may have written a record as well. Nothing else may lie in the folder, as the system looks there
+/// first for the libraries that this one needs (`libstdc++.so.6`, `glibc-hwcaps/`). This finds
+/// planted files; it gives no protection from an exchange of files while the program runs.
+///
+/// # Errors
+/// What is not as it should be, in words that go after the folder's name.
+pub(super) fn pinned_library(models: &Path) -> Result<Option<PathBuf>, String> {
+    let directory = models.join(DIRECTORY);
+    let Some(record) = Record::read(&directory)? else {
+        return Ok(None);
+    };
+    let pin = RuntimePin::of_wheel(&record.wheel_sha256).ok_or_else(|| {
+        format!(
+            "it holds {}, which is not what this cnn-codes was built for",
+            record.what()
+        )
+    })?;
+    check_libraries(&directory, pin)?;
+    Ok(Some(directory.join(pin.library)))
+}
+
+/// Checks that a folder holds the libraries that are pinned and none besides.
+///
+/// # Errors
+/// What is not as it should be, in words that go after the folder's name.
+pub fn check_libraries(directory: &Path, pin: &RuntimePin) -> Result<(), String> {
+    let foreign = foreign_names(directory, |name| is_of_pin(name, pin))
+        .map_err(|error| format!("it cannot be listed: {error}"))?;
+    if let [name, ..] = foreign.as_slice() {
+        return Err(format!(
+            "it also holds {}, which is not of {}",
+            name.display(),
+            pin.wheel
+        ));
+    }
+    for (name, blake3) in pin.libraries {
+        let mut hasher = blake3::Hasher::new();
+        File::open(directory.join(name))
+            .and_then(|file| hasher.update_reader(file).map(drop))
+            .map_err(|error| format!("{name} in it: {error}"))?;
+        let actual = hasher.finalize().to_hex();
+        if actual.as_str() != *blake3 {
+            return Err(format!(
+                "{name} in it is not the one of {}: its BLAKE3 is {actual} instead of {blake3}",
+                pin.wheel
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of this name belongs into the folder of a pinned ONNX Runtime.
+#[must_use]
+pub fn is_of_pin(name: &str, pin: &RuntimePin) -> bool {
+    name == RECORD
+        || (pin.libraries.iter()).any(|(library, _)| *library == name)
+        || LICENCES.contains(&name)
+}
+
+/// What lies in a folder under other names than its own, in order. Hidden files are passed over:
+/// systems put such down everywhere, and no library is called so.
+///
+/// # Errors
+/// Where the folder cannot be listed.
+pub fn foreign_names(directory: &Path, is_own: impl Fn(&str) -> bool) -> io::Result<Vec<OsString>> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
+    let mut foreign = names.collect::<io::Result<Vec<_>>>()?;
+    foreign.retain(|name| {
+        let name = name.to_string_lossy();
+        !name.starts_with('.') && !is_own(&name)
+    });
+    foreign.sort();
+    Ok(foreign)
+}
