@@ -3,22 +3,22 @@
 //! ```text
 //! options            what is trained, how, how it is judged
 //! stores             the stores, and whether heads can be trained and judged on them
-//! splits             stratified folds; a share that is held out
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
-//! fit                one fit of each head
+//! scaled             samples read through a scaling of their own
+//! progress           what is told of stages, fits and epochs
 //! judgement          logits -> probabilities -> results
 //! training           the heads, chosen, trained and ready to be judged
 //! workers            many fits at once
 //! result             results, where heads come from, and the files that tell it
 //! trained            all that a training gives, and how it is saved
-//! doubts             labels that the codes speak against
+//! label_errors       labels that the codes speak against
 //! ```
 //!
 //! HEAD, where [`Trained::save`] writes it, holds:
 //!
 //! ```text
-//! head.json, mlp.safetensors, logistic.safetensors   the heads (see `head::saved`)
+//! head.json, and a file of weights for each head (see `head::saved`)
 //! history.csv        the MLP's learning curve
 //! metrics.json       the comparison, for programs
 //! predictions.csv    a row for each judged picture and head
@@ -34,14 +34,13 @@
 //! calibrated on the other folds, and the heads that are kept are then trained on all of it.
 
 mod cross_validation;
-mod doubts;
 mod error;
-mod fit;
 mod judgement;
+mod label_errors;
 mod options;
 mod progress;
 mod result;
-mod splits;
+mod scaled;
 mod stores;
 mod trained;
 mod training;
@@ -54,14 +53,14 @@ use self::stores::Stores;
 use self::training::{Training, Unsaved};
 use crate::codes::Store;
 use crate::head::saved::SavedHead;
+use crate::progress::Watch;
 
-pub use self::doubts::{Doubt, DoubtOptions, Reason, doubts};
 pub use self::error::TrainError;
-pub use self::options::{HeadOptions, TrainOptions};
-pub use self::progress::Progress;
+pub use self::label_errors::{LabelError, LabelErrorOptions, Reason, label_errors};
+pub use self::options::TrainOptions;
 pub use self::result::{
-    Calibration, Comparison, FailedHead, HeadResult, JUDGED_PICTURES, JudgedPicture, METRICS,
-    Origin, PREDICTIONS, PROVENANCE, PairedTests, Provenance, REPORT, Report, ReportError,
+    Calibration, Comparison, FailedHead, Floor, HeadResult, JUDGED_PICTURES, JudgedPicture,
+    METRICS, Origin, PREDICTIONS, PROVENANCE, PairedTests, Provenance, REPORT, Report, ReportError,
     SIGNIFICANCE, StoreProvenance, Told, Trial, Tuning, percent,
 };
 pub use self::trained::Trained;
@@ -87,11 +86,11 @@ pub fn check(
 /// The same stores, options and kind of processor give the same heads and predictions to the byte;
 /// training times differ.
 ///
-/// A head that fails, by diverging or by a panic of a dependency, does not take the other along:
-/// that one is kept, and [`Comparison::failed`] tells of the first.
+/// A head that fails, by diverging or by a panic of a dependency, does not take the others along:
+/// those are kept, and [`Comparison::failed`] tells of the first.
 ///
-/// When `progress` asks to stop while the MLP that is kept is trained, or after that, nothing more
-/// is begun, and the heads so far are judged.
+/// When `watch` asks to stop while a head that is kept is trained, or after that, nothing more is
+/// begun, and the heads so far are judged.
 ///
 /// # Errors
 /// [`TrainError`].
@@ -99,7 +98,7 @@ pub fn train<'s>(
     train: &'s Store,
     validation: Option<&'s Store>,
     options: &TrainOptions,
-    progress: &dyn Progress,
+    watch: &dyn Watch,
 ) -> Result<Trained<'s>, TrainError> {
     check(train, validation, options)?;
     let stores = Stores { train, validation };
@@ -109,7 +108,7 @@ pub fn train<'s>(
     let training = Training {
         samples: &samples,
         options,
-        progress,
+        watch,
     };
     let scaled = training.scale().map_err(on_train)?;
     let scaled_validation = validation
@@ -125,8 +124,7 @@ pub fn train<'s>(
         codes: train.manifest().codes.clone(),
         classes: train.manifest().classes.clone(),
         scaling: scaled.scaling,
-        mlp: unsaved.mlp.take(),
-        logistic: unsaved.logistic.take(),
+        heads: std::mem::take(&mut unsaved.heads),
     };
     let history = std::mem::take(&mut unsaved.history);
     let judged = scaled_validation.as_ref().unwrap_or(&scaled.samples);
@@ -155,6 +153,7 @@ fn compare(
     };
     let heads = unsaved.unjudged.into_iter().map(|head| judges.judge(head));
     let heads = heads.collect::<Result<Vec<_>, _>>()?;
+    let floor = unsaved.floor.and_then(|head| judges.judge(head).ok());
     Ok(Comparison {
         classes: stores.train.manifest().classes.clone(),
         pictures: stores
@@ -166,9 +165,10 @@ fn compare(
         labels: labels.to_vec(),
         n_train: training.samples.len(),
         paired: PairedTests::of(&heads)?,
+        floor: floor.as_ref().map(Floor::of),
         heads,
         failed: unsaved.failed,
-        interrupted: training.progress.is_stopped(),
+        interrupted: training.watch.is_stopped(),
         folds: unsaved.folds,
     })
 }

@@ -5,7 +5,8 @@ mod sections;
 
 use std::path::Path;
 
-use cnn_codes::head::saved::{HISTORY, LOGISTIC, MANIFEST, MLP};
+use cnn_codes::head::HeadKind;
+use cnn_codes::head::saved::{HISTORY, MANIFEST, weights_file};
 use cnn_codes::train::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, Report};
 use libfuzzer_sys::fuzz_target;
 
@@ -15,7 +16,8 @@ const HEAD: &[u8] = include_bytes!("../seeds/head/both");
 fuzz_target!(|input: &[u8]| {
     let names = [PREDICTIONS, HISTORY, JUDGED_PICTURES, METRICS, PROVENANCE];
     let mut files = sections::sections(&names, input);
-    files.extend(sections::sections(&[MANIFEST, MLP, LOGISTIC], HEAD));
+    let weights = [HeadKind::Mlp, HeadKind::Logistic].map(weights_file);
+    files.extend(sections::sections(&[MANIFEST, &weights[0], &weights[1]], HEAD));
     let report = Report::read_from(Path::new("HEAD"), &|path| sections::open(&files, path));
     match report {
         Ok(report) => {

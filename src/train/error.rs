@@ -1,13 +1,14 @@
 //! Why nothing was trained.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::codes::StoreError;
 use crate::evaluate::EvaluateError;
 use crate::files::DraftError;
-use crate::head::HeadError;
 use crate::head::saved::SavedHeadError;
+use crate::head::{Diverged, HeadError};
+use crate::progress::Stopped;
 
 /// Why nothing was trained, or nothing was left.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ pub enum TrainError {
     Store(#[from] StoreError),
     /// Training was stopped before there was a head.
     #[error("stopped before a head was trained; nothing was left behind")]
-    Stopped,
+    Stopped(#[source] Stopped),
     /// A head's predictions cannot be judged.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
@@ -87,11 +88,26 @@ pub enum TrainError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FitError {
     #[error(transparent)]
-    Head(#[from] HeadError),
+    Head(HeadError),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    #[error("stopped")]
-    Stopped,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl From<HeadError> for FitError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Head(error),
+        }
+    }
+}
+
+impl From<Diverged> for FitError {
+    fn from(how: Diverged) -> Self {
+        Self::Head(how.into())
+    }
 }
 
 impl FitError {
@@ -100,22 +116,22 @@ impl FitError {
         match self {
             Self::Head(error) => matches!(
                 error,
-                HeadError::Diverged { .. } | HeadError::Solver { .. } | HeadError::Panicked { .. }
+                HeadError::Diverged(_) | HeadError::Solver { .. } | HeadError::Panicked { .. }
             ),
             Self::Evaluate(_) => true,
-            Self::Stopped => false,
+            Self::Stopped(_) => false,
         }
     }
 
     /// What it means for a training on `store`.
-    pub(super) fn on(self, store: &std::path::Path) -> TrainError {
+    pub(super) fn on(self, store: &Path) -> TrainError {
         match self {
             Self::Head(source) => TrainError::Head {
                 store: store.to_owned(),
                 source,
             },
             Self::Evaluate(error) => error.into(),
-            Self::Stopped => TrainError::Stopped,
+            Self::Stopped(stopped) => TrainError::Stopped(stopped),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! comparison, head_result   how the heads did, as text and as JSON
+//! floor                     the simplest head, which the others are held against
 //! predictions               every judged picture, as CSV
 //! provenance                the stores, the command
 //! judged_pictures           every judged picture's hash and its place on the map of codes
@@ -13,6 +14,7 @@
 
 mod comparison;
 mod files;
+mod floor;
 mod head_result;
 mod judged_pictures;
 mod origin;
@@ -24,6 +26,7 @@ mod report;
 pub use self::comparison::{Comparison, FailedHead, PairedTests, SIGNIFICANCE, percent};
 pub use self::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, REPORT};
 pub(super) use self::files::{write, write_judgement};
+pub use self::floor::Floor;
 pub use self::head_result::{Calibration, HeadResult, Trial, Tuning};
 pub use self::judged_pictures::JudgedPicture;
 pub use self::origin::{Origin, Told};

@@ -7,9 +7,9 @@ use super::result::{self, Comparison, Origin, REPORT, Report, Told};
 use super::stores::Stores;
 use super::{FitError, TrainError};
 use crate::files::Draft;
-use crate::head::Samples;
-use crate::head::mlp::Epoch;
+use crate::head::mlp::Mlp;
 use crate::head::saved::{self, SavedHead, SavedHeadError};
+use crate::head::{Epoch, Samples};
 
 /// Heads that were trained and judged. Nothing of them is on disk yet.
 ///
@@ -83,7 +83,7 @@ impl Trained<'_> {
         origin: &Origin,
         page: impl FnOnce(&Report) -> Option<String>,
     ) -> Result<(), TrainError> {
-        if self.heads.mlp.is_some() {
+        if self.heads.get::<Mlp>().is_some() {
             saved::write_history(dir, &self.history)?;
         }
         result::write_judgement(dir, &self.comparison, origin)?;

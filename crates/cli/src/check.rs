@@ -14,7 +14,7 @@ use cnn_codes::codes::{Store, StoreError};
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::Progress;
 use cnn_codes::files::{Existing, FileDraft};
-use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
+use cnn_codes::train::{self, LabelError, LabelErrorOptions, Reason, TrainError};
 use cnn_codes_curate::check::{
     CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
 };
@@ -80,14 +80,14 @@ struct Inputs {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs = open(&arguments.inputs)?;
     let stop = Stop::on_signals()?;
-    let (checked, doubts) = match find_all(arguments, &inputs, &stop) {
+    let (checked, label_errors) = match find_all(arguments, &inputs, &stop) {
         Err(error) if is_stopped(&error) => {
             say(&error.to_string());
             return Ok(stop.exit_code());
         }
         found => found?,
     };
-    let report = Report::new(&inputs, checked, doubts);
+    let report = Report::new(&inputs, checked, label_errors);
     let printed = match arguments.format {
         Format::Text => print(&report.to_text()),
         Format::Json => print_json(&format!("{:#}\n", report.to_json())),
@@ -126,7 +126,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn is_stopped(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(CheckError::Stopped))
-        || matches!(error.downcast_ref(), Some(TrainError::Stopped))
+        || matches!(error.downcast_ref(), Some(TrainError::Stopped(_)))
 }
 
 fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
@@ -175,7 +175,7 @@ fn find_all(
     arguments: &Arguments,
     inputs: &Inputs,
     stop: &Stop,
-) -> anyhow::Result<(Checked, Vec<Vec<Doubt>>)> {
+) -> anyhow::Result<(Checked, Vec<Vec<LabelError>>)> {
     let options = CheckOptions {
         min_side: arguments.min_side,
         max_aspect: arguments.max_aspect,
@@ -187,12 +187,17 @@ fn find_all(
         .iter()
         .map(|(_, input)| input.pictures.len());
     // First, because they are sooner refused than pictures are looked at.
-    let doubts = |store| train::doubts(store, &DoubtOptions::default(), &Watch(stop));
-    let doubts = inputs.stores.iter().map(doubts).collect::<Result<_, _>>()?;
+    let label_errors =
+        |store| train::label_errors(store, &LabelErrorOptions::default(), &Watch(stop));
+    let label_errors = inputs
+        .stores
+        .iter()
+        .map(label_errors)
+        .collect::<Result<_, _>>()?;
     let mut display = Display::new(total.sum());
     let checked = check(&inputs.pictures, &options, &mut watch(&mut display, stop));
     display.finish();
-    Ok((checked?, doubts))
+    Ok((checked?, label_errors))
 }
 
 /// Shows progress, and breaks once a signal has come.
@@ -214,22 +219,22 @@ pub(super) fn watch(
 /// Passes signals on to training.
 struct Watch<'a>(&'a Stop);
 
-impl train::Progress for Watch<'_> {
+impl cnn_codes::progress::Watch for Watch<'_> {
     fn is_stopped(&self) -> bool {
         self.0.is_wanted()
     }
 }
 
 /// What codes say of a store's pictures; `input` is the store's place among all inputs.
-fn finding(store: &Store, input: usize, doubt: &Doubt) -> Finding {
-    let row = &store.pictures()[doubt.row];
+fn finding(store: &Store, input: usize, error: &LabelError) -> Finding {
+    let row = &store.pictures()[error.row];
     let class = |label: usize| store.manifest().classes[label].clone();
-    let (kind, detail) = match doubt.reason {
+    let (kind, detail) = match error.reason {
         Reason::OtherClass { class: other, .. } => (
             FindingKind::DoubtfulLabel,
-            format!("rather '{}': {}", class(other), doubt.reason),
+            format!("rather '{}': {}", class(other), error.reason),
         ),
-        Reason::Outlier { .. } => (FindingKind::Outlier, doubt.reason.to_string()),
+        Reason::Outlier { .. } => (FindingKind::Outlier, error.reason.to_string()),
     };
     let picture = Some(PictureName {
         input,

@@ -60,8 +60,7 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     let validation = validation.transpose()?;
     check(&store, validation.as_ref(), &options)?;
     let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
-    let epochs = options.heads.mlp.as_ref().map_or(0, |mlp| mlp.epochs);
-    let display = Display::new(stop, epochs);
+    let display = Display::new(stop);
     let trained = train(&store, validation.as_ref(), &options, &display);
     display.clear();
     let trained = trained?;
@@ -74,6 +73,6 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
 fn is_stopped(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),
-        Some(TrainError::Stopped | TrainError::Interrupted { .. })
+        Some(TrainError::Stopped(_) | TrainError::Interrupted { .. })
     )
 }

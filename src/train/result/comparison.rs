@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::HeadResult;
+use super::{Floor, HeadResult};
 use crate::evaluate::{
     AccuracyDifference, EvaluateError, McNemar, accuracy_difference, mcnemar_exact,
 };
@@ -30,6 +30,9 @@ pub struct Comparison {
     pub n_train: usize,
     /// The heads, in the order in which they are told.
     pub heads: Vec<HeadResult>,
+    /// The simplest head, which the others are held against; none where it is one of them, or was not
+    /// trained.
+    pub floor: Option<Floor>,
     /// Heads that were asked for and could not be trained.
     pub failed: Vec<FailedHead>,
     /// The first head against the second, where there are two.
@@ -41,7 +44,7 @@ pub struct Comparison {
 /// A head that could not be trained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedHead {
-    /// `mlp` or `logistic`.
+    /// Its name, such as `mlp`.
     pub name: String,
     /// Why, in a sentence or two.
     pub reason: String,
@@ -96,8 +99,10 @@ impl Comparison {
     }
 
     fn table(&self) -> String {
+        let widths = self.heads.iter().map(|head| head.name.len());
+        let width = widths.max().unwrap_or(0).max(10);
         let mut text = format!(
-            "{}, {} classes\n\n{:10}{:>16}{:>12}{:>20}{:>16}\n",
+            "{}, {} classes\n\n{:width$}{:>16}{:>12}{:>20}{:>16}\n",
             self.judged_on(),
             self.classes.len(),
             "head",
@@ -111,7 +116,7 @@ impl Comparison {
             let (low, high) = evaluation.wilson_95;
             let _ = writeln!(
                 text,
-                "{:10}{:>16}{:>12}{:>20}{:>16}",
+                "{:width$}{:>16}{:>12}{:>20}{:>16}",
                 head.name,
                 percent(evaluation.top1_accuracy),
                 format!("{}/{}", evaluation.errors, evaluation.n),
@@ -119,6 +124,7 @@ impl Comparison {
                 format!("{:.2} s", head.training_time.as_secs_f64()),
             );
         }
+        text += &self.floor.as_ref().map_or(String::new(), Floor::line);
         text
     }
 
@@ -268,6 +274,7 @@ impl Comparison {
             "judged_pictures": self.labels.len(),
             "folds": n_folds,
             "heads": heads,
+            "floor": self.floor,
             "failed": failed,
             "mcnemar": mcnemar,
             "accuracy_difference": self.paired.map(|tests| tests.difference),

@@ -10,7 +10,7 @@ use crate::evaluate::{Evaluation, Spread};
 /// How one head did on the pictures that judge it.
 #[derive(Clone, Debug)]
 pub struct HeadResult {
-    /// `mlp` or `logistic`.
+    /// The name of its kind, such as `mlp`.
     pub name: &'static str,
     /// Accuracy, confusion, mistakes.
     pub evaluation: Evaluation,

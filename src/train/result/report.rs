@@ -12,13 +12,13 @@ use serde::de::DeserializeOwned;
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 use super::provenance::FORMAT;
 use super::{
-    Calibration, Comparison, FailedHead, HeadResult, JudgedPicture, Origin, PairedTests,
+    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, PairedTests,
     Provenance, Tuning,
 };
 use crate::evaluate::{Evaluation, Spread};
 use crate::files::{Open, regular};
-use crate::head::mlp::Epoch;
 use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
+use crate::head::{Epoch, HeadKind};
 use crate::train::Trained;
 
 /// Why what tells of the heads could not be read.
@@ -74,6 +74,9 @@ struct Metrics {
     training_pictures: usize,
     interrupted: bool,
     heads: BTreeMap<String, HeadMetrics>,
+    /// Heads of before have none.
+    #[serde(default)]
+    floor: Option<Floor>,
     /// Why heads could not be trained, by their names.
     #[serde(default)]
     failed: BTreeMap<String, String>,
@@ -138,7 +141,7 @@ impl Report {
     pub fn read_from(dir: &Path, open: Open) -> Result<Self, ReportError> {
         let heads = HeadManifest::read_from(dir, open)?;
         let comparison = read_comparison(dir, open, &heads.classes)?;
-        let history = match heads.mlp {
+        let history = match heads.of_kind(HeadKind::Mlp) {
             Some(_) => read_history(&dir.join(HISTORY), open)?,
             None => Vec::new(),
         };
@@ -211,6 +214,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
             .collect(),
         paired,
         heads,
+        floor: metrics.floor,
         interrupted: metrics.interrupted,
     })
 }
@@ -222,8 +226,8 @@ impl HeadMetrics {
         probabilities: Array2<f32>,
         labels: &[usize],
     ) -> Result<HeadResult, String> {
-        let name = ["mlp", "logistic"].into_iter().find(|known| *known == name);
-        let name = name.ok_or("it tells of a head that is neither mlp nor logistic")?;
+        let kind: HeadKind = name.parse().map_err(|error| format!("{error}"))?;
+        let name = kind.name();
         if let Some(Tuning { trials, chosen }) = &self.tuning
             && *chosen >= trials.len()
         {

@@ -21,19 +21,16 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// The options of both heads.
+/// The options of each head.
 fn heads(report: &Report) -> Markup {
-    let head = &report.heads;
     html! {
-        @if let Some(mlp) = &head.mlp {
-            div { h3 { "MLP" } (table(&with("temperature", mlp.temperature, rows(&mlp.options)))) }
-        }
-        @if let Some(logistic) = &head.logistic {
-            @let temperature = logistic.temperature;
+        @for head in &report.heads.heads {
             div {
-                h3 { "Logistic regression" }
-                (table(&with("temperature", temperature, rows(&logistic.options))))
-                p.note { (names::capitalised(&logistic.convergence.explanation)) "." }
+                h3 { (names::capitalised(head.options.kind().title())) }
+                (table(&with("temperature", head.temperature, rows(&head.options))))
+                @if let Some(convergence) = &head.convergence {
+                    p.note { (names::capitalised(&convergence.explanation)) "." }
+                }
             }
         }
     }
