@@ -5,13 +5,13 @@
 //! seconds. The modules follow the data:
 //!
 //! ```text
-//! dataset -> picture -> model -> codes -> head -> evaluate -> report
+//! dataset -> picture -> model -> codes -> head -> evaluate -> train
 //! folders    (H, W, 3)  (N, 7,   codes   (N, K)   errors of N  text
 //!            u8 RGB     7, 512)  .npy    proba-
 //!                       f32              bilities
 //! ```
 //!
-//! [`extract`](mod@extract) goes from pictures to a store, [`train`](mod@train) from stores to a HEAD directory, and
+//! [`extract`](mod@extract) goes from pictures to a store, [`train`](mod@train) from stores to heads that are judged, and
 //! [`predict`] from a HEAD and pictures to probabilities.
 //!
 //! Shapes used everywhere: N pictures (rows, in sorted path order), H x W pixels, C = 3 channels
@@ -30,6 +30,7 @@
 //! use cnn_codes::codes::Store;
 //! use cnn_codes::dataset;
 //! use cnn_codes::extract::Extractor;
+//! use cnn_codes::files::Existing;
 //! use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions};
 //! use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
 //! use cnn_codes::train::{TrainOptions, train};
@@ -45,8 +46,9 @@
 //!     Extractor::new(&mut trunk).run(pictures, Path::new(codes))?;
 //! }
 //! let (codes, validation) = (Store::open(Path::new("train"))?, Store::open(Path::new("validation"))?);
-//! let comparison = train(&codes, Some(&validation), &TrainOptions::default(), Path::new("head"), &())?;
-//! println!("{}", comparison.to_text());
+//! let trained = train(&codes, Some(&validation), &TrainOptions::default(), &())?;
+//! println!("{}", trained.comparison.to_text());
+//! trained.heads.save(Path::new("head"), Existing::Keep)?;
 //!
 //! let (head, at_a_time) = (Classifier::load(Path::new("head"), None)?, PredictOptions::for_trunk(&trunk));
 //! Predictor::new(head, trunk)?.predict(&dataset::find_unlabelled(&["new.jpg".into()])?, at_a_time, &mut |batch| {
@@ -71,5 +73,4 @@ pub mod picture;
 pub mod predict;
 pub mod progress;
 pub mod quiet;
-pub mod report;
 pub mod train;

@@ -6,7 +6,7 @@ use crate::head::scaling::Scaling;
 use crate::head::{HeadError, Samples};
 
 /// The stores of one training.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Stores<'s> {
     pub(super) train: &'s Store,
     /// Without one, the heads are judged in folds of `train`.

@@ -1,8 +1,12 @@
 //! Which epoch's weights a training of the MLP leaves, and when it ends.
 
-use cnn_codes::head::mlp::{Ended, Epoch, Keep, Mlp, MlpOptions, Monitored, TrainedMlp, Watch};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cnn_codes::head::Epoch;
+use cnn_codes::head::mlp::{Ended, Keep, Mlp, MlpOptions, Monitored, TrainedMlp};
 use cnn_codes::head::optimizer::{OptimizerKind, OptimizerOptions, Schedule};
 use cnn_codes::head::{HeadError, Samples};
+use cnn_codes::progress::Watch;
 use ndarray::{Array2, s};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -53,7 +57,7 @@ fn options(seed: u64) -> MlpOptions {
     }
 }
 
-fn fit(codes: &Codes, options: &MlpOptions, watch: &mut dyn Watch) -> TrainedMlp {
+fn fit(codes: &Codes, options: &MlpOptions, watch: &dyn Watch) -> TrainedMlp {
     let held_out = codes.held_out();
     let monitored = Monitored {
         held_out: Some(&held_out),
@@ -89,7 +93,7 @@ fn the_kept_epoch_and_the_end_follow_from_the_losses() {
     let (mut stopped, mut earlier_than_last) = (0, 0);
     for seed in 0..6 {
         let codes = Codes::new(seed);
-        let full = fit(&codes, &options(seed), &mut ());
+        let full = fit(&codes, &options(seed), &());
         assert_eq!((full.ended, full.kept_epoch), (Ended::Completed, 25));
         for patience in [1, 3, 25] {
             for keep in [Keep::Last, Keep::Best] {
@@ -98,7 +102,7 @@ fn the_kept_epoch_and_the_end_follow_from_the_losses() {
                     keep,
                     ..options(seed)
                 };
-                let trained = fit(&codes, &options, &mut ());
+                let trained = fit(&codes, &options, &());
                 let (best, end) = by_definition(&held_out_losses(&full.history), patience);
                 assert_eq!(trained.history, full.history[..end]);
                 let kept = if keep == Keep::Best { best } else { end };
@@ -128,7 +132,7 @@ fn the_kept_weights_are_those_of_a_training_with_so_many_epochs() {
             keep: Keep::Best,
             ..options(seed)
         };
-        let trained = fit(&codes, &best, &mut ());
+        let trained = fit(&codes, &best, &());
         assert_eq!(
             (trained.ended, trained.history.len()),
             (Ended::Completed, 25)
@@ -139,7 +143,7 @@ fn the_kept_weights_are_those_of_a_training_with_so_many_epochs() {
             epochs: trained.kept_epoch,
             ..options(seed)
         };
-        assert_eq!(fit(&codes, &short, &mut ()).mlp, trained.mlp);
+        assert_eq!(fit(&codes, &short, &()).mlp, trained.mlp);
         let (loss, _) = trained.mlp.evaluate(&codes.held_out()).unwrap();
         let kept = trained.history[trained.kept_epoch - 1];
         assert_eq!(kept.held_out_loss, Some(loss));
@@ -160,7 +164,7 @@ fn validation_samples_choose_nothing() {
             patience: Some(4),
             ..options(1)
         };
-        Mlp::fit(&codes.train(), &monitored, &options, &mut ()).unwrap()
+        Mlp::fit(&codes.train(), &monitored, &options, &()).unwrap()
     };
     let (without, with) = (fit(None), fit(Some(&validation)));
     assert_eq!(
@@ -178,7 +182,7 @@ fn what_needs_held_out_samples_says_so() {
         validation: Some(&validation),
     };
     let message = |options: MlpOptions| {
-        let error = Mlp::fit(&codes.train(), &monitored, &options, &mut ()).unwrap_err();
+        let error = Mlp::fit(&codes.train(), &monitored, &options, &()).unwrap_err();
         assert!(matches!(error, HeadError::InvalidOption { .. }), "{error}");
         error.to_string()
     };
@@ -196,22 +200,30 @@ fn what_needs_held_out_samples_says_so() {
 }
 
 /// Stops a training after so many steps.
-struct StopAfter(usize);
+struct StopAfter(AtomicUsize);
+
+impl StopAfter {
+    fn steps(steps: usize) -> Self {
+        Self(AtomicUsize::new(steps))
+    }
+}
 
 impl Watch for StopAfter {
-    fn is_stopped(&mut self) -> bool {
-        let stop = self.0 == 0;
-        self.0 = self.0.saturating_sub(1);
-        stop
+    fn is_stopped(&self) -> bool {
+        let one_less = |steps: usize| steps.checked_sub(1);
+        let steps = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        steps.is_err()
     }
 }
 
 #[test]
 fn a_stop_is_heard_before_every_step() {
     let codes = Codes::new(2);
-    let full = fit(&codes, &options(2), &mut ());
+    let full = fit(&codes, &options(2), &());
     for steps in [0, 1, 4, 5, 6, 12, 124] {
-        let stopped = fit(&codes, &options(2), &mut StopAfter(steps));
+        let stopped = fit(&codes, &options(2), &StopAfter::steps(steps));
         assert_eq!(stopped.ended, Ended::Interrupted);
         assert_eq!(stopped.history, full.history[..steps / 5]);
         assert_eq!(
@@ -219,7 +231,7 @@ fn a_stop_is_heard_before_every_step() {
             (steps / 5, steps % 5)
         );
     }
-    let late = fit(&codes, &options(2), &mut StopAfter(125));
+    let late = fit(&codes, &options(2), &StopAfter::steps(125));
     assert_eq!(late, full);
 }
 
@@ -231,7 +243,7 @@ fn an_interrupted_training_has_the_best_epoch_or_what_it_learned() {
         ..options(3)
     };
     // In the middle of epoch 13.
-    let stopped = fit(&codes, &best, &mut StopAfter(62));
+    let stopped = fit(&codes, &best, &StopAfter::steps(62));
     let (expected, _) = by_definition(&held_out_losses(&stopped.history), usize::MAX);
     assert_eq!(
         (stopped.kept_epoch, stopped.unfinished_steps),
@@ -240,11 +252,11 @@ fn an_interrupted_training_has_the_best_epoch_or_what_it_learned() {
     let (loss, _) = stopped.mlp.evaluate(&codes.held_out()).unwrap();
     assert_eq!(stopped.history[expected - 1].held_out_loss, Some(loss));
     // Nothing was measured yet: the weights as they are, whatever is to be kept.
-    let early = fit(&codes, &best, &mut StopAfter(2));
+    let early = fit(&codes, &best, &StopAfter::steps(2));
     assert_eq!((early.kept_epoch, early.unfinished_steps), (0, 2));
-    let last = fit(&codes, &options(3), &mut StopAfter(2));
+    let last = fit(&codes, &options(3), &StopAfter::steps(2));
     assert_eq!(early.mlp, last.mlp);
-    let one_more = fit(&codes, &options(3), &mut StopAfter(3));
+    let one_more = fit(&codes, &options(3), &StopAfter::steps(3));
     assert_ne!(early.mlp, one_more.mlp);
 }
 
@@ -257,7 +269,7 @@ fn an_epoch_has_the_rate_of_its_last_step() {
             ..options(0)
         };
         options.optimizer.schedule = schedule;
-        let history = fit(&codes, &options, &mut ()).history;
+        let history = fit(&codes, &options, &()).history;
         history.iter().map(|e| e.learning_rate).collect::<Vec<_>>()
     };
     assert_eq!(rates(Schedule::Constant), [2e-2; 3]);

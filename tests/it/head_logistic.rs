@@ -2,10 +2,12 @@
 //!
 //! The expected values are made by tests/fixtures/head/make_head_fixtures.py.
 
-use std::ops::ControlFlow;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cnn_codes::head::logistic::{Logistic, LogisticFit, LogisticOptions, Progress};
-use cnn_codes::head::{ClassWeights, HeadError, Samples};
+use cnn_codes::head::logistic::{Logistic, LogisticFit, LogisticOptions};
+use cnn_codes::head::{ClassWeights, HeadError, Samples, probabilities};
+use cnn_codes::progress::{Progress, Watch};
 use ndarray::{Array2, Axis, array};
 use serde::Deserialize;
 
@@ -33,13 +35,17 @@ fn options(l2: f64) -> LogisticOptions {
     }
 }
 
+/// Probabilities (N, K) of codes (N, D).
+fn predict_proba(model: &Logistic, codes: &Array2<f32>) -> Array2<f32> {
+    probabilities(model.logits(&codes.view().into()).unwrap(), 1.0)
+}
+
 fn fit_path(samples: &Samples, strengths: &[f64], class_weights: ClassWeights) -> Vec<LogisticFit> {
     let options = LogisticOptions {
         class_weights,
         ..LogisticOptions::default()
     };
-    let go_on = &mut |_: &_| ControlFlow::Continue(());
-    let fits = Logistic::fit_path(samples, strengths, &options, go_on).unwrap();
+    let fits = Logistic::fit_path(samples, strengths, &options, &()).unwrap();
     fits.into_iter().map(Option::unwrap).collect()
 }
 
@@ -84,7 +90,7 @@ fn check_against_scikit_learn(name: &str, text: &str) {
             "{name}: weights differ by {difference} of {norm}"
         );
 
-        let ours = fit.model.predict_proba(codes.view()).unwrap();
+        let ours = predict_proba(&fit.model, &codes);
         let pairs = ours.iter().zip(&expected.probabilities);
         let worst = pairs
             .map(|(&ours, theirs)| (f64::from(ours) - theirs).abs())
@@ -160,7 +166,7 @@ fn scaling_the_codes_and_the_strength_together_changes_nothing() {
         &options(1.0),
     )
     .unwrap();
-    let expected = reference.model.predict_proba(codes.view()).unwrap();
+    let expected = predict_proba(&reference.model, &codes);
     // linfa alone stops at once on the largest of these (issue 334 and its neighbours).
     for factor in [1e-4f32, 1e4, 1e8] {
         let scaled = &codes * factor;
@@ -171,7 +177,7 @@ fn scaling_the_codes_and_the_strength_together_changes_nothing() {
             "{factor}: {}",
             fit.convergence.explanation
         );
-        let ours = fit.model.predict_proba(scaled.view()).unwrap();
+        let ours = predict_proba(&fit.model, &scaled);
         let worst = ours
             .iter()
             .zip(&expected)
@@ -236,9 +242,7 @@ fn a_fit_that_stops_short_says_so_and_stays_usable() {
         "{explanation}"
     );
     assert!(
-        fit.model
-            .predict_proba(codes.view())
-            .unwrap()
+        predict_proba(&fit.model, &codes)
             .iter()
             .all(|p| p.is_finite())
     );
@@ -252,7 +256,7 @@ fn codes_without_any_penalty_to_speak_of_are_fitted_or_told_about() {
         let fit = Logistic::fit(&samples, &options(l2)).unwrap();
         println!("{l2}: {:?}", fit.convergence);
         assert!(fit.convergence.gradient_norm.is_finite());
-        let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+        let probabilities = predict_proba(&fit.model, &codes);
         assert!(
             probabilities
                 .sum_axis(Axis(1))
@@ -272,7 +276,7 @@ fn equal_codes_give_the_frequencies_of_the_classes() {
     )
     .unwrap();
     assert!(fit.convergence.converged, "{}", fit.convergence.explanation);
-    let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+    let probabilities = predict_proba(&fit.model, &codes);
     assert!(
         (probabilities[[0, 0]] - 0.75).abs() < 1e-5,
         "{probabilities}"
@@ -289,7 +293,7 @@ fn a_class_without_samples_is_never_predicted() {
     )
     .unwrap();
     assert!(fit.convergence.converged);
-    let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+    let probabilities = predict_proba(&fit.model, &codes);
     assert_eq!(probabilities.dim(), (20, 4));
     for (row, &label) in probabilities.rows().into_iter().zip(&labels) {
         assert_eq!((row[1], row[3]), (0.0, 0.0));
@@ -307,7 +311,7 @@ fn one_sample_in_a_class_and_more_classes_than_a_sample_each_are_sound() {
     )
     .unwrap();
     assert!(fit.convergence.converged, "{}", fit.convergence.explanation);
-    let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+    let probabilities = predict_proba(&fit.model, &codes);
     for (row, &label) in probabilities.rows().into_iter().zip(&labels) {
         assert!(row.iter().all(|&p| p <= row[label]), "{probabilities}");
     }
@@ -331,6 +335,22 @@ fn a_path_gives_the_optima_of_single_fits_in_the_order_asked_for() {
     }
 }
 
+/// Sees evaluations of the objective, and stops at the third.
+#[derive(Default)]
+struct StopAtTheThird(AtomicUsize);
+
+impl Watch for StopAtTheThird {
+    fn progress(&self, progress: Progress, detail: &dyn fmt::Display) {
+        let seen = 1 + self.0.fetch_add(1, Ordering::Relaxed);
+        assert_eq!((progress.done, progress.total), (seen, 1000));
+        assert!(detail.to_string().starts_with("objective "), "{detail}");
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= 3
+    }
+}
+
 #[test]
 fn a_path_that_is_stopped_gives_what_it_has() {
     let (codes, labels) = sparse_codes(3, &[12, 9, 4], 200);
@@ -340,17 +360,8 @@ fn a_path_that_is_stopped_gives_what_it_has() {
         class_weights: weights,
         ..options(1.0)
     };
-    let mut seen = 0;
-    let stop_at_the_third = &mut |progress: &Progress| {
-        seen += 1;
-        assert_eq!(progress.evaluations, seen);
-        if seen == 3 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let fits = Logistic::fit_path(&samples, &[1e-3, 1.0], &options, stop_at_the_third).unwrap();
+    let third = StopAtTheThird::default();
+    let fits = Logistic::fit_path(&samples, &[1e-3, 1.0], &options, &third).unwrap();
     assert!(fits[0].is_none(), "the strongest penalty is fitted first");
     let stopped = fits[1].as_ref().unwrap();
     let convergence = &stopped.convergence;
@@ -392,7 +403,7 @@ fn codes_at_the_ends_of_float32_are_fitted_or_told_about() {
                 Ok(fit) => {
                     let convergence = fit.convergence;
                     assert!(convergence.objective.is_finite(), "{convergence:?}");
-                    let probabilities = fit.model.predict_proba(scaled.view()).unwrap();
+                    let probabilities = predict_proba(&fit.model, &scaled);
                     let sums = probabilities.sum_axis(Axis(1));
                     assert!(
                         !convergence.converged || sums.iter().all(|sum| (sum - 1.0).abs() < 1e-5),
@@ -425,7 +436,7 @@ fn what_cannot_be_fitted_is_refused() {
         assert!(error.starts_with("L2 strength is "), "{error}");
     }
     let fit = Logistic::fit(&samples, &options(1.0)).unwrap();
-    let error = fit.model.predict_proba(array![[1.0]].view()).unwrap_err();
+    let error = fit.model.logits(&array![[1.0]].view().into()).unwrap_err();
     assert_eq!(
         error,
         HeadError::FeatureMismatch {
@@ -452,13 +463,13 @@ fn codes_that_are_all_the_same_give_the_shares_of_the_classes() {
                 let difference = fit.convergence.objective - objective;
                 assert!(difference.abs() < 1e-6, "{:?}", fit.convergence);
                 assert!(fit.model.weights().iter().all(|&weight| weight == 0.0));
-                let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+                let probabilities = predict_proba(&fit.model, &codes);
                 for (&actual, expected) in probabilities.row(0).iter().zip(shares) {
                     assert!((f64::from(actual) - expected).abs() < 1e-6, "{value}");
                 }
             }
             for fit in fit_path(&samples, &[1.0], ClassWeights::Balanced) {
-                let probabilities = fit.model.predict_proba(codes.view()).unwrap();
+                let probabilities = predict_proba(&fit.model, &codes);
                 let mut probabilities = probabilities.iter();
                 assert!(probabilities.all(|p| (p - 1.0 / 3.0).abs() < 1e-6));
             }

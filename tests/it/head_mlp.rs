@@ -1,10 +1,14 @@
 //! The MLP's gradients, its determinism, and data and options that would break it.
 
+use std::fmt;
+use std::sync::Mutex;
+
 use cnn_codes::head::mlp::{
-    BatchOrder, Dense, Ended, Epoch, LossOptions, Mlp, MlpOptions, Monitored, TrainedMlp, Watch,
+    BatchOrder, Dense, Ended, LossOptions, Mlp, MlpOptions, Monitored, TrainedMlp,
 };
 use cnn_codes::head::optimizer::OptimizerOptions;
-use cnn_codes::head::{ClassWeights, HeadError, Samples};
+use cnn_codes::head::{ClassWeights, Epoch, HeadError, Samples, probabilities};
+use cnn_codes::progress::{Progress, Watch};
 use ndarray::{Array1, Array2, array};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -36,7 +40,7 @@ fn fit<'a, 's>(
         validation,
         ..Monitored::default()
     };
-    Mlp::fit(samples, &monitored, options, &mut ())
+    Mlp::fit(samples, &monitored, options, &())
 }
 
 /// Mean loss of training in f64, written once more and as plainly as possible.
@@ -238,12 +242,13 @@ fn dropout_does_not_change_the_initial_weights() {
     assert_eq!(initial(0.0), initial(0.7));
 }
 
+/// How far a training was, and what was told of it, each time.
 #[derive(Default)]
-struct Seen(Vec<Epoch>);
+struct Seen(Mutex<Vec<(Progress, String)>>);
 
 impl Watch for Seen {
-    fn epoch(&mut self, epoch: &Epoch) {
-        self.0.push(*epoch);
+    fn progress(&self, progress: Progress, detail: &dyn fmt::Display) {
+        self.0.lock().unwrap().push((progress, detail.to_string()));
     }
 }
 
@@ -259,10 +264,16 @@ fn training_learns_and_reports_every_epoch() {
         validation: Some(&samples),
         ..Monitored::default()
     };
-    let mut seen = Seen::default();
-    let trained = Mlp::fit(&samples, &monitored, &options, &mut seen).unwrap();
-    let Seen(seen) = seen;
-    assert_eq!(trained.history, seen);
+    let seen = Seen::default();
+    let trained = Mlp::fit(&samples, &monitored, &options, &seen).unwrap();
+    let Seen(told) = seen;
+    let seen = &trained.history;
+    let told = told.into_inner().unwrap();
+    assert_eq!(told.len(), seen.len());
+    for (epoch, (progress, detail)) in seen.iter().zip(told) {
+        assert_eq!((progress.done, progress.total), (epoch.epoch, 30));
+        assert_eq!(detail, epoch.to_string());
+    }
     assert_eq!(trained.ended, Ended::Completed);
     assert_eq!((trained.kept_epoch, trained.unfinished_steps), (30, 0));
     assert_eq!(
@@ -272,7 +283,7 @@ fn training_learns_and_reports_every_epoch() {
     let last = seen[29];
     assert!(last.loss < 0.5 * seen[0].loss, "{last:?}");
     assert_eq!(last.val_accuracy, Some(1.0));
-    let probabilities = trained.mlp.predict_proba(codes.view()).unwrap();
+    let probabilities = probabilities(trained.mlp.logits(samples.codes()).unwrap(), 1.0);
     assert!(
         probabilities
             .rows()
@@ -330,7 +341,7 @@ fn smoothing_and_class_weights_are_not_in_what_is_measured() {
             held_out: Some(&samples),
             validation: Some(&samples),
         };
-        let trained = Mlp::fit(&samples, &monitored, &options, &mut ()).unwrap();
+        let trained = Mlp::fit(&samples, &monitored, &options, &()).unwrap();
         trained.history[0]
     };
     let plain = first_epoch(LossOptions::default());

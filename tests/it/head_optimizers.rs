@@ -99,7 +99,7 @@ fn losses_and_final_weights_are_those_of_keras() {
         };
         let mlp = Mlp::from_weights(case.start.iter().map(Layer::dense).collect()).unwrap();
         let trained = mlp
-            .train(&samples, &Monitored::default(), &options, &mut ())
+            .train(&samples, &Monitored::default(), &options, &())
             .unwrap();
         let kind = options.optimizer.rule.kind();
         let (about, tolerance) = (format!("case {index}, {kind}"), tolerance(kind));

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use cnn_codes::codes::{CodesIdentity, Dtype, Pool};
 use cnn_codes::files::{DraftError, Existing};
-use cnn_codes::head::Samples;
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
-use cnn_codes::head::mlp::{Epoch, Mlp, MlpOptions, Monitored};
-use cnn_codes::head::saved::{SavedHead, SavedHeadError, SavedLogistic, SavedMlp, write_history};
+use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored};
+use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
+use cnn_codes::head::saved::{Saved, SavedHead, SavedHeadError, write_history};
 use cnn_codes::head::scaling::{Scaling, ScalingKind};
+use cnn_codes::head::{Epoch, HeadKind, OneHead, Samples};
 use cnn_codes::model::OutputSpec;
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -30,7 +31,7 @@ fn identity() -> CodesIdentity {
     }
 }
 
-/// Both heads, trained on twelve made-up codes of 12 features.
+/// The MLP and the logistic regression, trained on twelve made-up codes of 12 features.
 fn head(scaling: ScalingKind) -> SavedHead {
     let codes = Array2::from_shape_fn((12, 12), |(i, j)| {
         ((i * 5 + j * 3) % 7) as f32 + (i % 2) as f32
@@ -45,23 +46,26 @@ fn head(scaling: ScalingKind) -> SavedHead {
         seed: 9,
         ..MlpOptions::default()
     };
-    let trained = Mlp::fit(&samples, &Monitored::default(), &options, &mut ()).unwrap();
+    let trained = Mlp::fit(&samples, &Monitored::default(), &options, &()).unwrap();
     let fit = Logistic::fit(&samples, &LogisticOptions::default()).unwrap();
     SavedHead {
         codes: identity(),
         classes: vec!["a".to_owned(), "b \"é\"".to_owned()],
         scaling,
-        mlp: Some(SavedMlp {
-            model: trained.mlp,
-            options,
-            temperature: 1.5,
-        }),
-        logistic: Some(SavedLogistic {
-            model: fit.model,
-            options: LogisticOptions::default(),
-            convergence: fit.convergence,
-            temperature: 0.1,
-        }),
+        heads: vec![
+            OneHead::Mlp(Saved {
+                model: trained.mlp,
+                options,
+                convergence: None,
+                temperature: 1.5,
+            }),
+            OneHead::Logistic(Saved {
+                model: fit.model,
+                options: LogisticOptions::default(),
+                convergence: Some(fit.convergence),
+                temperature: 0.1,
+            }),
+        ],
     }
 }
 
@@ -104,7 +108,7 @@ fn one_head_alone_is_a_head() {
     let place = tempfile::tempdir().unwrap();
     let both = head(ScalingKind::None);
     let only_mlp = SavedHead {
-        logistic: None,
+        heads: both.heads[..1].to_vec(),
         ..both.clone()
     };
     only_mlp
@@ -119,8 +123,8 @@ fn one_head_alone_is_a_head() {
         ["head.json", "mlp.safetensors"]
     );
     let neither = SavedHead {
-        mlp: None,
-        ..only_mlp
+        heads: Vec::new(),
+        ..only_mlp.clone()
     };
     let error = neither
         .save(&place.path().join("none"), Existing::Keep)
@@ -128,10 +132,61 @@ fn one_head_alone_is_a_head() {
     assert!(
         error
             .to_string()
-            .contains("neither an MLP nor a logistic regression"),
+            .contains("it holds none of the heads: mlp, logistic, nearest-centroid"),
+        "{error}"
+    );
+    let twice = SavedHead {
+        heads: [&both.heads[..1], &both.heads[..1]].concat(),
+        ..only_mlp
+    };
+    let error = twice
+        .save(&place.path().join("twice"), Existing::Keep)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("two heads of the kind mlp"),
         "{error}"
     );
     assert_eq!(names(place.path()), ["mlp"]);
+}
+
+#[test]
+fn a_third_head_comes_back_as_it_was_and_head_json_of_others_does_not_name_it() {
+    let place = tempfile::tempdir().unwrap();
+    let (with, without) = (place.path().join("with"), place.path().join("without"));
+    let mut head = head(ScalingKind::Standard);
+    head.save(&without, Existing::Keep).unwrap();
+    let json = fs::read_to_string(without.join("head.json")).unwrap();
+    assert!(!json.contains("centroid"), "{json}");
+
+    let codes = Array2::from_shape_fn((12, 12), |(i, j)| ((i * 7 + j * 5) % 11) as f32);
+    let labels: Vec<_> = (0..12).map(|i| i % 2).collect();
+    let samples = Samples::new(codes.view(), &labels, 2).unwrap();
+    // First, and written last: the order is that of the kinds.
+    head.heads.insert(
+        0,
+        OneHead::NearestCentroid(Saved {
+            model: NearestCentroid::fit(&samples).unwrap(),
+            options: NearestCentroidOptions::default(),
+            convergence: None,
+            temperature: 0.25,
+        }),
+    );
+    head.save(&with, Existing::Keep).unwrap();
+    let loaded = SavedHead::load(&with).unwrap();
+    assert_eq!(
+        loaded.get::<NearestCentroid>(),
+        head.get::<NearestCentroid>()
+    );
+    assert_eq!(loaded.get::<Mlp>(), head.get::<Mlp>());
+    let kinds: Vec<_> = loaded.heads.iter().map(OneHead::kind).collect();
+    let expected = [HeadKind::Mlp, HeadKind::Logistic, HeadKind::NearestCentroid];
+    assert_eq!(kinds, expected);
+    assert_eq!(loaded.default_kind(), HeadKind::Mlp);
+    let logits = |head: &SavedHead| {
+        let model = head.of_kind(HeadKind::NearestCentroid).unwrap();
+        model.logits(samples.codes()).unwrap()
+    };
+    assert_eq!(logits(&loaded), logits(&head));
 }
 
 #[test]

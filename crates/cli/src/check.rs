@@ -12,7 +12,7 @@ use anyhow::{anyhow, bail};
 use cnn_codes::codes::Store;
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::files::{Existing, FileDraft};
-use cnn_codes::train::{self, Doubt, DoubtOptions, Reason};
+use cnn_codes::train::{self, LabelError, LabelErrorOptions, Reason};
 use cnn_codes_curate::check::{CheckOptions, Checked, Finding, FindingKind, PictureName, check};
 
 use self::report::Report;
@@ -76,8 +76,8 @@ struct Inputs {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs = open(&arguments.inputs)?;
     let stop = Stop::on_signals()?;
-    let (checked, doubts) = stop.result(find_all(arguments, &inputs, &stop))?;
-    let report = Report::new(&inputs, checked, doubts);
+    let (checked, label_errors) = stop.result(find_all(arguments, &inputs, &stop))?;
+    let report = Report::new(&inputs, checked, label_errors);
     let printed = match arguments.format {
         Format::Text => print(&report.to_text()),
         Format::Json => print_json(&format!("{:#}\n", report.to_json())),
@@ -147,7 +147,7 @@ fn find_all(
     arguments: &Arguments,
     inputs: &Inputs,
     stop: &Stop,
-) -> anyhow::Result<(Checked, Vec<Vec<Doubt>>)> {
+) -> anyhow::Result<(Checked, Vec<Vec<LabelError>>)> {
     let options = CheckOptions {
         min_side: arguments.min_side,
         max_aspect: arguments.max_aspect,
@@ -159,24 +159,25 @@ fn find_all(
         .iter()
         .map(|(_, input)| input.pictures.len());
     // First, because they are sooner refused than pictures are looked at.
-    let doubts = |store| train::doubts(store, &DoubtOptions::default(), stop);
-    let doubts = inputs.stores.iter().map(doubts).collect::<Result<_, _>>()?;
+    let label_errors = |store| train::label_errors(store, &LabelErrorOptions::default(), stop);
+    let stores = inputs.stores.iter();
+    let label_errors = stores.map(label_errors).collect::<Result<_, _>>()?;
     let display = PictureDisplay::new(total.sum(), stop);
     let checked = check(&inputs.pictures, &options, &display);
     display.finish();
-    Ok((checked?, doubts))
+    Ok((checked?, label_errors))
 }
 
 /// What codes say of a store's pictures; `input` is the store's place among all inputs.
-fn finding(store: &Store, input: usize, doubt: &Doubt) -> Finding {
-    let row = &store.pictures()[doubt.row];
+fn finding(store: &Store, input: usize, error: &LabelError) -> Finding {
+    let row = &store.pictures()[error.row];
     let class = |label: usize| store.classes()[label].clone();
-    let (kind, detail) = match doubt.reason {
+    let (kind, detail) = match error.reason {
         Reason::OtherClass { class: other, .. } => (
             FindingKind::DoubtfulLabel,
-            format!("rather '{}': {}", class(other), doubt.reason),
+            format!("rather '{}': {}", class(other), error.reason),
         ),
-        Reason::Outlier { .. } => (FindingKind::Outlier, doubt.reason.to_string()),
+        Reason::Outlier { .. } => (FindingKind::Outlier, error.reason.to_string()),
     };
     let picture = Some(PictureName {
         input,

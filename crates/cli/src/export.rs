@@ -39,7 +39,7 @@ pub struct Arguments {
     /// The file to make; its name ends in .onnx
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Which of the heads [default: mlp where there is one, else logistic]
+    /// Which of the heads [default: mlp where there is one, else logistic, else nearest-centroid]
     #[arg(long, value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     head: Option<HeadKind>,
     /// Leave the trunk out: input codes, float32, the array of a store as it is

@@ -15,6 +15,7 @@ mod extract_features;
 mod fetch;
 mod models;
 mod numbers;
+mod page;
 mod predict;
 mod printing;
 mod progress;

@@ -49,7 +49,8 @@ pub struct Arguments {
     /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with all folders in them;
     /// or - for a list of files on stdin; or tar shards; or stores, whose codes are taken as they are
     images: Vec<PathBuf>,
-    /// Which head predicts [default: the MLP where there is one, else the logistic regression]
+    /// Which head predicts [default: the MLP where there is one, else the logistic regression, else the
+    /// nearest centroid]
     #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     kind: Option<HeadKind>,
     /// Classes to print for each picture, the most probable first

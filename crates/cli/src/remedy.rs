@@ -16,7 +16,7 @@ use cnn_codes::head::saved::SavedHeadError;
 use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{RuntimeError, TrunkError};
 use cnn_codes::predict::PredictError;
-use cnn_codes::report::ReportError;
+use cnn_codes::train::ReportError;
 use cnn_codes_curate::download::DownloadError;
 use cnn_codes_curate::split::SplitError;
 

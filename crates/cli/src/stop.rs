@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cnn_codes::progress::{Stopped, Watch};
-use cnn_codes::train::{self, TrainError};
+use cnn_codes::train::TrainError;
 #[cfg(unix)]
 use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -115,12 +115,6 @@ impl Watch for Stop {
     }
 }
 
-impl train::Progress for Stop {
-    fn is_stopped(&self) -> bool {
-        self.is_wanted()
-    }
-}
-
 /// A signal ended a job early.
 #[derive(Debug)]
 pub struct Ended {
@@ -140,11 +134,8 @@ impl std::error::Error for Ended {}
 
 /// Whether an error tells that a job was stopped.
 fn is_stopped(error: &anyhow::Error) -> bool {
-    let of_training = matches!(
-        error.downcast_ref(),
-        Some(TrainError::Stopped | TrainError::Interrupted { .. })
-    );
-    of_training || error.chain().any(|cause| cause.is::<Stopped>())
+    let is_interrupted = matches!(error.downcast_ref(), Some(TrainError::Interrupted { .. }));
+    is_interrupted || error.chain().any(|cause| cause.is::<Stopped>())
 }
 
 fn code_of(signal: i32) -> i32 {

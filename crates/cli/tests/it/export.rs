@@ -10,11 +10,12 @@ use assert_cmd::Command;
 use cnn_codes::codes::{CodesIdentity, Pool, Store};
 use cnn_codes::export::{ExportOptions, Precision, Target, export_head};
 use cnn_codes::files::Existing;
-use cnn_codes::head::HeadKind;
-use cnn_codes::head::logistic::{Convergence, Logistic, LogisticOptions};
+use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
-use cnn_codes::head::saved::{SavedHead, SavedLogistic, SavedMlp};
+use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
+use cnn_codes::head::saved::{Saved, SavedHead};
 use cnn_codes::head::scaling::Scaling;
+use cnn_codes::head::{Convergence, HeadKind, OneHead, Samples};
 use cnn_codes::model::{ModelCard, OnnxModel};
 use cnn_codes::picture::Recipe;
 use image::{Rgb, RgbImage};
@@ -83,7 +84,7 @@ fn vector(len: usize, seed: usize) -> Array1<f32> {
     numbers((1, len), seed).row(0).to_owned()
 }
 
-/// A head with both models, whose logits are a few units apart.
+/// A head with all models, whose logits are a few units apart.
 fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead {
     let (n_features, n_classes, hidden) = (codes.code_len(), 3, [16, 8]);
     let sizes = [n_features, hidden[0], hidden[1], n_classes];
@@ -99,29 +100,46 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
         codes,
         classes: ["a", "b \"c\"", "ü"].map(str::to_owned).to_vec(),
         scaling,
-        mlp: Some(SavedMlp {
-            model: Mlp::from_weights(layers.collect()).unwrap(),
-            options: MlpOptions {
-                hidden: hidden.to_vec(),
-                ..MlpOptions::default()
-            },
-            temperature: 0.5,
-        }),
-        logistic: Some(SavedLogistic {
-            model: logistic.unwrap(),
-            options: LogisticOptions::default(),
-            convergence: Convergence {
-                converged: true,
-                stopped: false,
-                evaluations: 0,
-                objective: 0.0,
-                gradient_norm: 0.0,
-                starts: 1,
-                explanation: "made up".to_owned(),
-            },
-            temperature: 1.0,
-        }),
+        heads: vec![
+            OneHead::Mlp(Saved {
+                model: Mlp::from_weights(layers.collect()).unwrap(),
+                options: MlpOptions {
+                    hidden: hidden.to_vec(),
+                    ..MlpOptions::default()
+                },
+                convergence: None,
+                temperature: 0.5,
+            }),
+            OneHead::Logistic(Saved {
+                model: logistic.unwrap(),
+                options: LogisticOptions::default(),
+                convergence: Some(Convergence {
+                    converged: true,
+                    stopped: false,
+                    evaluations: 0,
+                    objective: 0.0,
+                    gradient_norm: 0.0,
+                    starts: 1,
+                    explanation: "made up".to_owned(),
+                }),
+                temperature: 1.0,
+            }),
+            OneHead::NearestCentroid(Saved {
+                model: centroids(n_features, n_classes, largest_code),
+                options: NearestCentroidOptions::default(),
+                convergence: None,
+                temperature: 0.1,
+            }),
+        ],
     }
+}
+
+/// The centroids of codes made up here, in the range of codes of pictures.
+fn centroids(n_features: usize, n_classes: usize, largest_code: f32) -> NearestCentroid {
+    let codes = (numbers((12, n_features), 5) + 1.0) * (largest_code / 2.0);
+    let labels: Vec<_> = (0..12).map(|row| row % n_classes).collect();
+    let samples = Samples::new(codes.view(), &labels, n_classes).unwrap();
+    NearestCentroid::fit(&samples).unwrap()
 }
 
 /// Extracts the twenty pictures, with a recipe and a pooling.
@@ -164,21 +182,9 @@ fn export_head_only(place: &Place, out: &str) -> Command {
 /// Probabilities of codes by the library: the path that the file is held against.
 fn expected(head: &SavedHead, kind: &str, codes: ArrayView2<f32>) -> Array2<f32> {
     let scaled = head.scaling.apply(codes).unwrap();
-    let (logits, temperature) = match kind {
-        "mlp" => {
-            let mlp = head.mlp.as_ref().unwrap();
-            (
-                mlp.model.logits(&scaled.view().into()).unwrap(),
-                mlp.temperature,
-            )
-        }
-        _ => {
-            let logistic = head.logistic.as_ref().unwrap();
-            let logits = logistic.model.logits(&scaled.view().into()).unwrap();
-            (logits, logistic.temperature)
-        }
-    };
-    cnn_codes::head::probabilities(logits, temperature as f32)
+    let head = head.of_kind(kind.parse().unwrap()).unwrap();
+    let logits = head.logits(&scaled.view().into()).unwrap();
+    cnn_codes::head::probabilities(logits, head.temperature() as f32)
 }
 
 /// What Python's onnxruntime gives, after it found the label to be that of the largest.
@@ -267,7 +273,7 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
         let head = head(store.manifest().store.codes.clone(), scaling, largest);
         let folder = place.path().join("head");
         head.save(&folder, Existing::Replace).unwrap();
-        for kind in ["mlp", "logistic"] {
+        for kind in ["mlp", "logistic", "nearest-centroid"] {
             let expected = expected(&head, kind, codes.view());
             let expected = expected
                 .slice(ndarray::s![..N_PICTURES as usize, ..])
@@ -363,7 +369,9 @@ fn values_beyond_float16_are_refused_and_nothing_is_written() {
         return;
     };
     // Codes reach some 300, so that the product passes 65,504 while every weight is below it.
-    let mlp = head.mlp.as_mut().unwrap();
+    let OneHead::Mlp(mlp) = &mut head.heads[0] else {
+        panic!("the MLP is the first")
+    };
     let mut layers = mlp.model.layers().to_vec();
     layers[0].weights.fill(1000.0);
     mlp.model = Mlp::from_weights(layers).unwrap();
@@ -549,7 +557,7 @@ fn another_trunk_or_a_missing_head_is_refused() {
     let Some((place, mut head)) = place_with_head() else {
         return;
     };
-    head.logistic = None;
+    head.heads.retain(|head| head.kind() != HeadKind::Logistic);
     let again = || place.path().join("head");
     head.save(&again(), Existing::Replace).unwrap();
     export(&place, "x.onnx")
@@ -580,7 +588,7 @@ fn what_killed_exports_left_is_swept_and_a_model_without_its_card_is_told() {
     export(&place, "x.onnx").assert().success();
     let old = fs::read(place.path().join("x.onnx")).unwrap();
     place.write(".cnn-codes-aB3xYz.partial", b"half a model");
-    head.mlp = None;
+    head.heads.retain(|head| head.kind() != HeadKind::Mlp);
     head.save(&place.path().join("head"), Existing::Replace)
         .unwrap();
     let again = || {

@@ -10,10 +10,11 @@ use std::process::{Command as StdCommand, Stdio};
 use assert_cmd::Command;
 use cnn_codes::codes::{CodesIdentity, Store};
 use cnn_codes::files::Existing;
-use cnn_codes::head::logistic::{Convergence, Logistic, LogisticOptions};
+use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
-use cnn_codes::head::saved::{SavedHead, SavedLogistic, SavedMlp};
+use cnn_codes::head::saved::{Saved, SavedHead};
 use cnn_codes::head::scaling::Scaling;
+use cnn_codes::head::{Convergence, OneHead};
 use ndarray::{Array1, Array2, array};
 use predicates::prelude::*;
 use support::place::{Extract, Place, quarters};
@@ -43,18 +44,19 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
         weights: weights.clone(),
         bias: bias.clone(),
     };
-    let mlp = SavedMlp {
+    let mlp = OneHead::Mlp(Saved {
         model: Mlp::from_weights(vec![layer]).unwrap(),
         options: MlpOptions {
             hidden: vec![],
             ..MlpOptions::default()
         },
+        convergence: None,
         temperature: 2.0,
-    };
-    let logistic = SavedLogistic {
+    });
+    let logistic = OneHead::Logistic(Saved {
         model: Logistic::from_weights(weights, bias).unwrap(),
         options: LogisticOptions::default(),
-        convergence: Convergence {
+        convergence: Some(Convergence {
             converged: true,
             objective: 1.0,
             gradient_norm: 0.0,
@@ -62,15 +64,18 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
             stopped: false,
             evaluations: 0,
             explanation: "made by a test".to_owned(),
-        },
+        }),
         temperature: 1.0,
-    };
+    });
     let head = SavedHead {
         codes,
         classes: CLASSES.map(str::to_owned).to_vec(),
         scaling: Scaling::None,
-        mlp: with_mlp.then_some(mlp),
-        logistic: Some(logistic),
+        heads: with_mlp
+            .then_some(mlp)
+            .into_iter()
+            .chain([logistic])
+            .collect(),
     };
     head.save(&place.path().join("head"), Existing::Replace)
         .unwrap();

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cnn_codes::codes::Store;
+use cnn_codes::head::mlp::Mlp;
 use cnn_codes::head::probabilities;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
@@ -103,7 +104,7 @@ fn twenty_pictures_get_the_same_probabilities_in_python() {
         );
 
         let head = SavedHead::load(&folder.join("head")).unwrap();
-        let mlp = head.mlp.as_ref().unwrap();
+        let mlp = head.get::<Mlp>().unwrap();
         let codes = Store::open(&folder.join("codes"))
             .unwrap()
             .read_codes()

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use cnn_codes::codes::{Dtype, Pool, Store};
 use cnn_codes::evaluate::wilson_95;
 use cnn_codes::head::CodesView;
+use cnn_codes::head::logistic::Logistic;
+use cnn_codes::head::mlp::Mlp;
 use cnn_codes::head::saved::SavedHead;
 use predicates::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -103,7 +105,7 @@ fn in_folds_nothing_is_known_by_heart() {
     let head = place.head();
     let store = Store::open(&place.path("train")).unwrap();
     let logits = head
-        .logistic
+        .get::<Logistic>()
         .unwrap()
         .model
         .logits(&CodesView::from(&store))
@@ -179,7 +181,7 @@ fn the_validation_store_chooses_nothing() {
     let head = place.head();
     let tuning = &metrics["heads"]["logistic"]["tuning"];
     let chosen = &tuning["trials"][usize::try_from(tuning["chosen"].as_u64().unwrap()).unwrap()];
-    let l2 = head.logistic.unwrap().options.l2;
+    let l2 = head.get::<Logistic>().unwrap().options.l2;
     assert_eq!(chosen["setting"], format!("L2 strength {l2}"));
 }
 
@@ -205,7 +207,7 @@ fn repeats_are_the_runs_of_the_seeds_one_by_one() {
         .stdout(predicate::str::contains("with 3 seeds: "));
     let spread = &place.metrics()["heads"]["mlp"]["errors_by_seed"];
     assert_eq!(spread["values"], serde_json::json!(alone));
-    assert_eq!(place.head().mlp.unwrap().options.seed, 4);
+    assert_eq!(place.head().get::<Mlp>().unwrap().options.seed, 4);
     let mean = alone.iter().sum::<f64>() / 3.0;
     assert!((spread["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
 }
@@ -221,7 +223,7 @@ fn probabilities_are_those_of_the_saved_temperature() {
         .success()
         .stdout(predicate::str::contains("calibrated with temperature").count(2));
     let head = place.head();
-    let (mlp, logistic) = (head.mlp.unwrap(), head.logistic.unwrap());
+    let (mlp, logistic) = (head.get::<Mlp>().unwrap(), head.get::<Logistic>().unwrap());
     let store = Store::open(&place.path("validation")).unwrap();
     let codes = CodesView::from(&store);
     for (name, logits, temperature) in [
@@ -308,7 +310,7 @@ fn a_signal_keeps_what_was_learned() {
         n_epochs > 0 && accuracy > wilson_95(5, 10).0,
         "{n_epochs}, {accuracy}"
     );
-    assert!(place.head().mlp.is_some());
+    assert!(place.head().get::<Mlp>().is_some());
 }
 
 #[cfg(target_os = "linux")]
@@ -325,7 +327,7 @@ fn a_signal_while_other_seeds_are_trained_keeps_the_first_ones_network() {
     assert!(text.contains("mlp: trained for 20 epochs"), "{text}");
     assert!(!text.contains("seeds:"), "{text}");
     assert!(said.contains("stopped by a signal"), "{said}");
-    assert!(place.head().mlp.is_some());
+    assert!(place.head().get::<Mlp>().is_some());
 }
 
 #[cfg(target_os = "linux")]

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Dtype, Pool, Store};
+use cnn_codes::head::logistic::Logistic;
+use cnn_codes::head::mlp::Mlp;
+use cnn_codes::head::probabilities;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::head::scaling::Scaling;
 use cnn_codes::picture::Recipe;
@@ -68,7 +71,7 @@ fn both_heads_are_compared_and_the_wrong_picture_is_named() {
     let head = SavedHead::load(&place.path("head")).unwrap();
     assert_eq!(head.classes, ["a", "b c"]);
     assert_eq!(head.codes.recipe, Recipe::Caffe);
-    assert_eq!(head.mlp.unwrap().options.hidden, [8]);
+    assert_eq!(head.get::<Mlp>().unwrap().options.hidden, [8]);
 }
 
 #[test]
@@ -246,12 +249,8 @@ fn codes_are_scaled_by_the_training_store_alone_and_the_head_keeps_how() {
         // What was judged is what the saved head says of scaled codes.
         let codes = store("validation").read_codes().unwrap();
         let scaled = head.scaling.apply(codes.view()).unwrap();
-        let mlp = head
-            .mlp
-            .unwrap()
-            .model
-            .predict_proba(scaled.view())
-            .unwrap();
+        let mlp = &head.get::<Mlp>().unwrap().model;
+        let mlp = probabilities(mlp.logits(&scaled.view().into()).unwrap(), 1.0);
         let table = place.read("head/predictions.csv");
         let of_mlp = table.lines().filter(|line| line.contains(",mlp,"));
         for (line, probabilities) in of_mlp.zip(mlp.rows()) {
@@ -296,7 +295,7 @@ fn a_head_that_fails_does_not_take_the_other_along() {
             "error: the head mlp failed, and the other one is kept: training diverged",
         ));
     let head = SavedHead::load(&place.path("head")).unwrap();
-    assert!(head.mlp.is_none() && head.logistic.is_some());
+    assert!(head.get::<Mlp>().is_none() && head.get::<Logistic>().is_some());
     let table = place.read("head/predictions.csv");
     assert_eq!(predictions(&table, "logistic"), expected);
     let metrics: serde_json::Value =
@@ -320,7 +319,12 @@ fn a_head_that_fails_does_not_take_the_other_along() {
     let output = in_folds.assert().code(1);
     let printed: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     assert!(printed["failed"]["mlp"].is_string() && printed["heads"]["logistic"].is_object());
-    assert!(SavedHead::load(&place.path("folds")).unwrap().mlp.is_none());
+    assert!(
+        SavedHead::load(&place.path("folds"))
+            .unwrap()
+            .get::<Mlp>()
+            .is_none()
+    );
 }
 
 #[test]

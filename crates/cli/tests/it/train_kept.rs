@@ -3,19 +3,20 @@
 
 use crate::support;
 
+use std::fmt;
 use std::fs;
-use std::ops::ControlFlow;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::files::Existing;
+use cnn_codes::files::{Draft, Existing};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
-use cnn_codes::head::mlp::Epoch;
-use cnn_codes::head::saved::SavedHead;
-use cnn_codes::head::{HeadError, Samples};
-use cnn_codes::train::{Progress, TrainError, TrainOptions, train};
+use cnn_codes::head::mlp::{Mlp, MlpOptions};
+use cnn_codes::head::saved::{self, SavedHead};
+use cnn_codes::head::{HeadError, HeadOptions, Samples};
+use cnn_codes::progress::{Progress, Watch};
+use cnn_codes::train::{Told, TrainError, TrainOptions, train};
 use predicates::prelude::*;
 #[cfg(target_os = "linux")]
 use support::terminal::OnTerminal;
@@ -38,9 +39,10 @@ impl<F: Fn() + Sync> AtFirstEpoch<F> {
     }
 }
 
-impl<F: Fn() + Sync> Progress for AtFirstEpoch<F> {
-    fn epoch(&self, epoch: &Epoch) {
-        if epoch.epoch == 1 {
+impl<F: Fn() + Sync> Watch for AtFirstEpoch<F> {
+    /// The stage "epoch" begins with the first that is done.
+    fn stage(&self, name: &str, _steps: usize) {
+        if name == "epoch" {
             (self.act)();
             self.is_stopped.store(self.stops, Ordering::Relaxed);
         }
@@ -76,7 +78,9 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
             let options = TrainOptions::default();
             let out = place.path("head");
             let change = AtFirstEpoch::new(false, || change(&path));
-            let trained = train(&of_train, Some(&of_validation), &options, &out, &change);
+            let draft = Draft::begin(&out, saved::KIND, Existing::Keep).unwrap();
+            let trained = train(&of_train, Some(&of_validation), &options, &change);
+            drop(draft);
             let error = trained.unwrap_err();
             let expected = format!("{} was changed while it was in use", path.display());
             assert!(error.to_string().starts_with(&expected), "{error}");
@@ -88,16 +92,19 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
 }
 
 /// Trains into `head` and says why it is not there.
-fn refused(place: &Place, existing: Existing, progress: &dyn Progress) -> TrainError {
+fn refused(place: &Place, existing: Existing, watch: &dyn Watch) -> TrainError {
     let store = |name: &str| Store::open(&place.path(name)).unwrap();
-    let mut options = TrainOptions {
-        existing,
-        ..TrainOptions::default()
-    };
-    options.heads.mlp.as_mut().unwrap().hidden = vec![8];
+    let mut options = TrainOptions::default();
+    options.heads[0] = HeadOptions::Mlp(MlpOptions {
+        hidden: vec![8],
+        ..MlpOptions::default()
+    });
     let (codes, validation) = (store("train"), store("validation"));
-    let head = place.path("head");
-    train(&codes, Some(&validation), &options, &head, progress).unwrap_err()
+    let draft = Draft::begin(&place.path("head"), saved::KIND, existing).unwrap();
+    let trained = train(&codes, Some(&validation), &options, watch).unwrap();
+    let origin = trained.origin(Told::default()).unwrap();
+    let page = |_: &_| Some("a page".to_owned());
+    trained.save(draft, &origin, page).unwrap_err()
 }
 
 #[test]
@@ -161,7 +168,7 @@ fn a_head_for_which_its_own_disk_has_no_room_is_kept_elsewhere() {
     assert!(why.to_string().contains("mlp.safetensors"), "{why}");
     let head = SavedHead::load(kept).unwrap();
     fs::remove_dir_all(kept).unwrap();
-    assert!(head.mlp.is_some() && head.logistic.is_some());
+    assert!(head.get::<Mlp>().is_some() && head.get::<Logistic>().is_some());
     assert!(!place.path("head").exists() && !place.path("head.partial").exists());
 }
 
@@ -209,7 +216,7 @@ fn a_head_whose_report_finds_no_room_is_kept() {
         ));
     assert!(!place.path("head").exists() && !place.path("head.partial").exists());
     let head = SavedHead::load(&place.path("head.kept")).unwrap();
-    assert!(head.mlp.is_some() && head.logistic.is_some());
+    assert!(head.get::<Mlp>().is_some() && head.get::<Logistic>().is_some());
     assert!(place.path("head.kept/metrics.json").exists());
     assert!(!place.path("head.kept/report.html").exists(), "half a page");
 }
@@ -233,21 +240,32 @@ fn a_link_as_out_means_the_folder_it_leads_to() {
     assert_eq!(fs::read_dir(place.path("disk")).unwrap().count(), 1);
 }
 
+/// Cuts a file off whenever the objective was evaluated.
+struct CutAtEvaluations {
+    path: PathBuf,
+    n_evaluations: AtomicUsize,
+}
+
+impl Watch for CutAtEvaluations {
+    fn progress(&self, _: Progress, _: &dyn fmt::Display) {
+        self.n_evaluations.fetch_add(1, Ordering::Relaxed);
+        let file = fs::File::options().write(true).open(&self.path).unwrap();
+        file.set_len(200).unwrap();
+    }
+}
+
 #[test]
 fn codes_that_cannot_be_read_once_the_logistic_regression_is_found_make_no_head() {
     let place = Place::new();
     let store = Store::open(&place.path("train")).unwrap();
     let samples = Samples::of_store(&store).unwrap();
     // The search itself has all codes in memory; the model is judged on those of the file.
-    let mut n_evaluations = 0;
-    let fits = Logistic::fit_path(&samples, &[1.0], &LogisticOptions::default(), &mut |_| {
-        n_evaluations += 1;
-        let path = place.path("train/codes.npy");
-        let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_len(200).unwrap();
-        ControlFlow::Continue(())
-    });
-    assert!(n_evaluations > 0);
+    let cut = CutAtEvaluations {
+        path: place.path("train/codes.npy"),
+        n_evaluations: AtomicUsize::new(0),
+    };
+    let fits = Logistic::fit_path(&samples, &[1.0], &LogisticOptions::default(), &cut);
+    assert!(cut.n_evaluations.load(Ordering::Relaxed) > 0);
     let error = fits.unwrap_err();
     assert!(matches!(error, HeadError::Read { .. }), "{error:?}");
 }

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::gallery::Gallery;
+use super::names;
 use super::plot::{Axis, Plot};
-use super::{names, percent};
-use crate::report::Report;
+use cnn_codes::train::{Report, percent};
 
 /// Room around the points, as a share of their range.
 const MARGIN: f64 = 0.05;
@@ -26,7 +26,7 @@ pub(super) fn section(report: &Report, gallery: &Gallery) -> Markup {
             h2 { "Map of the codes" }
             p {
                 "Each mark is a judged picture, at the first two principal components of the codes as the heads saw \
-                 them (scaling: " (report.head.scaling.kind()) "); these have " (percent(first)) " and "
+                 them (scaling: " (report.heads.scaling) "); these have " (percent(first)) " and "
                 (percent(second)) " of the variance. A ring marks a picture that a head misclassified. "
                 "Point at a mark to see its picture; with the keyboard, go from mark to mark with the arrow keys."
                 @if points.len() < n {

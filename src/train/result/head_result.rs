@@ -10,7 +10,7 @@ use crate::evaluate::{Evaluation, Spread};
 /// How one head did on the pictures that judge it.
 #[derive(Clone, Debug)]
 pub struct HeadResult {
-    /// `mlp` or `logistic`.
+    /// The name of its kind, such as `mlp`.
     pub name: &'static str,
     /// Accuracy, confusion, mistakes.
     pub evaluation: Evaluation,
@@ -99,7 +99,9 @@ impl HeadResult {
 }
 
 impl Tuning {
-    pub(super) fn sentence(&self) -> String {
+    /// What was tried and what was taken, in a sentence without its full stop.
+    #[must_use]
+    pub fn sentence(&self) -> String {
         let (given, chosen) = (&self.trials[0], &self.trials[self.chosen]);
         let loss = |trial: &Trial| {
             trial
@@ -120,7 +122,9 @@ impl Tuning {
 }
 
 impl Calibration {
-    pub(super) fn sentence(&self) -> String {
+    /// The temperature and what it changed, in a sentence without its full stop.
+    #[must_use]
+    pub fn sentence(&self) -> String {
         format!(
             "calibrated with temperature {:.3}; without it log loss {:.4}, expected calibration error {:.4}",
             self.temperature, self.log_loss_before, self.calibration_error_before

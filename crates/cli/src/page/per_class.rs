@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::names;
-use crate::evaluate::ClassMetrics;
-use crate::report::{Comparison, HeadResult};
+use cnn_codes::evaluate::ClassMetrics;
+use cnn_codes::train::{Comparison, HeadResult};
 
 /// A mean over the classes.
 type Mean = fn(&HeadResult) -> &ClassMetrics;

@@ -1,4 +1,4 @@
-//! HEAD's files back into what there is to report.
+//! All that is told of a HEAD: of a training, or read back from HEAD's files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,15 +12,18 @@ use serde::de::DeserializeOwned;
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 use super::provenance::FORMAT;
 use super::{
-    Calibration, Comparison, FailedHead, HeadResult, JudgedPicture, PairedTests, Provenance, Tuning,
+    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, PairedTests,
+    Provenance, Tuning,
 };
 use crate::evaluate::{Evaluation, Spread};
 use crate::files::{Open, regular};
-use crate::head::mlp::Epoch;
-use crate::head::saved::{HISTORY, SavedHead, SavedHeadError};
+use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
+use crate::head::{Epoch, HeadKind};
+use crate::train::Trained;
 
-/// Why what tells of the heads could not be read or written.
+/// Why what tells of the heads could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
     /// The heads cannot be read.
     #[error("{0}")]
@@ -39,14 +42,6 @@ pub enum ReportError {
         /// What the system answered.
         source: io::Error,
     },
-    /// A file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
     /// A file is damaged, or two files contradict each other.
     #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
@@ -57,15 +52,20 @@ pub enum ReportError {
     },
 }
 
-/// All that report.html tells, as HEAD's files have it.
+/// All that is told of a HEAD, but for the pictures themselves.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
-    pub(super) comparison: Comparison,
+    /// How the heads did.
+    pub comparison: Comparison,
     /// The MLP's learning curve; empty where there is no MLP.
-    pub(super) history: Vec<Epoch>,
-    pub(super) pictures: Vec<JudgedPicture>,
-    pub(super) provenance: Provenance,
-    pub(super) head: SavedHead,
+    pub history: Vec<Epoch>,
+    /// The judged pictures, in row order.
+    pub pictures: Vec<JudgedPicture>,
+    /// Where the heads come from.
+    pub provenance: Provenance,
+    /// What the heads are, without their weights.
+    pub heads: HeadManifest,
 }
 
 /// What is read of metrics.json; the rest follows from the predictions.
@@ -74,6 +74,9 @@ struct Metrics {
     training_pictures: usize,
     interrupted: bool,
     heads: BTreeMap<String, HeadMetrics>,
+    /// Heads of before have none.
+    #[serde(default)]
+    floor: Option<Floor>,
     /// Why heads could not be trained, by their names.
     #[serde(default)]
     failed: BTreeMap<String, String>,
@@ -110,7 +113,19 @@ struct PredictionRow {
 }
 
 impl Report {
-    /// Reads the head at `dir`, and checks its files against each other.
+    /// Of heads that were just trained.
+    #[must_use]
+    pub fn of(trained: &Trained, origin: &Origin) -> Self {
+        Self {
+            comparison: trained.comparison.clone(),
+            history: trained.history.clone(),
+            pictures: origin.pictures.clone(),
+            provenance: origin.provenance.clone(),
+            heads: trained.heads.manifest(),
+        }
+    }
+
+    /// Reads the files of the HEAD at `dir`, all but the weights, and checks them against each other.
     ///
     /// # Errors
     /// [`ReportError`], with the file.
@@ -118,15 +133,15 @@ impl Report {
         Self::read_from(dir, &regular::open_boxed)
     }
 
-    /// Reads a head as [`Report::read`] does, from files that `open` opens; see
-    /// [`SavedHead::load_from`].
+    /// Reads a HEAD as [`Report::read`] does, from files that `open` opens; see
+    /// [`SavedHead::load_from`](crate::head::saved::SavedHead::load_from).
     ///
     /// # Errors
     /// As [`Report::read`].
     pub fn read_from(dir: &Path, open: Open) -> Result<Self, ReportError> {
-        let head = SavedHead::load_from(dir, open)?;
-        let comparison = read_comparison(dir, open, &head.classes)?;
-        let history = match head.mlp {
+        let heads = HeadManifest::read_from(dir, open)?;
+        let comparison = read_comparison(dir, open, &heads.classes)?;
+        let history = match heads.of_kind(HeadKind::Mlp) {
             Some(_) => read_history(&dir.join(HISTORY), open)?,
             None => Vec::new(),
         };
@@ -149,7 +164,7 @@ impl Report {
             history,
             pictures,
             provenance,
-            head,
+            heads,
         })
     }
 
@@ -199,6 +214,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
             .collect(),
         paired,
         heads,
+        floor: metrics.floor,
         interrupted: metrics.interrupted,
     })
 }
@@ -210,8 +226,8 @@ impl HeadMetrics {
         probabilities: Array2<f32>,
         labels: &[usize],
     ) -> Result<HeadResult, String> {
-        let name = ["mlp", "logistic"].into_iter().find(|known| *known == name);
-        let name = name.ok_or("it tells of a head that is neither mlp nor logistic")?;
+        let kind: HeadKind = name.parse().map_err(|error| format!("{error}"))?;
+        let name = kind.name();
         if let Some(Tuning { trials, chosen }) = &self.tuning
             && *chosen >= trials.len()
         {

@@ -1,8 +1,8 @@
 //! How names, classes and heads are shown.
 
+use cnn_codes::head::HeadKind;
+pub(super) use cnn_codes::messages::visible;
 use maud::{Markup, html};
-
-pub(super) use crate::messages::visible;
 
 /// Colours that classes are told apart by; style.css has them, after M. Okabe and K. Ito, "Color
 /// universal design", 2008.
@@ -56,10 +56,9 @@ pub(super) fn class(index: usize, classes: &[String]) -> Markup {
 
 /// A head's name in a sentence.
 pub(super) fn head(name: &str) -> &str {
-    match name {
-        "mlp" => "MLP",
-        "logistic" => "logistic regression",
-        other => other,
+    match name.parse::<HeadKind>() {
+        Ok(kind) => kind.title(),
+        Err(_) => name,
     }
 }
 

@@ -24,12 +24,12 @@ const SEED: u64 = 0x7063_6120;
 
 /// Codes in two dimensions.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PrincipalComponents {
+pub(super) struct PrincipalComponents {
     /// Coordinates (N, 2) along the first and the second component, about the mean of the rows. The
     /// largest coordinate of each component, by absolute value, is positive.
-    pub(crate) scores: Array2<f64>,
+    pub(super) scores: Array2<f64>,
     /// Share of the total variance that each component has, 0 to 1.
-    pub(crate) explained: [f64; 2],
+    pub(super) explained: [f64; 2],
 }
 
 /// Takes the principal components of some rows of codes (N, D), centred by their mean.
@@ -37,7 +37,7 @@ pub(crate) struct PrincipalComponents {
 /// The scores are the leading eigenvectors of the Gram matrix (N, N) of the centred rows, times the
 /// roots of their eigenvalues; they are found by subspace iteration (G. Golub and C. Van Loan,
 /// "Matrix computations", 4th edition, section 8.2.4). Time goes with N^2 D, memory with N^2.
-pub(crate) fn principal_components(codes: &CodesView, rows: &[usize]) -> PrincipalComponents {
+pub(super) fn principal_components(codes: &CodesView, rows: &[usize]) -> PrincipalComponents {
     let gram = centred_gram(codes, rows);
     let variance = gram.diag().sum();
     let (values, vectors) = leading_eigenvectors(gram.view());

@@ -5,8 +5,8 @@ use std::path::Path;
 use maud::{Markup, html};
 
 use super::names;
-use crate::report::thumbnails::{Inline, Thumbnail, Wanted, thumbnails};
-use crate::report::{Comparison, HeadResult, Report};
+use super::thumbnails::{Inline, Thumbnail, Wanted, thumbnails};
+use cnn_codes::train::{Comparison, HeadResult, Report};
 
 /// Most pictures in a page, for its size.
 const MAX_PICTURES: usize = 200;

@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 
-use crate::dataset::{Picture, Pictures, Place, ReadError};
-use crate::picture::memory::{Later, Room, side_by_side};
-use crate::picture::{self, DecodeLimits, Filter, Fit, Resize, RgbImage};
+use cnn_codes::dataset::{Picture, Pictures, Place, ReadError};
+use cnn_codes::picture::memory::{Later, Room, side_by_side};
+use cnn_codes::picture::{self, DecodeLimits, Filter, Fit, Resize, RgbImage};
 
 /// The longer side of a thumbnail, in pixels.
 const SIDE: u32 = 160;
@@ -94,7 +94,6 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, room: Room) -> Result<Thumbna
 }
 
 /// The picture for a page, at most 160 pixels wide and high.
-#[must_use]
 pub fn inline(picture: &RgbImage) -> Inline {
     let (width, height) = picture.dimensions();
     let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);

@@ -1,18 +1,18 @@
-//! Both heads side by side, as text and as JSON: numbers in, strings out.
+//! Heads side by side, as text and as JSON: numbers in, strings out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::HeadResult;
+use super::{Floor, HeadResult};
 use crate::evaluate::{
     AccuracyDifference, EvaluateError, McNemar, accuracy_difference, mcnemar_exact,
 };
 use crate::messages::visible;
 
 /// Below this probability a difference between two heads is not called luck.
-pub(super) const SIGNIFICANCE: f64 = 0.05;
+pub const SIGNIFICANCE: f64 = 0.05;
 
 /// Heads that were trained on one store and judged on the same pictures.
 #[derive(Clone, Debug)]
@@ -30,6 +30,9 @@ pub struct Comparison {
     pub n_train: usize,
     /// The heads, in the order in which they are told.
     pub heads: Vec<HeadResult>,
+    /// The simplest head, which the others are held against; none where it is one of them, or was not
+    /// trained.
+    pub floor: Option<Floor>,
     /// Heads that were asked for and could not be trained.
     pub failed: Vec<FailedHead>,
     /// The first head against the second, where there are two.
@@ -41,7 +44,7 @@ pub struct Comparison {
 /// A head that could not be trained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedHead {
-    /// `mlp` or `logistic`.
+    /// Its name, such as `mlp`.
     pub name: String,
     /// Why, in a sentence or two.
     pub reason: String,
@@ -83,8 +86,8 @@ impl Comparison {
                 "\n{name}: failed, and is not among the heads: {reason}"
             );
         }
-        if let Some(verdict) = self.verdict() {
-            text += &format!("\n{verdict}\n");
+        if let Some(sentences) = self.paired_sentences() {
+            text += &format!("\n{sentences}\n");
         }
         for head in &self.heads {
             text += &format!("\n{}", head.remarks());
@@ -96,9 +99,11 @@ impl Comparison {
     }
 
     fn table(&self) -> String {
+        let widths = self.heads.iter().map(|head| head.name.len());
+        let width = widths.max().unwrap_or(0).max(10);
         let mut text = format!(
-            "{}, {} classes\n\n{:10}{:>16}{:>12}{:>20}{:>16}\n",
-            self.pictures_judged(),
+            "{}, {} classes\n\n{:width$}{:>16}{:>12}{:>20}{:>16}\n",
+            self.judged_on(),
             self.classes.len(),
             "head",
             "top-1 accuracy",
@@ -111,7 +116,7 @@ impl Comparison {
             let (low, high) = evaluation.wilson_95;
             let _ = writeln!(
                 text,
-                "{:10}{:>16}{:>12}{:>20}{:>16}",
+                "{:width$}{:>16}{:>12}{:>20}{:>16}",
                 head.name,
                 percent(evaluation.top1_accuracy),
                 format!("{}/{}", evaluation.errors, evaluation.n),
@@ -119,10 +124,12 @@ impl Comparison {
                 format!("{:.2} s", head.training_time.as_secs_f64()),
             );
         }
+        text += &self.floor.as_ref().map_or(String::new(), Floor::line);
         text
     }
 
-    fn pictures_judged(&self) -> String {
+    /// On which pictures the heads were trained and judged.
+    fn judged_on(&self) -> String {
         let n_train = self.n_train;
         match self.folds.iter().flatten().max() {
             Some(last) => format!(
@@ -137,7 +144,7 @@ impl Comparison {
     }
 
     /// What the paired tests say, in words.
-    fn verdict(&self) -> Option<String> {
+    fn paired_sentences(&self) -> Option<String> {
         let (paired, [first, second]) = (self.paired.as_ref()?, self.heads.as_slice()) else {
             return None;
         };
@@ -267,6 +274,7 @@ impl Comparison {
             "judged_pictures": self.labels.len(),
             "folds": n_folds,
             "heads": heads,
+            "floor": self.floor,
             "failed": failed,
             "mcnemar": mcnemar,
             "accuracy_difference": self.paired.map(|tests| tests.difference),
@@ -318,6 +326,8 @@ fn widest(names: &[String]) -> usize {
     widths.max().unwrap_or(0)
 }
 
-fn percent(fraction: f64) -> String {
+/// A share from 0 to 1 as text, such as `87.5%`.
+#[must_use]
+pub fn percent(fraction: f64) -> String {
     format!("{:.1}%", 100.0 * fraction)
 }

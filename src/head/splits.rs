@@ -1,10 +1,11 @@
-//! Splits of training samples in which every class keeps its share.
+//! Splits of samples in which every class keeps its share.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::head::HeadError;
+use super::HeadError;
+use super::invalid::invalid;
 
 /// Deals rows (N) into `n_folds` folds (N numbers below it), class by class at random.
 ///
@@ -14,17 +15,17 @@ use crate::head::HeadError;
 /// # Errors
 /// [`HeadError::InvalidOption`] for fewer than two folds, for more than rows, or if the rows outside
 /// some fold are all of one class.
-pub(super) fn stratified_folds(
+pub(crate) fn stratified_folds(
     labels: &[usize],
     n_folds: usize,
     seed: u64,
 ) -> Result<Vec<usize>, HeadError> {
     if n_folds < 2 || n_folds > labels.len() {
-        return Err(HeadError::InvalidOption {
-            option: "number of folds",
-            value: n_folds.to_string(),
-            expected: "from 2 to the number of training pictures",
-        });
+        return Err(invalid(
+            "number of folds",
+            n_folds,
+            "from 2 to the number of training pictures",
+        ));
     }
     let mut folds = vec![0; labels.len()];
     let mut dealt = 0;
@@ -40,12 +41,12 @@ pub(super) fn stratified_folds(
         outside.all(|row| Some(labels[row]) == first)
     };
     if (0..n_folds).any(outside_is_one_class) {
-        return Err(HeadError::InvalidOption {
-            option: "number of folds",
-            value: n_folds.to_string(),
-            expected: "such that two classes are left outside of each fold; \
+        return Err(invalid(
+            "number of folds",
+            n_folds,
+            "such that two classes are left outside of each fold; \
                        these are too few pictures for that",
-        });
+        ));
     }
     Ok(folds)
 }
@@ -60,11 +61,7 @@ pub(super) fn hold_out(
     share: f64,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>), HeadError> {
-    let invalid = |expected| HeadError::InvalidOption {
-        option: "share that is held out",
-        value: share.to_string(),
-        expected,
-    };
+    let invalid = |expected| invalid("share that is held out", share, expected);
     if !(share > 0.0 && share < 1.0) {
         return Err(invalid("above 0 and below 1"));
     }

@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::names;
 use super::plot::{Axis, Plot};
-use crate::head::mlp::{Epoch, Keep};
-use crate::report::Report;
+use cnn_codes::head::mlp::Keep;
+use cnn_codes::head::{Epoch, HeadKind, HeadOptions};
+use cnn_codes::train::Report;
 
 /// Most points of a curve: more than a line has pixels would only make the page larger.
 const MAX_POINTS: usize = 500;
@@ -101,8 +102,10 @@ fn best_epoch(history: &[Epoch]) -> Option<(usize, &'static str, f64)> {
 
 /// The epoch whose weights are kept.
 fn kept_epoch(report: &Report) -> Option<usize> {
-    let keep = report.head.mlp.as_ref()?.options.keep;
-    match (keep, best_epoch(&report.history)) {
+    let HeadOptions::Mlp(mlp) = &report.heads.of_kind(HeadKind::Mlp)?.options else {
+        return None;
+    };
+    match (mlp.keep, best_epoch(&report.history)) {
         (Keep::Best, Some((epoch, "held-out", _))) => Some(epoch),
         _ => report.history.last().map(|epoch| epoch.epoch),
     }

@@ -1,4 +1,4 @@
-//! predictions.csv: every validation picture and head, a row each.
+//! predictions.csv: every judged picture and head, a row each.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use super::Comparison;
 ///
 /// # Errors
 /// What `out` answers.
-pub fn write_predictions(comparison: &Comparison, out: impl io::Write) -> io::Result<()> {
+pub(super) fn write_predictions(comparison: &Comparison, out: impl io::Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     let fixed = [
         "row",

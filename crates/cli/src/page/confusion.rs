@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::gallery::Gallery;
 use super::names;
-use crate::report::{Comparison, HeadResult};
+use cnn_codes::train::{Comparison, HeadResult};
 
 /// Most classes whose matrix is drawn; of more, the most frequent confusions are listed.
 const MAX_CLASSES: usize = 40;

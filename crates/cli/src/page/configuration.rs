@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::names;
-use crate::report::{HeadResult, Report, StoreProvenance};
+use cnn_codes::train::{HeadResult, Report, StoreProvenance};
 
 pub(super) fn section(report: &Report) -> Markup {
     html! {
@@ -21,19 +21,16 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// The options of both heads.
+/// The options of each head.
 fn heads(report: &Report) -> Markup {
-    let head = &report.head;
     html! {
-        @if let Some(mlp) = &head.mlp {
-            div { h3 { "MLP" } (table(&with("temperature", mlp.temperature, rows(&mlp.options)))) }
-        }
-        @if let Some(logistic) = &head.logistic {
-            @let temperature = logistic.temperature;
+        @for head in &report.heads.heads {
             div {
-                h3 { "Logistic regression" }
-                (table(&with("temperature", temperature, rows(&logistic.options))))
-                p.note { (names::capitalised(&logistic.convergence.explanation)) "." }
+                h3 { (names::capitalised(head.options.kind().title())) }
+                (table(&with("temperature", head.temperature, rows(&head.options))))
+                @if let Some(convergence) = &head.convergence {
+                    p.note { (names::capitalised(&convergence.explanation)) "." }
+                }
             }
         }
     }
@@ -41,8 +38,8 @@ fn heads(report: &Report) -> Markup {
 
 /// What the codes are.
 fn codes(report: &Report) -> Markup {
-    let mut settings = rows(&report.head.codes);
-    settings.push(("scaling".to_owned(), report.head.scaling.kind().to_string()));
+    let mut settings = rows(&report.heads.codes);
+    settings.push(("scaling".to_owned(), report.heads.scaling.to_string()));
     settings.push((
         "heads trained by".to_owned(),
         report.provenance.created_by.clone(),

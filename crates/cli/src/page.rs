@@ -1,4 +1,4 @@
-//! report.html: one file that needs nothing else, of what HEAD's files tell.
+//! report.html: one file that needs nothing else, of all that is told of a HEAD.
 //!
 //! Names of files and classes reach it as text only: maud escapes them, nothing of them is put into
 //! the script or the style, and a policy in the page forbids everything that is not in it.
@@ -9,57 +9,56 @@ mod confusion;
 mod curves;
 mod gallery;
 mod map;
-pub(super) mod names;
+mod names;
 mod per_class;
 mod plot;
+mod thumbnails;
 mod verdict;
 
 use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use cnn_codes::train::{Comparison, Report, percent};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use self::gallery::Gallery;
-use super::{Comparison, Report};
+pub use self::thumbnails::{Inline, inline};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
 
-impl Report {
-    /// The page, with thumbnails of the judged pictures below `pictures`, or below the folder that
-    /// they were in when their codes were taken. A picture that is not there, or not the one that
-    /// was judged, has a placeholder that says so.
-    ///
-    /// Equal files and pictures give equal bytes.
-    #[must_use]
-    pub fn to_html(&self, pictures: Option<&Path>) -> String {
-        let gallery = Gallery::of(self, pictures.or(self.provenance.root()));
-        let title = title(&self.comparison);
-        let body = html! {
-            (names::symbols())
-            header { h1 { (title) } (contents(self)) }
-            main {
-                (verdict::section(&self.comparison))
-                (curves::section(self))
-                (confusion::section(&self.comparison, &gallery))
-                (gallery.section(&self.comparison))
-                (per_class::section(&self.comparison))
-                (calibration::section(&self.comparison))
-                (map::section(self, &gallery))
-                (configuration::section(self))
-            }
-            div #tip hidden {}
-            script { (PreEscaped(SCRIPT)) }
-        };
-        document(&title, &body)
-    }
+/// The page, with thumbnails of the judged pictures below `pictures`, or below the folder that
+/// they were in when their codes were taken. A picture that is not there, or not the one that
+/// was judged, has a placeholder that says so.
+///
+/// Equal reports and pictures give equal bytes.
+pub fn page(report: &Report, pictures: Option<&Path>) -> String {
+    let comparison = &report.comparison;
+    let gallery = Gallery::of(report, pictures.or(report.provenance.root()));
+    let title = title(comparison);
+    let body = html! {
+        (names::symbols())
+        header { h1 { (title) } (contents(report)) }
+        main {
+            (verdict::section(comparison))
+            (curves::section(report))
+            (confusion::section(comparison, &gallery))
+            (gallery.section(comparison))
+            (per_class::section(comparison))
+            (calibration::section(comparison))
+            (map::section(report, &gallery))
+            (configuration::section(report))
+        }
+        div #tip hidden {}
+        script { (PreEscaped(SCRIPT)) }
+    };
+    document(&title, &body)
 }
 
 /// A page in the report's style that needs nothing else: what it allows itself is its own style,
 /// the report's script, and pictures inside of it.
-#[must_use]
 pub fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -124,8 +123,4 @@ fn probability(fraction: f32) -> String {
         "100.0%" if fraction < 1.0 => ">99.9%".to_owned(),
         text => text.to_owned(),
     }
-}
-
-fn percent(fraction: f64) -> String {
-    format!("{:.1}%", 100.0 * fraction)
 }

@@ -2,10 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::{names, percent};
-use crate::evaluate::McNemar;
-use crate::report::comparison::SIGNIFICANCE;
-use crate::report::{Comparison, HeadResult, PairedTests};
+use super::names;
+use cnn_codes::evaluate::McNemar;
+use cnn_codes::train::{Comparison, Floor, HeadResult, PairedTests, SIGNIFICANCE, percent};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
     html! {
@@ -151,8 +150,24 @@ fn table(comparison: &Comparison) -> Markup {
                             td.number { (format!("{:.3}", evaluation.metrics.log_loss)) }
                         }
                     }
+                    @if let Some(floor) = &comparison.floor { (floor_row(floor)) }
                 }
             }
+        }
+    }
+}
+
+/// The simplest head, below those that were asked for.
+fn floor_row(floor: &Floor) -> Markup {
+    let (low, high) = floor.wilson_95;
+    html! {
+        tr.floor {
+            th scope="row" { (floor.head.title()) " (the floor, not kept)" }
+            td.number { (percent(floor.top1_accuracy)) }
+            td.number { (floor.errors) " of " (floor.n) }
+            td.number { (percent(low)) " to " (percent(high)) }
+            td.wide { (interval(floor.top1_accuracy, low, high)) }
+            td.number { (format!("{:.3}", floor.log_loss)) }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
+use super::names;
 use super::plot::{Axis, Plot};
-use super::{names, percent};
-use crate::evaluate::{CalibrationBin, calibration_bins};
-use crate::report::{Comparison, HeadResult};
+use cnn_codes::evaluate::{CalibrationBin, calibration_bins};
+use cnn_codes::train::{Comparison, HeadResult, percent};
 
 /// Height of the largest count's bar, in per cent of the axis.
 const TALLEST_BAR: f64 = 20.0;

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::{
-    Comparison, JudgedPicture, Provenance, Report, ReportError, write_judged_pictures,
-    write_predictions,
-};
+use super::judged_pictures::write_judged_pictures;
+use super::predictions::write_predictions;
+use super::{Comparison, Origin};
 use crate::files::fill;
+use crate::train::TrainError;
 
 /// The comparison for programs, inside a HEAD directory.
 pub const METRICS: &str = "metrics.json";
@@ -21,18 +21,15 @@ pub const JUDGED_PICTURES: &str = "pictures.csv";
 /// The page for people, inside a HEAD directory.
 pub const REPORT: &str = "report.html";
 
-/// Writes all of them into `dir`, which has the heads already and none of these. The report's
-/// thumbnails are of pictures below `root`.
+/// Writes all of them but the page into `dir`, which has none of these.
 ///
 /// # Errors
-/// [`ReportError`], with the file.
-pub fn write_judgement(
+/// [`TrainError::Write`], with the file.
+pub(in crate::train) fn write_judgement(
     dir: &Path,
     comparison: &Comparison,
-    provenance: &Provenance,
-    pictures: &[JudgedPicture],
-    root: Option<&Path>,
-) -> Result<(), ReportError> {
+    origin: &Origin,
+) -> Result<(), TrainError> {
     write(&dir.join(PREDICTIONS), |file| {
         write_predictions(comparison, file)
     })?;
@@ -40,23 +37,21 @@ pub fn write_judgement(
         writeln!(file, "{:#}", comparison.to_json())
     })?;
     write(&dir.join(PROVENANCE), |file| {
-        writeln!(file, "{:#}", provenance.to_json())
+        writeln!(file, "{:#}", origin.provenance.to_json())
     })?;
     write(&dir.join(JUDGED_PICTURES), |file| {
-        write_judged_pictures(pictures, file)
-    })?;
-    let page = Report::read(dir)?.to_html(root);
-    write(&dir.join(REPORT), |file| file.write_all(page.as_bytes()))
+        write_judged_pictures(&origin.pictures, file)
+    })
 }
 
 /// Writes a new file, or leaves none.
-fn write(
+pub(in crate::train) fn write(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<(), ReportError> {
+) -> Result<(), TrainError> {
     File::create_new(path)
         .and_then(|file| fill(file, path, write))
-        .map_err(|source| ReportError::Write {
+        .map_err(|source| TrainError::Write {
             path: path.to_owned(),
             source,
         })

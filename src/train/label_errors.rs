@@ -1,4 +1,4 @@
-//! Pictures whose codes speak against their labels.
+//! Label errors: pictures whose codes speak against their labels.
 
 use std::fmt;
 
@@ -6,16 +6,18 @@ use ndarray::Array2;
 
 use super::cross_validation::Folds;
 use super::error::{FitError, TrainError};
-use super::progress::Progress;
+use super::progress::Stage;
 use super::stores::{check_classes, samples};
 use crate::codes::Store;
-use crate::head::logistic::LogisticOptions;
+use crate::head::logistic::{Logistic, LogisticOptions};
 use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{CodesView, probabilities};
+use crate::progress::Watch;
 
-/// How a store's labels are doubted.
+/// How label errors are looked for in a store.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DoubtOptions {
+#[non_exhaustive]
+pub struct LabelErrorOptions {
     /// Folds: each picture is judged by a head that was trained on the others.
     pub n_folds: usize,
     /// How pictures are dealt into folds.
@@ -27,7 +29,7 @@ pub struct DoubtOptions {
     pub outlier_deviations: f64,
 }
 
-impl Default for DoubtOptions {
+impl Default for LabelErrorOptions {
     fn default() -> Self {
         Self {
             n_folds: 5,
@@ -39,9 +41,9 @@ impl Default for DoubtOptions {
     }
 }
 
-/// What speaks against the label of a row.
+/// A row whose label is in doubt.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Doubt {
+pub struct LabelError {
     /// The row of the store.
     pub row: usize,
     /// What speaks against it.
@@ -70,32 +72,32 @@ pub enum Reason {
 
 /// Rows whose codes speak against their labels, the surest first, and then outliers.
 ///
-/// Labels are doubted by confident learning: a label is in doubt if the out-of-fold probability of
+/// Label errors are found by confident learning: a label is in doubt if the out-of-fold probability of
 /// another class reaches the mean that the pictures of that class have for it (C. Northcutt, L. Jiang
 /// and I. Chuang, "Confident learning", 2021), and is the largest. The distance of an outlier is one
 /// minus the cosine between its code and the mean of the other unit-length codes of its class.
 ///
 /// # Errors
 /// [`TrainError`]; classes with fewer rows than folds are judged by heads that may not know them.
-pub fn doubts(
+pub fn label_errors(
     store: &Store,
-    options: &DoubtOptions,
-    progress: &dyn Progress,
-) -> Result<Vec<Doubt>, TrainError> {
+    options: &LabelErrorOptions,
+    watch: &dyn Watch,
+) -> Result<Vec<LabelError>, TrainError> {
     let samples = samples(store)?;
     check_classes(store)?;
     let on_store = |error: FitError| error.on(store.dir());
     let folds = Folds::new(&samples, options.n_folds, ScalingKind::None, options.seed)
         .map_err(|error| on_store(error.into()))?;
     let logits = folds
-        .logistic_logits(&[options.logistic.l2], &options.logistic, progress)
-        .map_err(on_store)?
-        .swap_remove(0);
-    let mut doubts = doubtful(&probabilities(logits, 1.0), samples.labels());
+        .logits::<Logistic>(&[options.logistic], &Stage::untold(watch, folds.len()))
+        .and_then(|mut logits| Ok(logits.swap_remove(0)?))
+        .map_err(on_store)?;
+    let mut errors = mislabelled(&probabilities(logits, 1.0), samples.labels());
     let unit = samples
         .scaled(Scaling::L2)
         .map_err(|error| on_store(error.into()))?;
-    doubts.extend(outliers(
+    errors.extend(outliers(
         unit.codes(),
         unit.labels(),
         options.outlier_deviations,
@@ -103,18 +105,18 @@ pub fn doubts(
     let read = unit.codes().check();
     read.map_err(|error| on_store(error.into()))?;
     store.check_unchanged()?;
-    Ok(doubts)
+    Ok(errors)
 }
 
 /// Rows that are surely of another class by out-of-fold probabilities (N, K).
-fn doubtful(probabilities: &Array2<f32>, labels: &[usize]) -> Vec<Doubt> {
+fn mislabelled(probabilities: &Array2<f32>, labels: &[usize]) -> Vec<LabelError> {
     let thresholds: Vec<f32> = (0..probabilities.ncols())
         .map(|class| {
             let own = labels.iter().zip(probabilities.column(class));
             mean(own.filter(|(label, _)| **label == class).map(|(_, &p)| p))
         })
         .collect();
-    let mut doubts: Vec<(f32, Doubt)> = Vec::new();
+    let mut found: Vec<(f32, LabelError)> = Vec::new();
     for (row, (&label, probabilities)) in labels.iter().zip(probabilities.rows()).enumerate() {
         let largest = probabilities
             .iter()
@@ -131,11 +133,11 @@ fn doubtful(probabilities: &Array2<f32>, labels: &[usize]) -> Vec<Doubt> {
                 probability,
                 of_label,
             };
-            doubts.push((of_label - probability, Doubt { row, reason }));
+            found.push((of_label - probability, LabelError { row, reason }));
         }
     }
-    doubts.sort_by(|a, b| a.0.total_cmp(&b.0));
-    doubts.into_iter().map(|(_, doubt)| doubt).collect()
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found.into_iter().map(|(_, error)| error).collect()
 }
 
 /// The mean; infinite where there is nothing, so that no probability reaches it.
@@ -149,7 +151,7 @@ fn mean(values: impl Iterator<Item = f32>) -> f32 {
 }
 
 /// Rows that are far from the mean of the other rows of their class, by unit-length codes (N, D).
-fn outliers(codes: &CodesView, labels: &[usize], limit: f64) -> Vec<Doubt> {
+fn outliers(codes: &CodesView, labels: &[usize], limit: f64) -> Vec<LabelError> {
     let n_classes = labels.iter().max().map_or(0, |&label| label + 1);
     let mut found = Vec::new();
     for class in 0..n_classes {
@@ -169,12 +171,12 @@ fn outliers(codes: &CodesView, labels: &[usize], limit: f64) -> Vec<Doubt> {
             let deviations = (distance - middle) / typical;
             if typical > 0.0 && deviations > limit {
                 let reason = Reason::Outlier { deviations };
-                found.push((deviations, Doubt { row, reason }));
+                found.push((deviations, LabelError { row, reason }));
             }
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    found.into_iter().map(|(_, doubt)| doubt).collect()
+    found.into_iter().map(|(_, error)| error).collect()
 }
 
 /// One minus the cosine between each of these rows and the mean of the others.
@@ -247,13 +249,13 @@ mod tests {
             [0.1, 0.9],
             [0.3, 0.7]
         ];
-        let found = doubtful(&probabilities, &[0, 0, 0, 1, 1]);
+        let found = mislabelled(&probabilities, &[0, 0, 0, 1, 1]);
         let reason = Reason::OtherClass {
             class: 1,
             probability: 0.85,
             of_label: 0.15,
         };
-        assert_eq!(found, [Doubt { row: 1, reason }]);
+        assert_eq!(found, [LabelError { row: 1, reason }]);
     }
 
     #[test]
@@ -267,7 +269,7 @@ mod tests {
         });
         let codes = CodesView::from(codes.view());
         let found = outliers(&codes, &[0; 10], 5.0);
-        assert_eq!(found.iter().map(|doubt| doubt.row).collect::<Vec<_>>(), [9]);
+        assert_eq!(found.iter().map(|error| error.row).collect::<Vec<_>>(), [9]);
         // The mean of the others is the first axis, so the distance is 1 - cos(1.57).
         let rows: Vec<usize> = (0..10).collect();
         assert!((distances(&codes, &rows)[9] - (1.0 - f64::from(1.57_f32).cos())).abs() < 1e-6);
