@@ -189,6 +189,7 @@ impl ModelCard {
             return Err(CardError::Format {
                 card: origin.to_owned(),
                 actual: format,
+                supported: CARD_FORMAT,
             });
         }
         let mut card: Self = toml::from_str(text).map_err(syntax)?;

@@ -13,7 +13,7 @@ mod turbo;
 use image::DynamicImage;
 use image::metadata::Orientation;
 
-use self::header::Header;
+use self::header::{FORMAT, Header};
 #[cfg(not(feature = "turbojpeg"))]
 use self::pure_rust as decoder;
 #[cfg(feature = "turbojpeg")]
@@ -25,8 +25,6 @@ use super::{ColorMode, DecodeError, DecodeLimits};
 /// It belongs into a store's manifest: the format leaves decoders some freedom, and the codes of
 /// the same file by the two decoders differ by 0.2 to 0.8 %.
 pub const DECODER: &str = decoder::NAME;
-
-const FORMAT: &str = "JPEG";
 
 /// Width and height of the picture as it is stored, from its header alone.
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {

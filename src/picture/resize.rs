@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use image::{Rgb, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
-use self::weights::{Kernel, Weights};
+use self::weights::{Kernel, Span, Weights, span};
 use crate::named;
 
 /// A target size and how to get there.
@@ -119,23 +119,8 @@ fn middle(spare: u32) -> i64 {
     (f64::from(spare) * 0.5).round_ties_even() as i64
 }
 
-/// Part of a picture along one axis, in pixels. Pillow hands it over in single precision, which
-/// shows in the result.
-#[derive(Clone, Copy)]
-struct Span {
-    start: f32,
-    end: f32,
-}
-
 /// A rectangle of a picture: its spans across and down.
 type Area = (Span, Span);
-
-fn span(start: f64, length: f64) -> Span {
-    Span {
-        start: start as f32,
-        end: (start + length) as f32,
-    }
-}
 
 fn whole(picture: &RgbImage) -> Area {
     let (width, height) = picture.dimensions();
@@ -173,9 +158,19 @@ fn contained_size(picture: &RgbImage, size: (u32, u32)) -> (u32, u32) {
 }
 
 impl Filter {
+    /// The filter's curve, or nothing where single pixels are picked.
+    fn kernel(self) -> Option<Kernel> {
+        match self {
+            Self::Nearest => None,
+            Self::Bilinear => Some(Kernel::bilinear()),
+            Self::Bicubic => Some(Kernel::bicubic()),
+            Self::Lanczos => Some(Kernel::lanczos()),
+        }
+    }
+
     /// `area` of `picture`, scaled to `size`.
     fn scale(self, picture: &RgbImage, area: Area, size: (u32, u32)) -> RgbImage {
-        let Some(kernel) = Kernel::of(self) else {
+        let Some(kernel) = self.kernel() else {
             return nearest(picture, area, size);
         };
         let across = Weights::new(kernel, area.0, picture.width(), size.0);

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use ort_winograd::GraphError;
 
-use super::CARD_FORMAT;
-
 /// Why a card could not be used, or does not describe the ONNX file that it was given for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,12 +25,14 @@ pub enum CardError {
         reason: String,
     },
     /// The card is of another version.
-    #[error("{card} has format = {actual}; this cnn-codes reads format {CARD_FORMAT}")]
+    #[error("{card} has format = {actual}; this cnn-codes reads format {supported}")]
     Format {
         /// The card, by its file.
         card: String,
         /// The version it declares.
         actual: u32,
+        /// The version that is read.
+        supported: u32,
     },
     /// A key has a value that cannot be.
     #[error("{card}: {key} {reason}")]

@@ -3,7 +3,9 @@
 //! Markers are those of ITU-T T.81, table B.1.
 
 use super::super::{DecodeError, DecodeLimits};
-use super::FORMAT;
+
+/// The format, in messages.
+pub(super) const FORMAT: &str = "JPEG";
 
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;

@@ -10,8 +10,7 @@ use image::RgbImage;
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
 
 use super::super::{DecodeError, DecodeLimits};
-use super::FORMAT;
-use super::header::Header;
+use super::header::{FORMAT, Header};
 
 #[cfg(test)]
 pub(super) const CRATE: &str = "jpeg-decoder";

@@ -4,8 +4,7 @@ use image::RgbImage;
 use turbojpeg::{Colorspace, Decompressor, Error, Image, PixelFormat};
 
 use super::super::{DecodeError, DecodeLimits};
-use super::FORMAT;
-use super::header::{Header, MAX_SCANS};
+use super::header::{FORMAT, Header, MAX_SCANS};
 
 #[cfg(test)]
 pub(super) const CRATE: &str = "turbojpeg";

@@ -80,15 +80,13 @@ mod tests {
     use rand::{RngCore, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
 
-    use super::super::weights::Kernel;
-    use super::super::{Filter, span};
+    use super::super::weights::{Kernel, span};
     use super::*;
 
     /// Weights from `size_in` to `size_out` pixels, of a part of the input when `part` is below 1.
-    fn weights(filter: Filter, part: f64, size_in: usize, size_out: usize) -> Weights {
+    fn weights(kernel: Kernel, part: f64, size_in: usize, size_out: usize) -> Weights {
         let length = part * size_in as f64;
         let span = span((size_in as f64 - length) * 0.5, length);
-        let kernel = Kernel::of(filter).unwrap();
         Weights::new(kernel, span, size_in as u32, size_out as u32)
     }
 
@@ -107,13 +105,13 @@ mod tests {
 
         #[test]
         fn every_set_of_instructions_gives_the_bytes_of_the_plain_passes(
-            filter in prop::sample::select(vec![Filter::Bilinear, Filter::Bicubic, Filter::Lanczos]),
+            kernel in prop::sample::select(vec![Kernel::bilinear(), Kernel::bicubic(), Kernel::lanczos()]),
             part in prop_oneof![Just(1.0), 0.1..1.0],
             (size_in, size_out) in (1_usize..90, 1_usize..90),
             others in 1_usize..6,
             seed: u64,
         ) {
-            let weights = weights(filter, part, size_in, size_out);
+            let weights = weights(kernel, part, size_in, size_out);
             if weights.identity {
                 return Ok(());
             }

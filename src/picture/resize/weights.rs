@@ -3,13 +3,27 @@
 use std::f64::consts::PI;
 use std::ops::Range;
 
-use super::{Filter, Span};
-
 /// Fixed point of the weights: of 32 bits, 8 are the result's and 2 are spare for weights that
 /// add up to more than 1 before the negative ones come off. Pillow's `PRECISION_BITS`.
 pub(super) const WEIGHT_BITS: u32 = 32 - 8 - 2;
 /// Half a level, so that dropping the fraction rounds.
 pub(super) const HALF: i32 = 1 << (WEIGHT_BITS - 1);
+
+/// Part of a picture along one axis, in pixels. Pillow hands it over in single precision, which
+/// shows in the result.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) start: f32,
+    pub(super) end: f32,
+}
+
+/// The pixels from `start` on, `length` of them.
+pub(super) fn span(start: f64, length: f64) -> Span {
+    Span {
+        start: start as f32,
+        end: (start + length) as f32,
+    }
+}
 
 /// For every output pixel of one axis, the input pixels that it is made of and their weights.
 pub(super) struct Weights {
@@ -82,7 +96,7 @@ fn fixed_point(weight: f64) -> i32 {
 }
 
 /// A filter curve around 0.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
     curve: fn(f64) -> f64,
     /// How far from 0 the curve reaches, in pixels.
@@ -92,14 +106,19 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The filter's curve, or nothing where single pixels are picked.
-    pub(super) fn of(filter: Filter) -> Option<Self> {
-        match filter {
-            Filter::Nearest => None,
-            Filter::Bilinear => Some(Self::new(1.0, triangle)),
-            Filter::Bicubic => Some(Self::new(2.0, cubic)),
-            Filter::Lanczos => Some(Self::new(3.0, windowed_sinc)),
-        }
+    /// A triangle.
+    pub(super) fn bilinear() -> Self {
+        Self::new(1.0, triangle)
+    }
+
+    /// A cubic with a = -0.5.
+    pub(super) fn bicubic() -> Self {
+        Self::new(2.0, cubic)
+    }
+
+    /// A sinc with three lobes.
+    pub(super) fn lanczos() -> Self {
+        Self::new(3.0, windowed_sinc)
     }
 
     /// A curve that is 0 from `support` pixels on.
@@ -170,13 +189,11 @@ fn sinc(x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::span;
     use super::*;
 
     #[test]
     fn weights_leave_room_in_32_bits() {
-        for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
-            let kernel = Kernel::of(filter).unwrap();
+        for kernel in [Kernel::bilinear(), Kernel::bicubic(), Kernel::lanczos()] {
             for (size_in, size_out) in (1..70).flat_map(|a| (1..70).map(move |b| (a, b))) {
                 let weights =
                     Weights::new(kernel, span(0.0, f64::from(size_in)), size_in, size_out);

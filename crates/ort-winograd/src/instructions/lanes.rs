@@ -3,8 +3,6 @@
 //! Every set of instructions does the same operations with the same rounding, so results are equal
 //! to the bit, and [`Portable`] is the twin that tests hold the others against.
 
-use super::InstructionSet;
-
 /// Numbers in a vector, and channels in a block of the blocked layout.
 pub(crate) const LANES: usize = 16;
 
@@ -31,6 +29,13 @@ pub trait Lanes: Copy {
     fn mul_add(self, factor: Self, term: Self) -> Self;
     /// self where it is greater, else other: a NaN in `other` stays.
     fn max(self, other: Self) -> Self;
+}
+
+/// A set of instructions as a type. There are no others than those of this crate, and a kernel is
+/// given one only where the processor has it.
+pub trait InstructionSet: Lanes {
+    /// Whether it has AVX2, so that functions compiled for AVX2 may be called.
+    const HAS_AVX2: bool;
 }
 
 /// Sixteen numbers on any processor.

@@ -10,6 +10,7 @@ mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use self::lanes::InstructionSet;
 pub(crate) use self::lanes::{LANES, Lanes, Vector};
 
 /// A set of instructions that this processor has.
@@ -56,13 +57,6 @@ pub trait Kernel {
     /// is inlined is compiled with the instructions of `S`. The compiler never fuses a product and a
     /// sum by itself, so plain Rust gives the same bits with every set.
     fn run<S: InstructionSet>(self) -> Self::Output;
-}
-
-/// A set of instructions as a type. There are no others than those of this crate, and a kernel is
-/// given one only where the processor has it.
-pub trait InstructionSet: Lanes {
-    /// Whether it has AVX2, so that functions compiled for AVX2 may be called.
-    const HAS_AVX2: bool;
 }
 
 /// The sets, as values.

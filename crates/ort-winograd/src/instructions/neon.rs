@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{InstructionSet, Lanes, Vector};
+use super::lanes::{InstructionSet, Lanes, Vector};
 
 /// Four registers of four numbers.
 #[derive(Clone, Copy)]

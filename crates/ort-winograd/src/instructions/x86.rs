@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{InstructionSet, Lanes, Vector};
+use super::lanes::{InstructionSet, Lanes, Vector};
 
 /// Values of it are only made in functions compiled for AVX-512.
 #[derive(Clone, Copy)]
