@@ -14,7 +14,7 @@ pub use self::arguments::Arguments;
 use self::progress::Display;
 use super::page::page;
 use super::stop::Stop;
-use super::{Format, print_result, say, shown};
+use super::{Format, print_result, say, say_kept, shown};
 
 /// Trains, and prints the comparison and the files.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -54,6 +54,9 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     let validation = validation.transpose()?;
     check(&store, validation.as_ref(), &options)?;
     let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
+    if let Some(kept) = draft.kept_before() {
+        say_kept("head", kept);
+    }
     let display = Display::new(stop);
     let trained = train(&store, validation.as_ref(), &options, &display);
     display.clear();
