@@ -37,7 +37,7 @@ use self::in_hand::InHand;
 pub(crate) use self::judge::judge;
 use self::known::Known;
 pub use self::options::{ExtractOptions, OnFailure, OnUnread};
-pub use self::outcome::{Busy, Extracted, Failures, RowCounts};
+pub use self::outcome::{Extracted, Failures, RowCounts, StageTimes};
 pub use self::pipeline::QUEUE_DEPTH;
 pub(crate) use self::pipeline::{Codes, Pipeline};
 pub(crate) use self::prepare::Preparer;
@@ -247,7 +247,7 @@ fn already_complete(store: PathBuf, manifest: Manifest) -> Extracted {
         manifest,
         failures: Failures::default(),
         elapsed: Duration::ZERO,
-        busy: Busy::default(),
+        busy: StageTimes::default(),
     }
 }
 
@@ -275,7 +275,7 @@ fn broken_off(error: ExtractError, kept: Option<Kept>) -> ExtractError {
 
 /// What the stages report.
 struct Stages {
-    busy: Busy,
+    busy: StageTimes,
     written: Written,
 }
 
@@ -309,7 +309,7 @@ fn run_stages(
         });
     }
     Ok(Stages {
-        busy: Busy {
+        busy: StageTimes {
             decode: ran.decode,
             inference: ran.inference,
             write: ran.last.busy,

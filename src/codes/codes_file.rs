@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::npy::Header;
+use super::npy::NpyHeader;
 use super::{MANIFEST, Manifest, StoreError};
 use crate::files::{read_exact_at, regular};
 
@@ -52,7 +52,7 @@ impl CodesFile {
     pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self, StoreError> {
         let mut file = regular::open(path).map_err(StoreError::reading(path))?;
         let opened = State::of(&file).map_err(StoreError::reading(path))?;
-        let header = Header::read(&mut file).map_err(StoreError::npy(path))?;
+        let header = NpyHeader::read(&mut file).map_err(StoreError::npy(path))?;
         let (dtype, shape) = (manifest.store.dtype, manifest.shape());
         if (header.dtype, &header.shape) != (dtype.element_type(), &shape) {
             let reason = format!(

@@ -92,7 +92,7 @@ pub enum NpyError {
 
 /// What the header of a .npy file states.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct NpyHeader {
     /// Element type.
     pub dtype: ElementType,
     /// Shape; the last axis varies fastest (C order).
@@ -101,7 +101,7 @@ pub struct Header {
     pub data_offset: usize,
 }
 
-impl Header {
+impl NpyHeader {
     /// Reads and checks the header of `file`, and the file's length against it.
     ///
     /// # Errors
@@ -398,11 +398,11 @@ mod tests {
         let mut writer = NpyWriter::create(&path, ElementType::F32, &[2]).unwrap();
         writer.append(&[0; 24]).unwrap();
         assert_eq!(writer.finish().unwrap(), 3);
-        let header = Header::read(&mut File::open(&path).unwrap()).unwrap();
+        let header = NpyHeader::read(&mut File::open(&path).unwrap()).unwrap();
         assert_eq!((header.shape, header.data_offset), (vec![3, 2], 128));
         let file = File::options().write(true).open(&path).unwrap();
         file.set_len(128 + 23).unwrap();
-        let error = Header::read(&mut File::open(&path).unwrap()).unwrap_err();
+        let error = NpyHeader::read(&mut File::open(&path).unwrap()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "151 bytes where the header [3, 2] means 152: the file is cut short"
@@ -415,7 +415,7 @@ mod tests {
         let path = place.path().join("a.npy");
         let mut writer = NpyWriter::create(&path, ElementType::F32, &[2]).unwrap();
         writer.append(&[0; 8]).unwrap();
-        let error = Header::read(&mut File::open(&path).unwrap()).unwrap_err();
+        let error = NpyHeader::read(&mut File::open(&path).unwrap()).unwrap_err();
         assert!(matches!(error, NpyError::NotNpy));
     }
 
@@ -440,7 +440,7 @@ mod tests {
         file.write_all(&header_bytes(ElementType::F32, &[usize::MAX, usize::MAX]))
             .unwrap();
         assert!(matches!(
-            Header::read(&mut file),
+            NpyHeader::read(&mut file),
             Err(NpyError::Header { .. })
         ));
     }
@@ -449,16 +449,16 @@ mod tests {
         #[test]
         fn any_shape_comes_back(shape in prop::collection::vec(0usize..100_000, 1..5)) {
             let bytes = header_bytes(ElementType::I64, &shape);
-            let header = Header::parse(&mut &bytes[..]).unwrap();
-            prop_assert_eq!(header, Header { dtype: ElementType::I64, shape, data_offset: 128 });
+            let header = NpyHeader::parse(&mut &bytes[..]).unwrap();
+            prop_assert_eq!(header, NpyHeader { dtype: ElementType::I64, shape, data_offset: 128 });
         }
 
         #[test]
         fn no_bytes_make_the_parser_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Header::parse(&mut &bytes[..]);
+            let _ = NpyHeader::parse(&mut &bytes[..]);
             let valid = header_bytes(ElementType::F32, &[3, 2]);
             for (slot, byte) in bytes.iter_mut().zip(valid).take(60) { *slot = byte; }
-            let _ = Header::parse(&mut &bytes[..]);
+            let _ = NpyHeader::parse(&mut &bytes[..]);
         }
     }
 }

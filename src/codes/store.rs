@@ -9,7 +9,7 @@ use ndarray::Array2;
 use serde::Deserialize;
 
 use super::codes_file::{CodesFile, with_bytes};
-use super::npy::{ElementType, Header};
+use super::npy::{ElementType, NpyHeader};
 use super::{
     CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Shard, StoreError, parts,
 };
@@ -313,7 +313,7 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
 
 fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreError> {
     let mut file = regular::open(path).map_err(StoreError::reading(path))?;
-    let header = Header::read(&mut file).map_err(StoreError::npy(path))?;
+    let header = NpyHeader::read(&mut file).map_err(StoreError::npy(path))?;
     if header.dtype != ElementType::I64 || header.shape != [manifest.counts.pictures] {
         return Err(StoreError::damaged(
             path,

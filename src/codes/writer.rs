@@ -9,7 +9,7 @@ use half::slice::HalfFloatSliceExt;
 use super::journal::{Checkpoint, JOURNAL, Job, Journal, JournalError};
 use super::npy::{ElementType, NpyWriter};
 use super::store::{read_manifest, read_rows};
-use super::table::Table;
+use super::table::TableFile;
 use super::{
     CODES, Counts, Dtype, FAILURES, Failure, IMAGES, LABELS, MANIFEST, Manifest, PictureRow,
     StoreDescription, StoreError,
@@ -66,8 +66,8 @@ pub struct StoreWriter {
     description: StoreDescription,
     codes: NpyWriter,
     labels: Option<NpyWriter>,
-    images: Table,
-    failures: Table,
+    images: TableFile,
+    failures: TableFile,
     n_failures: BTreeMap<String, usize>,
     per_class: Vec<usize>,
     journal: Option<Journal>,
@@ -153,8 +153,8 @@ impl StoreWriter {
             labels: is_labelled
                 .then(|| npy(LABELS, ElementType::I64, &[]))
                 .transpose()?,
-            images: Table::create(at(IMAGES), &IMAGE_COLUMNS)?,
-            failures: Table::create(at(FAILURES), &FAILURE_COLUMNS)?,
+            images: TableFile::create(at(IMAGES), &IMAGE_COLUMNS)?,
+            failures: TableFile::create(at(FAILURES), &FAILURE_COLUMNS)?,
             n_failures: BTreeMap::new(),
             per_class: vec![0; description.classes.len()],
             journal: None,
@@ -201,8 +201,8 @@ impl StoreWriter {
             labels: is_labelled
                 .then(|| npy(LABELS, ElementType::I64, &[]))
                 .transpose()?,
-            images: Table::reopen(at(IMAGES), checkpoint.images_bytes)?,
-            failures: Table::reopen(at(FAILURES), checkpoint.failures_bytes)?,
+            images: TableFile::reopen(at(IMAGES), checkpoint.images_bytes)?,
+            failures: TableFile::reopen(at(FAILURES), checkpoint.failures_bytes)?,
             n_failures: checkpoint.failures,
             per_class: vec![0; description.classes.len()],
             journal: Some(journal),

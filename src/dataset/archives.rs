@@ -190,7 +190,10 @@ impl Index {
 
     fn read_members(&mut self, path: &Path) -> Result<(), DatasetError> {
         let file = open(path)?;
-        let n_bytes = file.metadata().map_err(unreadable(path))?.len();
+        let n_bytes = file
+            .metadata()
+            .map_err(DatasetError::unreadable(path))?
+            .len();
         let cut_short = || DatasetError::CutShort {
             path: path.to_owned(),
             n_bytes,
@@ -328,20 +331,20 @@ impl Index {
 
 /// Opens an archive after a look at what it is: to open a FIFO is to wait.
 fn open(path: &Path) -> Result<File, DatasetError> {
-    let metadata = fs::metadata(path).map_err(unreadable(path))?;
+    let metadata = fs::metadata(path).map_err(DatasetError::unreadable(path))?;
     if !metadata.is_file() {
         return Err(DatasetError::ArchiveNotAFile {
             path: path.to_owned(),
         });
     }
-    let mut file = File::open(path).map_err(unreadable(path))?;
+    let mut file = File::open(path).map_err(DatasetError::unreadable(path))?;
     let mut start = Vec::new();
     let longest = COMPRESSIONS.iter().map(|(magic, ..)| magic.len()).max();
     (&mut file)
         .take(longest.unwrap_or(0) as u64)
         .read_to_end(&mut start)
         .and_then(|_| file.rewind())
-        .map_err(unreadable(path))?;
+        .map_err(DatasetError::unreadable(path))?;
     match COMPRESSIONS
         .iter()
         .find(|(magic, ..)| start.starts_with(magic))
@@ -421,11 +424,6 @@ fn check_class(class: &str) -> Result<String, &'static str> {
     } else {
         Ok(class.to_owned())
     }
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
-    let path = path.to_owned();
-    move |source| DatasetError::Unreadable { path, source }
 }
 
 /// A file of which only so much is read in one go; the tar crate seeks before every header.

@@ -1,7 +1,7 @@
 //! Why an input gives no pictures.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::EXTENSIONS;
 use crate::codes::Failure;
@@ -226,6 +226,14 @@ pub enum DatasetError {
         /// The picture.
         member: String,
     },
+}
+
+impl DatasetError {
+    /// For `map_err`: what the system answered to reading `path`.
+    pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Unreadable { path, source }
+    }
 }
 
 /// Names in quotes; many are cut to a few.

@@ -32,7 +32,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
     let classes = class_names(root)?;
     let mut search = Search {
         label: None,
-        open: vec![fs::canonicalize(root).map_err(unreadable(root))?],
+        open: vec![fs::canonicalize(root).map_err(DatasetError::unreadable(root))?],
         found: Pictures {
             root: root.to_owned(),
             were_found: true,
@@ -82,7 +82,7 @@ pub fn find_unlabelled(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
 /// The sorted names of the class folders, at least two.
 fn class_names(root: &Path) -> Result<Vec<String>, DatasetError> {
     let mut classes = Vec::new();
-    for entry in list(root).map_err(unreadable(root))? {
+    for entry in list(root).map_err(DatasetError::unreadable(root))? {
         let path = root.join(&entry.name);
         if !(entry.file_type.is_dir() || entry.file_type.is_symlink() && path.is_dir()) {
             continue;
@@ -186,8 +186,8 @@ struct Search {
 impl Search {
     /// Takes up a folder that is called as it was given.
     fn folder(&mut self, path: &Path) -> Result<(), DatasetError> {
-        let real = fs::canonicalize(path).map_err(unreadable(path))?;
-        let entries = list(path).map_err(unreadable(path))?;
+        let real = fs::canonicalize(path).map_err(DatasetError::unreadable(path))?;
+        let entries = list(path).map_err(DatasetError::unreadable(path))?;
         let name = path.to_string_lossy();
         let folder = Folder {
             path: path.to_owned(),
@@ -220,11 +220,12 @@ impl Search {
             is_exact: true,
         };
         let (n_pictures, n_unusable) = (self.found.pictures.len(), self.found.unusable.len());
-        let real = fs::canonicalize(&folder.path).map_err(unreadable(&folder.path))?;
+        let real =
+            fs::canonicalize(&folder.path).map_err(DatasetError::unreadable(&folder.path))?;
         if self.is_open(&real) {
             return Err(DatasetError::ClassLoop { path: folder.path });
         }
-        let entries = list(&folder.path).map_err(unreadable(&folder.path))?;
+        let entries = list(&folder.path).map_err(DatasetError::unreadable(&folder.path))?;
         self.search(&folder, real, entries);
         if self.found.pictures.len() == n_pictures {
             return Err(DatasetError::EmptyClass {
@@ -312,11 +313,6 @@ impl Search {
     fn fail(&mut self, path: String, error: String, kind: &'static str) {
         self.found.unusable.push(Failure { path, error, kind });
     }
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
-    let path = path.to_owned();
-    move |source| DatasetError::Unreadable { path, source }
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Columns {
 
 impl<'a> Table<'a> {
     fn open(csv: &'a Path) -> Result<Self, DatasetError> {
-        let file = File::open(csv).map_err(unreadable(csv))?;
+        let file = File::open(csv).map_err(DatasetError::unreadable(csv))?;
         // Ends the last line if it does not end itself, so that lines can be counted by their ends.
         let text = BoundedLines::new(file, b"\r\n").chain(&b"\n"[..]);
         let text: Box<dyn Read> = Box::new(UniversalNewlines::new(text));
@@ -282,13 +282,8 @@ impl<'a> Table<'a> {
     }
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
-    let path = path.to_owned();
-    move |source| DatasetError::Unreadable { path, source }
-}
-
 fn csv_error(path: &Path) -> impl FnOnce(csv::Error) -> DatasetError {
-    let unreadable = unreadable(path);
+    let unreadable = DatasetError::unreadable(path);
     move |error| unreadable(io::Error::from(error))
 }
 

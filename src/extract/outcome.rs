@@ -21,7 +21,7 @@ pub struct Extracted {
     /// From the first picture to the published store.
     pub elapsed: Duration,
     /// How long each stage was busy; they overlap, so that the sum exceeds `elapsed`.
-    pub busy: Busy,
+    pub busy: StageTimes,
 }
 
 /// Where the rows of a store come from.
@@ -81,7 +81,7 @@ impl Failures {
 
 /// Time for each stage of the pipeline.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Busy {
+pub struct StageTimes {
     /// Reading, decoding, resizing and applying the recipe, all threads together counted once.
     pub decode: Duration,
     /// ONNX Runtime.
@@ -90,7 +90,7 @@ pub struct Busy {
     pub write: Duration,
 }
 
-impl Busy {
+impl StageTimes {
     /// The stage that was busy longest, which is what limits the job, and for how long.
     #[must_use]
     pub fn bottleneck(&self) -> (&'static str, Duration) {

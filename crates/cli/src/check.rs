@@ -19,7 +19,8 @@ use self::report::Report;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::{
-    Format, LimitsOption, default_threads, is_closed_pipe, one_of, print, print_json, threads,
+    Format, LimitsOption, default_threads, is_closed_pipe, one_of, print, print_json, remedy,
+    threads,
 };
 
 /// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
@@ -76,7 +77,10 @@ struct Inputs {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs = open(&arguments.inputs)?;
     let stop = Stop::on_signals()?;
-    let (checked, label_errors) = stop.result(find_all(arguments, &inputs, &stop))?;
+    let (mut checked, label_errors) = stop.result(find_all(arguments, &inputs, &stop))?;
+    for finding in &mut checked.findings {
+        finding.detail += remedy::of_decoding(&finding.detail);
+    }
     let report = Report::new(&inputs, checked, label_errors);
     let printed = match arguments.format {
         Format::Text => print(&report.to_text()),

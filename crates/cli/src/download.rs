@@ -161,10 +161,9 @@ fn text(downloaded: &Downloaded) -> String {
     }
     for failure in &downloaded.failures {
         text += &format!(
-            "  {}: {}{}\n",
+            "  {}: {}\n",
             visible(&failure.path),
-            visible(&failure.error),
-            remedy::of_failure(failure)
+            visible(&remedy::reason(failure))
         );
     }
     let more = n_failures(downloaded) - downloaded.failures.len();
@@ -191,7 +190,7 @@ fn json(downloaded: &Downloaded) -> String {
     let first: Vec<_> = downloaded
         .failures
         .iter()
-        .map(|failure| json!({ "url": failure.path, "status": failure.kind, "error": failure.error }))
+        .map(|failure| json!({ "url": failure.path, "status": failure.kind, "error": remedy::reason(failure) }))
         .collect();
     let document = json!({
         "out": downloaded.out.display().to_string(),

@@ -192,7 +192,7 @@ fn predict_pictures(
     say(&introduction(pictures, &predictor));
     let paths = pictures.pictures.iter().map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
-    predictor.predict(pictures, options, &mut |outcomes| session.take(&outcomes))?;
+    predictor.predict(pictures, options, &mut |outcomes| session.take(outcomes))?;
     session.end()
 }
 
@@ -207,7 +207,7 @@ fn predict_stores(
     let mut session = Session::begin(arguments, &classifier, paths)?;
     for store in stores {
         if session.goes_on() {
-            classifier.predict_store(store, &mut |outcomes| session.take(&outcomes))?;
+            classifier.predict_store(store, &mut |outcomes| session.take(outcomes))?;
         }
     }
     session.end()
@@ -328,16 +328,19 @@ impl Session {
     }
 
     /// Prints some outcomes, and breaks where nobody reads them or a signal has come.
-    fn take(&mut self, outcomes: &[Outcome]) -> ControlFlow<()> {
-        for failure in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-            let remedy = remedy::of_failure(failure);
-            say(&format!("{}: {}{remedy}", failure.path, failure.error));
+    fn take(&mut self, mut outcomes: Vec<Outcome>) -> ControlFlow<()> {
+        for failure in outcomes
+            .iter_mut()
+            .filter_map(|outcome| outcome.as_mut().err())
+        {
+            failure.error = remedy::reason(failure);
+            say(&format!("{}: {}", failure.path, failure.error));
             self.first_failure.get_or_insert_with(|| failure.clone());
             self.n_failed += 1;
             self.n_unread += usize::from(failure.may_pass());
         }
         self.n_predicted += outcomes.iter().flatten().count();
-        self.result = self.format.print(&self.printed.outcomes(outcomes));
+        self.result = self.format.print(&self.printed.outcomes(&outcomes));
         if self.goes_on() {
             ControlFlow::Continue(())
         } else {
@@ -358,10 +361,9 @@ impl Session {
         let n = self.n_predicted + self.n_failed;
         match self.first_failure {
             Some(first) if self.n_predicted == 0 => bail!(
-                "none of the {n} pictures could be used; the first, {}: {}{}",
+                "none of the {n} pictures could be used; the first, {}: {}",
                 first.path,
-                first.error,
-                remedy::of_failure(&first)
+                first.error
             ),
             Some(_) => say(&format!(
                 "could not be used: {} of {n} pictures",

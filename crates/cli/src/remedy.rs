@@ -29,8 +29,13 @@ pub fn message(error: &(dyn Error + 'static)) -> String {
     if let Some(cause) = error.source() {
         message = message.replacen(&cause.to_string(), &self::message(cause), 1);
     }
+    // What the library calls by its name, and a command line by its option.
     if error.is::<RuntimeError>() {
         message = message.replace(&Origin::Option.to_string(), "--onnxruntime");
+    }
+    if let Some(TrunkError::Kernels { .. }) = error.downcast_ref() {
+        message = message.replace("the Winograd kernels", "--kernels winograd");
+        message = message.replace("CUDA was asked for", "--device cuda was given");
     }
     message + &advice(error)
 }
@@ -239,6 +244,11 @@ fn of_export(error: &ExportError) -> Advice {
         _ => "",
     }
     .into()
+}
+
+/// Why a picture could not be used, or a URL gave none, with what helps after it.
+pub fn reason(failure: &Failure) -> String {
+    format!("{}{}", failure.error, of_failure(failure))
 }
 
 /// What helps with a picture that could not be used, or a URL that gave none, after its reason.

@@ -109,10 +109,9 @@ fn failures(failures: &Failures, list: &str) -> String {
     }
     for failure in &failures.first {
         text += &format!(
-            "  {}: {}{}\n",
+            "  {}: {}\n",
             visible(&failure.path),
-            visible(&failure.error),
-            remedy::of_failure(failure)
+            visible(&remedy::reason(failure))
         );
     }
     let more = failures.len() - failures.first.len();
@@ -156,7 +155,7 @@ fn failures_json(failures: &Failures) -> Value {
     let first: Vec<_> = failures
         .first
         .iter()
-        .map(|failure| json!({ "path": failure.path, "error": failure.error }))
+        .map(|failure| json!({ "path": failure.path, "error": remedy::reason(failure) }))
         .collect();
     json!({ "total": failures.len(), "by_kind": failures.by_kind, "first": first })
 }

@@ -681,7 +681,7 @@ fn shards_in_any_order_give_the_rows_of_one_run() {
     assert_eq!(end(shard("3/4")).1, Some(0));
     let open = || Store::open(&place.path().join("store"));
     let missing = open().unwrap_err().to_string();
-    assert!(missing.contains("3 of its 4 parts are missing or unfinished: 0/4, 1/4, 2/4;"));
+    assert!(missing.contains("3 of its 4 parts are missing or unfinished: 0/4, 1/4, 2/4"));
 
     let (mut killed, other) = (shard("2/4"), shard("0/4"));
     wait_for_lines(&place.path().join("store/part-00002-of-00004.partial"), 3);
