@@ -20,13 +20,12 @@ mod timing;
 
 use std::fs;
 use std::hint::black_box;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::extract::{ExtractOptions, OnFailure, dry_run};
+use cnn_codes::extract::{ExtractOptions, Extractor, OnFailure};
 use cnn_codes::model::ModelCard;
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
 
@@ -87,7 +86,7 @@ impl Set {
             lines += "\n";
             n_bytes += fs::metadata(path)?.len();
         }
-        let pictures = dataset::read_list(lines.as_bytes())?;
+        let pictures = dataset::read_unlabelled_list(lines.as_bytes())?;
         fs::write(&list, lines)?;
         let kb = n_bytes as f64 / 1000.0 / paths.len() as f64;
         let name = format!("{} {name} of {kb:.0} KB", paths.len());
@@ -130,7 +129,8 @@ impl Set {
         for _ in 0..rounds {
             ours.push(self.rate(|| {
                 let pictures = self.pictures.clone();
-                dry_run(pictures, &options, &mut |_| ControlFlow::Continue(()))?;
+                let extractor = Extractor::without_trunk(&ModelCard::vgg16());
+                extractor.options(options.clone()).dry_run(pictures)?;
                 Ok(())
             })?);
             if let Some(pillow) = &mut pillow {
@@ -159,13 +159,12 @@ impl Set {
 }
 
 fn options(threads: usize) -> ExtractOptions {
-    ExtractOptions {
-        preparation: PREPARATION,
-        batch_size: BATCH_SIZE,
-        threads,
-        on_failure: OnFailure::Stop,
-        ..ExtractOptions::for_card(&ModelCard::vgg16())
-    }
+    let mut options = ExtractOptions::for_card(&ModelCard::vgg16());
+    options.preparation = PREPARATION;
+    options.batch_size = BATCH_SIZE;
+    options.threads = threads;
+    options.on_failure = OnFailure::Stop;
+    options
 }
 
 /// Prints the time of every stage in one thread, and which of them sets the limit.

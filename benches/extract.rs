@@ -7,12 +7,11 @@
 
 mod timing;
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::extract::{ExtractOptions, OnFailure, extract};
+use cnn_codes::extract::{ExtractOptions, Extractor, OnFailure};
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Preparation};
 
@@ -58,8 +57,8 @@ fn main() -> anyhow::Result<()> {
         let out = place.path().join(round.to_string());
         whole.push(rate(dataset.len(), || {
             let dataset = dataset::find(&pictures)?;
-            let go_on = &mut |_| ControlFlow::Continue(());
-            let extracted = extract(dataset, &mut trunk, &options, &[], &out, go_on)?;
+            let extractor = Extractor::new(&mut trunk).options(options.clone());
+            let extracted = extractor.run(dataset, &out)?;
             println!("  stages busy: {:.2?}", extracted.busy);
             Ok(())
         })?);
@@ -80,12 +79,11 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
-    ExtractOptions {
-        batch_size: BATCH_SIZE,
-        threads,
-        on_failure: OnFailure::Stop,
-        ..ExtractOptions::for_card(card)
-    }
+    let mut options = ExtractOptions::for_card(card);
+    options.batch_size = BATCH_SIZE;
+    options.threads = threads;
+    options.on_failure = OnFailure::Stop;
+    options
 }
 
 /// Every batch's tensor.

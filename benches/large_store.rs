@@ -19,16 +19,18 @@ mod timing;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::ensure;
 use cnn_codes::codes::{
-    Code, CodesIdentity, Dtype, OutputSpec, Pool, Store, StoreDescription, StoreWriter,
-    TrunkIdentity, WrittenPicture,
+    Code, CodesIdentity, Dtype, PictureRow, Pool, Store, StoreDescription, StoreWriter,
 };
 use cnn_codes::files::Existing;
 use cnn_codes::head::Samples;
-use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored, Watch};
+use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored};
+use cnn_codes::model::{OutputSpec, TrunkIdentity};
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
+use cnn_codes::progress::Watch;
 use ndarray::Array2;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -81,10 +83,10 @@ fn measure(dir: &Path, file: &Path, rounds: usize) -> anyhow::Result<()> {
     let in_memory = Samples::new(in_memory.view(), &labels, N_CLASSES)?;
     let n_rows = samples.len();
     let mut times: [Vec<f64>; 4] = Default::default();
-    let mut memory = Memory::default();
+    let memory = Memory::default();
     for _ in 0..rounds {
-        times[0].push(seconds(|| epoch(&samples, &mut memory))?);
-        let of_memory = seconds(|| epoch(&in_memory, &mut Memory::default()))?;
+        times[0].push(seconds(|| epoch(&samples, &memory))?);
+        let of_memory = seconds(|| epoch(&in_memory, &Memory::default()))?;
         times[1].push(of_memory * n_rows as f64 / MEMORY_ROWS as f64);
         times[2].push(seconds(|| read_in_order(file))?);
         times[3].push(seconds(|| read_at_random(&store))?);
@@ -104,13 +106,13 @@ fn measure(dir: &Path, file: &Path, rounds: usize) -> anyhow::Result<()> {
     println!("  rows in a random order   {at_random:6.2} s");
     println!(
         "peak of resident memory: {} MB of its own",
-        memory.own / 1000
+        memory.own.load(Ordering::Relaxed) / 1000
     );
     Ok(())
 }
 
 /// Trains for an epoch.
-fn epoch(samples: &Samples, memory: &mut Memory) -> anyhow::Result<()> {
+fn epoch(samples: &Samples, memory: &Memory) -> anyhow::Result<()> {
     let options = MlpOptions {
         epochs: 1,
         ..MlpOptions::default()
@@ -122,21 +124,21 @@ fn epoch(samples: &Samples, memory: &mut Memory) -> anyhow::Result<()> {
 /// Largest resident memory so far, in kB.
 #[derive(Default)]
 struct Memory {
-    own: u64,
-    steps: usize,
+    own: AtomicU64,
+    steps: AtomicUsize,
 }
 
 impl Watch for Memory {
-    fn is_stopped(&mut self) -> bool {
-        if self.steps.is_multiple_of(50)
+    fn is_stopped(&self) -> bool {
+        let step = self.steps.fetch_add(1, Ordering::Relaxed);
+        if step.is_multiple_of(50)
             && let Ok(status) = fs::read_to_string("/proc/self/status")
         {
             let mut lines = status.lines();
             let own = lines.find_map(|line| line.strip_prefix("RssAnon:"));
             let own = own.and_then(|own| own.split_whitespace().next()?.parse().ok());
-            self.own = self.own.max(own.unwrap_or(0));
+            self.own.fetch_max(own.unwrap_or(0), Ordering::Relaxed);
         }
-        self.steps += 1;
         false
     }
 }
@@ -185,8 +187,8 @@ fn write(dir: &Path, n_rows: usize, dtype: Dtype) -> anyhow::Result<()> {
             })
             .collect();
         for (&row, (label, code)) in chunk.iter().zip(&codes) {
-            let picture = WrittenPicture {
-                path: format!("{row}.jpg"),
+            let picture = PictureRow {
+                path: format!("{row}.jpg").into(),
                 label: Some(*label),
                 width: 224,
                 height: 224,

@@ -17,7 +17,6 @@ mod peer;
 mod timing;
 
 use std::hint::black_box;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -143,8 +142,7 @@ fn gram_seconds((n, d): (usize, usize)) -> f64 {
 }
 
 fn fit(train: &Codes, strengths: &[f64]) -> anyhow::Result<Vec<LogisticFit>> {
-    let go_on = &mut |_: &_| ControlFlow::Continue(());
     let options = LogisticOptions::default();
-    let fits = Logistic::fit_path(&train.samples()?, strengths, &options, go_on)?;
+    let fits = Logistic::fit_path(&train.samples()?, strengths, &options, &())?;
     Ok(fits.into_iter().flatten().collect())
 }

@@ -134,7 +134,7 @@ fn fit(train: &Codes, validation: &Codes, options: &MlpOptions) -> anyhow::Resul
         validation: Some(&validation),
         ..Monitored::default()
     };
-    let trained = Mlp::fit(&train, &monitored, options, &mut ())?;
+    let trained = Mlp::fit(&train, &monitored, options, &())?;
     black_box(trained);
     Ok(())
 }

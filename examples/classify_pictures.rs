@@ -31,18 +31,22 @@ fn main() -> anyhow::Result<()> {
     let classes = classifier.classes().to_vec();
     let options = PredictOptions::for_trunk(&trunk);
     let mut predictor = Predictor::new(classifier, trunk)?;
-    predictor.predict(&dataset::list_files(pictures)?, options, &mut |batch| {
-        for outcome in batch {
-            match outcome {
-                Ok(prediction) => {
-                    let class = prediction.class();
-                    let probability = prediction.probabilities[class];
-                    println!("{}: {} ({probability:.3})", prediction.path, classes[class]);
+    predictor.predict(
+        &dataset::find_unlabelled(pictures)?,
+        options,
+        &mut |batch| {
+            for outcome in batch {
+                match outcome {
+                    Ok(prediction) => {
+                        let class = prediction.class();
+                        let probability = prediction.probabilities[class];
+                        println!("{}: {} ({probability:.3})", prediction.path, classes[class]);
+                    }
+                    Err(failure) => println!("{}: {}", failure.path, failure.error),
                 }
-                Err(failure) => println!("{}: {}", failure.path, failure.error),
             }
-        }
-        ControlFlow::Continue(())
-    })?;
+            ControlFlow::Continue(())
+        },
+    )?;
     Ok(())
 }

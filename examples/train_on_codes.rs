@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use cnn_codes::codes::Store;
+use cnn_codes::files::Existing;
 use cnn_codes::train::{TrainOptions, train};
 
 fn main() -> anyhow::Result<()> {
@@ -21,13 +22,9 @@ fn main() -> anyhow::Result<()> {
     let validation = Store::open(Path::new(validation))?;
 
     let options = TrainOptions::default();
-    let comparison = train(
-        &train_store,
-        Some(&validation),
-        &options,
-        Path::new(head),
-        &(),
-    )?;
+    let trained = train(&train_store, Some(&validation), &options, &())?;
+    trained.heads.save(Path::new(head), Existing::Keep)?;
+    let comparison = trained.comparison;
 
     for head in &comparison.heads {
         let accuracy = head.evaluation.top1_accuracy;

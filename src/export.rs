@@ -38,11 +38,11 @@ use self::chain::Chain;
 pub use self::check::{Against, CheckPictures, Drift, LargestInside, check};
 pub use self::error::ExportError;
 pub use self::target::Target;
-use crate::codes::{OutputSpec, Pool, TrunkIdentity};
+use crate::codes::{CodesIdentity, Pool};
 use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
-use crate::model::{ModelCard, OnnxModel, hash_graph, hash_tensors};
+use crate::model::{ModelCard, OnnxModel, TrunkIdentity, hash_graph, hash_tensors};
 use crate::named;
 use crate::picture::{Layout, Recipe};
 
@@ -184,36 +184,14 @@ fn check_trunk(trunk: &OnnxModel, card: &ModelCard, head: &SavedHead) -> Result<
     };
     let here = TrunkIdentity {
         name: codes.trunk.name.clone(),
+        // Of another file, as far as the hashes of what is in it must tell.
         sha256: String::new(),
         tensors_sha256: hash_tensors(trunk)?.sha256,
         graph_sha256: Some(hash_graph(trunk, &card.output.name)?),
     };
-    if !here.is_same(&codes.trunk) {
-        return Err(other(
-            if here.tensors_sha256 == codes.trunk.tensors_sha256 {
-                "its operators, or weights that are no initializers, are not those of the codes"
-                    .to_owned()
-            } else {
-                format!(
-                    "its parameters have the SHA-256 {}, and those of the codes {}",
-                    here.tensors_sha256, codes.trunk.tensors_sha256
-                )
-            },
-        ));
-    }
-    let output = card_output(card);
-    if output != codes.output {
-        return Err(other(format!(
-            "its output is {} {:?}, and the codes are {} {:?}",
-            output.name, output.shape, codes.output.name, codes.output.shape
-        )));
-    }
-    let (width, height) = (codes.resize.width, codes.resize.height);
-    if (card.input.width, card.input.height) != (width, height) {
-        return Err(other(format!(
-            "it takes pictures of {} x {}, and those of the codes were {width} x {height}",
-            card.input.width, card.input.height
-        )));
+    let here = CodesIdentity::new(here, card, codes.recipe, codes.resize, codes.pool);
+    if let Some(difference) = here.difference(codes) {
+        return Err(other(difference));
     }
     if card.input.element == Element::Uint8 {
         return Err(other("it has its recipe inside already".to_owned()));
@@ -224,18 +202,6 @@ fn check_trunk(trunk: &OnnxModel, card: &ModelCard, head: &SavedHead) -> Result<
             path: trunk.origin().to_owned(),
             version: version.unwrap_or(0),
         }),
-    }
-}
-
-/// A trunk's output with its channels last, as stores have it.
-fn card_output(card: &ModelCard) -> OutputSpec {
-    let mut shape: Vec<_> = (card.output.shape.iter().map(|&axis| axis as usize)).collect();
-    if card.output.layout == Some(Layout::ChannelsFirst) {
-        shape.rotate_left(1);
-    }
-    OutputSpec {
-        name: card.output.name.clone(),
-        shape,
     }
 }
 

@@ -3,7 +3,6 @@
 //! ```text
 //! pipeline   decoder thread -> session on the calling thread -> last stage, also for predictions
 //! prepare    the first stage: batches of tensors
-//! budget     memory for the pictures that are decoded side by side
 //! in_hand    which large pictures were being decoded when a run was killed
 //! known      codes that need not be computed
 //! same_codes whether the trunk gives one code for all pictures
@@ -16,198 +15,185 @@
 //! The next run of the same job begins after the last such batch, and makes the same batches.
 
 mod ahead;
-mod budget;
 mod dry_run;
 mod error;
 mod in_hand;
 mod judge;
 mod known;
+mod options;
 mod outcome;
 mod pipeline;
 mod prepare;
 mod same_codes;
 mod write;
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use self::ahead::Ahead;
-pub use self::dry_run::{DryRun, dry_run};
+pub use self::dry_run::DryRun;
 pub use self::error::{ExtractError, Kept, ThreadsError};
 use self::in_hand::InHand;
 pub(crate) use self::judge::judge;
 use self::known::Known;
-pub use self::outcome::{Busy, Extracted, Failures, Progress, RowCounts};
+pub use self::options::{ExtractOptions, OnFailure, OnUnread};
+pub use self::outcome::{Extracted, Failures, RowCounts, StageTimes};
 pub use self::pipeline::QUEUE_DEPTH;
 pub(crate) use self::pipeline::{Codes, Pipeline};
 pub(crate) use self::prepare::Preparer;
 pub use self::same_codes::SameCodesError;
 use self::write::{Writing, Written};
 use crate::codes::{
-    CodesIdentity, Dtype, Job, Leftover, Manifest, Opened, Part, Pool, Store, StoreDescription,
-    StoreError, StoreWriter,
+    CodesIdentity, Job, Manifest, Opened, Shard, Store, StoreDescription, StoreError, StoreWriter,
 };
-use crate::dataset::{Pictures, Shard};
-use crate::files::{DraftError, Existing};
+use crate::dataset::Pictures;
+use crate::files::DraftError;
 use crate::model::{ModelCard, Trunk};
-use crate::picture::{self, DecodeLimits, Filter, Fit, Preparation, Resize};
+use crate::picture::{self, DecodeLimits};
+use crate::progress::{Progress, Stopped, Watch};
 
-/// How to extract.
-#[derive(Clone, Debug)]
-pub struct ExtractOptions {
-    /// How a decoded picture becomes the input tensor.
-    pub preparation: Preparation,
-    /// Pictures in a batch, at least 1.
-    pub batch_size: usize,
-    /// Threads that decode, at least 1.
-    pub threads: usize,
-    /// What is kept of the trunk's output.
-    pub pool: Pool,
-    /// Element type on disk.
-    pub dtype: Dtype,
-    /// What to do with pictures that cannot be used.
-    pub on_failure: OnFailure,
-    /// What to do with pictures that cannot be read for reasons that are not their own.
-    pub on_unread: OnUnread,
-    /// How large a picture may be.
-    pub limits: DecodeLimits,
-    /// What to do about a store that is there already.
-    pub existing: Existing,
-    /// What to do with what a run of the same job left, when it was stopped.
-    pub leftover: Leftover,
-    /// Which part of the pictures to deal with; nothing for all.
-    pub shard: Option<Shard>,
-    /// Whether store.json names the folder of the pictures, by its absolute path.
-    pub names_folder: bool,
-    /// Time between checkpoints: how much work a kill may cost, besides the batches in flight. A
-    /// checkpoint brings four files to the disk and writes a line of the journal.
-    pub checkpoint_every: Duration,
+/// Runs pictures through a trunk into a store.
+///
+/// ```no_run
+/// # use std::path::Path;
+/// # use cnn_codes::{dataset, extract::{ExtractError, Extracted, Extractor}, model::Trunk};
+/// # fn codes(mut trunk: Trunk) -> Result<Extracted, Box<dyn std::error::Error>> {
+/// let pictures = dataset::find(Path::new("pictures/train"))?;
+/// let extracted = Extractor::new(&mut trunk).run(pictures, Path::new("codes/train"))?;
+/// # Ok(extracted)
+/// # }
+/// ```
+///
+/// `T` is the trunk, `&mut Trunk`; an extractor without one, of [`Extractor::without_trunk`], can do
+/// nothing but [`Extractor::dry_run`].
+pub struct Extractor<'a, T> {
+    trunk: T,
+    options: ExtractOptions,
+    reuse: &'a [Store],
+    watch: &'a dyn Watch,
 }
 
-impl ExtractOptions {
-    /// What `cnn-codes extract-features` does where it is not told otherwise: whole pictures,
-    /// stretched to the trunk's input, by the card's recipe; float32 codes as they are.
+impl<'a, 't> Extractor<'a, &'t mut Trunk> {
+    /// An extractor with the options of [`ExtractOptions::for_card`], which nobody watches.
     #[must_use]
-    pub fn for_card(card: &ModelCard) -> Self {
-        let resize = Resize {
-            width: card.input.width,
-            height: card.input.height,
-            fit: Fit::Stretch,
-            filter: Filter::Bilinear,
-        };
+    pub fn new(trunk: &'t mut Trunk) -> Self {
+        let options = ExtractOptions::for_card(trunk.card());
         Self {
-            preparation: Preparation {
-                resize,
-                recipe: card.input.recipe,
-                layout: card.input.layout,
-            },
-            batch_size: 20,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            pool: Pool::None,
-            dtype: Dtype::F32,
-            on_failure: OnFailure::List,
-            on_unread: OnUnread::TryAgain,
-            limits: DecodeLimits::default(),
-            existing: Existing::Keep,
-            leftover: Leftover::Resume,
-            shard: None,
-            names_folder: true,
-            checkpoint_every: Duration::from_secs(1),
+            trunk,
+            options,
+            reuse: &[],
+            watch: &(),
         }
     }
 }
 
-/// What to do with a picture that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// List it in failures.csv and go on.
-    List,
-    /// Stop, and leave no store.
-    Stop,
+impl<'a> Extractor<'a, ()> {
+    /// An extractor for a trunk that is not loaded, which is to be seen but for what its card says.
+    #[must_use]
+    pub fn without_trunk(card: &ModelCard) -> Self {
+        Self {
+            trunk: (),
+            options: ExtractOptions::for_card(card),
+            reuse: &[],
+            watch: &(),
+        }
+    }
 }
 
-/// What to do with a picture that cannot be read for a reason that is not its own
-/// ([`Failure::may_pass`](crate::dataset::Failure::may_pass)): its disk is gone, or fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnUnread {
-    /// Leave no store, and let the next run of the same job try again. The codes of all others are
-    /// kept for it; after five such pictures in a row the rest is not tried.
-    TryAgain,
-    /// Deal with it as with any picture that cannot be used.
-    Accept,
+impl<'a, T> Extractor<'a, T> {
+    /// Takes these options.
+    #[must_use]
+    pub fn options(self, options: ExtractOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Copies the codes of pictures that these stores have, byte for byte, instead of computing them.
+    #[must_use]
+    pub fn reuse(self, stores: &'a [Store]) -> Self {
+        Self {
+            reuse: stores,
+            ..self
+        }
+    }
+
+    /// Tells `watch` how far the job is, at the start and after each batch. When it stops the job,
+    /// the batches that are through the trunk are written and kept.
+    #[must_use]
+    pub fn watch(self, watch: &'a dyn Watch) -> Self {
+        Self { watch, ..self }
+    }
 }
 
-/// Runs all of `pictures`, or a shard of them, through `trunk` into a store at `out`.
-///
-/// Rows follow the order of `pictures`. Equal inputs and options give equal bytes on one machine,
-/// whatever the number of decoder threads, and however often the job was killed and run again;
-/// ONNX Runtime's results may differ in the last bits between kinds of CPU, and with another number
-/// of its own threads. A shard goes to `out/part-IIIII-of-NNNNN`.
-///
-/// The codes of pictures that `reuse` has, byte for byte, are copied from there; a picture that
-/// comes again is computed once. `progress` is called at the start and after each batch. When it
-/// breaks, the batches that are through the trunk are written and kept.
-///
-/// A store that is there already and was made by this very job is left as it is, and reported.
-///
-/// # Errors
-/// [`ExtractError`]; no store is left then, and one that was there before is still there. What was
-/// done may be kept for the next run of the same job: the error says so.
-pub fn extract(
-    pictures: Pictures,
-    trunk: &mut Trunk,
-    options: &ExtractOptions,
-    reuse: &[Store],
-    out: &Path,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Extracted, ExtractError> {
-    let start = Instant::now();
-    check_folders(&pictures, options)?;
-    let listing = pictures.digest();
-    let (pictures, part, store) = share(pictures, options.shard, out);
-    let job = describe(&pictures, trunk, options, listing, part);
-    let mut writer = match StoreWriter::open(&store, options.existing, options.leftover, &job)? {
-        Opened::Complete(manifest) => return Ok(already_complete(store, *manifest)),
-        Opened::Unfinished(writer) => *writer,
-    };
-    let done_before = writer.n_done();
-    let draft = writer.draft().to_owned();
-    let mut ahead = Ahead::open(&draft, &job)?;
-    let known = Known::new(reuse, &job.store, &writer.written()?, &ahead.written()?)?;
-    let (preparation, limits) = (options.preparation, options.limits);
-    let preparer = Preparer::new(&pictures, preparation, limits, options.threads)?
-        .with_known(known, writer.rows())
-        .with_in_hand(InHand::open(&draft));
-    let channels = trunk.output().shape.last().copied().unwrap_or(1);
-    let pipeline = Pipeline {
-        preparer,
-        trunk,
-        batch_size: options.batch_size,
-    };
-    let writing = Writing::new(&mut writer, &mut ahead, options, reuse, channels);
-    let stages = run_stages(pipeline, &pictures, writing, progress);
-    let kept = kept(&writer, &ahead, pictures.pictures.len());
-    let stages = match stages {
-        Ok(stages) => stages,
-        Err(error) => return Err(broken_off(error, kept)),
-    };
-    ahead.discard();
-    let failures = Failures {
-        by_kind: writer.failures().clone(),
-        first: stages.written.first_failures,
-    };
-    Ok(Extracted {
-        store,
-        manifest: finish(writer, &failures, kept)?,
-        rows: RowCounts {
-            done_before: done_before + stages.written.rows.done_before,
-            ..stages.written.rows
-        },
-        failures,
-        elapsed: start.elapsed(),
-        busy: stages.busy,
-    })
+impl Extractor<'_, &mut Trunk> {
+    /// Runs all of `pictures`, or the shard of the options, through the trunk into a store at `out`.
+    ///
+    /// Rows follow the order of `pictures`. Equal inputs and options give equal bytes on one machine,
+    /// whatever the number of decoder threads, and however often the job was killed and run again;
+    /// ONNX Runtime's results may differ in the last bits between kinds of CPU, and with another
+    /// number of its own threads. A shard goes to `out/part-IIIII-of-NNNNN`. A picture that comes
+    /// again is computed once.
+    ///
+    /// A store that is there already and was made by this very job is left as it is, and reported.
+    ///
+    /// # Errors
+    /// [`ExtractError`]; no store is left then, and one that was there before is still there. What
+    /// was done may be kept for the next run of the same job: the error says so.
+    pub fn run(self, pictures: Pictures, out: &Path) -> Result<Extracted, ExtractError> {
+        let start = Instant::now();
+        let Self {
+            trunk,
+            options,
+            reuse,
+            watch,
+        } = self;
+        let options = &options;
+        check_folders(&pictures, options)?;
+        let listing = pictures.digest();
+        let (pictures, store) = share(pictures, options.shard, out);
+        let job = describe(&pictures, trunk, options, listing);
+        let mut writer = match StoreWriter::open(&store, options.existing, options.leftover, &job)?
+        {
+            Opened::Complete(manifest) => return Ok(already_complete(store, *manifest)),
+            Opened::Unfinished(writer) => *writer,
+        };
+        let done_before = writer.n_done();
+        let draft = writer.draft().to_owned();
+        let mut ahead = Ahead::open(&draft, &job)?;
+        let known = Known::new(reuse, &job.store, &writer.written()?, &ahead.written()?)?;
+        let (preparation, limits) = (options.preparation, options.limits);
+        let preparer = Preparer::new(&pictures, preparation, limits, options.threads)?
+            .with_known(known, writer.rows())
+            .with_in_hand(InHand::open(&draft));
+        let channels = trunk.output().channels();
+        let pipeline = Pipeline {
+            preparer,
+            trunk,
+            batch_size: options.batch_size,
+        };
+        let writing = Writing::new(&mut writer, &mut ahead, options, reuse, channels);
+        let stages = run_stages(pipeline, &pictures, writing, watch);
+        let kept = kept(&writer, &ahead, pictures.pictures.len());
+        let stages = match stages {
+            Ok(stages) => stages,
+            Err(error) => return Err(broken_off(error, kept)),
+        };
+        ahead.discard();
+        let failures = Failures {
+            by_kind: writer.failures().clone(),
+            first: stages.written.failures.first,
+        };
+        Ok(Extracted {
+            store,
+            manifest: finish(writer, &failures, kept)?,
+            rows: RowCounts {
+                done_before: done_before + stages.written.rows.done_before,
+                ..stages.written.rows
+            },
+            failures,
+            elapsed: start.elapsed(),
+            busy: stages.busy,
+        })
+    }
 }
 
 /// Refuses pictures of which some are not known, as a folder of them could not be listed.
@@ -221,24 +207,12 @@ fn check_folders(pictures: &Pictures, options: &ExtractOptions) -> Result<(), Ex
     }
 }
 
-/// The pictures of a shard, which part of the store they make, and where it goes; or all of them.
-fn share(
-    pictures: Pictures,
-    shard: Option<Shard>,
-    out: &Path,
-) -> (Pictures, Option<Part>, PathBuf) {
-    let Some(shard) = shard else {
-        return (pictures, None, out.to_owned());
-    };
-    let part = Part {
-        index: shard.index(),
-        of: shard.count(),
-    };
-    (
-        pictures.shard(shard),
-        Some(part),
-        out.join(part.to_string()),
-    )
+/// The pictures of a shard, and where the part of the store goes that they make; or all of them.
+fn share(pictures: Pictures, shard: Option<Shard>, out: &Path) -> (Pictures, PathBuf) {
+    match shard {
+        None => (pictures, out.to_owned()),
+        Some(shard) => (pictures.shard(shard), out.join(shard.folder())),
+    }
 }
 
 /// Publishes the store, unless it would be an empty one for want of usable pictures. A part may
@@ -273,7 +247,7 @@ fn already_complete(store: PathBuf, manifest: Manifest) -> Extracted {
         manifest,
         failures: Failures::default(),
         elapsed: Duration::ZERO,
-        busy: Busy::default(),
+        busy: StageTimes::default(),
     }
 }
 
@@ -290,7 +264,7 @@ fn kept(writer: &StoreWriter, ahead: &Ahead, n_pictures: usize) -> Option<Kept> 
 /// Adds to `error` what is kept, if anything is.
 fn broken_off(error: ExtractError, kept: Option<Kept>) -> ExtractError {
     match (error, kept) {
-        (ExtractError::Stopped { .. }, kept) => ExtractError::Stopped { kept },
+        (ExtractError::Stopped { source, .. }, kept) => ExtractError::Stopped { source, kept },
         (error, None) => error,
         (error, Some(kept)) => ExtractError::Broken {
             source: Box::new(error),
@@ -301,7 +275,7 @@ fn broken_off(error: ExtractError, kept: Option<Kept>) -> ExtractError {
 
 /// What the stages report.
 struct Stages {
-    busy: Busy,
+    busy: StageTimes,
     written: Written,
 }
 
@@ -310,30 +284,21 @@ fn run_stages(
     pipeline: Pipeline,
     pictures: &Pictures,
     mut writing: Writing,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<Stages, ExtractError> {
     let done_before = writing.n_done();
     writing.note_unusable(&pictures.unusable)?;
-    let mut state = Progress {
+    let begun = Progress {
         done: done_before,
         done_before,
         total: pictures.pictures.len(),
         failures: 0,
     };
-    if progress(state).is_break() {
-        return Err(ExtractError::Stopped { kept: None });
-    }
-    let mut watch = |codes: &Codes| {
-        state.done += codes.outcomes.len();
-        state.failures += codes.n_failures();
-        match progress(state) {
-            ControlFlow::Break(()) if state.done < state.total => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
-    };
-    let ran = pipeline.run(done_before, |codes| writing.run(codes), &mut watch)?;
+    watch.progress(begun, &"");
+    watch.or_stopped()?;
+    let ran = pipeline.run(done_before, |codes| writing.run(codes), watch)?;
     if ran.is_stopped {
-        return Err(ExtractError::Stopped { kept: None });
+        return Err(Stopped.into());
     }
     let unread = &ran.last.unread;
     if let Some(first) = &unread.first {
@@ -344,7 +309,7 @@ fn run_stages(
         });
     }
     Ok(Stages {
-        busy: Busy {
+        busy: StageTimes {
             decode: ran.decode,
             inference: ran.inference,
             write: ran.last.busy,
@@ -359,20 +324,20 @@ fn describe(
     trunk: &Trunk,
     options: &ExtractOptions,
     listing: blake3::Hash,
-    part: Option<Part>,
 ) -> Job {
+    let preparation = options.preparation;
     let store = StoreDescription {
-        codes: CodesIdentity {
-            trunk: trunk.identity().clone(),
-            recipe: options.preparation.recipe,
-            resize: options.preparation.resize,
-            output: trunk.output(),
-            pool: options.pool,
-        },
+        codes: CodesIdentity::new(
+            trunk.identity().clone(),
+            trunk.card(),
+            preparation.recipe,
+            preparation.resize,
+            options.pool,
+        ),
         dtype: options.dtype,
         classes: pictures.classes.clone(),
         listing: Some(listing.to_hex().to_string()),
-        part,
+        part: options.shard,
         root: absolute_root(pictures).filter(|_| options.names_folder),
         decoder: picture::DECODER.to_owned(),
         onnxruntime: trunk.onnxruntime().to_owned(),

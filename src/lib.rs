@@ -5,13 +5,13 @@
 //! seconds. The modules follow the data:
 //!
 //! ```text
-//! dataset -> picture -> model -> codes -> head -> evaluate -> report
+//! dataset -> picture -> model -> codes -> head -> evaluate -> train
 //! folders    (H, W, 3)  (N, 7,   codes   (N, K)   errors of N  text
 //!            u8 RGB     7, 512)  .npy    proba-
 //!                       f32              bilities
 //! ```
 //!
-//! [`extract`](mod@extract) goes from pictures to a store, [`train`](mod@train) from stores to a HEAD directory, and
+//! [`extract`](mod@extract) goes from pictures to a store, [`train`](mod@train) from stores to heads that are judged, and
 //! [`predict`] from a HEAD and pictures to probabilities.
 //!
 //! Shapes used everywhere: N pictures (rows, in sorted path order), H x W pixels, C = 3 channels
@@ -29,7 +29,8 @@
 //!
 //! use cnn_codes::codes::Store;
 //! use cnn_codes::dataset;
-//! use cnn_codes::extract::{ExtractOptions, extract};
+//! use cnn_codes::extract::Extractor;
+//! use cnn_codes::files::Existing;
 //! use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions};
 //! use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
 //! use cnn_codes::train::{TrainOptions, train};
@@ -37,20 +38,20 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::load(&Library::find(None, Path::new("models"))?)?;
 //! let (card, model) = (ModelCard::vgg16(), Path::new("models/vgg16_notop.onnx"));
-//! let options = ExtractOptions::for_card(&card);
 //! let on = TrunkOptions::default().with_threads(2);
 //! let mut trunk = Trunk::load(&runtime, card, model, on)?;
 //!
 //! for (pictures, codes) in [("pictures/train", "train"), ("pictures/validation", "validation")] {
 //!     let pictures = dataset::find(Path::new(pictures))?;
-//!     extract(pictures, &mut trunk, &options, &[], Path::new(codes), &mut |_| ControlFlow::Continue(()))?;
+//!     Extractor::new(&mut trunk).run(pictures, Path::new(codes))?;
 //! }
 //! let (codes, validation) = (Store::open(Path::new("train"))?, Store::open(Path::new("validation"))?);
-//! let comparison = train(&codes, Some(&validation), &TrainOptions::default(), Path::new("head"), &())?;
-//! println!("{}", comparison.to_text());
+//! let trained = train(&codes, Some(&validation), &TrainOptions::default(), &())?;
+//! println!("{}", trained.comparison.to_text());
+//! trained.heads.save(Path::new("head"), Existing::Keep)?;
 //!
 //! let (head, at_a_time) = (Classifier::load(Path::new("head"), None)?, PredictOptions::for_trunk(&trunk));
-//! Predictor::new(head, trunk)?.predict(&dataset::list_files(&["new.jpg".into()])?, at_a_time, &mut |batch| {
+//! Predictor::new(head, trunk)?.predict(&dataset::find_unlabelled(&["new.jpg".into()])?, at_a_time, &mut |batch| {
 //!     batch.iter().for_each(|outcome| println!("{outcome:?}"));
 //!     ControlFlow::Continue(())
 //! })?;
@@ -71,6 +72,5 @@ pub mod names;
 pub mod picture;
 pub mod predict;
 pub mod progress;
-mod quiet;
-pub mod report;
+pub mod quiet;
 pub mod train;

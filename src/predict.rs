@@ -16,7 +16,7 @@ pub use self::classifier::Classifier;
 pub use self::error::PredictError;
 pub use self::predictor::{PredictOptions, Predictor};
 
-use crate::dataset::Failure;
+use crate::codes::Failure;
 
 /// What comes of one picture: a prediction, or why there is none.
 pub type Outcome = Result<Prediction, Failure>;

@@ -1,4 +1,8 @@
-//! Panics of a dependency, turned into messages.
+//! Panics of dependencies, turned into messages.
+//!
+//! Decoders of pictures and the solver of the logistic regression may panic on odd input. The
+//! library catches that and gives an error. By then Rust has printed the panic to stderr: a program
+//! that does not want it there calls [`hide_caught_panics`] once, as early as it can.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -6,16 +10,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    /// Whether this thread's panics are caught by [`catch`], and so are not to be printed.
+    /// Whether this thread's panics are caught by [`catch`].
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` and gives back the message of a panic, which is not printed.
+/// From now on, panics that this library catches and turns into errors are not printed.
 ///
-/// The panic hook is process-wide, so it is wrapped once and for good: the hook that was there
-/// goes on to see every panic but those of threads that are inside `catch`. State that `work`
-/// leaves half changed must not be used after an `Err`.
-pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// Rust has one panic hook for the process. It is wrapped, once and for good: the hook that is there
+/// goes on to see every other panic. A hook that is set later takes the place of both.
+pub fn hide_caught_panics() {
     static WRAP_HOOK: Once = Once::new();
     WRAP_HOOK.call_once(|| {
         let previous = panic::take_hook();
@@ -25,6 +28,12 @@ pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
             }
         }));
     });
+}
+
+/// Runs `work` and gives back the message of a panic.
+///
+/// State that `work` leaves half changed must not be used after an `Err`.
+pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let outer = CAUGHT.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     CAUGHT.set(outer);

@@ -50,7 +50,7 @@ impl Codes {
         Ok(Self {
             codes: store.read_codes()?,
             labels: store.labels().context("the store has no labels")?.to_vec(),
-            n_classes: store.manifest().classes.len(),
+            n_classes: store.classes().len(),
         })
     }
 

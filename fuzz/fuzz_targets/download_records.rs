@@ -1,7 +1,7 @@
 //! Any bytes are a download's results and journal that lead to its folder alone, or an error.
 #![no_main]
 
-#[path = "../../tests/support/promises.rs"]
+#[path = "../../crates/curate/tests/it/promises.rs"]
 mod promises;
 
 use libfuzzer_sys::fuzz_target;

@@ -5,11 +5,15 @@ mod sections;
 
 use std::path::Path;
 
-use cnn_codes::head::saved::{LOGISTIC, MANIFEST, MLP, SCALING, SavedHead};
+use cnn_codes::head::HeadKind;
+use cnn_codes::head::logistic::Logistic;
+use cnn_codes::head::mlp::Mlp;
+use cnn_codes::head::saved::{MANIFEST, SCALING, SavedHead, weights_file};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let files = sections::sections(&[MANIFEST, MLP, LOGISTIC, SCALING], input);
+    let [mlp, logistic] = [HeadKind::Mlp, HeadKind::Logistic].map(weights_file);
+    let files = sections::sections(&[MANIFEST, &mlp, &logistic, SCALING], input);
     let dir = Path::new("HEAD");
     let head = match SavedHead::load_from(dir, &|path| sections::open(&files, path)) {
         Ok(head) => head,
@@ -19,17 +23,17 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     let (n_features, n_classes) = (head.codes.code_len(), head.classes.len());
-    if let Some(mlp) = &head.mlp {
+    if let Some(mlp) = head.get::<Mlp>() {
         let shape = (mlp.model.n_features(), mlp.model.n_classes());
         assert_eq!(shape, (n_features, n_classes));
         let layers = mlp.model.layers().iter();
         assert!(layers.flat_map(|layer| &layer.weights).all(|value| value.is_finite()));
         assert!(mlp.temperature > 0.0);
     }
-    if let Some(logistic) = &head.logistic {
+    if let Some(logistic) = head.get::<Logistic>() {
         assert_eq!(logistic.model.weights().dim(), (n_features, n_classes));
         assert!(logistic.model.weights().iter().all(|value| value.is_finite()));
         assert!(logistic.temperature > 0.0);
     }
-    assert!(head.mlp.is_some() || head.logistic.is_some());
+    assert!(!head.heads.is_empty());
 });

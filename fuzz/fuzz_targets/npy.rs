@@ -5,14 +5,14 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
-use cnn_codes::codes::npy::{Header, NpyError, NpyWriter};
+use cnn_codes::codes::npy::{NpyHeader, NpyError, NpyWriter};
 use libfuzzer_sys::fuzz_target;
 
 /// Writing a header back costs a file; it holds up to this many bytes of data.
 const MAX_WRITTEN_BYTES: usize = 4096;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(header) = Header::parse(&mut &bytes[..]) else {
+    let Ok(header) = NpyHeader::parse(&mut &bytes[..]) else {
         return;
     };
     assert!(header.data_offset <= bytes.len());
@@ -20,15 +20,15 @@ fuzz_target!(|bytes: &[u8]| {
     write_back(&header);
 });
 
-/// The length in the header, counted without a limit, against what `Header::read` makes of it.
-fn check_length(header: &Header, bytes: &[u8]) {
+/// The length in the header, counted without a limit, against what `NpyHeader::read` makes of it.
+fn check_length(header: &NpyHeader, bytes: &[u8]) {
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(bytes).expect("room for it");
     file.rewind().expect("a file");
     let axes = header.shape.iter().map(|&axis| axis as u128);
     let data_bytes = axes.fold(header.dtype.size() as u128, u128::saturating_mul);
     let expected = data_bytes.saturating_add(header.data_offset as u128);
-    match Header::read(&mut file) {
+    match NpyHeader::read(&mut file) {
         Ok(read) => {
             assert_eq!(&read, header);
             assert_eq!(expected, bytes.len() as u128);
@@ -39,7 +39,7 @@ fn check_length(header: &Header, bytes: &[u8]) {
 }
 
 /// A header of ours for the same rows, which must say the same.
-fn write_back(header: &Header) {
+fn write_back(header: &NpyHeader) {
     let Some((&rows, row_shape)) = header.shape.split_first() else {
         return;
     };
@@ -55,7 +55,7 @@ fn write_back(header: &Header) {
     writer.append(&vec![0; data_bytes]).expect("room for it");
     assert_eq!(writer.finish().expect("room for it"), rows);
     let mut file = File::open(&path).expect("it was written");
-    let written = Header::read(&mut file).expect("it is whole");
+    let written = NpyHeader::read(&mut file).expect("it is whole");
     assert_eq!(
         (written.dtype, &written.shape),
         (header.dtype, &header.shape)

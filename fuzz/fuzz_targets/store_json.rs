@@ -8,11 +8,10 @@ fuzz_target!(|text: &str| {
     let Ok(manifest) = Manifest::from_json(text) else {
         return;
     };
-    let code_len = manifest.codes.code_len();
-    let n_values: usize = manifest.shape.iter().product();
-    assert_eq!(n_values, manifest.counts.pictures * code_len);
-    assert!(n_values.checked_mul(manifest.dtype.size()).is_some());
-    let written = serde_json::to_string(&manifest).unwrap();
-    assert_eq!(Manifest::from_json(&written).unwrap(), manifest);
-    assert_eq!(manifest.codes.difference(&manifest.codes), None);
+    let store = &manifest.store;
+    let n_values: usize = manifest.shape().iter().product();
+    assert_eq!(n_values, manifest.counts.pictures * store.codes.code_len());
+    assert!(n_values.checked_mul(store.dtype.size()).is_some());
+    assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
+    assert_eq!(store.codes.difference(&store.codes), None);
 });

@@ -1,7 +1,7 @@
 //! Any bytes are a table, and a plain list, of names that differ, or errors.
 #![no_main]
 
-#[path = "../../tests/support/promises.rs"]
+#[path = "../../crates/test-support/src/promises.rs"]
 mod promises;
 #[path = "../support/scratch.rs"]
 mod scratch;

@@ -1,7 +1,7 @@
 //! Any bytes are a tar file whose pictures are pieces of it, or an error that names it.
 #![no_main]
 
-#[path = "../../tests/support/promises.rs"]
+#[path = "../../crates/test-support/src/promises.rs"]
 mod promises;
 #[path = "../support/scratch.rs"]
 mod scratch;

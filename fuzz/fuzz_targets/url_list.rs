@@ -1,7 +1,7 @@
 //! Any bytes are a list of web addresses and plain folders, or an error that names it.
 #![no_main]
 
-#[path = "../../tests/support/promises.rs"]
+#[path = "../../crates/curate/tests/it/promises.rs"]
 mod promises;
 
 use libfuzzer_sys::fuzz_target;

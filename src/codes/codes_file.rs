@@ -11,10 +11,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::manifest::Manifest;
-use super::npy::Header;
-use super::store::npy_error;
-use super::{MANIFEST, StoreError};
+use super::npy::NpyHeader;
+use super::{MANIFEST, Manifest, StoreError};
 use crate::files::{read_exact_at, regular};
 
 /// The codes of a store, or of one of its parts.
@@ -54,22 +52,21 @@ impl CodesFile {
     pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self, StoreError> {
         let mut file = regular::open(path).map_err(StoreError::reading(path))?;
         let opened = State::of(&file).map_err(StoreError::reading(path))?;
-        let header = Header::read(&mut file).map_err(npy_error(path))?;
-        if (header.dtype, &header.shape) != (manifest.dtype, &manifest.shape) {
-            return Err(StoreError::Damaged {
-                path: path.to_owned(),
-                reason: format!(
-                    "it holds {} {:?} where {MANIFEST} says {} {:?}",
-                    header.dtype, header.shape, manifest.dtype, manifest.shape
-                ),
-            });
+        let header = NpyHeader::read(&mut file).map_err(StoreError::npy(path))?;
+        let (dtype, shape) = (manifest.store.dtype, manifest.shape());
+        if (header.dtype, &header.shape) != (dtype.element_type(), &shape) {
+            let reason = format!(
+                "it holds {} {:?} where {MANIFEST} says {dtype} {shape:?}",
+                header.dtype, header.shape
+            );
+            return Err(StoreError::damaged(path, reason));
         }
         Ok(Self {
             file,
             path: path.to_owned(),
             opened,
             offset: header.data_offset,
-            row_bytes: manifest.codes.code_len() * manifest.dtype.size(),
+            row_bytes: manifest.store.code_bytes(),
             first_row: 0,
             n_rows: manifest.counts.pictures,
         })

@@ -8,14 +8,13 @@
 //! A whole line with impossible numbers is refused: the contents of the files are then unknown.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreDescription;
-use crate::files::open_itself;
+use super::{Shard, StoreDescription};
+use crate::files::{JsonLines, WholeLines};
 
 /// The journal's file name inside a draft.
 pub(super) const JOURNAL: &str = "journal.jsonl";
@@ -56,9 +55,7 @@ impl Job {
                 ("dtype", job.store.dtype.to_string()),
                 (
                     "part",
-                    job.store
-                        .part
-                        .map_or("none".to_owned(), |part| part.to_string()),
+                    job.store.part.map_or("none".to_owned(), Shard::folder),
                 ),
                 ("batch size", job.batch_size.to_string()),
                 ("number of threads", job.threads.to_string()),
@@ -141,6 +138,7 @@ impl Checkpoint {
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JournalError {
     /// It could not be read.
     #[error(transparent)]
@@ -164,44 +162,53 @@ pub enum JournalError {
 /// # Errors
 /// [`JournalError`].
 pub fn read_journal(journal: impl BufRead) -> Result<Option<(Job, Checkpoint)>, JournalError> {
-    let whole = WholeLines::read(journal)?;
-    Ok(whole.map(|lines| (lines.job, lines.last)))
+    let begun = Begun::read(WholeLines::new(journal))?;
+    Ok(begun.map(|begun| (begun.job, begun.last)))
 }
 
-/// The whole lines at the start of a journal.
-struct WholeLines {
+/// What a journal says of the job that it begins with.
+struct Begun {
     job: Job,
     last: Checkpoint,
-    /// Their bytes.
-    end: u64,
+    /// Bytes of the lines that say so.
+    n_bytes: u64,
 }
 
-impl WholeLines {
-    fn read(journal: impl BufRead) -> Result<Option<Self>, JournalError> {
-        let mut lines = Lines {
-            reader: journal,
-            end: 0,
-        };
-        let Some(job) = lines.next_whole()? else {
+impl Begun {
+    /// Reads up to the first line that is cut short or damaged.
+    fn read(mut lines: WholeLines<impl BufRead>) -> Result<Option<Self>, JournalError> {
+        let Some(job) = next_entry(&mut lines)? else {
             return Ok(None);
         };
-        let mut last = Checkpoint::default();
+        let mut begun = Self {
+            job,
+            last: Checkpoint::default(),
+            n_bytes: lines.n_bytes(),
+        };
         let mut line = 1;
-        while let Some(checkpoint) = lines.next_whole::<Checkpoint>()? {
+        while let Some(checkpoint) = next_entry::<Checkpoint>(&mut lines)? {
             line += 1;
-            let checked = checkpoint.check(&last, &job);
+            let checked = checkpoint.check(&begun.last, &begun.job);
             checked.map_err(|reason| JournalError::Contradiction { line, reason })?;
-            last = checkpoint;
+            begun.last = checkpoint;
+            begun.n_bytes = lines.n_bytes();
         }
-        let end = lines.end;
-        Ok(Some(Self { job, last, end }))
+        Ok(Some(begun))
     }
+}
+
+/// The entry in the next line, unless that is cut short or damaged.
+fn next_entry<T: for<'de> Deserialize<'de>>(
+    lines: &mut WholeLines<impl BufRead>,
+) -> io::Result<Option<T>> {
+    let line = lines.next_line()?;
+    Ok(line.and_then(|line| serde_json::from_slice(line).ok()))
 }
 
 /// An open journal.
 #[derive(Debug)]
 pub(super) struct Journal {
-    file: File,
+    lines: JsonLines,
     /// Pictures of the job.
     pub(super) n_pictures: usize,
 }
@@ -209,9 +216,8 @@ pub(super) struct Journal {
 impl Journal {
     /// Begins the journal of `job` in `draft`.
     pub(super) fn create(draft: &Path, job: &Job) -> io::Result<Self> {
-        let file = File::create_new(draft.join(JOURNAL))?;
         let mut journal = Self {
-            file,
+            lines: JsonLines::create(&draft.join(JOURNAL))?,
             n_pictures: job.n_pictures,
         };
         journal.append(job)?;
@@ -223,54 +229,24 @@ impl Journal {
     /// `None` if there is none, or not even its first line is whole. The checkpoint is the last
     /// one, or one of nothing.
     pub(super) fn reopen(draft: &Path) -> Result<Option<(Self, Job, Checkpoint)>, JournalError> {
-        let path = draft.join(JOURNAL);
-        let file = match open_itself(&path, File::options().read(true).write(true)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let whole = WholeLines::read(BufReader::new(&file))?;
-        let Some(WholeLines { job, last, end }) = whole else {
+        let Some(mut lines) = JsonLines::open(&draft.join(JOURNAL))? else {
             return Ok(None);
         };
-        file.set_len(end)?;
-        let mut journal = Self {
-            file,
-            n_pictures: job.n_pictures,
+        let Some(begun) = Begun::read(lines.whole())? else {
+            return Ok(None);
         };
-        journal.file.seek(SeekFrom::Start(end))?;
-        Ok(Some((journal, job, last)))
+        lines.cut(begun.n_bytes)?;
+        let journal = Self {
+            lines,
+            n_pictures: begun.job.n_pictures,
+        };
+        Ok(Some((journal, begun.job, begun.last)))
     }
 
     /// Appends a line, and returns once it is on the disk.
     pub(super) fn append(&mut self, entry: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_vec(entry).expect("an entry is plain data");
-        line.push(b'\n');
-        self.file.write_all(&line)?;
-        self.file.sync_data()
-    }
-}
-
-/// Reads the whole lines at the start of a journal.
-struct Lines<R> {
-    reader: R,
-    /// Bytes of the lines that were read so far.
-    end: u64,
-}
-
-impl<R: BufRead> Lines<R> {
-    /// The next line, unless it is cut short or damaged.
-    fn next_whole<T: for<'de> Deserialize<'de>>(&mut self) -> io::Result<Option<T>> {
-        let mut line = Vec::new();
-        self.reader.read_until(b'\n', &mut line)?;
-        if line.last() != Some(&b'\n') {
-            return Ok(None);
-        }
-        let entry = serde_json::from_slice(&line).ok();
-        if entry.is_some() {
-            self.end += line.len() as u64;
-        }
-        Ok(entry)
+        self.lines.append(entry)?;
+        self.lines.sync()
     }
 }
 
@@ -281,8 +257,9 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;
 
-    use super::super::{CodesIdentity, Dtype, OutputSpec, Pool, TrunkIdentity};
+    use super::super::{CodesIdentity, Dtype, Pool};
     use super::*;
+    use crate::model::{OutputSpec, TrunkIdentity};
     use crate::picture::{Filter, Fit, Recipe, Resize};
 
     fn job() -> Job {

@@ -14,25 +14,33 @@
 //! store; their parent opens as the whole.
 
 mod codes_file;
+mod description;
+mod dtype;
+mod error;
+mod failure;
+mod identity;
 mod journal;
 mod manifest;
 pub mod npy;
 mod parts;
 mod pooling;
+mod shard;
 mod store;
 mod table;
 mod writer;
 
+pub use description::StoreDescription;
+pub use dtype::Dtype;
+pub use error::StoreError;
+pub use failure::Failure;
+pub use identity::CodesIdentity;
 pub use journal::{Checkpoint, Job, JournalError, read_journal};
-pub use manifest::{
-    CodesIdentity, Counts, FORMAT, Manifest, ManifestError, OutputSpec, Part, StoreDescription,
-    TrunkIdentity,
-};
-pub use npy::Dtype;
+pub use manifest::{Counts, FORMAT, Manifest, ManifestError};
 pub use pooling::Pool;
-pub use store::{PictureRow, Store, StoreError};
+pub use shard::{Shard, ShardError};
+pub use store::{PictureRow, Store};
 pub(crate) use writer::IN_HAND;
-pub use writer::{Code, Leftover, Opened, StoreWriter, WrittenPicture};
+pub use writer::{Code, Leftover, Opened, StoreWriter};
 
 /// The file without which a directory is no store.
 pub const MANIFEST: &str = "store.json";

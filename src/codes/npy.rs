@@ -8,8 +8,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::files::open_itself;
 
 /// Bytes that the writer reserves for magic, version, length and header text.
@@ -18,10 +16,9 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// No header of ours or NumPy's comes near this; a longer one is an attack or damage.
 const MAX_HEADER_BYTES: usize = 65_536;
 
-/// Element types of the arrays in a store, little-endian on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
+/// Element types of .npy files that are read and written here, little-endian on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementType {
     /// IEEE half precision, `<f2`.
     F16,
     /// IEEE single precision, `<f4`.
@@ -30,7 +27,7 @@ pub enum Dtype {
     I64,
 }
 
-impl Dtype {
+impl ElementType {
     /// Bytes of one element.
     #[must_use]
     pub const fn size(self) -> usize {
@@ -56,7 +53,7 @@ impl Dtype {
     }
 }
 
-impl std::fmt::Display for Dtype {
+impl std::fmt::Display for ElementType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::F16 => "f16",
@@ -95,16 +92,16 @@ pub enum NpyError {
 
 /// What the header of a .npy file states.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct NpyHeader {
     /// Element type.
-    pub dtype: Dtype,
+    pub dtype: ElementType,
     /// Shape; the last axis varies fastest (C order).
     pub shape: Vec<usize>,
     /// Where the data begin, in bytes from the start of the file.
     pub data_offset: usize,
 }
 
-impl Header {
+impl NpyHeader {
     /// Reads and checks the header of `file`, and the file's length against it.
     ///
     /// # Errors
@@ -173,7 +170,7 @@ impl Header {
 #[derive(Debug)]
 pub struct NpyWriter {
     file: File,
-    dtype: Dtype,
+    dtype: ElementType,
     row_shape: Vec<usize>,
     rows: usize,
 }
@@ -183,7 +180,7 @@ impl NpyWriter {
     ///
     /// # Errors
     /// Whatever the file system answers.
-    pub fn create(path: &Path, dtype: Dtype, row_shape: &[usize]) -> io::Result<Self> {
+    pub fn create(path: &Path, dtype: ElementType, row_shape: &[usize]) -> io::Result<Self> {
         // For reading too, in `copy_row`.
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create_new(true);
@@ -204,7 +201,12 @@ impl NpyWriter {
     ///
     /// # Errors
     /// `UnexpectedEof` if the file has fewer rows; else whatever the file system answers.
-    pub fn reopen(path: &Path, dtype: Dtype, row_shape: &[usize], rows: usize) -> io::Result<Self> {
+    pub fn reopen(
+        path: &Path,
+        dtype: ElementType,
+        row_shape: &[usize],
+        rows: usize,
+    ) -> io::Result<Self> {
         let mut writer = Self {
             file: open_itself(path, File::options().read(true).write(true))?,
             dtype,
@@ -297,7 +299,7 @@ impl NpyWriter {
 }
 
 /// The first 128 bytes of a version 1.0 file: text padded with spaces, closed by a newline.
-fn header_bytes(dtype: Dtype, shape: &[usize]) -> [u8; HEADER_BYTES] {
+fn header_bytes(dtype: ElementType, shape: &[usize]) -> [u8; HEADER_BYTES] {
     let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
     // Python's one-element tuple wants its comma.
     let comma = if axes.len() == 1 { "," } else { "" };
@@ -317,13 +319,13 @@ fn header_bytes(dtype: Dtype, shape: &[usize]) -> [u8; HEADER_BYTES] {
 }
 
 /// Parses the Python dictionary literal that NumPy writes, in any order of its three keys.
-fn parse_dictionary(text: &str) -> Result<(Dtype, Vec<usize>), NpyError> {
+fn parse_dictionary(text: &str) -> Result<(ElementType, Vec<usize>), NpyError> {
     let descr = value_of(text, "descr")?;
     let descr = descr
         .strip_prefix(['\'', '"'])
         .and_then(|rest| rest.split(['\'', '"']).next())
         .ok_or_else(|| header_error("'descr' is no simple type"))?;
-    let dtype = Dtype::from_descr(descr)
+    let dtype = ElementType::from_descr(descr)
         .ok_or_else(|| header_error(format!("type '{descr}' is none of <f2, <f4, <i8")))?;
     if !value_of(text, "fortran_order")?.starts_with("False") {
         return Err(header_error("the array is in Fortran order, not C order"));
@@ -383,21 +385,24 @@ mod tests {
             .to_vec();
         expected.resize(127, b' ');
         expected.push(b'\n');
-        assert_eq!(header_bytes(Dtype::F32, &[600, 7, 7, 512])[..], expected);
+        assert_eq!(
+            header_bytes(ElementType::F32, &[600, 7, 7, 512])[..],
+            expected
+        );
     }
 
     #[test]
     fn a_file_cut_short_says_so() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("a.npy");
-        let mut writer = NpyWriter::create(&path, Dtype::F32, &[2]).unwrap();
+        let mut writer = NpyWriter::create(&path, ElementType::F32, &[2]).unwrap();
         writer.append(&[0; 24]).unwrap();
         assert_eq!(writer.finish().unwrap(), 3);
-        let header = Header::read(&mut File::open(&path).unwrap()).unwrap();
+        let header = NpyHeader::read(&mut File::open(&path).unwrap()).unwrap();
         assert_eq!((header.shape, header.data_offset), (vec![3, 2], 128));
         let file = File::options().write(true).open(&path).unwrap();
         file.set_len(128 + 23).unwrap();
-        let error = Header::read(&mut File::open(&path).unwrap()).unwrap_err();
+        let error = NpyHeader::read(&mut File::open(&path).unwrap()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "151 bytes where the header [3, 2] means 152: the file is cut short"
@@ -408,9 +413,9 @@ mod tests {
     fn an_unfinished_file_is_no_array() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("a.npy");
-        let mut writer = NpyWriter::create(&path, Dtype::F32, &[2]).unwrap();
+        let mut writer = NpyWriter::create(&path, ElementType::F32, &[2]).unwrap();
         writer.append(&[0; 8]).unwrap();
-        let error = Header::read(&mut File::open(&path).unwrap()).unwrap_err();
+        let error = NpyHeader::read(&mut File::open(&path).unwrap()).unwrap_err();
         assert!(matches!(error, NpyError::NotNpy));
     }
 
@@ -432,10 +437,10 @@ mod tests {
     #[test]
     fn a_shape_beyond_any_file_is_an_error_and_no_overflow() {
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&header_bytes(Dtype::F32, &[usize::MAX, usize::MAX]))
+        file.write_all(&header_bytes(ElementType::F32, &[usize::MAX, usize::MAX]))
             .unwrap();
         assert!(matches!(
-            Header::read(&mut file),
+            NpyHeader::read(&mut file),
             Err(NpyError::Header { .. })
         ));
     }
@@ -443,17 +448,17 @@ mod tests {
     proptest! {
         #[test]
         fn any_shape_comes_back(shape in prop::collection::vec(0usize..100_000, 1..5)) {
-            let bytes = header_bytes(Dtype::I64, &shape);
-            let header = Header::parse(&mut &bytes[..]).unwrap();
-            prop_assert_eq!(header, Header { dtype: Dtype::I64, shape, data_offset: 128 });
+            let bytes = header_bytes(ElementType::I64, &shape);
+            let header = NpyHeader::parse(&mut &bytes[..]).unwrap();
+            prop_assert_eq!(header, NpyHeader { dtype: ElementType::I64, shape, data_offset: 128 });
         }
 
         #[test]
         fn no_bytes_make_the_parser_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Header::parse(&mut &bytes[..]);
-            let valid = header_bytes(Dtype::F32, &[3, 2]);
+            let _ = NpyHeader::parse(&mut &bytes[..]);
+            let valid = header_bytes(ElementType::F32, &[3, 2]);
             for (slot, byte) in bytes.iter_mut().zip(valid).take(60) { *slot = byte; }
-            let _ = Header::parse(&mut &bytes[..]);
+            let _ = NpyHeader::parse(&mut &bytes[..]);
         }
     }
 }

@@ -5,19 +5,24 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Manifest, Part};
-use super::{Counts, MANIFEST, StoreError};
+use super::{Counts, MANIFEST, Manifest, Shard, StoreDescription, StoreError};
 
 /// Missing parts that a message names.
 const NAMED_PARTS: usize = 10;
 
+/// Whether a folder in `dir` is named for a part. A folder that cannot be listed holds none.
+pub(super) fn are_in(dir: &Path) -> bool {
+    named(dir).is_ok_and(|parts| !parts.is_empty())
+}
+
 /// All parts in `dir`, in order; none if it holds no parts.
 ///
 /// # Errors
-/// [`StoreError::Parts`] if parts are missing or of different numbers of parts.
-pub(super) fn find(dir: &Path) -> Result<Vec<Part>, StoreError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
+/// [`StoreError::Parts`] or [`StoreError::MissingParts`] if parts are missing or of different numbers
+/// of parts.
+pub(super) fn find(dir: &Path) -> Result<Vec<Shard>, StoreError> {
+    let named = match named(dir) {
+        Ok(named) => named,
         Err(error) => {
             return match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Vec::new()),
@@ -25,66 +30,74 @@ pub(super) fn find(dir: &Path) -> Result<Vec<Part>, StoreError> {
             };
         }
     };
+    let is_complete = |part: &Shard| path_of(dir, *part).join(MANIFEST).is_file();
+    complete(named, is_complete).map_err(|incomplete| match incomplete {
+        Incomplete::Mixed(reason) => StoreError::Parts {
+            dir: dir.to_owned(),
+            reason,
+        },
+        Incomplete::Missing(reason) => StoreError::MissingParts {
+            dir: dir.to_owned(),
+            reason,
+        },
+    })
+}
+
+/// The parts that folders in `dir` are named for, by their number of parts and in their order.
+fn named(dir: &Path) -> io::Result<Vec<Shard>> {
     let mut named = BTreeSet::new();
-    for entry in entries {
-        let path = entry.map_err(StoreError::reading(dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
         // An unfinished part tells how many there are to be.
-        let name = name.map(|name| name.strip_suffix(".partial").unwrap_or(name));
-        if let Some(part) = name.and_then(parse_name) {
-            named.insert((part.of, part.index));
+        let name = name
+            .to_str()
+            .map(|name| name.strip_suffix(".partial").unwrap_or(name));
+        if let Some(part) = name.and_then(Shard::of_folder) {
+            named.insert((part.count(), part));
         }
     }
-    let named = named.into_iter().map(|(of, index)| Part { index, of });
-    complete(named.collect(), |part| {
-        path_of(dir, *part).join(MANIFEST).is_file()
-    })
-    .map_err(refused(dir))
+    Ok(named.into_iter().map(|(_, part)| part).collect())
+}
+
+/// Why folders that are named for parts are no store, in words that follow the store's name.
+#[derive(Debug, PartialEq)]
+enum Incomplete {
+    /// They are of several numbers of parts.
+    Mixed(String),
+    /// Some are not there, or not finished.
+    Missing(String),
 }
 
 /// Where a part of the store at `dir` lies.
-pub(super) fn path_of(dir: &Path, part: Part) -> PathBuf {
-    dir.join(part.to_string())
-}
-
-/// Makes an error of why the parts in `dir` are no store.
-pub(super) fn refused(dir: &Path) -> impl FnOnce(String) -> StoreError + use<> {
-    let dir = dir.to_owned();
-    move |reason| StoreError::Parts { dir, reason }
-}
-
-/// `part-00003-of-00008`, and nothing else.
-fn parse_name(name: &str) -> Option<Part> {
-    let (index, of) = name.strip_prefix("part-")?.split_once("-of-")?;
-    let part = Part {
-        index: index.parse().ok()?,
-        of: of.parse().ok()?,
-    };
-    (part.to_string() == name && part.index < part.of).then_some(part)
+pub(super) fn path_of(dir: &Path, part: Shard) -> PathBuf {
+    dir.join(part.folder())
 }
 
 /// The parts that folders are named for, in order, if they are all that there are to be.
 ///
 /// Its cost grows with the number of folders, and not with the number of parts in a folder's name,
 /// which may be anything.
-fn complete(named: Vec<Part>, is_complete: impl Fn(&Part) -> bool) -> Result<Vec<Part>, String> {
+fn complete(
+    named: Vec<Shard>,
+    is_complete: impl Fn(&Shard) -> bool,
+) -> Result<Vec<Shard>, Incomplete> {
     let (Some(first), Some(last)) = (named.first(), named.last()) else {
         return Ok(named);
     };
-    let of = first.of;
-    if of != last.of {
-        return Err(format!(
+    let of = first.count();
+    if of != last.count() {
+        return Err(Incomplete::Mixed(format!(
             "it holds parts of {of} and of {}; move those of one of them away",
-            last.of
-        ));
+            last.count()
+        )));
     }
-    let complete: Vec<Part> = named.into_iter().filter(is_complete).collect();
+    let complete: Vec<Shard> = named.into_iter().filter(is_complete).collect();
     let n_missing = of as usize - complete.len();
     if n_missing == 0 {
         return Ok(complete);
     }
     let is_missing = |index: &u32| {
-        let place = complete.binary_search_by_key(index, |part| part.index);
+        let place = complete.binary_search_by_key(index, |part| part.index());
         place.is_err()
     };
     let missing = (0..of).filter(is_missing).take(NAMED_PARTS);
@@ -93,23 +106,24 @@ fn complete(named: Vec<Part>, is_complete: impl Fn(&Part) -> bool) -> Result<Vec
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    Err(format!(
-        "{n_missing} of its {of} parts are missing or unfinished: {}{more}; make them with `cnn-codes extract-features --shard I/N`",
+    Err(Incomplete::Missing(format!(
+        "{n_missing} of its {of} parts are missing or unfinished: {}{more}",
         missing.join(", "),
-    ))
+    )))
 }
 
-/// Checks that a part is the one that its folder is named for.
-pub(super) fn check_name(part: Part, manifest: &Manifest) -> Result<(), String> {
-    let what = match manifest.part {
+/// Checks that a part of the store at `dir` is the one that its folder is named for.
+pub(super) fn check_name(dir: &Path, part: Shard, manifest: &Manifest) -> Result<(), StoreError> {
+    let what = match manifest.store.part {
         Some(other) if other == part => return Ok(()),
-        Some(other) => format!("holds {other}"),
+        Some(other) => format!("holds {}", other.folder()),
         None => "holds a whole store".to_owned(),
     };
-    let Part { index, of } = part;
-    Err(format!(
-        "the folder {part} {what}; put the right part there, or make it with `cnn-codes extract-features --shard {index}/{of} --overwrite`"
-    ))
+    Err(StoreError::MisplacedPart {
+        dir: dir.to_owned(),
+        part,
+        what,
+    })
 }
 
 /// What the parts' files say together, given in order and at least one.
@@ -117,37 +131,29 @@ pub(super) fn check_name(part: Part, manifest: &Manifest) -> Result<(), String> 
 /// Different versions of ONNX Runtime and providers are let pass, and listed.
 pub(super) fn join(parts: &[&Manifest]) -> Result<Manifest, String> {
     let mut whole = parts[0].clone();
-    whole.part = None;
+    let store = &mut whole.store;
+    store.part = None;
     whole.counts = Counts {
         pictures: 0,
         failures: 0,
-        per_class: vec![0; whole.classes.len()],
+        per_class: vec![0; store.classes.len()],
     };
     for (index, part) in parts.iter().enumerate() {
-        check_sibling(parts[0], part)
+        check_sibling(&parts[0].store, &part.store)
             .map_err(|what| format!("part 0 and part {index} are not of one store: {what}"))?;
-        whole.counts.pictures += part.counts.pictures;
-        whole.counts.failures += part.counts.failures;
-        for (sum, n) in whole
-            .counts
-            .per_class
-            .iter_mut()
-            .zip(&part.counts.per_class)
-        {
-            *sum += n;
-        }
+        whole.counts.add(&part.counts);
     }
-    if parts.iter().any(|part| part.root != whole.root) {
-        whole.root = None;
+    let parts = parts.iter().map(|part| &part.store);
+    if parts.clone().any(|part| part.root != store.root) {
+        store.root = None;
     }
-    whole.shape[0] = whole.counts.pictures;
-    whole.onnxruntime = distinct(parts.iter().map(|part| part.onnxruntime.as_str()));
-    whole.provider = distinct(parts.iter().map(|part| part.provider.as_str()));
-    whole.kernels = distinct(parts.iter().map(|part| part.kernels.as_str()));
+    store.onnxruntime = distinct(parts.clone().map(|part| part.onnxruntime.as_str()));
+    store.provider = distinct(parts.clone().map(|part| part.provider.as_str()));
+    store.kernels = distinct(parts.map(|part| part.kernels.as_str()));
     Ok(whole)
 }
 
-fn check_sibling(first: &Manifest, part: &Manifest) -> Result<(), String> {
+fn check_sibling(first: &StoreDescription, part: &StoreDescription) -> Result<(), String> {
     if let Some(difference) = first.codes.difference(&part.codes) {
         return Err(difference);
     }
@@ -174,25 +180,30 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
 
-    fn parts(of: u32, indices: &[u32]) -> Vec<Part> {
-        indices.iter().map(|&index| Part { index, of }).collect()
+    fn parts(of: u32, indices: &[u32]) -> Vec<Shard> {
+        let name = |index: &u32| format!("part-{index:05}-of-{of:05}");
+        let indices = indices.iter();
+        indices
+            .map(|index| Shard::of_folder(&name(index)).unwrap())
+            .collect()
     }
 
     #[test]
     fn of_many_missing_parts_ten_are_named_and_the_rest_is_counted() {
         let all = parts(3, &[0, 1, 2]);
         assert_eq!(complete(all.clone(), |_| true), Ok(all.clone()));
-        let said = complete(all, |part| part.index == 1).unwrap_err();
-        assert!(said.starts_with("2 of its 3 parts are missing or unfinished: 0/3, 2/3; "));
+        let said = complete(all, |part| part.index() == 1).unwrap_err();
+        let expected = "2 of its 3 parts are missing or unfinished: 0/3, 2/3";
+        assert_eq!(said, Incomplete::Missing(expected.to_owned()));
 
         // The largest number that a name can have: neither memory nor time goes with it.
         let of = u32::MAX;
         let said = complete(parts(of, &[0, 3]), |_| true).unwrap_err();
         let named = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11].map(|index| format!("{index}/{of}"));
         let expected = format!(
-            "4294967293 of its 4294967295 parts are missing or unfinished: {} and 4294967283 more; ",
+            "4294967293 of its 4294967295 parts are missing or unfinished: {} and 4294967283 more",
             named.join(", ")
         );
-        assert!(said.starts_with(&expected), "{said}");
+        assert_eq!(said, Incomplete::Missing(expected));
     }
 }

@@ -9,120 +9,27 @@ use ndarray::Array2;
 use serde::Deserialize;
 
 use super::codes_file::{CodesFile, with_bytes};
-use super::manifest::{Manifest, Part};
-use super::npy::{Header, NpyError};
-use super::{CODES, Dtype, IMAGES, LABELS, MANIFEST, parts};
-use crate::files::{DraftError, regular};
+use super::npy::{ElementType, NpyHeader};
+use super::{
+    CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Shard, StoreError, parts,
+};
+use crate::files::regular;
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.
 const WIDENED: usize = 1024;
 
-/// Why a store could not be written or opened.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The place is not free or not writable.
-    #[error(transparent)]
-    Draft(#[from] DraftError),
-    /// A file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// An unfinished store belongs to another job.
-    #[error("{} holds {n_done} pictures of a run that was stopped, and this is not the same job: {difference}; run it as it was to go on, or with --restart to throw that away", dir.display())]
-    OtherJob {
-        /// The unfinished store.
-        dir: PathBuf,
-        /// Pictures that it has dealt with.
-        n_done: usize,
-        /// What differs.
-        difference: String,
-    },
-    /// The directory has no store.json.
-    #[error("{} is not a store: it has no {MANIFEST}; make one with `cnn-codes extract-features IMAGES --out STORE`", dir.display())]
-    NotAStore {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// The directory holds parts of a store, but not all, or not of one store.
-    #[error("{} cannot be used as one store: {reason}", dir.display())]
-    Parts {
-        /// The directory.
-        dir: PathBuf,
-        /// Which parts are missing, or what differs between two of them.
-        reason: String,
-    },
-    /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// A file was written to while it was in use, so its bytes may be old or new ones.
-    #[error("{} was changed while it was in use; run this again once nothing writes to it any more", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file is damaged, or two files of the store contradict each other.
-    #[error("{} cannot be used: {reason}; extract the codes again with {}", path.display(), if is_draft(path) { "--restart" } else { "--overwrite" })]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-impl StoreError {
-    /// Makes an error of what the system answered to writing `path`.
-    pub(super) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Write { path, source }
-    }
-
-    /// Makes an error of an unfinished file that is not what its journal says, or cannot be opened.
-    pub(super) fn reopening(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| match source.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => Self::Damaged {
-                path,
-                reason: source.to_string(),
-            },
-            _ => Self::Write { path, source },
-        }
-    }
-
-    /// Makes an error of what the system answered to reading `path`.
-    pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Read { path, source }
-    }
-}
-
-/// Whether a file lies in an unfinished store.
-fn is_draft(path: &Path) -> bool {
-    let parent = path.parent().and_then(Path::file_name);
-    parent.is_some_and(|name| name.as_encoded_bytes().ends_with(b".partial"))
-}
-
-/// A row of images.csv.
+/// A picture whose code is a row: its line in images.csv.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureRow {
-    /// Path relative to the input root.
+    /// Path relative to the input root, with `/` between folders.
     pub path: Box<str>,
     /// Class index; nothing where the store has no classes.
     pub label: Option<usize>,
-    /// Width in pixels before resizing.
+    /// Width in pixels as a person sees the picture, before resizing.
     pub width: u32,
-    /// Height in pixels before resizing.
+    /// Height in pixels as a person sees the picture, before resizing.
     pub height: u32,
-    /// BLAKE3 of the file.
+    /// BLAKE3 of the file's bytes.
     pub blake3: blake3::Hash,
 }
 
@@ -146,8 +53,8 @@ impl Store {
     /// leaves an open one as it was. A change of codes.npy in place is an error at the next read.
     ///
     /// # Errors
-    /// [`StoreError::NotAStore`], [`StoreError::Parts`], [`StoreError::Read`] or
-    /// [`StoreError::Damaged`], with the file.
+    /// [`StoreError::NotAStore`]; [`StoreError::Parts`], [`StoreError::MissingParts`] or
+    /// [`StoreError::MisplacedPart`]; [`StoreError::Read`] or [`StoreError::Damaged`], with the file.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         if dir.join(MANIFEST).exists() {
             return Self::open_one(dir);
@@ -158,26 +65,32 @@ impl Store {
                 dir: dir.to_owned(),
             });
         }
-        let open = |&part: &Part| {
+        let open = |&part: &Shard| {
             let store = Self::open_one(&parts::path_of(dir, part))?;
-            parts::check_name(part, &store.manifest).map_err(parts::refused(dir))?;
+            parts::check_name(dir, part, &store.manifest)?;
             Ok(store)
         };
         let parts: Vec<Self> = parts.iter().map(open).collect::<Result<_, StoreError>>()?;
         Self::joined(dir, parts)
     }
 
+    /// Whether there is a store at `dir`, or a part of one. It may be unfinished or damaged.
+    #[must_use]
+    pub fn is_at(dir: &Path) -> bool {
+        dir.join(MANIFEST).exists() || parts::are_in(dir)
+    }
+
     fn open_one(dir: &Path) -> Result<Self, StoreError> {
         let manifest = read_manifest(dir)?;
         let codes = CodesFile::open(&dir.join(CODES), &manifest)?;
-        let labels = match manifest.classes.as_slice() {
+        let labels = match manifest.store.classes.as_slice() {
             [] => None,
             _ => Some(read_labels(&dir.join(LABELS), &manifest)?),
         };
         let path = dir.join(IMAGES);
-        let pictures = read_rows(&path, &manifest.classes)?;
+        let pictures = read_rows(&path, &manifest.store.classes)?;
         check_rows(&pictures, labels.as_deref(), &manifest)
-            .map_err(|reason| damaged(&path, reason))?;
+            .map_err(|reason| StoreError::damaged(&path, reason))?;
         Ok(Self {
             dir: dir.to_owned(),
             manifest,
@@ -190,8 +103,11 @@ impl Store {
     /// One store of all its parts, in their order.
     fn joined(dir: &Path, parts: Vec<Self>) -> Result<Self, StoreError> {
         let manifests: Vec<_> = parts.iter().map(|part| &part.manifest).collect();
-        let manifest = parts::join(&manifests).map_err(parts::refused(dir))?;
-        let is_labelled = !manifest.classes.is_empty();
+        let manifest = parts::join(&manifests).map_err(|reason| StoreError::Parts {
+            dir: dir.to_owned(),
+            reason,
+        })?;
+        let is_labelled = !manifest.store.classes.is_empty();
         let mut whole = Self {
             dir: dir.to_owned(),
             manifest,
@@ -224,6 +140,18 @@ impl Store {
         &self.manifest
     }
 
+    /// What the codes are.
+    #[must_use]
+    pub fn codes_identity(&self) -> &CodesIdentity {
+        &self.manifest.store.codes
+    }
+
+    /// Class names in the order of their indices; none for unlabelled pictures.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        &self.manifest.store.classes
+    }
+
     /// Class indices, one a row; nothing for a store of unlabelled pictures.
     #[must_use]
     pub fn labels(&self) -> Option<&[usize]> {
@@ -241,7 +169,7 @@ impl Store {
     /// # Errors
     /// As [`Store::read_code`].
     pub fn read_codes(&self) -> Result<Array2<f32>, StoreError> {
-        let mut values = Array2::zeros((self.pictures.len(), self.manifest.codes.code_len()));
+        let mut values = Array2::zeros((self.pictures.len(), self.codes_identity().code_len()));
         let n_features = values.ncols();
         for (row, mut code) in values.rows_mut().into_iter().enumerate() {
             let code = code.as_slice_mut().expect("a fresh array is in C order");
@@ -265,7 +193,7 @@ impl Store {
         values: &mut [f32],
     ) -> Result<(), StoreError> {
         let (codes, row) = self.part_of(row);
-        let size = self.manifest.dtype.size();
+        let size = self.manifest.store.dtype.size();
         let first = features.start * size;
         assert_eq!(values.len(), features.len(), "a value for each feature");
         assert!(
@@ -274,7 +202,7 @@ impl Store {
         );
         with_bytes(features.len() * size, |bytes| {
             codes.read(row, first, bytes)?;
-            widen(bytes, self.manifest.dtype, values);
+            widen(bytes, self.manifest.store.dtype, values);
             Ok(())
         })
     }
@@ -306,15 +234,15 @@ impl Store {
     /// # Panics
     /// If there are not as many values as there are elements.
     pub fn decode_code(&self, bytes: &[u8], values: &mut [f32]) {
-        let n_bytes = values.len() * self.manifest.dtype.size();
+        let n_bytes = values.len() * self.manifest.store.dtype.size();
         assert_eq!(bytes.len(), n_bytes, "a value for each element");
-        widen(bytes, self.manifest.dtype, values);
+        widen(bytes, self.manifest.store.dtype, values);
     }
 
     /// Bytes of a code on the disk.
     #[must_use]
     pub fn row_bytes(&self) -> usize {
-        self.manifest.codes.code_len() * self.manifest.dtype.size()
+        self.manifest.store.code_bytes()
     }
 
     /// Tells the system that these codes will be read soon, so that it may begin to; does not wait.
@@ -354,7 +282,7 @@ fn widen(bytes: &[u8], dtype: Dtype, values: &mut [f32]) {
                 halves.convert_to_f32_slice(values);
             }
         }
-        _ => {
+        Dtype::F32 => {
             for (value, element) in values.iter_mut().zip(elements(bytes, f32::from_le_bytes)) {
                 *value = element;
             }
@@ -378,15 +306,16 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, StoreError> {
         },
         _ => StoreError::reading(&path)(source),
     })?;
-    let text = String::from_utf8(text).map_err(|error| damaged(&path, error.to_string()))?;
-    Manifest::from_json(&text).map_err(|error| damaged(&path, error.to_string()))
+    let text =
+        String::from_utf8(text).map_err(|error| StoreError::damaged(&path, error.to_string()))?;
+    Manifest::from_json(&text).map_err(|error| StoreError::damaged(&path, error.to_string()))
 }
 
 fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreError> {
     let mut file = regular::open(path).map_err(StoreError::reading(path))?;
-    let header = Header::read(&mut file).map_err(npy_error(path))?;
-    if header.dtype != Dtype::I64 || header.shape != [manifest.counts.pictures] {
-        return Err(damaged(
+    let header = NpyHeader::read(&mut file).map_err(StoreError::npy(path))?;
+    if header.dtype != ElementType::I64 || header.shape != [manifest.counts.pictures] {
+        return Err(StoreError::damaged(
             path,
             format!(
                 "it holds {} {:?}, not i64 [{}]",
@@ -395,15 +324,15 @@ fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreErro
         ));
     }
     // As many as the header says, whatever the file has become.
-    let mut bytes = vec![0; manifest.counts.pictures * Dtype::I64.size()];
+    let mut bytes = vec![0; manifest.counts.pictures * ElementType::I64.size()];
     file.read_exact(&mut bytes)
         .map_err(StoreError::reading(path))?;
-    let n_classes = manifest.classes.len();
+    let n_classes = manifest.store.classes.len();
     elements(&bytes, i64::from_le_bytes)
         .enumerate()
         .map(|(row, label)| match usize::try_from(label) {
             Ok(label) if label < n_classes => Ok(label),
-            _ => Err(damaged(
+            _ => Err(StoreError::damaged(
                 path,
                 format!("row {row} has label {label}, and there are {n_classes} classes"),
             )),
@@ -427,14 +356,16 @@ pub(super) fn read_rows(path: &Path, classes: &[String]) -> Result<Vec<PictureRo
     let file = regular::open(path).map_err(StoreError::reading(path))?;
     let mut table = csv::Reader::from_reader(file);
     let header = table.headers().cloned();
-    let broken = |error: csv::Error| damaged(path, error.to_string());
+    let broken = |error: csv::Error| StoreError::damaged(path, error.to_string());
     let header = header.map_err(broken)?;
     let mut record = csv::StringRecord::new();
     let mut rows = Vec::new();
     while table.read_record(&mut record).map_err(broken)? {
         let line: Line = record.deserialize(Some(&header)).map_err(broken)?;
         let row = parse_row(&line, rows.len(), classes);
-        rows.push(row.map_err(|reason| damaged(path, format!("row {}: {reason}", rows.len())))?);
+        rows.push(row.map_err(|reason| {
+            StoreError::damaged(path, format!("row {}: {reason}", rows.len()))
+        })?);
     }
     Ok(rows)
 }
@@ -472,7 +403,7 @@ fn check_rows(
             manifest.counts.pictures
         ));
     }
-    let mut per_class = vec![0; manifest.classes.len()];
+    let mut per_class = vec![0; manifest.store.classes.len()];
     for (row, picture) in pictures.iter().enumerate() {
         if picture.label != labels.map(|labels| labels[row]) {
             return Err(format!("row {row} does not agree with {LABELS}"));
@@ -485,19 +416,4 @@ fn check_rows(
         return Err(format!("its labels are not as many as {MANIFEST} says"));
     }
     Ok(())
-}
-
-fn damaged(path: &Path, reason: impl Into<String>) -> StoreError {
-    StoreError::Damaged {
-        path: path.to_owned(),
-        reason: reason.into(),
-    }
-}
-
-pub(super) fn npy_error(path: &Path) -> impl FnOnce(NpyError) -> StoreError {
-    let path = path.to_owned();
-    move |error| match error {
-        NpyError::Io(source) => StoreError::Read { path, source },
-        error => damaged(&path, error.to_string()),
-    }
 }

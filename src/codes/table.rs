@@ -9,12 +9,12 @@ use crate::files::open_itself;
 
 /// A table on its way to the disk.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TableFile {
     path: PathBuf,
     writer: csv::Writer<File>,
 }
 
-impl Table {
+impl TableFile {
     /// Creates the file, which must not exist, with a header of `columns`.
     pub(super) fn create(path: PathBuf, columns: &[&str]) -> Result<Self, StoreError> {
         let file = File::create_new(&path).map_err(StoreError::writing(&path))?;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use half::slice::HalfFloatSliceExt;
 
 use super::journal::{Checkpoint, JOURNAL, Job, Journal, JournalError};
-use super::manifest::{FORMAT, Manifest, StoreDescription};
-use super::npy::NpyWriter;
+use super::npy::{ElementType, NpyWriter};
 use super::store::{read_manifest, read_rows};
-use super::table::Table;
-use super::{CODES, Counts, Dtype, FAILURES, IMAGES, LABELS, MANIFEST, StoreError};
-use crate::dataset::Failure;
+use super::table::TableFile;
+use super::{
+    CODES, Counts, Dtype, FAILURES, Failure, IMAGES, LABELS, MANIFEST, Manifest, PictureRow,
+    StoreDescription, StoreError,
+};
 use crate::files::{Draft, DraftError, Existing, Kind};
 
 /// The log of large pictures in a draft: those that were being decoded when a run was killed.
@@ -28,21 +29,6 @@ const KIND: Kind = Kind {
     name: "store",
     marker: MANIFEST,
 };
-
-/// A picture whose code is a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrittenPicture {
-    /// Path relative to the input root, with `/` between folders.
-    pub path: String,
-    /// Class index; nothing where the store has no classes.
-    pub label: Option<usize>,
-    /// Width in pixels as a person sees the picture, before resizing.
-    pub width: u32,
-    /// Height in pixels as a person sees the picture, before resizing.
-    pub height: u32,
-    /// BLAKE3 of the file's bytes.
-    pub blake3: blake3::Hash,
-}
 
 /// Where the code of a new row comes from.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +66,8 @@ pub struct StoreWriter {
     description: StoreDescription,
     codes: NpyWriter,
     labels: Option<NpyWriter>,
-    images: Table,
-    failures: Table,
+    images: TableFile,
+    failures: TableFile,
     n_failures: BTreeMap<String, usize>,
     per_class: Vec<usize>,
     journal: Option<Journal>,
@@ -159,12 +145,16 @@ impl StoreWriter {
         };
         let is_labelled = !description.classes.is_empty();
         Ok(Self {
-            codes: npy(CODES, description.dtype, &code_shape(&description))?,
+            codes: npy(
+                CODES,
+                description.dtype.element_type(),
+                &description.code_shape(),
+            )?,
             labels: is_labelled
-                .then(|| npy(LABELS, Dtype::I64, &[]))
+                .then(|| npy(LABELS, ElementType::I64, &[]))
                 .transpose()?,
-            images: Table::create(at(IMAGES), &IMAGE_COLUMNS)?,
-            failures: Table::create(at(FAILURES), &FAILURE_COLUMNS)?,
+            images: TableFile::create(at(IMAGES), &IMAGE_COLUMNS)?,
+            failures: TableFile::create(at(FAILURES), &FAILURE_COLUMNS)?,
             n_failures: BTreeMap::new(),
             per_class: vec![0; description.classes.len()],
             journal: None,
@@ -203,12 +193,16 @@ impl StoreWriter {
         };
         let is_labelled = !description.classes.is_empty();
         let mut writer = Self {
-            codes: npy(CODES, description.dtype, &code_shape(&description))?,
+            codes: npy(
+                CODES,
+                description.dtype.element_type(),
+                &description.code_shape(),
+            )?,
             labels: is_labelled
-                .then(|| npy(LABELS, Dtype::I64, &[]))
+                .then(|| npy(LABELS, ElementType::I64, &[]))
                 .transpose()?,
-            images: Table::reopen(at(IMAGES), checkpoint.images_bytes)?,
-            failures: Table::reopen(at(FAILURES), checkpoint.failures_bytes)?,
+            images: TableFile::reopen(at(IMAGES), checkpoint.images_bytes)?,
+            failures: TableFile::reopen(at(FAILURES), checkpoint.failures_bytes)?,
             n_failures: checkpoint.failures,
             per_class: vec![0; description.classes.len()],
             journal: Some(journal),
@@ -225,10 +219,8 @@ impl StoreWriter {
     fn count_classes(&mut self) -> Result<(), StoreError> {
         let rows = self.written()?;
         if rows.len() != self.codes.rows() {
-            return Err(StoreError::Damaged {
-                path: self.at(IMAGES),
-                reason: format!("{} rows where the journal has {}", rows.len(), self.rows()),
-            });
+            let reason = format!("{} rows where the journal has {}", rows.len(), self.rows());
+            return Err(StoreError::damaged(&self.at(IMAGES), reason).in_draft());
         }
         for label in rows.iter().filter_map(|row| row.label) {
             self.per_class[label] += 1;
@@ -240,8 +232,9 @@ impl StoreWriter {
     ///
     /// # Errors
     /// [`StoreError`] if images.csv cannot be read.
-    pub fn written(&self) -> Result<Vec<super::PictureRow>, StoreError> {
-        read_rows(&self.at(IMAGES), &self.description.classes)
+    pub fn written(&self) -> Result<Vec<PictureRow>, StoreError> {
+        let rows = read_rows(&self.at(IMAGES), &self.description.classes);
+        rows.map_err(StoreError::in_draft)
     }
 
     /// Whether this is a part of a store, and no whole one.
@@ -281,7 +274,7 @@ impl StoreWriter {
     ///
     /// # Panics
     /// If the code's length or the label is not one of this store.
-    pub fn append(&mut self, picture: &WrittenPicture, code: Code<'_>) -> Result<(), StoreError> {
+    pub fn append(&mut self, picture: &PictureRow, code: Code<'_>) -> Result<(), StoreError> {
         let codes = self.at(CODES);
         let row = self.codes.rows().to_string();
         self.bytes.clear();
@@ -302,8 +295,8 @@ impl StoreWriter {
             .label
             .map_or("", |label| &self.description.classes[label]);
         let hash = picture.blake3.to_hex();
-        self.images
-            .append(&[&row, &picture.path, class, &width, &height, hash.as_str()])?;
+        let cells: [&str; 6] = [&row, &picture.path, class, &width, &height, &hash];
+        self.images.append(&cells)?;
         if let (Some(labels), Some(label)) = (&mut self.labels, picture.label) {
             let index = i64::try_from(label).expect("a class index");
             labels
@@ -397,7 +390,7 @@ impl StoreWriter {
             failures: self.n_failures.values().sum(),
             per_class: self.per_class,
         };
-        let manifest = manifest(self.description, counts);
+        let manifest = Manifest::new(self.description, counts);
         write_manifest(&manifest, &at(MANIFEST))?;
         if self.journal.take().is_some() {
             // Whoever finds store.json without a journal has only to publish: both names must
@@ -424,13 +417,11 @@ impl StoreWriter {
         if self.rows() + n_failures == n_pictures {
             return Ok(());
         }
-        Err(StoreError::Damaged {
-            path: self.at(JOURNAL),
-            reason: format!(
-                "{} rows and {n_failures} failures are not the {n_pictures} pictures of the job",
-                self.rows()
-            ),
-        })
+        let reason = format!(
+            "{} rows and {n_failures} failures are not the {n_pictures} pictures of the job",
+            self.rows()
+        );
+        Err(StoreError::damaged(&self.at(JOURNAL), reason).in_draft())
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -441,9 +432,7 @@ impl StoreWriter {
 /// The store that is at `target` already, if it is the one that `job` makes.
 fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
     match read_manifest(&target) {
-        Ok(manifest)
-            if job.store.listing.is_some() && manifest.description().is_same_job(&job.store) =>
-        {
+        Ok(manifest) if job.store.listing.is_some() && manifest.store.is_same_job(&job.store) => {
             Ok(Opened::Complete(Box::new(manifest)))
         }
         _ => Err(DraftError::Exists { target }.into()),
@@ -453,8 +442,8 @@ fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
 /// Publishes a draft that lacks nothing but its last rename.
 fn publish_complete(mut draft: Draft, job: &Job) -> Result<Opened, StoreError> {
     draft.keep();
-    let manifest = read_manifest(draft.path())?;
-    if !manifest.description().is_same_job(&job.store) {
+    let manifest = read_manifest(draft.path()).map_err(StoreError::in_draft)?;
+    if !manifest.store.is_same_job(&job.store) {
         return Err(StoreError::OtherJob {
             dir: draft.path().to_owned(),
             n_done: manifest.counts.pictures + manifest.counts.failures,
@@ -468,44 +457,14 @@ fn publish_complete(mut draft: Draft, job: &Job) -> Result<Opened, StoreError> {
 fn unusable_journal(path: PathBuf, error: JournalError) -> StoreError {
     match error {
         JournalError::Io(source) => StoreError::Read { path, source },
-        error @ JournalError::Contradiction { .. } => StoreError::Damaged {
-            path,
-            reason: error.to_string(),
-        },
-    }
-}
-
-fn code_shape(description: &StoreDescription) -> Vec<usize> {
-    let codes = &description.codes;
-    codes.pool.shape(&codes.output.shape)
-}
-
-fn manifest(description: StoreDescription, counts: Counts) -> Manifest {
-    let mut shape = vec![counts.pictures];
-    shape.extend(code_shape(&description));
-    Manifest {
-        format: FORMAT,
-        created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
-        codes: description.codes,
-        dtype: description.dtype,
-        shape,
-        classes: description.classes,
-        listing: description.listing,
-        part: description.part,
-        root: description.root,
-        counts,
-        decoder: description.decoder,
-        onnxruntime: description.onnxruntime,
-        provider: description.provider,
-        kernels: description.kernels,
-        max_pixels: description.max_pixels,
+        error @ JournalError::Contradiction { .. } => {
+            StoreError::damaged(&path, error.to_string()).in_draft()
+        }
     }
 }
 
 fn write_manifest(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
-    let mut text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
-    text.push('\n');
-    fs::write(path, text)
+    fs::write(path, manifest.to_json())
         .and_then(|()| fs::File::open(path)?.sync_all())
         .map_err(StoreError::writing(path))
 }
@@ -519,6 +478,5 @@ fn encode(codes: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) {
             halves.convert_from_f32_slice(codes);
             bytes.extend(halves.iter().flat_map(|code| code.to_le_bytes()));
         }
-        Dtype::I64 => unreachable!("codes are floating point"),
     }
 }

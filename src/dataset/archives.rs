@@ -10,7 +10,8 @@ use tar::{Archive, Entry, EntryType};
 use super::classes::Classes;
 use super::pictures::has_picture_ending;
 use super::read::MAX_FILE_BYTES;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// The largest label file that is read.
 const MAX_LABEL_BYTES: u64 = 1 << 20;
@@ -49,16 +50,16 @@ const COMPRESSIONS: &[(&[u8], &str, &str)] = &[
 /// [`DatasetError`] with the archive that is at fault: not a tar file, compressed, cut short, two
 /// of one file name, two pictures of one name in it (which would be written over one another if
 /// they were unpacked).
-pub fn read_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
+pub fn read_labelled_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
     read_with(archives, Labels::Read)
 }
 
-/// Lists the pictures in tar files as [`read_archives`] does, without labels: label files are
+/// Lists the pictures in tar files as [`read_labelled_archives`] does, without labels: label files are
 /// files like any other.
 ///
 /// # Errors
-/// As [`read_archives`].
-pub fn list_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
+/// As [`read_labelled_archives`].
+pub fn read_unlabelled_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
     read_with(archives, Labels::Ignore)
 }
 
@@ -189,7 +190,10 @@ impl Index {
 
     fn read_members(&mut self, path: &Path) -> Result<(), DatasetError> {
         let file = open(path)?;
-        let n_bytes = file.metadata().map_err(unreadable(path))?.len();
+        let n_bytes = file
+            .metadata()
+            .map_err(DatasetError::unreadable(path))?
+            .len();
         let cut_short = || DatasetError::CutShort {
             path: path.to_owned(),
             n_bytes,
@@ -327,20 +331,20 @@ impl Index {
 
 /// Opens an archive after a look at what it is: to open a FIFO is to wait.
 fn open(path: &Path) -> Result<File, DatasetError> {
-    let metadata = fs::metadata(path).map_err(unreadable(path))?;
+    let metadata = fs::metadata(path).map_err(DatasetError::unreadable(path))?;
     if !metadata.is_file() {
         return Err(DatasetError::ArchiveNotAFile {
             path: path.to_owned(),
         });
     }
-    let mut file = File::open(path).map_err(unreadable(path))?;
+    let mut file = File::open(path).map_err(DatasetError::unreadable(path))?;
     let mut start = Vec::new();
     let longest = COMPRESSIONS.iter().map(|(magic, ..)| magic.len()).max();
     (&mut file)
         .take(longest.unwrap_or(0) as u64)
         .read_to_end(&mut start)
         .and_then(|_| file.rewind())
-        .map_err(unreadable(path))?;
+        .map_err(DatasetError::unreadable(path))?;
     match COMPRESSIONS
         .iter()
         .find(|(magic, ..)| start.starts_with(magic))
@@ -420,11 +424,6 @@ fn check_class(class: &str) -> Result<String, &'static str> {
     } else {
         Ok(class.to_owned())
     }
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
-    let path = path.to_owned();
-    move |source| DatasetError::Unreadable { path, source }
 }
 
 /// A file of which only so much is read in one go; the tar crate seeks before every header.

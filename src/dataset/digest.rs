@@ -2,7 +2,8 @@
 
 use blake3::{Hash, Hasher};
 
-use super::{Failure, Picture, Pictures, Place};
+use super::{Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Begins every digest; to be raised with any change of what follows it.
 const DOMAIN: &[u8] = b"cnn-codes pictures 1\n";

@@ -1,15 +1,17 @@
 //! Why an input gives no pictures.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{EXTENSIONS, Failure};
+use super::EXTENSIONS;
+use crate::codes::Failure;
 
 /// How many names an error lists before it only counts.
 const LISTED: usize = 10;
 
 /// Why an input gives no pictures.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DatasetError {
     /// A folder, a table or an archive could not be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -124,7 +126,7 @@ pub enum DatasetError {
         lines: [u64; 2],
     },
     /// A table has several splits, and none was chosen.
-    #[error("{} holds the splits {}; choose one with --split NAME", path.display(), listed(.splits))]
+    #[error("{} holds the splits {}; choose one", path.display(), listed(.splits))]
     SplitNotChosen {
         /// The table.
         path: PathBuf,
@@ -224,6 +226,14 @@ pub enum DatasetError {
         /// The picture.
         member: String,
     },
+}
+
+impl DatasetError {
+    /// For `map_err`: what the system answered to reading `path`.
+    pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Unreadable { path, source }
+    }
 }
 
 /// Names in quotes; many are cut to a few.

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::pictures::has_picture_ending;
-use super::read::OUT_OF_REACH;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Names that split folders go by; a class is hardly ever called so.
 const SPLITS: &[&str] = &["train", "training", "val", "valid", "validation", "test"];
@@ -32,7 +32,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
     let classes = class_names(root)?;
     let mut search = Search {
         label: None,
-        open: vec![fs::canonicalize(root).map_err(unreadable(root))?],
+        open: vec![fs::canonicalize(root).map_err(DatasetError::unreadable(root))?],
         found: Pictures {
             root: root.to_owned(),
             were_found: true,
@@ -58,7 +58,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
 /// # Errors
 /// [`DatasetError::Unreadable`] for a folder that cannot be read, [`DatasetError::NoPictures`] where
 /// there is none at all.
-pub fn list_files(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
+pub fn find_unlabelled(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
     let mut search = Search {
         label: None,
         open: Vec::new(),
@@ -82,7 +82,7 @@ pub fn list_files(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
 /// The sorted names of the class folders, at least two.
 fn class_names(root: &Path) -> Result<Vec<String>, DatasetError> {
     let mut classes = Vec::new();
-    for entry in list(root).map_err(unreadable(root))? {
+    for entry in list(root).map_err(DatasetError::unreadable(root))? {
         let path = root.join(&entry.name);
         if !(entry.file_type.is_dir() || entry.file_type.is_symlink() && path.is_dir()) {
             continue;
@@ -186,8 +186,8 @@ struct Search {
 impl Search {
     /// Takes up a folder that is called as it was given.
     fn folder(&mut self, path: &Path) -> Result<(), DatasetError> {
-        let real = fs::canonicalize(path).map_err(unreadable(path))?;
-        let entries = list(path).map_err(unreadable(path))?;
+        let real = fs::canonicalize(path).map_err(DatasetError::unreadable(path))?;
+        let entries = list(path).map_err(DatasetError::unreadable(path))?;
         let name = path.to_string_lossy();
         let folder = Folder {
             path: path.to_owned(),
@@ -220,11 +220,12 @@ impl Search {
             is_exact: true,
         };
         let (n_pictures, n_unusable) = (self.found.pictures.len(), self.found.unusable.len());
-        let real = fs::canonicalize(&folder.path).map_err(unreadable(&folder.path))?;
+        let real =
+            fs::canonicalize(&folder.path).map_err(DatasetError::unreadable(&folder.path))?;
         if self.is_open(&real) {
             return Err(DatasetError::ClassLoop { path: folder.path });
         }
-        let entries = list(&folder.path).map_err(unreadable(&folder.path))?;
+        let entries = list(&folder.path).map_err(DatasetError::unreadable(&folder.path))?;
         self.search(&folder, real, entries);
         if self.found.pictures.len() == n_pictures {
             return Err(DatasetError::EmptyClass {
@@ -256,7 +257,7 @@ impl Search {
             Ok(entries) => self.search(folder, real, entries),
             Err(error) => {
                 let reason = format!("the folder cannot be read: {error}");
-                self.fail(folder.relative.clone(), reason, OUT_OF_REACH);
+                self.fail(folder.relative.clone(), reason, Failure::OUT_OF_REACH);
             }
         }
     }
@@ -277,7 +278,7 @@ impl Search {
             // Perhaps a folder of pictures.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let reason = format!("a link that cannot be followed: {error}");
-                self.fail(link.relative, reason, OUT_OF_REACH);
+                self.fail(link.relative, reason, Failure::OUT_OF_REACH);
             }
             Err(error) => {
                 let reason = format!("a link that leads nowhere: {error}");
@@ -312,11 +313,6 @@ impl Search {
     fn fail(&mut self, path: String, error: String, kind: &'static str) {
         self.found.unusable.push(Failure { path, error, kind });
     }
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
-    let path = path.to_owned();
-    move |source| DatasetError::Unreadable { path, source }
 }
 
 #[cfg(test)]
@@ -409,7 +405,8 @@ mod tests {
             "empty/x.txt",
         ]);
         let at = |name: &str| root.path().join(name);
-        let found = list_files(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
+        let found =
+            find_unlabelled(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
         let prefix = format!("{}/", root.path().display());
         let paths: Vec<_> = found
             .pictures
@@ -422,7 +419,7 @@ mod tests {
         );
         assert!(!found.is_labelled());
         assert!(found.read(&found.pictures[2]).unwrap().is_empty());
-        let error = list_files(&[at("empty")]).unwrap_err().to_string();
+        let error = find_unlabelled(&[at("empty")]).unwrap_err().to_string();
         assert!(error.starts_with("there are no pictures ("), "{error}");
     }
 

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use super::lines::BoundedLines;
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Reads a list of pictures without labels: a path in each line, relative to the working folder.
 ///
@@ -14,7 +15,7 @@ use super::{DatasetError, Failure, Picture, Pictures, Place};
 /// # Errors
 /// [`DatasetError::List`] if it cannot be read, a line is longer than 64 KiB, or the list than 20
 /// million lines or 2 GiB; [`DatasetError::EmptyList`] if there is no path in it.
-pub fn read_list(list: impl Read) -> Result<Pictures, DatasetError> {
+pub fn read_unlabelled_list(list: impl Read) -> Result<Pictures, DatasetError> {
     let mut bytes = Vec::new();
     BoundedLines::new(list, b"\n\0")
         .read_to_end(&mut bytes)
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     fn paths(list: &[u8]) -> Vec<String> {
-        let found = read_list(list).unwrap();
+        let found = read_unlabelled_list(list).unwrap();
         assert!(!found.is_labelled());
         assert_eq!(found.root.as_os_str(), "");
         let paths = found.pictures.iter();
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_utf8_is_unusable() {
-        let found = read_list(&b"a.jpg\n\xff.jpg\n"[..]).unwrap();
+        let found = read_unlabelled_list(&b"a.jpg\n\xff.jpg\n"[..]).unwrap();
         assert_eq!((found.pictures.len(), found.len()), (1, 2));
         assert_eq!(found.unusable[0].path, "\u{fffd}.jpg");
         assert_eq!(found.unusable[0].kind, "not_utf8");
@@ -91,12 +92,12 @@ mod tests {
     #[test]
     fn a_list_without_paths_or_without_line_ends_is_refused() {
         for empty in [&b""[..], b"\n\r\n\n", b"\0\0"] {
-            let error = read_list(empty).unwrap_err();
+            let error = read_unlabelled_list(empty).unwrap_err();
             assert!(matches!(error, DatasetError::EmptyList), "{error}");
         }
         let endless = std::io::BufReader::new(std::io::repeat(b'x'));
         assert_eq!(
-            read_list(endless).unwrap_err().to_string(),
+            read_unlabelled_list(endless).unwrap_err().to_string(),
             "cannot read the list of pictures: line 1 is longer than 64 KiB, and no path is"
         );
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::codes::Failure;
+
 /// Endings, in lower case, by which a file is taken for a picture. What it really is, its bytes say.
 pub const EXTENSIONS: &[&str] = &[
     "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp",
@@ -53,28 +55,6 @@ pub enum Place {
         /// Length of the picture.
         n_bytes: u64,
     },
-}
-
-/// A picture that could not be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The name that its row would have had.
-    pub path: String,
-    /// Why, in one line.
-    pub error: String,
-    /// The kind of failure, for counting: stable words in snake_case, as `not_utf8`.
-    pub kind: &'static str,
-}
-
-impl Failure {
-    /// A picture whose name cannot be written into a table; `path` is the nearest that can.
-    pub(super) fn not_utf8(path: String) -> Self {
-        Self {
-            path,
-            error: "the name is not UTF-8; rename the file".to_owned(),
-            kind: "not_utf8",
-        }
-    }
 }
 
 impl Pictures {

@@ -4,29 +4,19 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::{Failure, Picture, Pictures, Place};
+use super::{Picture, Pictures, Place};
+use crate::codes::Failure;
 use crate::files::regular::{NotOpened, open_with_length};
 
 /// The largest file that is read: pictures are smaller, and an endless one must not fill memory.
 pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
-
-/// Kinds of failure that are not the picture's own.
-pub(super) const OUT_OF_REACH: &str = "out_of_reach";
-const TRUNCATED: &str = "truncated";
-
-impl Failure {
-    /// Whether the reason is not the picture's own: the same picture may be read another time.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        [OUT_OF_REACH, TRUNCATED].contains(&self.kind)
-    }
-}
 
 /// Why a picture's bytes could not be read.
 ///
 /// Every message is one line without the picture's name, as those of
 /// [`DecodeError`](crate::picture::DecodeError) are. [`ReadError::kind`] is for programs.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// There never was such a file, or its own name or permissions keep it from being read.
     #[error("cannot be read: {0}")]
@@ -38,9 +28,12 @@ pub enum ReadError {
     /// A folder, a FIFO or a device: it would block, or never end.
     #[error("not a regular file")]
     NotAFile,
-    /// More than [`MAX_FILE_BYTES`].
-    #[error("larger than {} MiB", MAX_FILE_BYTES >> 20)]
-    TooLarge,
+    /// The file has more bytes than are read.
+    #[error("larger than {} MiB", max_bytes >> 20)]
+    TooLarge {
+        /// The most that would be read.
+        max_bytes: u64,
+    },
     /// The archive is shorter than it was when its members were listed.
     #[error(
         "the archive ends {} bytes into this picture's {expected}; it has changed since it was listed",
@@ -69,10 +62,10 @@ impl ReadError {
     pub const KINDS: &'static [&'static str] = &[
         "missing",
         "unreadable",
-        OUT_OF_REACH,
+        Failure::OUT_OF_REACH,
         "not_a_file",
         "too_large",
-        TRUNCATED,
+        Failure::TRUNCATED,
     ];
 
     /// What has become of an archive since its members were listed is no picture's own fault.
@@ -89,10 +82,10 @@ impl ReadError {
         match self {
             Self::Read(error) if error.kind() == ErrorKind::NotFound => "missing",
             Self::Read(_) => "unreadable",
-            Self::OutOfReach(_) => OUT_OF_REACH,
+            Self::OutOfReach(_) => Failure::OUT_OF_REACH,
             Self::NotAFile => "not_a_file",
-            Self::TooLarge => "too_large",
-            Self::Truncated { .. } => TRUNCATED,
+            Self::TooLarge { .. } => "too_large",
+            Self::Truncated { .. } => Failure::TRUNCATED,
         }
     }
 }
@@ -106,10 +99,23 @@ impl Pictures {
     /// # Errors
     /// [`ReadError`], and never a wait for a FIFO nor more than [`MAX_FILE_BYTES`] of memory.
     pub fn read(&self, picture: &Picture) -> Result<Vec<u8>, ReadError> {
+        self.read_up_to(picture, MAX_FILE_BYTES)
+    }
+
+    /// As [`Pictures::read`], of a picture of at most `max_bytes`. A larger one is refused by its
+    /// length, before anything is read.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read_up_to(&self, picture: &Picture, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
+        let max_bytes = max_bytes.min(MAX_FILE_BYTES);
         match picture.place {
             Place::File => {
                 let path = self.root.join(&*picture.path);
-                read_file(&path).map_err(|error| self.judge(&path, error))
+                read_file(&path, max_bytes).map_err(|error| self.judge(&path, error))
+            }
+            Place::Archived { n_bytes, .. } if n_bytes > max_bytes => {
+                Err(ReadError::TooLarge { max_bytes })
             }
             Place::Archived {
                 archive,
@@ -168,23 +174,24 @@ fn is_filled(folder: Option<&Path>) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some_and(|entry| entry.is_ok()))
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
+fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
     let (file, n_bytes) = open_with_length(path)?;
-    let bytes = read_up_to(file, n_bytes, MAX_FILE_BYTES + 1)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(ReadError::TooLarge);
+    if n_bytes > max_bytes {
+        return Err(ReadError::TooLarge { max_bytes });
+    }
+    // One more, by which a file is known that grew meanwhile or does not tell its length.
+    let bytes = read_bytes(file, n_bytes, max_bytes + 1)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(ReadError::TooLarge { max_bytes });
     }
     Ok(bytes)
 }
 
 fn read_member(archive: &Path, offset: u64, n_bytes: u64) -> Result<Vec<u8>, ReadError> {
-    if n_bytes > MAX_FILE_BYTES {
-        return Err(ReadError::TooLarge);
-    }
     let (mut file, archive_bytes) = open_with_length(archive)?;
     file.seek(SeekFrom::Start(offset))?;
     let expected = n_bytes.min(archive_bytes.saturating_sub(offset));
-    let bytes = read_up_to(file, expected, n_bytes)?;
+    let bytes = read_bytes(file, expected, n_bytes)?;
     if (bytes.len() as u64) < n_bytes {
         return Err(ReadError::Truncated {
             expected: n_bytes,
@@ -195,10 +202,7 @@ fn read_member(archive: &Path, offset: u64, n_bytes: u64) -> Result<Vec<u8>, Rea
 }
 
 /// Reads to the end of `file`, `limit` bytes at most; `expected` is how many they probably are.
-fn read_up_to(file: File, expected: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
-    if expected > MAX_FILE_BYTES {
-        return Err(ReadError::TooLarge);
-    }
+fn read_bytes(file: File, expected: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     let capacity = usize::try_from(expected).unwrap_or(0);
     bytes

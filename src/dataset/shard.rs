@@ -1,103 +1,7 @@
 //! A part of the pictures, for one of several runs side by side.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::Pictures;
-
-/// More shards than anyone runs; it keeps their numbers to five digits.
-const MAX_SHARDS: u32 = 99_999;
-
-/// Which part of the pictures: `index` of `count`, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    index: u32,
-    count: u32,
-}
-
-/// Why a text names no shard.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ShardError {
-    /// It is not of the form I/N.
-    #[error("'{given}' is no shard; write I/N, as 0/4 for the first of four")]
-    Form {
-        /// The text.
-        given: String,
-    },
-    /// There are no shards, or too many.
-    #[error("{count} shards cannot be made; the number after the / is 1 to {MAX_SHARDS}")]
-    Count {
-        /// The number of shards.
-        count: u32,
-    },
-    /// The index is not below the count.
-    #[error("there is no shard {index} of {count}; shards count from 0, so the last is {}/{count}", count - 1)]
-    Index {
-        /// The index.
-        index: u32,
-        /// The number of shards.
-        count: u32,
-    },
-}
-
-impl Shard {
-    /// Part `index` of `count`, counted from 0.
-    ///
-    /// # Errors
-    /// [`ShardError`] unless `index < count` and `count` is 1 to 99,999.
-    pub fn new(index: u32, count: u32) -> Result<Self, ShardError> {
-        if !(1..=MAX_SHARDS).contains(&count) {
-            return Err(ShardError::Count { count });
-        }
-        if index >= count {
-            return Err(ShardError::Index { index, count });
-        }
-        Ok(Self { index, count })
-    }
-
-    /// Which shard it is, counted from 0.
-    #[must_use]
-    pub fn index(self) -> u32 {
-        self.index
-    }
-
-    /// How many shards there are.
-    #[must_use]
-    pub fn count(self) -> u32 {
-        self.count
-    }
-
-    /// Where the shards before this one end, among `n` items.
-    fn start(index: u32, count: u32, n: usize) -> usize {
-        // In 128 bits, where no product overflows; the result is at most n.
-        (u128::from(index) * n as u128 / u128::from(count)) as usize
-    }
-}
-
-impl FromStr for Shard {
-    type Err = ShardError;
-
-    fn from_str(given: &str) -> Result<Self, ShardError> {
-        let form = || ShardError::Form {
-            given: given.to_owned(),
-        };
-        let number = |digits: &str| -> Option<u32> {
-            // By itself, parse takes a sign too.
-            let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-            all_digits.then(|| digits.parse().ok()).flatten()
-        };
-        let (index, count) = given.split_once('/').ok_or_else(form)?;
-        let index = number(index).ok_or_else(form)?;
-        let count = number(count).ok_or_else(form)?;
-        Self::new(index, count)
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
-    }
-}
+use crate::codes::Shard;
 
 impl Pictures {
     /// The pictures of one shard: consecutive ones, so that the shards in their order give all.
@@ -106,13 +10,11 @@ impl Pictures {
     /// or passed over belongs to shard 0.
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Self {
-        let n = self.pictures.len();
-        let start = Shard::start(shard.index, shard.count, n);
-        let end = Shard::start(shard.index + 1, shard.count, n);
-        self.pictures.truncate(end);
-        self.pictures.drain(..start);
+        let range = shard.range(self.pictures.len());
+        self.pictures.truncate(range.end);
+        self.pictures.drain(..range.start);
         self.pictures.shrink_to_fit();
-        if shard.index > 0 {
+        if shard.index() > 0 {
             self.unusable = Vec::new();
             self.n_other_files = 0;
         }
@@ -125,11 +27,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dataset::{Failure, Picture, Place};
-
-    fn message(given: &str) -> String {
-        given.parse::<Shard>().unwrap_err().to_string()
-    }
+    use crate::codes::Failure;
+    use crate::dataset::{Picture, Place};
 
     fn numbered(n: usize) -> Pictures {
         let pictures = (0..n).map(|i| Picture {
@@ -144,44 +43,6 @@ mod tests {
             n_other_files: 7,
             ..Pictures::default()
         }
-    }
-
-    #[test]
-    fn a_shard_is_printed_as_it_is_read() {
-        for text in ["0/1", "3/4", "99998/99999"] {
-            assert_eq!(text.parse::<Shard>().unwrap().to_string(), text);
-        }
-        let shard: Shard = "2/5".parse().unwrap();
-        assert_eq!((shard.index(), shard.count()), (2, 5));
-    }
-
-    #[test]
-    fn what_is_no_shard_is_refused_with_what_to_write() {
-        for text in [
-            "",
-            "1",
-            "/",
-            "1/",
-            "/2",
-            "a/2",
-            "+1/2",
-            "1/-2",
-            "1/2/3",
-            "1 /2",
-            "4294967296/2",
-        ] {
-            let expected = format!("'{text}' is no shard; write I/N, as 0/4 for the first of four");
-            assert_eq!(message(text), expected);
-        }
-        assert_eq!(
-            message("4/4"),
-            "there is no shard 4 of 4; shards count from 0, so the last is 3/4"
-        );
-        assert_eq!(
-            message("0/0"),
-            "0 shards cannot be made; the number after the / is 1 to 99999"
-        );
-        assert!(message("0/100000").starts_with("100000 shards"));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use csv::ByteRecord;
 
 use super::classes::Classes;
 use super::lines::{BoundedLines, UniversalNewlines, line_of};
-use super::{DatasetError, Failure, Picture, Pictures, Place};
+use super::{DatasetError, Picture, Pictures, Place};
+use crate::codes::Failure;
 
 /// Reads the rows of a table: columns `path`, `label` and `split`, found by the names in its first
 /// line; other columns are passed over.
@@ -103,7 +104,7 @@ impl Columns {
 
 impl<'a> Table<'a> {
     fn open(csv: &'a Path) -> Result<Self, DatasetError> {
-        let file = File::open(csv).map_err(unreadable(csv))?;
+        let file = File::open(csv).map_err(DatasetError::unreadable(csv))?;
         // Ends the last line if it does not end itself, so that lines can be counted by their ends.
         let text = BoundedLines::new(file, b"\r\n").chain(&b"\n"[..]);
         let text: Box<dyn Read> = Box::new(UniversalNewlines::new(text));
@@ -281,13 +282,8 @@ impl<'a> Table<'a> {
     }
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
-    let path = path.to_owned();
-    move |source| DatasetError::Unreadable { path, source }
-}
-
 fn csv_error(path: &Path) -> impl FnOnce(csv::Error) -> DatasetError {
-    let unreadable = unreadable(path);
+    let unreadable = DatasetError::unreadable(path);
     move |error| unreadable(io::Error::from(error))
 }
 
@@ -359,7 +355,7 @@ mod tests {
         assert_eq!(rows(&found), [("a", "x"), ("b", "y")]);
         assert_eq!(
             read(text, None).unwrap_err(),
-            "t.csv holds the splits 'other', 'test', 'train'; choose one with --split NAME"
+            "t.csv holds the splits 'other', 'test', 'train'; choose one"
         );
         assert_eq!(
             read(text, Some("Train")).unwrap_err(),

@@ -2,8 +2,6 @@
 
 mod probe;
 
-use std::ops::ControlFlow;
-
 use ndarray::ArrayView2;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -12,12 +10,12 @@ use self::probe::Probe;
 use super::{ExportError, ExportOptions, Exported};
 use crate::codes::CodesIdentity;
 use crate::dataset::{Picture, Pictures};
-use crate::extract::Progress;
 use crate::head::CodesView;
 use crate::head::saved::SavedHead;
 use crate::model::{ModelCard, OnnxModel, Provider, Runtime, Trunk, TrunkOptions};
-use crate::picture::{self, Layout, Preparation, Recipe, RgbImage};
+use crate::picture::{self, DecodeLimits, Layout, Preparation, Recipe, RgbImage};
 use crate::predict::Classifier;
+use crate::progress::{Progress, Watch};
 
 /// What an exported model is checked against, and with what.
 #[derive(Debug)]
@@ -79,8 +77,8 @@ pub struct LargestInside {
 /// Runs pictures through the exported model on one side, and through the trunk and then the head
 /// on the other, and compares the probabilities.
 ///
-/// Pictures are fitted as those of the head's codes were. `progress` is called after each one; when
-/// it breaks, the check ends with an error.
+/// Pictures are fitted as those of the head's codes were. `watch` is told of each one, and may stop
+/// the check.
 ///
 /// # Errors
 /// [`ExportError::Overflow`] if a value inside is beyond float16, [`ExportError::NotANumber`],
@@ -95,7 +93,7 @@ pub fn check(
     options: ExportOptions,
     against: Against,
     pictures: CheckPictures,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<Drift, ExportError> {
     let card = exported.card.as_ref().expect("a classifier has a card");
     let probe = (against.in_float32).map(|in_float32| Probe::new(&against, exported, in_float32));
@@ -112,11 +110,11 @@ pub fn check(
             let n = CheckPictures::N_MADE_UP;
             for index in 0..n {
                 comparison.add(&made_up(index))?;
-                report(index + 1, 0, n, progress)?;
+                report(index + 1, 0, n, watch)?;
             }
             Ok(comparison.finish(0))
         }
-        CheckPictures::Found(pictures) => comparison.run(pictures, progress),
+        CheckPictures::Found(pictures) => comparison.run(pictures, watch),
     }
 }
 
@@ -142,18 +140,16 @@ fn report(
     done: usize,
     failures: usize,
     total: usize,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<(), ExportError> {
-    let progress = progress(Progress {
+    let progress = Progress {
         done,
         done_before: 0,
         total,
         failures,
-    });
-    match progress {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(ExportError::Stopped),
-    }
+    };
+    watch.progress(progress, &"");
+    Ok(watch.or_stopped()?)
 }
 
 /// The two paths, and what they have differed by so far.
@@ -167,18 +163,14 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// Compares the two paths on all pictures that can be used.
-    fn run(
-        mut self,
-        pictures: &Pictures,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Drift, ExportError> {
+    fn run(mut self, pictures: &Pictures, watch: &dyn Watch) -> Result<Drift, ExportError> {
         let mut unusable = Unusable::from_listing(pictures);
         for (index, picture) in pictures.pictures.iter().enumerate() {
             match read(pictures, picture) {
                 Ok(picture) => self.add(&picture)?,
                 Err(reason) => unusable.add(picture.path.to_string(), reason),
             }
-            report(index + 1, unusable.n, pictures.pictures.len(), progress)?;
+            report(index + 1, unusable.n, pictures.pictures.len(), watch)?;
         }
         if self.differences.n_pictures == 0 {
             return Err(ExportError::NothingUsable {
@@ -214,7 +206,7 @@ impl Comparison<'_> {
         let tensor = self.prepared(picture, recipe, input.layout);
         let mut code = Vec::new();
         self.trunk.run(&tensor, &mut code)?;
-        let channels = self.trunk.output().shape.last().copied().unwrap_or(1);
+        let channels = self.trunk.output().channels();
         let mut pooled = Vec::new();
         pool.append(&code, channels, &mut pooled);
         let codes = ArrayView2::from_shape((1, pooled.len()), &pooled)
@@ -310,7 +302,9 @@ impl Unusable {
 }
 
 fn read(pictures: &Pictures, picture: &Picture) -> Result<RgbImage, String> {
-    let bytes = pictures.read(picture).map_err(|error| error.to_string())?;
+    let max_bytes = DecodeLimits::default().max_file_bytes();
+    let bytes = pictures.read_up_to(picture, max_bytes);
+    let bytes = bytes.map_err(|error| error.to_string())?;
     picture::decode(&bytes).map_err(|error| error.to_string())
 }
 

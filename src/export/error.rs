@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use crate::head::{HeadError, HeadKind};
 use crate::model::{CardError, GraphError, TrunkError};
+use crate::progress::Stopped;
 
 /// Why there is no exported file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// The trunk is not the one whose codes the head takes.
-    #[error("{} is not the trunk '{name}' that the head was trained on: {difference}; give that trunk with --model and --card", path.display())]
+    #[error("{} is not the trunk '{name}' that the head was trained on: {difference}", path.display())]
     OtherTrunk {
         /// The trunk's ONNX file.
         path: PathBuf,
@@ -20,7 +22,7 @@ pub enum ExportError {
         difference: String,
     },
     /// The HEAD does not hold the head that was asked for.
-    #[error("the head holds no {head}; give --head {other}, or train it again with both")]
+    #[error("the head holds no {head}, only {other}")]
     NoHead {
         /// The head that was asked for.
         head: HeadKind,
@@ -36,7 +38,7 @@ pub enum ExportError {
         version: i64,
     },
     /// Weights or operators have no counterpart in float16.
-    #[error("{} cannot be exported in float16: {reason}; leave --fp16 out", path.display())]
+    #[error("{} cannot be exported in float16: {reason}", path.display())]
     NotHalved {
         /// The ONNX file.
         path: PathBuf,
@@ -45,7 +47,7 @@ pub enum ExportError {
     },
     /// A value inside the network is beyond float16.
     #[error(
-        "'{tensor}' reaches {value:.0} inside the network, and float16 ends at 65504: on hardware that computes in float16 the result would be wrong; leave --fp16 out"
+        "'{tensor}' reaches {value:.0} inside the network, and float16 ends at 65504: on hardware that computes in float16 the result would be wrong"
     )]
     Overflow {
         /// The tensor.
@@ -55,7 +57,7 @@ pub enum ExportError {
     },
     /// The model is larger than the format allows.
     #[error(
-        "the model would have {bytes} bytes, and an ONNX file holds at most {} (2 GiB); try --fp16, or --head-only",
+        "the model would have {bytes} bytes, and an ONNX file holds at most {} (2 GiB)",
         super::target::MAX_BYTES
     )]
     TooLarge {
@@ -63,19 +65,19 @@ pub enum ExportError {
         bytes: u64,
     },
     /// The target's name has another ending.
-    #[error("{} does not end in .onnx; give --out a name that does", path.display())]
+    #[error("{} does not end in .onnx", path.display())]
     Ending {
         /// The target as given.
         path: PathBuf,
     },
     /// The target is there already and was not to be replaced.
-    #[error("{} exists already; give --overwrite to replace it, or another --out", path.display())]
+    #[error("{} exists already", path.display())]
     Exists {
         /// The file that was kept.
         path: PathBuf,
     },
     /// The target is there, but is not what an export writes.
-    #[error("{} exists and was not written by `cnn-codes export`, so --overwrite does not touch it; choose another --out", path.display())]
+    #[error("{} exists and was not written by an export", path.display())]
     Foreign {
         /// The file that was kept.
         path: PathBuf,
@@ -89,9 +91,7 @@ pub enum ExportError {
         source: io::Error,
     },
     /// None of the pictures that the file was to be checked on can be used.
-    #[error(
-        "none of the {n} pictures to check on can be used, the first one because: {first}; give others with --check"
-    )]
+    #[error("none of the {n} pictures to check on can be used, the first one because: {first}")]
     NothingUsable {
         /// How many there are.
         n: usize,
@@ -104,19 +104,19 @@ pub enum ExportError {
         /// What to do about it.
         advice: &'static str,
     },
-    /// The caller wanted to stop.
-    #[error("stopped; nothing was written")]
-    Stopped,
+    /// Its watch stopped the check.
+    #[error("{0}; nothing was written")]
+    Stopped(#[from] Stopped),
     /// The trunk's or the exported file's graph cannot be used.
-    #[error(transparent)]
+    #[error("{0}")]
     Graph(#[from] GraphError),
     /// The card does not fit the trunk.
-    #[error(transparent)]
+    #[error("{0}")]
     Card(#[from] CardError),
     /// The trunk or the exported file does not run.
-    #[error(transparent)]
+    #[error("{0}")]
     Trunk(#[from] TrunkError),
     /// The head does not take the trunk's codes.
-    #[error(transparent)]
+    #[error("{0}")]
     Head(#[from] HeadError),
 }

@@ -2,22 +2,15 @@
 
 use std::path::Path;
 
-use ndarray::{Array1, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2};
 use ort_winograd::onnx::{DataType, TensorProto, float32_tensor};
 
 use super::chain::Chain;
 use super::half::halve_tensor;
 use super::{ExportError, ExportOptions, LABEL_INDEX, PROBABILITIES, Precision};
-use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
 use crate::head::scaling::Scaling;
-
-/// A fully connected layer: its name, weights (in, out) and bias (out).
-struct Layer<'a> {
-    name: String,
-    weights: ArrayView2<'a, f32>,
-    bias: &'a Array1<f32>,
-}
+use crate::head::{Layer, OneHead};
 
 /// Turns float32 codes, whose first axis is the batch, into the two outputs.
 pub(super) fn append(
@@ -26,12 +19,23 @@ pub(super) fn append(
     options: ExportOptions,
     origin: &Path,
 ) -> Result<(), ExportError> {
-    let (layers, temperature) = layers_of(head, options.head)?;
+    let Some(exported) = head.of_kind(options.head) else {
+        return Err(ExportError::NoHead {
+            head: options.head,
+            other: head.default_kind(),
+        });
+    };
     chain.apply("Flatten", &[], "head/flat").push_int("axis", 1);
     append_scaling(chain, &head.scaling, head.codes.code_len());
-    append_layers(chain, &layers, options.precision, origin)?;
+    append_layers(
+        chain,
+        head.codes.code_len(),
+        exported,
+        options.precision,
+        origin,
+    )?;
     // As `probabilities` divides: in float32.
-    let temperature = temperature as f32;
+    let temperature = exported.temperature() as f32;
     if temperature != 1.0 {
         let temperature = float32_tensor("head/temperature", &[], &[temperature]);
         chain.apply_constant("Div", temperature, "head/calibrated");
@@ -45,97 +49,119 @@ pub(super) fn append(
     Ok(())
 }
 
-/// The layers of the head asked for, and what its logits are divided by.
-fn layers_of(head: &SavedHead, kind: HeadKind) -> Result<(Vec<Layer<'_>>, f64), ExportError> {
-    match (kind, &head.mlp, &head.logistic) {
-        (HeadKind::Mlp, Some(mlp), _) => {
-            let layers = mlp.model.layers().iter().enumerate();
-            let layers = layers.map(|(index, layer)| Layer {
-                name: format!("head/mlp.{index}"),
-                weights: layer.weights.view(),
-                bias: &layer.bias,
-            });
-            Ok((layers.collect(), mlp.temperature))
-        }
-        (HeadKind::Logistic, _, Some(logistic)) => {
-            let layer = Layer {
-                name: "head/logistic".to_owned(),
-                weights: logistic.model.weights(),
-                bias: logistic.model.intercepts(),
-            };
-            Ok((vec![layer], logistic.temperature))
-        }
-        _ => Err(ExportError::NoHead {
-            head: kind,
-            other: head.default_kind(),
-        }),
-    }
-}
-
 fn append_scaling(chain: &mut Chain, scaling: &Scaling, n_features: usize) {
     match scaling {
         Scaling::None => {}
         Scaling::Standard { mean, deviation } => {
-            chain.apply_constant("Sub", vector("head/mean", mean), "head/centred");
-            let deviation = vector("head/deviation", deviation);
+            chain.apply_constant("Sub", vector("head/mean", mean.view()), "head/centred");
+            let deviation = vector("head/deviation", deviation.view());
             chain.apply_constant("Div", deviation, "head/scaled");
         }
         Scaling::Max { largest } => {
-            chain.apply_constant("Div", vector("head/largest", largest), "head/scaled");
+            chain.apply_constant("Div", vector("head/largest", largest.view()), "head/scaled");
         }
-        Scaling::L2 => append_l2(chain, n_features),
+        Scaling::L2 => append_unit_length(chain, n_features, "head/"),
     }
 }
 
 /// x / |x|, and 0 for a code of zeros. The norm is made of plain products and a root: operators
-/// for it have changed their attributes, and say nothing about a norm of 0.
-fn append_l2(chain: &mut Chain, n_features: usize) {
+/// for it have changed their attributes, and say nothing about a norm of 0. Names begin with `at`.
+fn append_unit_length(chain: &mut Chain, n_features: usize, at: &str) {
+    let name = |step: &str| format!("{at}{step}");
     let codes = chain.last().to_owned();
-    chain.apply("Mul", &[&codes], "head/squares");
-    let ones = float32_tensor("head/ones", &[n_features as u64, 1], &vec![1.0; n_features]);
-    chain.apply_constant("MatMul", ones, "head/sum_of_squares");
-    chain.apply("Sqrt", &[], "head/norm");
-    let smallest = float32_tensor("head/smallest_norm", &[], &[f32::MIN_POSITIVE]);
-    chain.apply_constant("Max", smallest, "head/divisor");
-    let scaled = chain.apply("Div", &[&codes], "head/scaled");
+    chain.apply("Mul", &[&codes], &name("squares"));
+    let dims = [n_features as u64, 1];
+    let ones = float32_tensor(&name("ones"), &dims, &vec![1.0; n_features]);
+    chain.apply_constant("MatMul", ones, &name("sum_of_squares"));
+    chain.apply("Sqrt", &[], &name("norm"));
+    let smallest = float32_tensor(&name("smallest_norm"), &[], &[f32::MIN_POSITIVE]);
+    chain.apply_constant("Max", smallest, &name("divisor"));
+    let scaled = chain.apply("Div", &[&codes], &name("scaled"));
     scaled.input.swap(0, 1);
 }
 
-/// The layers, ReLU between them. In float16 the last layer's product is made float32 before the
-/// bias is added.
+/// The layers, ReLU between dense ones. In float16 only dense layers are, and the last one's product
+/// is made float32 before the bias is added.
 fn append_layers(
     chain: &mut Chain,
-    layers: &[Layer],
+    n_features: usize,
+    head: &OneHead,
     precision: Precision,
     origin: &Path,
 ) -> Result<(), ExportError> {
-    let in_precision = |tensor: TensorProto| match precision {
-        Precision::Float32 => Ok(tensor),
-        Precision::Float16 => halve_tensor(&tensor, origin),
-    };
-    if precision == Precision::Float16 {
-        chain.cast(DataType::Float16, "head/float16");
-    }
-    for (index, layer) in layers.iter().enumerate() {
-        let is_last = index + 1 == layers.len();
-        let name = &layer.name;
-        let weights = in_precision(matrix(&format!("{name}.weight"), layer.weights))?;
-        chain.apply_constant("MatMul", weights, &format!("{name}/product"));
-        let mut bias = vector(&format!("{name}.bias"), layer.bias);
-        if !is_last {
-            bias = in_precision(bias)?;
-        } else if precision == Precision::Float16 {
-            chain.cast(DataType::Float, "head/float32");
-        }
-        chain.apply_constant("Add", bias, &format!("{name}/linear"));
-        if !is_last {
-            chain.apply("Relu", &[], name);
+    let layers = head.layers();
+    let n_layers = layers.len();
+    let mut is_before_dense = true;
+    for (index, layer) in layers.into_iter().enumerate() {
+        match layer {
+            Layer::Centre { name, mean } => {
+                let mean = vector(&format!("head/{name}"), mean);
+                chain.apply_constant("Sub", mean, &format!("head/{}/centred", head.kind()));
+            }
+            Layer::UnitLength => {
+                append_unit_length(chain, n_features, &format!("head/{}/", head.kind()));
+            }
+            Layer::Dense {
+                name,
+                weights,
+                bias,
+            } => {
+                if precision == Precision::Float16 && is_before_dense {
+                    chain.cast(DataType::Float16, "head/float16");
+                }
+                is_before_dense = false;
+                let dense = Dense {
+                    name: format!("head/{name}"),
+                    weights,
+                    bias,
+                    is_last: index + 1 == n_layers,
+                };
+                dense.append(chain, precision, origin)?;
+            }
         }
     }
     Ok(())
 }
 
-fn vector(name: &str, values: &Array1<f32>) -> TensorProto {
+/// A fully connected layer.
+struct Dense<'a> {
+    name: String,
+    /// Weights (in, out).
+    weights: ArrayView2<'a, f32>,
+    /// Bias (out).
+    bias: ArrayView1<'a, f32>,
+    is_last: bool,
+}
+
+impl Dense<'_> {
+    fn append(
+        &self,
+        chain: &mut Chain,
+        precision: Precision,
+        origin: &Path,
+    ) -> Result<(), ExportError> {
+        let in_precision = |tensor: TensorProto| match precision {
+            Precision::Float32 => Ok(tensor),
+            Precision::Float16 => halve_tensor(&tensor, origin),
+        };
+        let name = &self.name;
+        let weights = in_precision(matrix(&format!("{name}.weight"), self.weights))?;
+        chain.apply_constant("MatMul", weights, &format!("{name}/product"));
+        let mut bias = vector(&format!("{name}.bias"), self.bias);
+        if !self.is_last {
+            bias = in_precision(bias)?;
+        } else if precision == Precision::Float16 {
+            chain.cast(DataType::Float, "head/float32");
+        }
+        chain.apply_constant("Add", bias, &format!("{name}/linear"));
+        if !self.is_last {
+            chain.apply("Relu", &[], name);
+        }
+        Ok(())
+    }
+}
+
+fn vector(name: &str, values: ArrayView1<f32>) -> TensorProto {
     float32_tensor(name, &[values.len() as u64], &values.to_vec())
 }
 

@@ -1,16 +1,14 @@
 //! What an exported file says of itself, in its metadata. Lists are JSON.
 
 use super::ExportOptions;
-use crate::head::HeadKind;
+use crate::head::OneHead;
 use crate::head::saved::{FORMAT, SavedHead};
 use crate::model::{ModelCard, OnnxModel};
 
 /// What every export says.
 pub(super) fn describe(model: &mut OnnxModel, head: &SavedHead, options: ExportOptions) {
-    let temperature = match options.head {
-        HeadKind::Mlp => head.mlp.as_ref().map(|mlp| mlp.temperature),
-        HeadKind::Logistic => head.logistic.as_ref().map(|logistic| logistic.temperature),
-    };
+    let exported = head.of_kind(options.head);
+    let temperature = exported.map(OneHead::temperature);
     let entries = [
         ("classes", json(&head.classes)),
         (

@@ -7,9 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ExtractError;
-use crate::codes::{
-    Code, Job, Leftover, Opened, PictureRow, StoreError, StoreWriter, WrittenPicture,
-};
+use crate::codes::{Code, Job, Leftover, Opened, PictureRow, StoreError, StoreWriter};
 use crate::files::Existing;
 
 /// The folder in the draft; what lies there is never published, so it has a `.partial` behind it.
@@ -61,11 +59,7 @@ impl Ahead {
     }
 
     /// Keeps a code.
-    pub(super) fn append(
-        &mut self,
-        picture: &WrittenPicture,
-        code: &[f32],
-    ) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, picture: &PictureRow, code: &[f32]) -> Result<(), StoreError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => self.begin()?,

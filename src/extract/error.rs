@@ -3,27 +3,25 @@
 use std::path::PathBuf;
 
 use super::SameCodesError;
-use crate::codes::StoreError;
-use crate::dataset::Failure;
+use crate::codes::{Failure, StoreError};
 use crate::model::TrunkError;
+use crate::progress::Stopped;
 
 /// Why an extraction left no store.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExtractError {
     /// The store could not be written.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The trunk failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Trunk(#[from] TrunkError),
     /// The trunk gives one code for all pictures.
-    #[error(transparent)]
+    #[error("{0}")]
     SameCodes(#[from] SameCodesError),
     /// Pictures could not be read for reasons that are not their own, and are to be tried again.
-    #[error(
-        "{}; the first, {}: {} (--accept-unreadable lists such pictures in failures.csv and goes on)",
-        unread(*n, *is_given_up), first.path, first.error
-    )]
+    #[error("{}; the first, {}: {}", unread(*n, *is_given_up), first.path, first.error)]
     Unread {
         /// How many.
         n: usize,
@@ -33,13 +31,10 @@ pub enum ExtractError {
         is_given_up: bool,
     },
     /// A folder could not be listed, so that the store would lack pictures that nobody knows of.
-    #[error(
-        "{}: {}; its pictures would be missing (--accept-unreadable lists the folder in \
-         failures.csv and goes on)", .0.path, .0.error
-    )]
+    #[error("{}: {}; its pictures would be missing", .0.path, .0.error)]
     Unlisted(Failure),
     /// A picture could not be used, and [`OnFailure::Stop`](super::OnFailure::Stop) was asked for.
-    #[error("{}: {} (leave out --strict to list such pictures and go on)", .0.path, .0.error)]
+    #[error("{}: {}", .0.path, .0.error)]
     Strict(Failure),
     /// Not one picture could be used.
     #[error("none of the {n} pictures could be used{}", first.as_ref().map_or(String::new(), |first| format!("; the first, {}: {}", first.path, first.error)))]
@@ -58,11 +53,13 @@ pub enum ExtractError {
         reason: String,
     },
     /// The decoders' threads could not be started.
-    #[error(transparent)]
+    #[error("{0}")]
     Threads(#[from] ThreadsError),
-    /// The caller wanted to stop.
-    #[error("stopped{}", kept.as_ref().map_or(String::new(), ToString::to_string))]
+    /// Its watch stopped it.
+    #[error("{source}{}", kept.as_ref().map_or(String::new(), ToString::to_string))]
     Stopped {
+        /// That it was stopped.
+        source: Stopped,
         /// What the next run goes on from, if any batch was done.
         kept: Option<Kept>,
     },
@@ -74,6 +71,12 @@ pub enum ExtractError {
         /// What the next run goes on from.
         kept: Kept,
     },
+}
+
+impl From<Stopped> for ExtractError {
+    fn from(source: Stopped) -> Self {
+        Self::Stopped { source, kept: None }
+    }
 }
 
 fn unread(n: usize, is_given_up: bool) -> String {

@@ -6,13 +6,14 @@
 //! a run, and is listed as a failure. Small pictures are not logged.
 
 use std::collections::HashSet;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use crate::codes::IN_HAND;
+use crate::files::JsonLines;
 
 /// A line of the log.
 #[derive(Serialize, Deserialize)]
@@ -37,23 +38,22 @@ impl Drop for Noted<'_> {
 /// The log of large pictures in a draft.
 #[derive(Debug)]
 pub(super) struct InHand {
-    log: PathBuf,
+    path: PathBuf,
+    /// Open once there is a picture to note.
+    log: Mutex<Option<JsonLines>>,
     ended_a_run: HashSet<String>,
 }
 
 impl InHand {
-    /// Reads the log in `draft`, where an earlier run left one. Damaged lines are passed over.
+    /// Reads the log in `draft`, where an earlier run left one. Damaged lines are passed over, as is a
+    /// log that cannot be read.
     pub(super) fn open(draft: &Path) -> Self {
-        let log = draft.join(IN_HAND);
-        let mut ended_a_run = HashSet::new();
-        for line in fs::read_to_string(&log).unwrap_or_default().lines() {
-            match serde_json::from_str(line) {
-                Ok(Line::Begun(path)) => ended_a_run.insert(path),
-                Ok(Line::Ended(path)) => ended_a_run.remove(&path),
-                Err(_) => false,
-            };
+        let path = draft.join(IN_HAND);
+        Self {
+            ended_a_run: read(&path).unwrap_or_default(),
+            log: Mutex::new(None),
+            path,
         }
-        Self { log, ended_a_run }
     }
 
     /// Whether an earlier run was killed while it decoded this picture.
@@ -71,15 +71,35 @@ impl InHand {
     /// Appends a line. It outlives the process without being synced, and where it cannot be
     /// written, nothing is lost but the warning.
     fn append(&self, line: &Line) {
-        let mut text = serde_json::to_vec(line).expect("a line is plain data");
-        text.push(b'\n');
-        let file = OpenOptions::new().create(true).append(true).open(&self.log);
-        let _ = file.and_then(|mut file| file.write_all(&text));
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.is_none() {
+            *log = JsonLines::open_at_end(&self.path).ok();
+        }
+        let _ = log.as_mut().map(|log| log.append(line));
     }
+}
+
+/// The pictures that were begun and not ended.
+fn read(path: &Path) -> io::Result<HashSet<String>> {
+    let mut in_hand = HashSet::new();
+    let Some(log) = JsonLines::open(path)? else {
+        return Ok(in_hand);
+    };
+    let mut lines = log.whole();
+    while let Some(line) = lines.next_line()? {
+        match serde_json::from_slice(line) {
+            Ok(Line::Begun(path)) => in_hand.insert(path),
+            Ok(Line::Ended(path)) => in_hand.remove(&path),
+            Err(_) => false,
+        };
+    }
+    Ok(in_hand)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

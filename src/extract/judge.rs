@@ -2,8 +2,7 @@
 
 use half::f16;
 
-use crate::codes::Dtype;
-use crate::dataset::Failure;
+use crate::codes::{Dtype, Failure};
 
 /// Why a code is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +35,7 @@ impl Unfit {
     fn message(self) -> &'static str {
         match self {
             Self::NotFinite => "its code holds NaN or infinity",
-            Self::BeyondF16 => {
-                "its code holds numbers beyond those of f16, which ends at 65504; \
-                 extract with --dtype f32"
-            }
+            Self::BeyondF16 => "its code holds numbers beyond those of f16, which ends at 65504",
         }
     }
 }
@@ -65,7 +61,7 @@ pub(super) fn judge_bytes(bytes: &[u8], dtype: Dtype) -> Result<(), Unfit> {
                 .iter()
                 .all(|&half| f16::from_le_bytes(half).is_finite())
         }
-        _ => {
+        Dtype::F32 => {
             let (numbers, _) = bytes.as_chunks();
             numbers
                 .iter()

@@ -9,55 +9,31 @@ use blake3::Hash;
 use super::ExtractError;
 use crate::codes::{PictureRow, Store, StoreDescription};
 
-/// Where a known code lies.
+/// Where a known code lies. Rows have 32 bits, as there is one of these for each picture of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CodeSource {
     /// A row of the store that is being written.
-    Row(usize),
+    Written(u32),
     /// A row of one of the stores to reuse.
     Reused {
         /// Index of the store.
-        store: usize,
+        store: u32,
         /// Row in it.
-        row: usize,
+        row: u32,
     },
     /// A row of those that an earlier run kept ahead of their turn.
-    Ahead(usize),
+    Ahead(u32),
 }
 
 /// A code that is known, and the size of its picture, which then need not be decoded.
-///
-/// There is one for each picture of a job, so it is packed: stores and rows have 32 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownCode {
-    /// Index of the store to reuse, or [`OWN`] or [`AHEAD`].
-    store: u32,
-    row: u32,
+    pub(super) source: CodeSource,
     pub(super) width: u32,
     pub(super) height: u32,
 }
 
-/// The store that is being written.
-const OWN: u32 = u32::MAX;
-/// The codes that are kept ahead of their turn.
-const AHEAD: u32 = u32::MAX - 1;
-
-impl KnownCode {
-    /// Where the code lies.
-    pub(super) fn place(&self) -> Place {
-        let row = self.row as usize;
-        match self.store {
-            OWN => Place::Row(row),
-            AHEAD => Place::Ahead(row),
-            store => Place::Reused {
-                store: store as usize,
-                row,
-            },
-        }
-    }
-}
-
-/// All codes known so far: 48 bytes a picture, and the hash table's spare room.
+/// All codes known so far: 52 bytes a picture, and the hash table's spare room.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     by_hash: HashMap<Hash, KnownCode>,
@@ -73,18 +49,19 @@ impl Known {
         ahead: &[PictureRow],
     ) -> Result<Self, ExtractError> {
         let mut known = Self::default();
-        known.note_rows(written, Place::Row);
-        known.note_rows(ahead, Place::Ahead);
-        for (index, store) in stores.iter().enumerate() {
+        known.note_rows(written, CodeSource::Written);
+        known.note_rows(ahead, CodeSource::Ahead);
+        for (store, index) in stores.iter().zip(0..) {
             check_reusable(store, description)?;
-            known.note_rows(store.pictures(), |row| Place::Reused { store: index, row });
+            let source = |row| CodeSource::Reused { store: index, row };
+            known.note_rows(store.pictures(), source);
         }
         Ok(known)
     }
 
-    fn note_rows(&mut self, rows: &[PictureRow], place: impl Fn(usize) -> Place) {
+    fn note_rows(&mut self, rows: &[PictureRow], source: impl Fn(u32) -> CodeSource) {
         for (row, picture) in rows.iter().enumerate() {
-            self.note(picture.blake3, place(row), picture.width, picture.height);
+            self.note(picture, row, &source);
         }
     }
 
@@ -93,20 +70,19 @@ impl Known {
         self.by_hash.get(hash).copied()
     }
 
-    /// Notes where a code lies, unless it is known from elsewhere, or in a row beyond 32 bits,
-    /// from where it is only computed again.
-    pub(super) fn note(&mut self, hash: Hash, place: Place, width: u32, height: u32) {
-        let (store, row) = match place {
-            Place::Row(row) => (Some(OWN), row),
-            Place::Ahead(row) => (Some(AHEAD), row),
-            Place::Reused { store, row } => (u32::try_from(store).ok(), row),
-        };
-        if let (Some(store), Ok(row)) = (store, u32::try_from(row)) {
-            self.by_hash.entry(hash).or_insert(KnownCode {
-                store,
-                row,
-                width,
-                height,
+    /// Notes where the code of a picture lies, unless it is known from elsewhere, or in a row beyond
+    /// 32 bits, from where it is only computed again.
+    pub(super) fn note(
+        &mut self,
+        picture: &PictureRow,
+        row: usize,
+        source: impl Fn(u32) -> CodeSource,
+    ) {
+        if let Ok(row) = u32::try_from(row) {
+            self.by_hash.entry(picture.blake3).or_insert(KnownCode {
+                source: source(row),
+                width: picture.width,
+                height: picture.height,
             });
         }
     }
@@ -114,7 +90,7 @@ impl Known {
 
 /// Codes may be copied where they mean the same and are stored the same way.
 fn check_reusable(store: &Store, description: &StoreDescription) -> Result<(), ExtractError> {
-    let theirs = store.manifest();
+    let theirs = &store.manifest().store;
     let reason = if let Some(difference) = theirs.codes.difference(&description.codes) {
         difference
     } else if theirs.dtype != description.dtype {

@@ -1,25 +1,11 @@
-//! How far an extraction is, and what it did.
+//! What an extraction did.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ExtractError, OnFailure};
-use crate::codes::Manifest;
-use crate::dataset::Failure;
-
-/// How far an extraction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Pictures dealt with, the unusable ones and those of an earlier run among them.
-    pub done: usize,
-    /// Pictures that an earlier run dealt with.
-    pub done_before: usize,
-    /// Pictures in all.
-    pub total: usize,
-    /// Pictures that could not be used, in this run.
-    pub failures: usize,
-}
+use crate::codes::{Failure, Manifest};
 
 /// What an extraction did.
 #[derive(Clone, Debug)]
@@ -35,7 +21,7 @@ pub struct Extracted {
     /// From the first picture to the published store.
     pub elapsed: Duration,
     /// How long each stage was busy; they overlap, so that the sum exceeds `elapsed`.
-    pub busy: Busy,
+    pub busy: StageTimes,
 }
 
 /// Where the rows of a store come from.
@@ -64,20 +50,18 @@ impl Failures {
     /// Failures that are kept to be shown.
     const KEPT: usize = 5;
 
-    /// Counts `failures`, and keeps the first of all.
-    pub(super) fn note<'a>(
+    /// Counts a failure, and keeps it if it is one of the first; or ends the job.
+    pub(super) fn note(
         &mut self,
-        failures: impl IntoIterator<Item = &'a Failure>,
+        failure: &Failure,
         on_failure: OnFailure,
     ) -> Result<(), ExtractError> {
-        for failure in failures {
-            if on_failure == OnFailure::Stop {
-                return Err(ExtractError::Strict(failure.clone()));
-            }
-            *self.by_kind.entry(failure.kind.to_owned()).or_default() += 1;
-            if self.first.len() < Self::KEPT {
-                self.first.push(failure.clone());
-            }
+        if on_failure == OnFailure::Stop {
+            return Err(ExtractError::Strict(failure.clone()));
+        }
+        *self.by_kind.entry(failure.kind.to_owned()).or_default() += 1;
+        if self.first.len() < Self::KEPT {
+            self.first.push(failure.clone());
         }
         Ok(())
     }
@@ -97,7 +81,7 @@ impl Failures {
 
 /// Time for each stage of the pipeline.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Busy {
+pub struct StageTimes {
     /// Reading, decoding, resizing and applying the recipe, all threads together counted once.
     pub decode: Duration,
     /// ONNX Runtime.
@@ -106,7 +90,7 @@ pub struct Busy {
     pub write: Duration,
 }
 
-impl Busy {
+impl StageTimes {
     /// The stage that was busy longest, which is what limits the job, and for how long.
     #[must_use]
     pub fn bottleneck(&self) -> (&'static str, Duration) {

@@ -11,15 +11,16 @@
 //! batches wait at each, and a slow last stage holds the decoders back. Batches keep the order of
 //! the pictures, so that what comes out does not depend on the number of threads.
 
-use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::prepare::{Batch, Preparer, Row, failures};
+use super::prepare::{Batch, Preparer, Usable, failures};
 use super::same_codes::{SameCodes, SameCodesError};
-use crate::dataset::{Failure, Picture};
+use crate::codes::Failure;
+use crate::dataset::Picture;
 use crate::model::{Trunk, TrunkError};
+use crate::progress::{Progress, Watch};
 
 /// Batches that may wait in each queue: one being made while one is used is enough to overlap.
 pub const QUEUE_DEPTH: usize = 2;
@@ -27,7 +28,7 @@ pub const QUEUE_DEPTH: usize = 2;
 /// What becomes of one batch: the last stage's input.
 pub(crate) struct Codes {
     /// What became of its pictures, in their order.
-    pub(crate) outcomes: Vec<Result<Row, Failure>>,
+    pub(crate) outcomes: Vec<Result<Usable, Failure>>,
     /// The computed codes, whole, as the trunk gives them.
     values: Vec<f32>,
     n_computed: usize,
@@ -41,7 +42,7 @@ impl Codes {
     }
 
     /// How many pictures could not be used.
-    pub(super) fn n_failures(&self) -> usize {
+    fn n_failures(&self) -> usize {
         failures(&self.outcomes).count()
     }
 }
@@ -62,21 +63,21 @@ pub(crate) struct Ran<T> {
     pub(super) decode: Duration,
     /// How long the session was busy.
     pub(super) inference: Duration,
-    /// Whether `watch` broke before the last batch.
+    /// Whether it was stopped before the last batch.
     pub(super) is_stopped: bool,
 }
 
 impl Pipeline<'_> {
     /// Runs all three stages at once, until the last batch is through or one of them fails.
     ///
-    /// The pictures before `first` are passed over. `watch` sees each batch between the session and
-    /// the last stage; once it breaks, no other batch goes through the session. The last stage ends
-    /// the others by dropping its end of the queue.
+    /// The pictures before `first` are passed over. `watch` is told of each batch between the session
+    /// and the last stage; once it stops the job, no other batch goes through the session. The last
+    /// stage ends the others by dropping its end of the queue.
     pub(crate) fn run<T: Send, E: From<TrunkError> + From<SameCodesError> + Send>(
         self,
         first: usize,
         last: impl FnOnce(Receiver<Codes>) -> Result<T, E> + Send,
-        watch: &mut dyn FnMut(&Codes) -> ControlFlow<()>,
+        watch: &dyn Watch,
     ) -> Result<Ran<T>, E> {
         let Self {
             preparer,
@@ -84,16 +85,23 @@ impl Pipeline<'_> {
             batch_size,
         } = self;
         let pictures = &preparer.pictures().pictures;
+        let progress = Progress {
+            done: first,
+            done_before: first,
+            total: pictures.len(),
+            failures: 0,
+        };
         let pictures = &pictures[first.min(pictures.len())..];
         let (batches_in, batches) = sync_channel(QUEUE_DEPTH);
         let (codes_in, codes) = sync_channel(QUEUE_DEPTH);
         let (spare_in, spare) = channel();
         thread::scope(|scope| {
             let decoder = scope
-                .spawn(move || prepare_all(preparer, pictures, batch_size, &spare, &batches_in));
+                .spawn(move || decode_all(preparer, pictures, batch_size, &spare, &batches_in));
             let last = scope.spawn(move || last(codes));
             // A stage that fails drops its ends of the queues, at which the others stop.
-            let inference = infer_all::<E>(trunk, batches, codes_in, &spare_in, watch);
+            let watched = Watched { progress, watch };
+            let inference = infer_all::<E>(trunk, batches, codes_in, &spare_in, watched);
             let decode = decoder.join().expect("the decoder does not panic");
             let last = last.join().expect("the last stage does not panic")?;
             let (inference, is_stopped) = inference?;
@@ -108,7 +116,7 @@ impl Pipeline<'_> {
 }
 
 /// The first stage: batches in the order of the pictures, until all are made or nobody wants more.
-fn prepare_all(
+fn decode_all(
     mut preparer: Preparer,
     pictures: &[Picture],
     batch_size: usize,
@@ -128,14 +136,30 @@ fn prepare_all(
     busy
 }
 
+/// How far the session is, and who is told.
+struct Watched<'a> {
+    progress: Progress,
+    watch: &'a dyn Watch,
+}
+
+impl Watched<'_> {
+    /// Tells of a batch, and whether to stop before the next one.
+    fn is_stopped_after(&mut self, batch: &Codes) -> bool {
+        self.progress.done += batch.outcomes.len();
+        self.progress.failures += batch.n_failures();
+        self.watch.progress(self.progress, &"");
+        self.progress.done < self.progress.total && self.watch.is_stopped()
+    }
+}
+
 /// The second stage: each batch through the session, its tensor back to the decoders. Tells how
-/// long the session was busy, and whether `watch` broke.
+/// long the session was busy, and whether it was stopped.
 fn infer_all<E: From<TrunkError> + From<SameCodesError>>(
     trunk: &mut Trunk,
     batches: Receiver<Batch>,
     codes_in: SyncSender<Codes>,
     spare: &Sender<Vec<f32>>,
-    watch: &mut dyn FnMut(&Codes) -> ControlFlow<()>,
+    mut watched: Watched,
 ) -> Result<(Duration, bool), E> {
     let mut same_codes = SameCodes::default();
     let mut busy = Duration::ZERO;
@@ -154,11 +178,11 @@ fn infer_all<E: From<TrunkError> + From<SameCodesError>>(
             values,
             n_computed: batch.n_computed,
         };
-        let flow = watch(&codes);
+        let is_stopped = watched.is_stopped_after(&codes);
         if codes_in.send(codes).is_err() {
             break;
         }
-        if flow.is_break() {
+        if is_stopped {
             return Ok((busy, true));
         }
     }

@@ -1,19 +1,17 @@
 //! The first stage: pictures become batches of tensors, in their order.
 
-use rayon::prelude::*;
-
 use super::ThreadsError;
-use super::budget::{Budget, SIDE_BY_SIDE_BYTES};
 use super::in_hand::{InHand, Noted};
-use super::known::{Known, KnownCode, Place};
-use crate::codes::WrittenPicture;
-use crate::dataset::{Failure, Picture, Pictures, ReadError};
-use crate::picture::{self, DecodeError, DecodeLimits, LARGE_BYTES, LARGE_FILE_BYTES, Preparation};
+use super::known::{CodeSource, Known, KnownCode};
+use crate::codes::{Failure, PictureRow};
+use crate::dataset::{Picture, Pictures, ReadError};
+use crate::picture::memory::{Later, Room, is_large, is_large_file, side_by_side};
+use crate::picture::{self, DecodeError, DecodeLimits, Preparation};
 
 /// Pictures of one batch.
 pub(super) struct Batch {
     /// What became of its pictures, in their order.
-    pub(super) outcomes: Vec<Result<Row, Failure>>,
+    pub(super) outcomes: Vec<Result<Usable, Failure>>,
     /// The tensors of those whose codes are to be computed, without gaps.
     pub(super) tensor: Vec<f32>,
     /// How many those are.
@@ -28,16 +26,16 @@ impl Batch {
 }
 
 /// The failures among outcomes.
-pub(super) fn failures(outcomes: &[Result<Row, Failure>]) -> impl Iterator<Item = &Failure> {
+pub(super) fn failures(outcomes: &[Result<Usable, Failure>]) -> impl Iterator<Item = &Failure> {
     let outcomes = outcomes.iter();
     outcomes.filter_map(|outcome| outcome.as_ref().err())
 }
 
 /// A picture that could be used.
-pub(crate) struct Row {
-    pub(crate) picture: WrittenPicture,
+pub(crate) struct Usable {
+    pub(crate) picture: PictureRow,
     /// Where its code lies; nothing where it is the next of the computed ones.
-    pub(super) known: Option<Place>,
+    pub(super) known: Option<CodeSource>,
 }
 
 /// Makes batches.
@@ -54,29 +52,6 @@ pub(crate) struct Preparer<'a> {
     next_row: usize,
 }
 
-/// A picture that becomes a row, and its code where that is known already.
-type Usable = (WrittenPicture, Option<KnownCode>);
-
-/// What becomes of one picture.
-type Outcome = Result<Usable, Failure>;
-
-/// A picture that is left for later, when its memory is set aside for it.
-struct Later {
-    /// How much of the budget it takes; more than all of it where it must be alone.
-    n_bytes: u64,
-}
-
-impl Later {
-    const ALONE: Self = Self { n_bytes: u64::MAX };
-}
-
-/// A picture of a batch, and where its tensor goes.
-struct Slot<'a> {
-    picture: &'a Picture,
-    tensor: &'a mut [f32],
-    attempt: Result<Outcome, Later>,
-}
-
 /// Why one picture cannot be used; the messages go into failures.csv.
 #[derive(Debug, thiserror::Error)]
 enum PictureError {
@@ -84,12 +59,44 @@ enum PictureError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    #[error(
-        "an earlier run ended while it decoded this picture, perhaps for want of memory; with \
-         --restart it is tried again, with --max-pixels it is refused"
-    )]
+    #[error("an earlier run ended while it decoded this picture, perhaps for want of memory")]
     EndedARun,
 }
+
+/// Why a picture is not prepared.
+enum NotPrepared {
+    /// There is no room for it now.
+    Later(Later),
+    /// It cannot be used.
+    Unusable(PictureError),
+}
+
+impl From<Later> for NotPrepared {
+    fn from(later: Later) -> Self {
+        Self::Later(later)
+    }
+}
+
+impl From<PictureError> for NotPrepared {
+    fn from(error: PictureError) -> Self {
+        Self::Unusable(error)
+    }
+}
+
+impl From<ReadError> for NotPrepared {
+    fn from(error: ReadError) -> Self {
+        Self::Unusable(error.into())
+    }
+}
+
+impl From<DecodeError> for NotPrepared {
+    fn from(error: DecodeError) -> Self {
+        Self::Unusable(error.into())
+    }
+}
+
+/// A picture that can be used, and its code where that is known already.
+type Prepared = (PictureRow, Option<KnownCode>);
 
 impl PictureError {
     fn kind(&self) -> &'static str {
@@ -153,14 +160,19 @@ impl<'a> Preparer<'a> {
     pub(super) fn batch(&mut self, chunk: &[Picture], mut tensor: Vec<f32>) -> Batch {
         let len = self.preparation.tensor_len();
         tensor.resize(chunk.len() * len, 0.0);
-        let outcomes = self.prepare_all(chunk, &mut tensor);
+        let slots: Vec<_> = chunk.iter().zip(tensor.chunks_mut(len)).collect();
+        let prepared = self.decoders.install(|| {
+            side_by_side(slots, |(picture, tensor), room| {
+                self.prepare(picture, tensor, room)
+            })
+        });
         let mut batch = Batch {
             outcomes: Vec::with_capacity(chunk.len()),
             tensor,
             n_computed: 0,
         };
-        for (slot, outcome) in outcomes.into_iter().enumerate() {
-            match outcome {
+        for (slot, prepared) in prepared.into_iter().enumerate() {
+            match prepared {
                 Ok((picture, known)) => self.take(&mut batch, slot, picture, known),
                 Err(failure) => batch.outcomes.push(Err(failure)),
             }
@@ -174,7 +186,7 @@ impl<'a> Preparer<'a> {
         &mut self,
         batch: &mut Batch,
         slot: usize,
-        picture: WrittenPicture,
+        picture: PictureRow,
         known: Option<KnownCode>,
     ) {
         // Perhaps it is known only since an earlier picture of this batch.
@@ -188,81 +200,87 @@ impl<'a> Preparer<'a> {
             batch.n_computed += 1;
         }
         if let Some(known) = &mut self.known {
-            let place = Place::Row(self.next_row);
-            known.note(picture.blake3, place, picture.width, picture.height);
+            known.note(&picture, self.next_row, CodeSource::Written);
         }
         self.next_row += 1;
-        batch.outcomes.push(Ok(Row {
+        batch.outcomes.push(Ok(Usable {
             picture,
-            known: known.map(|code| code.place()),
+            known: known.map(|code| code.source),
         }));
-    }
-
-    /// Prepares pictures side by side, as far as the budget goes, and then those that were left, in
-    /// groups that fit into it. A large one is alone, as is one that could not be read: it is tried
-    /// again when fewer files are open.
-    fn prepare_all(&self, chunk: &[Picture], tensor: &mut [f32]) -> Vec<Outcome> {
-        let tensors = tensor.chunks_mut(self.preparation.tensor_len());
-        let slot = |(picture, tensor)| Slot {
-            picture,
-            tensor,
-            attempt: Err(Later { n_bytes: 0 }),
-        };
-        let mut slots: Vec<Slot> = chunk.iter().zip(tensors).map(slot).collect();
-        let budget = Budget::default();
-        self.side_by_side(slots.iter_mut().collect(), Some(&budget));
-        loop {
-            let group = next_group(&mut slots);
-            if group.is_empty() {
-                break;
-            }
-            self.side_by_side(group, None);
-        }
-        let attempts = slots.into_iter().map(|slot| slot.attempt);
-        attempts.filter_map(Result::ok).collect()
-    }
-
-    fn side_by_side(&self, slots: Vec<&mut Slot>, budget: Option<&Budget>) {
-        self.decoders.install(|| {
-            let slots = slots.into_par_iter().with_max_len(1);
-            slots.for_each(|slot| slot.attempt = self.prepare(slot.picture, slot.tensor, budget));
-        });
     }
 
     fn find_known(&self, hash: &blake3::Hash) -> Option<KnownCode> {
         self.known.as_ref()?.find(hash)
     }
 
-    /// Whether the picture's file is large; one that cannot be looked at will fail soon enough.
-    fn is_large(&self, picture: &Picture) -> bool {
-        let n_bytes = self.pictures.n_bytes(picture);
-        n_bytes.is_ok_and(|n_bytes| n_bytes > LARGE_FILE_BYTES)
-    }
-
-    /// Reads a picture and, unless its code is known, decodes it into `tensor`. Without a budget,
-    /// none is left for later.
+    /// Reads a picture and, unless its code is known, decodes it into `tensor`. One that could not be
+    /// read, for a reason that is not its own, is tried again alone, when fewer files are open.
     fn prepare(
         &self,
         picture: &Picture,
         tensor: &mut [f32],
-        budget: Option<&Budget>,
-    ) -> Result<Outcome, Later> {
-        if budget.is_some() && self.is_large(picture) {
-            return Err(Later::ALONE);
-        }
-        let error = match self.try_prepare(picture, tensor, budget) {
-            Ok(usable) => return usable.map(Ok),
-            Err(error) => error,
+        room: Room,
+    ) -> Result<Result<Prepared, Failure>, Later> {
+        let error = match self.try_prepare(picture, tensor, room) {
+            Ok(prepared) => return Ok(Ok(prepared)),
+            Err(NotPrepared::Later(later)) => return Err(later),
+            Err(NotPrepared::Unusable(error)) => error,
         };
         let failure = Failure {
             path: picture.path.to_string(),
             error: error.to_string(),
             kind: error.kind(),
         };
-        if budget.is_some() && failure.may_pass() {
-            return Err(Later::ALONE);
+        if failure.may_pass() {
+            room.alone()?;
         }
         Ok(Err(failure))
+    }
+
+    fn try_prepare(
+        &self,
+        picture: &Picture,
+        tensor: &mut [f32],
+        room: Room,
+    ) -> Result<Prepared, NotPrepared> {
+        // A file that cannot be looked at will fail soon enough.
+        let file_bytes = self.pictures.n_bytes(picture).unwrap_or(0);
+        room.for_file(file_bytes)?;
+        self.check_harmless(picture)?;
+        let is_large_file = is_large_file(file_bytes);
+        let _noted = is_large_file.then(|| self.note_in_hand(picture));
+        let max_bytes = self.limits.max_file_bytes();
+        let bytes = self.pictures.read_up_to(picture, max_bytes)?;
+        let blake3 = blake3::hash(&bytes);
+        let known = self.find_known(&blake3);
+        let (width, height) = match known {
+            Some(known) => (known.width, known.height),
+            None => {
+                let n_bytes = picture::decoding_bytes(&bytes)?;
+                let _memory = room.for_decoding(n_bytes)?;
+                let is_noted = is_large_file || !is_large(n_bytes);
+                let _noted = (!is_noted).then(|| self.note_in_hand(picture));
+                let decoded = picture::decode_within(&bytes, self.limits)?;
+                self.preparation.prepare(&decoded, tensor);
+                decoded.dimensions()
+            }
+        };
+        let picture = PictureRow {
+            path: picture.path.clone(),
+            label: picture.label,
+            width,
+            height,
+            blake3,
+        };
+        Ok((picture, known))
+    }
+
+    /// Refuses a picture that an earlier run was killed with.
+    fn check_harmless(&self, picture: &Picture) -> Result<(), PictureError> {
+        match &self.in_hand {
+            Some(in_hand) if in_hand.ended_a_run(&picture.path) => Err(PictureError::EndedARun),
+            _ => Ok(()),
+        }
     }
 
     /// Notes a large picture for as long as the result lives.
@@ -271,69 +289,4 @@ impl<'a> Preparer<'a> {
             .as_ref()
             .map(|in_hand| in_hand.note(&picture.path))
     }
-
-    fn check_harmless(&self, picture: &Picture) -> Result<(), PictureError> {
-        match &self.in_hand {
-            Some(in_hand) if in_hand.ended_a_run(&picture.path) => Err(PictureError::EndedARun),
-            _ => Ok(()),
-        }
-    }
-
-    fn try_prepare(
-        &self,
-        picture: &Picture,
-        tensor: &mut [f32],
-        budget: Option<&Budget>,
-    ) -> Result<Result<Usable, Later>, PictureError> {
-        self.check_harmless(picture)?;
-        let is_large_file = self.is_large(picture);
-        let _noted = is_large_file.then(|| self.note_in_hand(picture));
-        let bytes = self.pictures.read(picture)?;
-        let hash = blake3::hash(&bytes);
-        let known = self.find_known(&hash);
-        let (width, height) = match known {
-            Some(known) => (known.width, known.height),
-            None => {
-                let n_bytes = picture::decoding_bytes(&bytes)?;
-                let is_large = n_bytes > LARGE_BYTES;
-                if is_large && budget.is_some() {
-                    return Ok(Err(Later::ALONE));
-                }
-                let taken = budget.map(|budget| budget.take(n_bytes));
-                if taken.as_ref().is_some_and(Option::is_none) {
-                    return Ok(Err(Later { n_bytes }));
-                }
-                let _noted = (is_large && !is_large_file).then(|| self.note_in_hand(picture));
-                let decoded = picture::decode_within(&bytes, self.limits)?;
-                self.preparation.prepare(&decoded, tensor);
-                decoded.dimensions()
-            }
-        };
-        let picture = WrittenPicture {
-            path: picture.path.to_string(),
-            label: picture.label,
-            width,
-            height,
-            blake3: hash,
-        };
-        Ok(Ok((picture, known)))
-    }
-}
-
-/// The first of the pictures that are left, and those after it that fit into the budget beside it.
-fn next_group<'a, 'b>(slots: &'a mut [Slot<'b>]) -> Vec<&'a mut Slot<'b>> {
-    let mut sum: u64 = 0;
-    let fits = |slot: &&mut Slot| {
-        let Err(Later { n_bytes }) = slot.attempt else {
-            return false;
-        };
-        let fits = sum == 0 || sum.saturating_add(n_bytes) <= SIDE_BY_SIDE_BYTES;
-        sum = if fits {
-            sum.saturating_add(n_bytes)
-        } else {
-            sum
-        };
-        fits
-    };
-    slots.iter_mut().filter(fits).collect()
 }

@@ -12,8 +12,7 @@ const ENOUGH: usize = 4;
 /// Different pictures all had exactly the same code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the trunk gives exactly the same code for {n} different pictures, so its codes say nothing; \
-     try --kernels onnxruntime, and check the recipe and the output that the card names"
+    "the trunk gives exactly the same code for {n} different pictures, so its codes say nothing"
 )]
 pub struct SameCodesError {
     /// How many pictures.

@@ -8,15 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::ahead::Ahead;
 use super::judge::{Unfit, judge, judge_bytes};
-use super::known::Place;
+use super::known::CodeSource;
 use super::pipeline::Codes;
-use super::prepare::Row;
-use super::{ExtractError, ExtractOptions, OnFailure, OnUnread, RowCounts};
-use crate::codes::{Code, Store, StoreWriter, WrittenPicture};
-use crate::dataset::Failure;
-
-/// Failures that are kept for the summary; failures.csv has all.
-const KEPT_FAILURES: usize = 5;
+use super::prepare::Usable;
+use super::{ExtractError, ExtractOptions, Failures, OnFailure, OnUnread, RowCounts};
+use crate::codes::{Code, Failure, PictureRow, Store, StoreWriter};
 
 /// Pictures in a row that cannot be read before the run stops: then it is a disk that went away.
 const UNREAD_IN_A_ROW: usize = 5;
@@ -42,7 +38,7 @@ pub(super) struct Writing<'a> {
 pub(super) struct Written {
     pub(super) busy: Duration,
     pub(super) rows: RowCounts,
-    pub(super) first_failures: Vec<Failure>,
+    pub(super) failures: Failures,
     pub(super) unread: Unread,
 }
 
@@ -56,7 +52,7 @@ pub(super) struct Unread {
 }
 
 impl Unread {
-    fn note(&mut self, outcome: &Result<Row, Failure>) {
+    fn note(&mut self, outcome: &Result<Usable, Failure>) {
         match outcome {
             Err(failure) if failure.may_pass() => {
                 self.n += 1;
@@ -81,7 +77,7 @@ enum Source {
 }
 
 /// What becomes of a picture: a row, or a line of failures.csv.
-type Fate<'b> = Result<(&'b WrittenPicture, Source), Failure>;
+type Fate<'b> = Result<(&'b PictureRow, Source), Failure>;
 
 impl<'a> Writing<'a> {
     pub(super) fn new(
@@ -202,24 +198,24 @@ impl<'a> Writing<'a> {
     /// Where a row's code comes from, if it is fit to be stored.
     fn source<'c>(
         &mut self,
-        row: &Row,
+        row: &Usable,
         computed: &mut impl Iterator<Item = &'c [f32]>,
     ) -> Result<Result<Source, Unfit>, ExtractError> {
         let (source, count) = match row.known {
-            Some(Place::Row(usable)) => {
-                let source = self.row_of(usable).map(Source::Row);
+            Some(CodeSource::Written(usable)) => {
+                let source = self.row_of(usable as usize).map(Source::Row);
                 (source, &mut self.report.rows.repeated)
             }
-            Some(Place::Reused { store, row }) => {
+            Some(CodeSource::Reused { store, row }) => {
                 let mut bytes = Vec::new();
-                self.reuse[store].read_code_bytes(row, &mut bytes)?;
+                self.reuse[store as usize].read_code_bytes(row as usize, &mut bytes)?;
                 let fit = judge_bytes(&bytes, self.options.dtype);
                 let source = fit.map(|()| Source::Bytes(bytes));
                 (source, &mut self.report.rows.reused)
             }
-            Some(Place::Ahead(row)) => {
+            Some(CodeSource::Ahead(row)) => {
                 let mut bytes = Vec::new();
-                self.ahead.read(row, &mut bytes)?;
+                self.ahead.read(row as usize, &mut bytes)?;
                 (Ok(Source::Bytes(bytes)), &mut self.report.rows.done_before)
             }
             None => {
@@ -277,14 +273,11 @@ impl<'a> Writing<'a> {
         failures: impl IntoIterator<Item = &'f Failure>,
     ) -> Result<(), ExtractError> {
         for failure in failures {
-            if self.options.on_failure == OnFailure::Stop {
+            if let Err(error) = self.report.failures.note(failure, self.options.on_failure) {
                 self.checkpoint()?;
-                return Err(ExtractError::Strict(failure.clone()));
+                return Err(error);
             }
             self.writer.fail(failure)?;
-            if self.report.first_failures.len() < KEPT_FAILURES {
-                self.report.first_failures.push(failure.clone());
-            }
         }
         Ok(())
     }

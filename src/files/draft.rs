@@ -35,6 +35,7 @@ pub struct Draft {
     is_kept: bool,
     /// Whether a later run goes on with what is in the draft.
     goes_on: bool,
+    kept_before: Option<PathBuf>,
 }
 
 impl Draft {
@@ -51,8 +52,8 @@ impl Draft {
     /// Begins an empty draft for `target`, after checking that `target` may be written.
     ///
     /// A link to a folder means that folder. Missing parents are created. What a killed run left in
-    /// the draft is thrown away, or set aside if it was finished but for its name; a target that
-    /// was moved away and not yet replaced is put back.
+    /// the draft is thrown away, or set aside if it was finished but for its name
+    /// ([`Draft::kept_before`]); a target that was moved away and not yet replaced is put back.
     ///
     /// # Errors
     /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Dangling`],
@@ -61,8 +62,9 @@ impl Draft {
     pub fn begin(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
         let mut draft = Self::open(target, kind, existing)?;
         if draft.path.join(kind.marker).is_file() {
-            let _ = draft.set_aside();
+            let kept = draft.set_aside();
             draft = Self::open(target, kind, existing)?;
+            draft.kept_before = Some(kept);
         }
         draft.clear()?;
         Ok(draft)
@@ -104,6 +106,7 @@ impl Draft {
             // An error here is no reason to lose what an earlier run left.
             is_kept: is_filled,
             goes_on: false,
+            kept_before: None,
         };
         put_back(&draft.target, kind)?;
         check_free(&draft.target, kind, existing)?;
@@ -148,6 +151,13 @@ impl Draft {
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// Where [`Draft::begin`] has set the draft of a killed run aside, if that was finished but for its
+    /// name. Whoever began this one should hear of it.
+    #[must_use]
+    pub fn kept_before(&self) -> Option<&Path> {
+        self.kept_before.as_deref()
     }
 
     /// Whether there is something in the target's place that publishing would replace.

@@ -19,13 +19,13 @@ pub struct PathError {
 #[derive(Debug, thiserror::Error)]
 pub enum DraftError {
     /// The target is there already and was not to be replaced.
-    #[error("{} exists already; give --overwrite to replace it, or another --out", target.display())]
+    #[error("{} exists already", target.display())]
     Exists {
         /// The directory that was kept.
         target: PathBuf,
     },
     /// The target is there, but is not the kind of directory that would be replaced.
-    #[error("{} exists and is not a {kind} (it has no {marker}), so --overwrite does not touch it; choose another --out", target.display())]
+    #[error("{} exists and is not a {kind} (it has no {marker})", target.display())]
     Foreign {
         /// The directory that was kept.
         target: PathBuf,
@@ -35,25 +35,25 @@ pub enum DraftError {
         marker: &'static str,
     },
     /// Another process holds the draft.
-    #[error("another process is writing {}; wait for it to end, or choose another --out", draft.display())]
+    #[error("another process is writing {}", draft.display())]
     Busy {
         /// The draft in question.
         draft: PathBuf,
     },
     /// A directory that is not this program's stands where it has to write.
-    #[error("{} is in the way and was not made by this program; move it, or choose another --out", path.display())]
+    #[error("{} is in the way and was not made by this program", path.display())]
     InTheWay {
         /// The directory, which was left alone.
         path: PathBuf,
     },
     /// The target's path does not end in a name, as `/` or `..`.
-    #[error("{} names no directory that could be written; give --out a name of its own", target.display())]
+    #[error("{} names no directory that could be written", target.display())]
     Unnamed {
         /// The path as given.
         target: PathBuf,
     },
     /// The target, or a folder above it, is a link to something that is not there.
-    #[error("{} is a link to {}, which is not there; make that folder, remove the link, or choose another --out", link.display(), leads_to.display())]
+    #[error("{} is a link to {}, which is not there", link.display(), leads_to.display())]
     Dangling {
         /// The link.
         link: PathBuf,
@@ -79,7 +79,7 @@ pub enum DraftError {
         goes_on: bool,
     },
     /// The file system said no.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] PathError),
 }
 

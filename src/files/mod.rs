@@ -7,6 +7,7 @@
 //! whole_file   a file that is written beside its target and renamed
 //! fill         a file inside a draft
 //! rename       a rename that replaces nothing
+//! json_lines   a file of JSON documents, one a line, that grows: journals
 //! lock         a lock that dies with its holder
 //! open         this program's own files, opened to be written: links are refused
 //! read_at      a part of a file, wherever other threads read
@@ -17,6 +18,7 @@
 mod draft;
 mod error;
 mod fill;
+mod json_lines;
 mod lock;
 mod open;
 mod read_at;
@@ -30,6 +32,7 @@ mod whole_file;
 pub use self::draft::Draft;
 pub use self::error::{DraftError, PathError, path_error};
 pub(crate) use self::fill::fill;
+pub use self::json_lines::{JsonLines, WholeLines};
 pub use self::lock::Lock;
 pub use self::open::open_itself;
 pub use self::read_at::read_exact_at;

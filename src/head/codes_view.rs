@@ -78,7 +78,7 @@ impl<'a> CodesView<'a> {
     pub fn n_features(&self) -> usize {
         match self.source {
             Source::Array(codes) => codes.ncols(),
-            Source::Store(store) => store.manifest().codes.code_len(),
+            Source::Store(store) => store.codes_identity().code_len(),
         }
     }
 

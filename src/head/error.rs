@@ -1,7 +1,10 @@
 //! What can go wrong with a head, apart from its files.
 
+use crate::progress::Stopped;
+
 /// Why a head could not be trained or used.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
 pub enum HeadError {
     /// There is nothing to learn from.
     #[error(
@@ -99,20 +102,11 @@ pub enum HeadError {
         expected: &'static str,
     },
     /// The loss or the weights overflowed.
-    #[error(
-        "training diverged in epoch {epoch}: {what} is no longer a finite number. \
-         Lower the learning rate (it is {learning_rate}), or scale the codes (their largest value is {largest_code})"
-    )]
-    Diverged {
-        /// The epoch, from 1.
-        epoch: usize,
-        /// "the loss" or "a weight".
-        what: &'static str,
-        /// The learning rate in use.
-        learning_rate: f64,
-        /// Largest absolute value among the training codes.
-        largest_code: f32,
-    },
+    #[error(transparent)]
+    Diverged(#[from] Diverged),
+    /// Training was stopped before there was anything to keep.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// A dependency panicked while a head was trained.
     #[error("training broke off: {message}. This is a bug; please report it")]
     Panicked {
@@ -129,4 +123,22 @@ pub enum HeadError {
         /// The strength of the L2 penalty.
         l2: f64,
     },
+}
+
+/// The loss or the weights of a training overflowed.
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
+#[error(
+    "training diverged in epoch {epoch}: {what} is no longer a finite number. \
+     Lower the learning rate (it is {learning_rate}), or scale the codes (their largest value is {largest_code})"
+)]
+#[non_exhaustive]
+pub struct Diverged {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// "the loss" or "a weight".
+    pub what: &'static str,
+    /// The learning rate in use.
+    pub learning_rate: f64,
+    /// Largest absolute value among the training codes.
+    pub largest_code: f32,
 }

@@ -38,12 +38,14 @@
 //! time and all sums in f64. What is held then does not depend on N but for some numbers a sample;
 //! L-BFGS keeps about 30 vectors of D K numbers.
 
+mod head;
 mod lbfgs;
 mod objective;
 pub(super) mod products;
 mod solver;
 mod training;
 
+use std::fmt;
 use std::ops::ControlFlow;
 
 use ndarray::{Array1, Array2, ArrayView2, s};
@@ -51,12 +53,9 @@ use serde::{Deserialize, Serialize};
 
 use self::lbfgs::End;
 use self::training::Training;
-use super::optimizer::positive;
-use super::softmax::probabilities;
-use super::{ClassWeights, CodesView, HeadError, Samples};
-
-/// Rows that prediction takes at a time.
-const PREDICTED_ROWS: usize = 64;
+use super::invalid::{invalid, positive};
+use super::{ClassWeights, CodesView, Convergence, HeadError, PREDICTED_ROWS, Samples};
+use crate::progress::{Progress, Watch};
 
 /// Largest matrix of a problem: the codes of 4,096 samples in their span. Solving one in the span
 /// takes about three of them.
@@ -103,48 +102,35 @@ impl LogisticOptions {
         positive("L2 strength", self.l2)?;
         positive("gradient tolerance", self.gradient_tolerance)?;
         if self.max_iterations == 0 {
-            return Err(HeadError::InvalidOption {
-                option: "maximum of iterations",
-                value: "0".to_owned(),
-                expected: "at least 1",
-            });
+            return Err(invalid("maximum of iterations", 0, "at least 1"));
         }
         Ok(())
     }
 }
 
-/// Whether a fit found the optimum, by the loss and gradient of this crate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Convergence {
-    /// Whether the gradient is as small as was asked for.
-    pub converged: bool,
-    /// Whether the fit was stopped from outside before that.
-    #[serde(default)]
-    pub stopped: bool,
-    /// F at the parameters found.
-    pub objective: f64,
-    /// Norm of F's gradient at the parameters found, as a share of sqrt(2 l2 F); see
-    /// [`LogisticOptions::gradient_tolerance`].
-    pub gradient_norm: f64,
-    /// How often linfa and L-BFGS were started.
-    pub starts: usize,
-    /// How often L-BFGS had F and its gradient computed.
-    #[serde(default)]
-    pub evaluations: u64,
-    /// A sentence for people.
-    pub explanation: String,
+/// Where the search for one optimum is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Searched {
+    /// How often F and its gradient were computed so far.
+    evaluations: u64,
+    /// F where the search is now; it need not fall each time.
+    objective: f64,
+    /// As [`Convergence::gradient_norm`], before the parameters are rounded to f32.
+    gradient_norm: f64,
 }
 
-/// How far the search for one optimum has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// How often F and its gradient were computed so far.
-    pub evaluations: u64,
-    /// F where the search is now; it need not fall each time.
-    pub objective: f64,
-    /// As [`Convergence::gradient_norm`], before the parameters are rounded to f32.
-    pub gradient_norm: f64,
+impl fmt::Display for Searched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            objective,
+            gradient_norm,
+            ..
+        } = self;
+        write!(
+            f,
+            "objective {objective:.4}, relative gradient {gradient_norm:.1e}"
+        )
+    }
 }
 
 /// A fitted regression and how sure its optimum is.
@@ -175,8 +161,7 @@ impl Logistic {
     /// [`HeadError::Solver`] if no finite parameters were found. A fit that stopped short is no
     /// error: it is said in [`LogisticFit::convergence`].
     pub fn fit(train: &Samples, options: &LogisticOptions) -> Result<LogisticFit, HeadError> {
-        let go_on = &mut |_: &Progress| ControlFlow::Continue(());
-        let fits = Self::fit_path(train, &[options.l2], options, go_on)?;
+        let fits = Self::fit_path(train, &[options.l2], options, &())?;
         let first = fits.into_iter().flatten().next();
         Ok(first.expect("the first strength is always fitted"))
     }
@@ -187,8 +172,9 @@ impl Logistic {
     /// They are fitted from the strongest on, each from the optimum of the one before, and are given
     /// back in the order of `strengths`.
     ///
-    /// `observe` is called after every evaluation of F by L-BFGS. Where it says to stop, the fit at
-    /// work ends with the best parameters it has seen, and those not yet begun are None.
+    /// `watch` sees every evaluation of F by L-BFGS, out of the most there may be. Where it says to
+    /// stop, the fit at work ends with the best parameters it has seen, and those not yet begun are
+    /// None.
     ///
     /// # Errors
     /// As [`Logistic::fit`], for the first strength for which there is one.
@@ -196,9 +182,9 @@ impl Logistic {
         train: &Samples,
         strengths: &[f64],
         options: &LogisticOptions,
-        observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+        watch: &dyn Watch,
     ) -> Result<Vec<Option<LogisticFit>>, HeadError> {
-        fit_path(train, strengths, options, observe, MAX_MATRIX_BYTES)
+        fit_path(train, strengths, options, watch, MAX_MATRIX_BYTES)
     }
 
     /// Memory in bytes that a fit on `train` takes, roughly: three matrices, or as much where the
@@ -254,14 +240,6 @@ impl Logistic {
         self.intercepts.len()
     }
 
-    /// Probabilities (N, K) of codes (N, D); rows sum to 1.
-    ///
-    /// # Errors
-    /// [`HeadError::FeatureMismatch`] if the codes have another D.
-    pub fn predict_proba(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
-        Ok(probabilities(self.logits(&codes.into())?, 1.0))
-    }
-
     /// Logits (N, K) = x W + b of codes (N, D).
     ///
     /// # Errors
@@ -286,7 +264,7 @@ fn fit_path(
     train: &Samples,
     strengths: &[f64],
     options: &LogisticOptions,
-    observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    watch: &dyn Watch,
     max_matrix_bytes: usize,
 ) -> Result<Vec<Option<LogisticFit>>, HeadError> {
     let of_strength = |l2| LogisticOptions { l2, ..*options };
@@ -295,10 +273,18 @@ fn fit_path(
     }
     train.require_two_classes()?;
     let codes = train.codes();
-    let observe = &mut |progress: &Progress| match codes.check() {
-        Ok(()) => observe(progress),
-        // What is found from here on is thrown away.
-        Err(_) => ControlFlow::Break(()),
+    let observe = &mut |searched: &Searched| {
+        let progress = Progress {
+            done: usize::try_from(searched.evaluations).unwrap_or(usize::MAX),
+            total: usize::try_from(options.max_iterations).unwrap_or(usize::MAX),
+            ..Progress::default()
+        };
+        watch.progress(progress, searched);
+        // Where codes cannot be read, what is found from here on is thrown away.
+        match (codes.check(), watch.or_stopped()) {
+            (Ok(()), Ok(())) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
     };
     let training = Training::new(train, options.class_weights, max_matrix_bytes);
     let mut order: Vec<_> = (0..strengths.len()).collect();

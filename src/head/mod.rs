@@ -3,14 +3,16 @@
 //! ```text
 //! CodesView    codes (N, D) f32, of an array or of a store, scaled on the way
 //! Samples      a view with labels (N) below K: what every head trains on
+//! Head         what all heads have in common; `list` has the heads there are
 //! mlp          dense layers with ReLU, dropout and softmax, trained by optimizer
 //! logistic     multinomial regression with an L2 penalty, solved by linfa and argmin: the baseline
+//! nearest_centroid   the class whose mean code has the most similar direction: the floor
 //! scaling      statistics of the training codes, kept with the head
 //! saved        HEAD on disk: head.json and safetensors
 //! ```
 //!
-//! Both heads have the same shape of use: `fit` on [`Samples`] gives a model, and the model's
-//! `predict_proba` gives probabilities (N, K) for [`evaluate`](crate::evaluate).
+//! A fit on [`Samples`] gives a model; the model's logits (N, K) become probabilities (N, K) for
+//! [`evaluate`](crate::evaluate) by [`probabilities`].
 //!
 //! # Determinism
 //! Sums are cut into blocks by the shapes alone, never by the number of threads, and every block
@@ -18,24 +20,46 @@
 //! thread or with many. Another kind of processor may round differently, because the matrix
 //! products choose their instructions at run time.
 
+mod any;
 mod class_weights;
 mod codes_view;
+mod contract;
+mod convergence;
+mod epoch;
 mod error;
 mod fused_update;
+mod invalid;
 mod kind;
+mod list;
 mod samples;
 mod softmax;
 mod span;
+pub(crate) mod splits;
 
 pub mod logistic;
 pub mod mlp;
+pub mod nearest_centroid;
 pub mod optimizer;
 pub mod saved;
 pub mod scaling;
 
+pub(crate) use any::HeadVisitor;
+pub use any::{HeadOptions, OneHead};
 pub use class_weights::ClassWeights;
 pub use codes_view::CodesView;
-pub use error::HeadError;
+pub use contract::{Fit, Head, Layer};
+pub use convergence::Convergence;
+pub use epoch::Epoch;
+pub use error::{Diverged, HeadError};
+pub(crate) use invalid::invalid;
 pub use kind::HeadKind;
 pub use samples::Samples;
 pub use softmax::probabilities;
+
+/// Rows that prediction takes at a time: enough to use the weights well while they are in cache, few
+/// enough to keep the partial sums small.
+const PREDICTED_ROWS: usize = 64;
+
+/// Bias of a class without training samples: its optimum is at minus infinity, and this is low
+/// enough for a probability of 0, and finite.
+const ABSENT_BIAS: f32 = -1e30;

@@ -24,6 +24,7 @@ pub(super) use self::{
     sgd::{Momentum, Sgd},
 };
 use super::HeadError;
+use super::invalid::{below_one, invalid, positive};
 use crate::named;
 
 /// The optimizers by name; [`OptimizerOptions::of`] has their settings.
@@ -74,24 +75,10 @@ pub enum UpdateRule {
     /// t is the number of the step, from 1. (D. Kingma and J. Ba, "Adam: a method for stochastic
     /// optimization", 2015, end of section 2, whose epsilon hat this is; PyTorch has the epsilon of
     /// algorithm 1.)
-    Adam {
-        /// How much of the running mean of gradients is kept: at least 0 and below 1.
-        beta_1: f64,
-        /// How much of the running mean of squares is kept: at least 0 and below 1.
-        beta_2: f64,
-        /// Added to the root, above 0.
-        epsilon: f64,
-    },
+    Adam(AdamMeans),
     /// As Adam; what makes it AdamW is a weight decay, which [`OptimizerOptions::of`] gives it.
     /// (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", 2019.)
-    AdamW {
-        /// As Adam's.
-        beta_1: f64,
-        /// As Adam's.
-        beta_2: f64,
-        /// As Adam's.
-        epsilon: f64,
-    },
+    AdamW(AdamMeans),
     /// Gradient descent on batches; not Nesterov's.
     ///
     /// ```text
@@ -104,14 +91,37 @@ pub enum UpdateRule {
     },
 }
 
+/// The running means of [`UpdateRule::Adam`] and [`UpdateRule::AdamW`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdamMeans {
+    /// How much of the running mean of gradients is kept: at least 0 and below 1.
+    pub beta_1: f64,
+    /// How much of the running mean of squares is kept: at least 0 and below 1.
+    pub beta_2: f64,
+    /// Added to the root, above 0.
+    pub epsilon: f64,
+}
+
+/// Those of Keras 3.
+impl Default for AdamMeans {
+    fn default() -> Self {
+        Self {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+        }
+    }
+}
+
 impl UpdateRule {
     /// The optimizer that the rule is of.
     #[must_use]
     pub fn kind(&self) -> OptimizerKind {
         match self {
             Self::RmsProp { .. } => OptimizerKind::RmsProp,
-            Self::Adam { .. } => OptimizerKind::Adam,
-            Self::AdamW { .. } => OptimizerKind::AdamW,
+            Self::Adam(_) => OptimizerKind::Adam,
+            Self::AdamW(_) => OptimizerKind::AdamW,
             Self::Sgd { .. } => OptimizerKind::Sgd,
         }
     }
@@ -120,7 +130,7 @@ impl UpdateRule {
     #[must_use]
     pub fn n_states(&self) -> usize {
         match *self {
-            Self::Adam { .. } | Self::AdamW { .. } => 2,
+            Self::Adam(_) | Self::AdamW(_) => 2,
             Self::RmsProp { .. } => 1,
             Self::Sgd { momentum } => usize::from(momentum > 0.0),
         }
@@ -132,16 +142,12 @@ impl UpdateRule {
                 below_one("rho", rho)?;
                 positive("epsilon", epsilon)
             }
-            Self::Adam {
-                beta_1,
-                beta_2,
-                epsilon,
-            }
-            | Self::AdamW {
-                beta_1,
-                beta_2,
-                epsilon,
-            } => {
+            Self::Adam(means) | Self::AdamW(means) => {
+                let AdamMeans {
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                } = means;
                 below_one("beta 1", beta_1)?;
                 below_one("beta 2", beta_2)?;
                 positive("epsilon", epsilon)
@@ -176,36 +182,24 @@ impl Default for OptimizerOptions {
 }
 
 impl OptimizerOptions {
-    /// The defaults of Keras 3, except for RMSprop's learning rate, which is the tutorial's.
+    /// The defaults of Keras 3, except for RMSprop's learning rate, which is the tutorial's, and SGD's
+    /// momentum, which Keras leaves away.
     ///
     /// | | learning rate | weight decay | others |
     /// |---|---|---|---|
     /// | RMSprop | 2e-4 | 0 | rho 0.9, epsilon 1e-7 |
     /// | Adam | 1e-3 | 0 | beta_1 0.9, beta_2 0.999, epsilon 1e-7 |
     /// | AdamW | 1e-3 | 0.004 | as Adam |
-    /// | SGD | 0.01 | 0 | momentum 0 |
+    /// | SGD | 0.01 | 0 | momentum 0.9 |
     #[must_use]
     pub fn of(kind: OptimizerKind) -> Self {
-        let (beta_1, beta_2, epsilon) = (0.9, 0.999, 1e-7);
+        let means = AdamMeans::default();
+        let (rho, epsilon, momentum) = (0.9, 1e-7, 0.9);
         let (rule, learning_rate, weight_decay) = match kind {
-            OptimizerKind::RmsProp => (UpdateRule::RmsProp { rho: 0.9, epsilon }, 2e-4, 0.0),
-            OptimizerKind::Adam => {
-                let rule = UpdateRule::Adam {
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                };
-                (rule, 1e-3, 0.0)
-            }
-            OptimizerKind::AdamW => {
-                let rule = UpdateRule::AdamW {
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                };
-                (rule, 1e-3, 0.004)
-            }
-            OptimizerKind::Sgd => (UpdateRule::Sgd { momentum: 0.0 }, 0.01, 0.0),
+            OptimizerKind::RmsProp => (UpdateRule::RmsProp { rho, epsilon }, 2e-4, 0.0),
+            OptimizerKind::Adam => (UpdateRule::Adam(means), 1e-3, 0.0),
+            OptimizerKind::AdamW => (UpdateRule::AdamW(means), 1e-3, 0.004),
+            OptimizerKind::Sgd => (UpdateRule::Sgd { momentum }, 0.01, 0.0),
         };
         Self {
             rule,
@@ -223,38 +217,14 @@ impl OptimizerOptions {
         positive("learning rate", self.learning_rate)?;
         self.rule.validate()?;
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return Err(HeadError::InvalidOption {
-                option: "weight decay",
-                value: self.weight_decay.to_string(),
-                expected: "a finite number, at least 0",
-            });
+            return Err(invalid(
+                "weight decay",
+                self.weight_decay,
+                "a finite number, at least 0",
+            ));
         }
         self.schedule.validate()
     }
-}
-
-/// Refuses what is not a finite number above zero.
-pub(super) fn positive(option: &'static str, value: f64) -> Result<(), HeadError> {
-    if value.is_finite() && value > 0.0 {
-        return Ok(());
-    }
-    Err(HeadError::InvalidOption {
-        option,
-        value: value.to_string(),
-        expected: "a finite number above 0",
-    })
-}
-
-/// Refuses what is not a share that leaves something.
-fn below_one(option: &'static str, value: f64) -> Result<(), HeadError> {
-    if (0.0..1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(HeadError::InvalidOption {
-        option,
-        value: value.to_string(),
-        expected: "at least 0 and below 1",
-    })
 }
 
 #[cfg(test)]
@@ -300,11 +270,10 @@ mod tests {
         let epsilon = 1e-7;
         let bad = with_rule(UpdateRule::RmsProp { rho: 1.0, epsilon });
         assert!(bad.starts_with("rho is 1"), "{bad}");
-        let bad = with_rule(UpdateRule::AdamW {
-            beta_1: 0.9,
+        let bad = with_rule(UpdateRule::AdamW(AdamMeans {
             beta_2: 1.5,
-            epsilon,
-        });
+            ..AdamMeans::default()
+        }));
         assert!(bad.starts_with("beta 2 is 1.5"), "{bad}");
         let bad = with_rule(UpdateRule::Sgd { momentum: -0.5 });
         assert!(bad.starts_with("momentum is -0.5"), "{bad}");

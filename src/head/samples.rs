@@ -39,7 +39,7 @@ impl<'a> Samples<'a> {
     /// [`HeadError::Unlabelled`] if it has none, and as [`Samples::new`].
     pub fn of_store(store: &'a Store) -> Result<Self, HeadError> {
         let labels = store.labels().ok_or(HeadError::Unlabelled)?;
-        Self::checked(store.into(), labels, store.manifest().classes.len())
+        Self::checked(store.into(), labels, store.classes().len())
     }
 
     fn checked(

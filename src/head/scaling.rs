@@ -93,6 +93,7 @@ impl Scaling {
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the statistics are of another D.
+    #[doc(hidden)]
     pub fn apply(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
         let view = CodesView::from(codes).scaled(self.clone())?;
         let mut scaled = Array2::zeros(codes.raw_dim());

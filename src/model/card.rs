@@ -9,8 +9,9 @@ use ort_winograd::onnx::{DataType, Dim, TensorType};
 use ort_winograd::{OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
+use super::identity::OutputSpec;
 use crate::named;
-use crate::picture::{self, Filter, Layout, Recipe};
+use crate::picture::{self, Filter, Layout, Recipe, Resize};
 
 pub use self::error::CardError;
 
@@ -137,6 +138,31 @@ struct FormatOnly {
 }
 
 impl ModelCard {
+    /// The trunk's output, with its channels last.
+    #[must_use]
+    pub fn output(&self) -> OutputSpec {
+        let axes = self.output.shape.iter();
+        let mut shape: Vec<_> = axes.map(|&axis| axis as usize).collect();
+        if self.output.layout == Some(Layout::ChannelsFirst) {
+            shape.rotate_left(1);
+        }
+        OutputSpec {
+            name: self.output.name.clone(),
+            shape,
+        }
+    }
+
+    /// How a picture gets the size of the trunk's input.
+    #[must_use]
+    pub fn resize(&self, fit: picture::Fit, filter: Filter) -> Resize {
+        Resize {
+            width: self.input.width,
+            height: self.input.height,
+            fit,
+            filter,
+        }
+    }
+
     /// Reads and checks a card.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod card;
 pub mod fetched;
+mod identity;
 pub mod pins;
 pub mod runtime;
 mod session;
@@ -15,5 +16,6 @@ pub mod vgg16;
 pub use ort_winograd::{GraphError, OnnxModel, hash_graph, hash_tensors};
 
 pub use card::{CardError, ModelCard};
+pub use identity::{OutputSpec, TrunkIdentity};
 pub use runtime::{Library, Runtime, RuntimeError};
 pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

@@ -18,7 +18,7 @@ static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 /// Where a library was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The option `--onnxruntime`.
+    /// The path that the caller gave.
     Option,
     /// The environment variable `ORT_DYLIB_PATH`.
     Variable,
@@ -31,7 +31,7 @@ pub enum Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Option => "--onnxruntime",
+            Self::Option => "the path given",
             Self::Variable => "ORT_DYLIB_PATH",
             Self::Executable => "beside the executable",
             Self::Models => "models folder",
@@ -45,7 +45,7 @@ impl std::fmt::Display for Origin {
 pub enum RuntimeError {
     /// There is no library in any of the places.
     #[error(
-        "ONNX Runtime's library was not found. These places were searched: {}. Run `cnn-codes fetch onnxruntime`, or give the library's path to --onnxruntime",
+        "ONNX Runtime's library was not found. These places were searched: {}",
         list_places(searched)
     )]
     NotFound {
@@ -53,7 +53,7 @@ pub enum RuntimeError {
         searched: Vec<(Origin, Option<PathBuf>)>,
     },
     /// A library was named, but there is none.
-    #[error("there is no ONNX Runtime library at {} (from {origin}); correct the path, or leave it out and run `cnn-codes fetch onnxruntime`", path.display())]
+    #[error("there is no ONNX Runtime library at {} (from {origin})", path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
@@ -62,8 +62,7 @@ pub enum RuntimeError {
     },
     /// What lies in the models folder is not what was fetched.
     #[error(
-        "nothing is loaded from {}: {reason}. Run `cnn-codes fetch onnxruntime`, which puts the right files there; \
-         a library of your own is for --onnxruntime or ORT_DYLIB_PATH", directory.display()
+        "nothing is loaded from {}: {reason}", directory.display()
     )]
     NotAsFetched {
         /// The folder in the models folder.
@@ -348,9 +347,8 @@ mod tests {
         ];
         assert_eq!(
             RuntimeError::NotFound { searched }.to_string(),
-            "ONNX Runtime's library was not found. These places were searched: --onnxruntime (not \
-             set), models folder (m/onnxruntime). Run `cnn-codes fetch onnxruntime`, or give the \
-             library's path to --onnxruntime"
+            "ONNX Runtime's library was not found. These places were searched: the path given \
+             (not set), models folder (m/onnxruntime)"
         );
     }
 
@@ -360,7 +358,7 @@ mod tests {
         let message = error.unwrap_err().to_string();
         assert!(
             message.starts_with(
-                "there is no ONNX Runtime library at /no/such.so (from --onnxruntime)"
+                "there is no ONNX Runtime library at /no/such.so (from the path given)"
             )
         );
     }

@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 
 use self::open::{Opened, open_session};
 use super::card::{CardError, CardInput, Element, ModelCard};
+use super::identity::{OutputSpec, TrunkIdentity};
 use super::runtime::Runtime;
 use super::sha256::hex;
-use crate::codes::{OutputSpec, TrunkIdentity};
 use crate::named;
 use crate::picture::Layout;
 
@@ -95,15 +95,15 @@ pub enum TrunkError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// CUDA was asked for, and does not work.
-    #[error("CUDA cannot be used: {reason}; {advice}; or give --device cpu")]
+    #[error("CUDA cannot be used: {reason}")]
     Cuda {
         /// What is missing.
         reason: String,
-        /// What would mend it.
-        advice: &'static str,
+        /// Whether the library has it: then CUDA 13, cuDNN 9 or a driver for them are missing.
+        is_built_in: bool,
     },
     /// Winograd kernels were asked for, and cannot be used.
-    #[error("--kernels winograd cannot be used: {reason}; give --kernels auto")]
+    #[error("the Winograd kernels cannot be used: {reason}")]
     Kernels {
         /// Why not.
         reason: &'static str,
@@ -129,7 +129,7 @@ pub enum TrunkError {
     },
     /// The trunk takes bytes, and was given something else.
     #[error(
-        "the trunk takes the levels 0 to 255 as bytes, and was given {value}; its recipe is inside, so leave --recipe out, or give none"
+        "the trunk takes the levels 0 to 255 as bytes, and was given {value}; its recipe is inside"
     )]
     NotALevel {
         /// The first number that is no byte.
@@ -319,14 +319,7 @@ impl Trunk {
     /// The output, with its channels last.
     #[must_use]
     pub fn output(&self) -> OutputSpec {
-        let mut shape = self.output_shape.clone();
-        if self.is_channels_first() {
-            shape.rotate_left(1);
-        }
-        OutputSpec {
-            name: self.card.output.name.clone(),
-            shape,
-        }
+        self.card.output()
     }
 
     fn is_channels_first(&self) -> bool {

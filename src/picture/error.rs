@@ -8,6 +8,7 @@ use crate::messages::one_line;
 /// Every message is one line of plain English without the file's name, which the caller knows; it
 /// fits into a cell of a table. [`DecodeError::kind`] is for programs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// There is not a single byte.
     #[error("the file is empty")]
@@ -27,7 +28,7 @@ pub enum DecodeError {
         reason: String,
     },
     /// More than [`DecodeLimits::max_pixels`]; found in the header, before any memory is taken.
-    #[error("{width} x {height} pixels are too many: up to {max_pixels} are read (--max-pixels)")]
+    #[error("{width} x {height} pixels are too many: up to {max_pixels} are read")]
     TooLarge {
         /// Width in pixels.
         width: u32,
@@ -47,7 +48,7 @@ pub enum DecodeError {
     /// Decoding would take more than [`DecodeLimits::max_bytes`].
     #[error(
         "decoding this {format} would take {} MB of memory: up to {} MB are taken, 8 bytes for \
-         each of {max_pixels} pixels (--max-pixels)",
+         each of {max_pixels} pixels",
         n_bytes.div_ceil(1_000_000),
         DecodeLimits { max_pixels: *max_pixels }.max_bytes() / 1_000_000
     )]

@@ -37,6 +37,13 @@ impl DecodeLimits {
         self.max_pixels.saturating_mul(BYTES_PER_PIXEL)
     }
 
+    /// The largest file in bytes that is read to be decoded: as much as decoding may take, and 64 MiB
+    /// in any case. A larger one is refused by its length.
+    #[must_use]
+    pub fn max_file_bytes(self) -> u64 {
+        self.max_bytes().max(LARGE_FILE_BYTES)
+    }
+
     /// Refuses a picture of too many pixels, or with a side of more than [`MAX_SIDE`].
     pub(super) fn check_size(self, width: u32, height: u32) -> Result<(), DecodeError> {
         let n_pixels = u64::from(width) * u64::from(height);
@@ -89,16 +96,21 @@ mod tests {
         let too_large = kind(1001, 100);
         assert!(matches!(too_large, DecodeError::TooLarge { .. }));
         let said = too_large.to_string();
-        assert!(
-            said.contains("100000") && said.contains("--max-pixels"),
-            "{said}"
-        );
+        assert!(said.contains("100000"), "{said}");
         for (width, height) in [(65_536, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
             assert_eq!(
                 kind(width, height),
                 DecodeError::SideTooLong { width, height }
             );
         }
+    }
+
+    #[test]
+    fn a_file_may_take_what_decoding_may_and_64_mib_at_least() {
+        let limit = |max_pixels| DecodeLimits { max_pixels }.max_file_bytes();
+        assert_eq!(limit(DEFAULT_MAX_PIXELS), 400_000_000);
+        assert_eq!(limit(64), 1 << 26);
+        assert_eq!(limit(u64::MAX), u64::MAX);
     }
 
     #[test]
@@ -109,7 +121,7 @@ mod tests {
             |n_bytes, file_len| limits.check_memory("PNG", n_bytes, file_len).unwrap_err();
         let said = refused(8001, 0).to_string();
         assert_eq!(refused(8000, (1 << 26) + 1).to_string(), said);
-        assert!(said.contains("--max-pixels"), "{said}");
+        assert!(said.contains("for each of 1000 pixels"), "{said}");
         let all = DecodeLimits {
             max_pixels: u64::MAX,
         };

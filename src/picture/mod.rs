@@ -27,6 +27,7 @@ mod decode;
 mod error;
 mod jpeg;
 mod limits;
+pub mod memory;
 pub(crate) mod recipe;
 mod resize;
 
@@ -42,16 +43,12 @@ pub use self::limits::{DEFAULT_MAX_PIXELS, DecodeLimits, MAX_SIDE};
 pub use self::recipe::{Layout, Recipe};
 pub use self::resize::{Filter, Fit, Resize};
 
-/// The largest picture that is decoded while others are; a large one alone may take
-/// [`DecodeLimits::max_bytes`].
-pub const LARGE_PIXELS: u64 = 1 << 25;
-
-/// The most memory that a picture may take which is decoded while others are: that of a JPEG of
-/// [`LARGE_PIXELS`].
-pub const LARGE_BYTES: u64 = 192 << 20;
+/// The most memory that a picture may take which is decoded while others are: that of a JPEG of 2^25
+/// pixels. A large one alone may take [`DecodeLimits::max_bytes`].
+const LARGE_BYTES: u64 = 192 << 20;
 
 /// The largest file that is read while others are.
-pub const LARGE_FILE_BYTES: u64 = 1 << 26;
+const LARGE_FILE_BYTES: u64 = 1 << 26;
 
 /// All that turns a decoded picture into a trunk's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -7,14 +7,11 @@ use ndarray::Array2;
 
 use super::{Outcome, PredictError, Prediction};
 use crate::codes::{CodesIdentity, Pool, Store};
-use crate::head::logistic::Logistic;
-use crate::head::mlp::Mlp;
 use crate::head::saved::SavedHead;
 use crate::head::scaling::Scaling;
-use crate::head::{CodesView, HeadError, HeadKind, probabilities};
+use crate::head::{CodesView, HeadError, HeadKind, OneHead, probabilities};
 use crate::model::Trunk;
 use crate::model::card::CardClassifier;
-use crate::picture::Resize;
 
 /// Codes of a store that are classified at a time; each chunk reads the head's weights once.
 const CHUNK_ROWS: usize = 64;
@@ -32,19 +29,12 @@ pub struct Classifier {
 #[derive(Clone, Debug)]
 struct Head {
     scaling: Scaling,
-    model: Model,
-    temperature: f32,
-}
-
-#[derive(Clone, Debug)]
-enum Model {
-    Mlp(Mlp),
-    Logistic(Logistic),
+    model: OneHead,
 }
 
 impl Classifier {
-    /// Loads one head of the HEAD directory at `dir`: of the `kind` asked for, or the MLP where
-    /// there is one, and else the logistic regression.
+    /// Loads one head of the HEAD directory at `dir`: of the `kind` asked for, or the first
+    /// there is in the order of the kinds.
     ///
     /// # Errors
     /// [`PredictError::Head`] or [`PredictError::NoSuchHead`].
@@ -63,16 +53,7 @@ impl Classifier {
     #[must_use]
     pub fn new(head: SavedHead, kind: Option<HeadKind>) -> Option<Self> {
         let kind = kind.unwrap_or_else(|| head.default_kind());
-        let (model, temperature) = match kind {
-            HeadKind::Mlp => {
-                let mlp = head.mlp?;
-                (Model::Mlp(mlp.model), mlp.temperature)
-            }
-            HeadKind::Logistic => {
-                let logistic = head.logistic?;
-                (Model::Logistic(logistic.model), logistic.temperature)
-            }
-        };
+        let model = head.heads.into_iter().find(|head| head.kind() == kind)?;
         Some(Self {
             codes: head.codes,
             classes: head.classes,
@@ -80,7 +61,6 @@ impl Classifier {
             head: Some(Head {
                 scaling: head.scaling,
                 model,
-                temperature: temperature as f32,
             }),
         })
     }
@@ -95,18 +75,9 @@ impl Classifier {
             fit,
             filter,
         } = card.classifier.clone()?;
-        let codes = CodesIdentity {
-            trunk: trunk.identity().clone(),
-            recipe: card.input.recipe,
-            resize: Resize {
-                width: card.input.width,
-                height: card.input.height,
-                fit,
-                filter,
-            },
-            output: trunk.output(),
-            pool: Pool::None,
-        };
+        let resize = card.resize(fit, filter);
+        let recipe = card.input.recipe;
+        let codes = CodesIdentity::new(trunk.identity().clone(), card, recipe, resize, Pool::None);
         Some(Self {
             codes,
             classes,
@@ -127,7 +98,7 @@ impl Classifier {
         &self.classes
     }
 
-    /// The kind of head, `mlp` or `logistic`; of an exported classifier the name on its card.
+    /// The kind of head, such as `mlp`; of an exported classifier the name on its card.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -143,11 +114,8 @@ impl Classifier {
             return self.read(codes);
         };
         let scaled = codes.scaled(head.scaling.clone())?;
-        let logits = match &head.model {
-            Model::Mlp(mlp) => mlp.logits(&scaled)?,
-            Model::Logistic(logistic) => logistic.logits(&scaled)?,
-        };
-        Ok(probabilities(logits, head.temperature))
+        let logits = head.model.logits(&scaled)?;
+        Ok(probabilities(logits, head.model.temperature() as f32))
     }
 
     /// Codes that are probabilities, as they are.
@@ -172,7 +140,7 @@ impl Classifier {
         store: &Store,
         take: &mut dyn FnMut(Vec<Outcome>) -> ControlFlow<()>,
     ) -> Result<(), PredictError> {
-        if let Some(difference) = self.codes.difference(&store.manifest().codes) {
+        if let Some(difference) = self.codes.difference(store.codes_identity()) {
             return Err(PredictError::OtherCodes {
                 store: store.dir().to_owned(),
                 difference,

@@ -11,10 +11,10 @@ use crate::model::TrunkError;
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
     /// The head cannot be read.
-    #[error(transparent)]
+    #[error("{0}")]
     Head(#[from] SavedHeadError),
     /// The kind of head that was asked for was not trained.
-    #[error("{} has no {wanted} head, only {found}; give --head {found}, or train it with --head both", dir.display())]
+    #[error("{} has no {wanted} head, only {found}", dir.display())]
     NoSuchHead {
         /// The HEAD directory.
         dir: PathBuf,
@@ -24,9 +24,7 @@ pub enum PredictError {
         found: HeadKind,
     },
     /// The trunk does not give the codes that the head was trained on.
-    #[error(
-        "the head was trained on other codes than this trunk gives: {difference}; give the trunk that it was trained with (--model and --card), or train a head on codes of this one"
-    )]
+    #[error("the head was trained on other codes than this trunk gives: {difference}")]
     OtherTrunk {
         /// What differs, the head's first.
         difference: String,
@@ -40,15 +38,15 @@ pub enum PredictError {
         difference: String,
     },
     /// The trunk failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Trunk(#[from] TrunkError),
     /// The trunk gives one code for all pictures.
-    #[error(transparent)]
+    #[error("{0}")]
     SameCodes(#[from] SameCodesError),
     /// The head does not take the codes.
-    #[error(transparent)]
+    #[error("{0}")]
     Codes(#[from] HeadError),
     /// The decoders' threads could not be started.
-    #[error(transparent)]
+    #[error("{0}")]
     Threads(#[from] ThreadsError),
 }

@@ -11,7 +11,7 @@ use crate::dataset::Pictures;
 use crate::extract::{Codes, Pipeline, Preparer, judge};
 use crate::head::CodesView;
 use crate::model::{Provider, Trunk};
-use crate::picture::{DecodeLimits, Preparation, Resize};
+use crate::picture::{DecodeLimits, Preparation};
 
 /// How pictures are predicted; no option changes a prediction.
 #[derive(Clone, Copy, Debug)]
@@ -57,18 +57,13 @@ impl Predictor {
     /// [`PredictError::OtherTrunk`].
     pub fn new(classifier: Classifier, trunk: Trunk) -> Result<Self, PredictError> {
         let wanted = classifier.codes();
-        let input = &trunk.card().input;
-        let given = CodesIdentity {
-            trunk: trunk.identity().clone(),
-            recipe: wanted.recipe,
-            resize: Resize {
-                width: input.width,
-                height: input.height,
-                ..wanted.resize
-            },
-            output: trunk.output(),
-            pool: wanted.pool,
-        };
+        let given = CodesIdentity::new(
+            trunk.identity().clone(),
+            trunk.card(),
+            wanted.recipe,
+            wanted.resize,
+            wanted.pool,
+        );
         match wanted.difference(&given) {
             None => Ok(Self { classifier, trunk }),
             Some(difference) => Err(PredictError::OtherTrunk { difference }),
@@ -126,7 +121,7 @@ impl Predictor {
             }
             Ok::<_, PredictError>(())
         };
-        pipeline.run(0, classify_all, &mut |_| ControlFlow::Continue(()))?;
+        pipeline.run(0, classify_all, &())?;
         Ok(())
     }
 }
@@ -134,7 +129,7 @@ impl Predictor {
 /// The last stage: the outcomes of a batch in the order of its pictures.
 fn classify(classifier: &Classifier, batch: Codes) -> Result<Vec<Outcome>, PredictError> {
     let CodesIdentity { output, pool, .. } = classifier.codes();
-    let channels = output.shape.last().copied().unwrap_or(1);
+    let channels = output.channels();
     let (mut pooled, mut n_codes) = (Vec::new(), 0);
     let mut fits = Vec::with_capacity(batch.outcomes.len());
     for code in batch.computed() {
@@ -151,7 +146,7 @@ fn classify(classifier: &Classifier, batch: Codes) -> Result<Vec<Outcome>, Predi
         let picture = outcome?.picture;
         let (row, fit) = rows.next().expect("a code for each picture that is usable");
         fit.map_err(|unfit| unfit.failure(&picture.path))?;
-        Prediction::new(picture.path, row.to_vec())
+        Prediction::new(picture.path.into(), row.to_vec())
     });
     Ok(outcomes.collect())
 }

@@ -3,14 +3,16 @@
 use ndarray::Array2;
 
 use super::error::FitError;
-use super::fit::{fit_mlp, scale, stop_if_asked};
-use super::progress::{OneOfMany, Progress};
-use super::splits::stratified_folds;
+use super::progress::Stage;
+use super::scaled::scale;
 use super::workers::work;
-use crate::head::logistic::{Logistic, LogisticOptions};
-use crate::head::mlp::{Ended, MlpOptions};
 use crate::head::scaling::ScalingKind;
-use crate::head::{HeadError, Samples};
+use crate::head::splits::stratified_folds;
+use crate::head::{Diverged, Fit, Head, HeadError, Samples};
+use crate::progress::Stopped;
+
+/// Logits (N, K) of samples by heads with some settings, or how a head diverged with them.
+pub(super) type Logits = Result<Array2<f32>, Diverged>;
 
 /// Training samples in folds.
 pub(super) struct Folds<'a> {
@@ -63,80 +65,48 @@ impl<'a> Folds<'a> {
         (0..self.of_row.len()).partition(|&row| self.of_row[row] == fold)
     }
 
-    /// Out-of-fold logits (N, K) of an MLP with each of these options, or how it diverged.
-    pub(super) fn mlp_logits(
+    /// Out-of-fold logits (N, K) of a head with each of these settings.
+    pub(super) fn logits<H: Head>(
         &self,
-        options: &[MlpOptions],
-        share: f64,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Result<Array2<f32>, HeadError>>, FitError> {
-        self.mlp_logits_by_fold(&vec![options.to_vec(); self.len()], share, progress)
+        settings: &[H::Options],
+        stage: &Stage,
+    ) -> Result<Vec<Logits>, FitError> {
+        self.logits_by_fold::<H>(&vec![settings.to_vec(); self.len()], stage)
     }
 
-    /// The same, where each fold has options of its own, as many as every other.
-    pub(super) fn mlp_logits_by_fold(
+    /// The same, where each fold has settings of its own, as many as every other.
+    pub(super) fn logits_by_fold<H: Head>(
         &self,
-        options: &[Vec<MlpOptions>],
-        share: f64,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Result<Array2<f32>, HeadError>>, FitError> {
-        let of_fold = self.folds.iter().zip(options);
+        settings: &[Vec<H::Options>],
+        stage: &Stage,
+    ) -> Result<Vec<Logits>, FitError> {
+        let at_a_time = |settings: &[H::Options]| match H::SHARES_WORK {
+            true => settings.len().max(1),
+            false => 1,
+        };
+        let of_fold = self.folds.iter().zip(settings);
         let jobs: Vec<_> = of_fold
-            .flat_map(|(fold, options)| options.iter().map(move |options| (fold, options)))
+            .flat_map(|(fold, settings)| {
+                let parts = settings.chunks(at_a_time(settings));
+                parts.map(move |settings| (fold, settings))
+            })
             .collect();
-        let bytes = jobs
-            .iter()
-            .map(|(fold, options)| options.training_bytes(&fold.outside));
-        let bytes = bytes.max().unwrap_or(0);
-        let logits = work(&jobs, bytes, |&(fold, options)| {
-            fit_one_of_many(&fold.outside, &fold.inside, options, share, progress)
+        let bytes = jobs.iter().flat_map(|(fold, settings)| {
+            let of_one = |options| H::training_bytes(&fold.outside, options);
+            settings.iter().map(of_one)
+        });
+        let logits = work(&jobs, bytes.max().unwrap_or(0), |&(fold, settings)| {
+            fit_and_judge::<H>(&fold.outside, &fold.inside, settings, stage)
         })?;
-        let n_options = jobs.len() / self.len();
-        let by_fold = |index| logits.iter().skip(index).step_by(n_options);
-        let gathered = (0..n_options).map(|index| {
-            let by_fold: Result<Vec<_>, _> = by_fold(index).map(Result::as_ref).collect();
+        let logits: Vec<_> = logits.into_iter().flatten().collect();
+        let n_settings = logits.len() / self.len();
+        let gathered = (0..n_settings).map(|index| {
+            let by_fold = logits.iter().skip(index).step_by(n_settings);
+            let by_fold: Result<Vec<_>, _> = by_fold.map(Result::as_ref).collect();
             by_fold
                 .map(|logits| self.gather(&logits))
                 .map_err(Clone::clone)
         });
-        Ok(gathered.collect())
-    }
-
-    /// Out-of-fold logits (N, K) of a regression with each of these L2 strengths.
-    pub(super) fn logistic_logits(
-        &self,
-        strengths: &[f64],
-        options: &LogisticOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Array2<f32>>, FitError> {
-        self.logistic_logits_by_fold(&vec![strengths.to_vec(); self.len()], options, progress)
-    }
-
-    /// The same, where each fold has strengths of its own, as many as every other.
-    pub(super) fn logistic_logits_by_fold(
-        &self,
-        strengths: &[Vec<f64>],
-        options: &LogisticOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Array2<f32>>, FitError> {
-        let jobs: Vec<_> = self.folds.iter().zip(strengths).collect();
-        let bytes = Logistic::fitting_bytes(&self.folds[0].outside);
-        let logits = work(&jobs, bytes, |(fold, strengths)| {
-            let stop_if_asked = &mut stop_if_asked(progress);
-            let fits = Logistic::fit_path(&fold.outside, strengths, options, stop_if_asked)?;
-            let mut logits = Vec::new();
-            for fit in fits {
-                let fit = fit.filter(|fit| !fit.convergence.stopped && !progress.is_stopped());
-                let fit = fit.ok_or(FitError::Stopped)?;
-                logits.push(fit.model.logits(fold.inside.codes())?);
-                progress.fitted();
-            }
-            Ok::<_, FitError>(logits)
-        })?;
-        let n_strengths = strengths.first().map_or(0, Vec::len);
-        let by_fold = |index| logits.iter().map(move |logits| &logits[index]);
-        let gathered =
-            (0..n_strengths).map(|index| self.gather(&by_fold(index).collect::<Vec<_>>()));
         Ok(gathered.collect())
     }
 
@@ -152,38 +122,42 @@ impl<'a> Folds<'a> {
     }
 }
 
-/// Logits (N, K) on `judged` of an MLP with each of these options, trained on the same samples.
-pub(super) fn fit_seeds(
+/// Logits (N, K) on `judged` of a head with each of these settings, trained on the same samples.
+pub(super) fn fit_seeds<H: Head>(
     train: &Samples,
     judged: &Samples,
-    options: &[MlpOptions],
-    share: f64,
-    progress: &dyn Progress,
+    settings: &[H::Options],
+    stage: &Stage,
 ) -> Result<Vec<Array2<f32>>, FitError> {
-    let bytes = options
-        .first()
-        .map_or(0, |options| options.training_bytes(train));
-    let logits = work(options, bytes, |options| {
-        fit_one_of_many(train, judged, options, share, progress)
+    let bytes = settings
+        .iter()
+        .map(|options| H::training_bytes(train, options));
+    let jobs: Vec<_> = settings.chunks(1).collect();
+    let logits = work(&jobs, bytes.max().unwrap_or(0), |settings| {
+        fit_and_judge::<H>(train, judged, settings, stage)
     })?;
-    Ok(logits.into_iter().collect::<Result<_, HeadError>>()?)
+    let logits = logits.into_iter().flatten();
+    logits.map(|logits| Ok(logits?)).collect()
 }
 
-/// Logits on `judged` of an MLP trained on `train`, or how it diverged.
-fn fit_one_of_many(
+/// Logits on `judged` of a head with each of these settings, trained on `train`.
+fn fit_and_judge<H: Head>(
     train: &Samples,
     judged: &Samples,
-    options: &MlpOptions,
-    share: f64,
-    progress: &dyn Progress,
-) -> Result<Result<Array2<f32>, HeadError>, FitError> {
-    let fit = match fit_mlp(train, None, options, share, &mut OneOfMany(progress)) {
-        Err(error @ HeadError::Diverged { .. }) => return Ok(Err(error)),
-        fit => fit?,
+    settings: &[H::Options],
+    stage: &Stage,
+) -> Result<Vec<Logits>, FitError> {
+    let fits = match H::fit_all(train, settings, stage) {
+        Err(HeadError::Diverged(how)) => return Ok(vec![Err(how); settings.len()]),
+        fits => fits?,
     };
-    if fit.ended == Ended::Interrupted {
-        return Err(FitError::Stopped);
-    }
-    progress.fitted();
-    Ok(Ok(fit.mlp.logits(judged.codes())?))
+    let judge = |fit: Fit<H>| {
+        if fit.is_stopped || stage.is_stopped() {
+            return Err(Stopped.into());
+        }
+        let logits = H::logits(&fit.model, judged.codes())?;
+        stage.fitted();
+        Ok(Ok(logits))
+    };
+    fits.into_iter().map(judge).collect()
 }

@@ -1,16 +1,18 @@
 //! Why nothing was trained.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::codes::StoreError;
 use crate::evaluate::EvaluateError;
 use crate::files::DraftError;
-use crate::head::HeadError;
 use crate::head::saved::SavedHeadError;
-use crate::report::ReportError;
+use crate::head::{Diverged, HeadError};
+use crate::progress::Stopped;
 
 /// Why nothing was trained, or nothing was left.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The stores do not belong together.
     #[error("{} and {} do not belong together: {reason}", train.display(), validation.display())]
@@ -39,23 +41,28 @@ pub enum TrainError {
         source: HeadError,
     },
     /// A store was changed while heads were trained on it.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// Training was stopped before there was a head.
     #[error("stopped before a head was trained; nothing was left behind")]
-    Stopped,
+    Stopped(#[source] Stopped),
     /// A head's predictions cannot be judged.
-    #[error(transparent)]
+    #[error("{0}")]
     Evaluate(#[from] EvaluateError),
     /// HEAD is not free or not writable.
-    #[error(transparent)]
+    #[error("{0}")]
     Draft(#[from] DraftError),
     /// A head could not be saved.
-    #[error(transparent)]
+    #[error("{0}")]
     Save(#[from] SavedHeadError),
     /// The report, or another file besides the heads, could not be written.
-    #[error(transparent)]
-    Report(#[from] ReportError),
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
     /// The heads are trained and saved, but the files besides them are not.
     #[error("{why}; the trained head is kept in {}: move it where you want it", kept.display())]
     Kept {
@@ -80,12 +87,27 @@ pub enum TrainError {
 /// Why fits on some samples were not done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FitError {
-    #[error(transparent)]
-    Head(#[from] HeadError),
-    #[error(transparent)]
+    #[error("{0}")]
+    Head(HeadError),
+    #[error("{0}")]
     Evaluate(#[from] EvaluateError),
-    #[error("stopped")]
-    Stopped,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl From<HeadError> for FitError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Head(error),
+        }
+    }
+}
+
+impl From<Diverged> for FitError {
+    fn from(how: Diverged) -> Self {
+        Self::Head(how.into())
+    }
 }
 
 impl FitError {
@@ -94,22 +116,22 @@ impl FitError {
         match self {
             Self::Head(error) => matches!(
                 error,
-                HeadError::Diverged { .. } | HeadError::Solver { .. } | HeadError::Panicked { .. }
+                HeadError::Diverged(_) | HeadError::Solver { .. } | HeadError::Panicked { .. }
             ),
             Self::Evaluate(_) => true,
-            Self::Stopped => false,
+            Self::Stopped(_) => false,
         }
     }
 
     /// What it means for a training on `store`.
-    pub(super) fn on(self, store: &std::path::Path) -> TrainError {
+    pub(super) fn on(self, store: &Path) -> TrainError {
         match self {
             Self::Head(source) => TrainError::Head {
                 store: store.to_owned(),
                 source,
             },
             Self::Evaluate(error) => error.into(),
-            Self::Stopped => TrainError::Stopped,
+            Self::Stopped(stopped) => TrainError::Stopped(stopped),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ndarray::{Array2, Axis};
 
+use super::result::{Calibration, HeadResult, Tuning};
 use crate::evaluate::{EvaluateError, Evaluation, Spread, fit_temperature};
-use crate::head::probabilities;
-use crate::report::{Calibration, HeadResult, Tuning};
+use crate::head::{HeadKind, probabilities};
 
 /// The pictures that heads are judged on: of a validation store, or of the training store, each by
 /// heads that were trained outside of its fold.
@@ -19,7 +19,7 @@ pub(super) struct Judges<'a> {
 
 /// A head as it comes from training.
 pub(super) struct Unjudged {
-    pub(super) name: &'static str,
+    pub(super) kind: HeadKind,
     /// Logits (N, K) on the judged pictures, by each seed's network, the kept one's first.
     pub(super) logits: Vec<Array2<f32>>,
     pub(super) temperature: Option<f64>,
@@ -47,7 +47,7 @@ impl Judges<'_> {
         };
         let evaluation = Evaluation::new(probabilities.view(), self.labels)?;
         Ok(HeadResult {
-            name: head.name,
+            name: head.kind.name(),
             by_fold: self.by_fold(&evaluation),
             by_seed: self.by_seed(&head.logits)?,
             evaluation,

@@ -1,12 +1,12 @@
 //! The stores that heads are trained and judged on.
 
 use super::error::{FitError, TrainError};
-use crate::codes::{Manifest, Store};
+use crate::codes::Store;
 use crate::head::scaling::Scaling;
 use crate::head::{HeadError, Samples};
 
 /// The stores of one training.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Stores<'s> {
     pub(super) train: &'s Store,
     /// Without one, the heads are judged in folds of `train`.
@@ -76,7 +76,7 @@ fn check_labels(store: &Store) -> Result<(), TrainError> {
 
 /// Refuses stores whose codes mean different things, or whose classes differ.
 fn check_pair(train: &Store, validation: &Store) -> Result<(), TrainError> {
-    let (ours, theirs) = (train.manifest(), validation.manifest());
+    let (ours, theirs) = (&train.manifest().store, &validation.manifest().store);
     let reason = match ours.codes.difference(&theirs.codes) {
         Some(difference) => format!("{difference}; extract both with the same options"),
         None if ours.classes != theirs.classes => format!(
@@ -95,11 +95,8 @@ fn check_pair(train: &Store, validation: &Store) -> Result<(), TrainError> {
 
 /// Refuses a store of one class by the class's name.
 pub(super) fn check_classes(train: &Store) -> Result<(), TrainError> {
-    let Manifest {
-        classes, counts, ..
-    } = train.manifest();
-    let mut present = classes
-        .iter()
+    let counts = &train.manifest().counts;
+    let mut present = (train.classes().iter())
         .zip(&counts.per_class)
         .filter(|&(_, &n)| n > 0);
     match (present.next(), present.next()) {

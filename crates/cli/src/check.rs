@@ -5,25 +5,22 @@ mod report;
 
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
-use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::dataset::{self, Pictures};
-use cnn_codes::extract::Progress;
+use cnn_codes::codes::Store;
+use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::files::{Existing, FileDraft};
-use cnn_codes::train::{self, Doubt, DoubtOptions, Reason, TrainError};
-use cnn_codes_curate::check::{
-    CheckError, CheckOptions, CheckProgress, Checked, Finding, FindingKind, PictureName, check,
-};
+use cnn_codes::train::{self, LabelError, LabelErrorOptions, Reason};
+use cnn_codes_curate::check::{CheckOptions, Checked, Finding, FindingKind, PictureName, check};
 
 use self::report::Report;
-use super::progress::Display;
+use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::{
-    Format, LimitsOption, default_threads, is_closed_pipe, one_of, print, print_json, say, threads,
+    Format, LimitsOption, default_threads, is_closed_pipe, one_of, print, print_json, remedy,
+    threads,
 };
 
 /// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
@@ -80,14 +77,11 @@ struct Inputs {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let inputs = open(&arguments.inputs)?;
     let stop = Stop::on_signals()?;
-    let (checked, doubts) = match find_all(arguments, &inputs, &stop) {
-        Err(error) if is_stopped(&error) => {
-            say(&error.to_string());
-            return Ok(stop.exit_code());
-        }
-        found => found?,
-    };
-    let report = Report::new(&inputs, checked, doubts);
+    let (mut checked, label_errors) = stop.result(find_all(arguments, &inputs, &stop))?;
+    for finding in &mut checked.findings {
+        finding.detail += remedy::of_decoding(&finding.detail);
+    }
+    let report = Report::new(&inputs, checked, label_errors);
     let printed = match arguments.format {
         Format::Text => print(&report.to_text()),
         Format::Json => print_json(&format!("{:#}\n", report.to_json())),
@@ -124,11 +118,6 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn is_stopped(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(CheckError::Stopped))
-        || matches!(error.downcast_ref(), Some(TrainError::Stopped))
-}
-
 fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     let mut inputs = Inputs {
         pictures: Vec::new(),
@@ -141,33 +130,20 @@ fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
                 path.display()
             );
         }
-        if path.is_dir() {
-            match Store::open(path) {
-                Ok(store) => {
-                    inputs.stores.push(store);
-                    continue;
-                }
-                Err(StoreError::NotAStore { .. }) => {}
-                Err(error) => return Err(error.into()),
+        let pictures = match InputKind::of(path) {
+            InputKind::Store => {
+                inputs.stores.push(Store::open(path)?);
+                continue;
             }
-        }
-        let pictures = pictures(path)?;
+            InputKind::Folder => dataset::find(path)?,
+            InputKind::Table => dataset::read_table(path, None)?,
+            InputKind::List | InputKind::Archive | InputKind::File => {
+                dataset::read_labelled_archives(std::slice::from_ref(path))?
+            }
+        };
         inputs.pictures.push((path.display().to_string(), pictures));
     }
     Ok(inputs)
-}
-
-fn pictures(path: &Path) -> anyhow::Result<Pictures> {
-    let is_table = path
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    Ok(if path.is_dir() {
-        dataset::find(path)?
-    } else if is_table {
-        dataset::read_table(path, None)?
-    } else {
-        dataset::read_archives(&[path.to_owned()])?
-    })
 }
 
 /// What is wrong with pictures, and what the codes of each store say.
@@ -175,7 +151,7 @@ fn find_all(
     arguments: &Arguments,
     inputs: &Inputs,
     stop: &Stop,
-) -> anyhow::Result<(Checked, Vec<Vec<Doubt>>)> {
+) -> anyhow::Result<(Checked, Vec<Vec<LabelError>>)> {
     let options = CheckOptions {
         min_side: arguments.min_side,
         max_aspect: arguments.max_aspect,
@@ -187,49 +163,25 @@ fn find_all(
         .iter()
         .map(|(_, input)| input.pictures.len());
     // First, because they are sooner refused than pictures are looked at.
-    let doubts = |store| train::doubts(store, &DoubtOptions::default(), &Watch(stop));
-    let doubts = inputs.stores.iter().map(doubts).collect::<Result<_, _>>()?;
-    let mut display = Display::new(total.sum());
-    let checked = check(&inputs.pictures, &options, &mut watch(&mut display, stop));
+    let label_errors = |store| train::label_errors(store, &LabelErrorOptions::default(), stop);
+    let stores = inputs.stores.iter();
+    let label_errors = stores.map(label_errors).collect::<Result<_, _>>()?;
+    let display = PictureDisplay::new(total.sum(), stop);
+    let checked = check(&inputs.pictures, &options, &display);
     display.finish();
-    Ok((checked?, doubts))
-}
-
-/// Shows progress, and breaks once a signal has come.
-pub(super) fn watch(
-    display: &mut Display,
-    stop: &Stop,
-) -> impl FnMut(CheckProgress) -> ControlFlow<()> {
-    move |progress| {
-        display.show(Progress {
-            done: progress.done,
-            done_before: 0,
-            total: progress.total,
-            failures: progress.failures,
-        });
-        stop.or_go_on()
-    }
-}
-
-/// Passes signals on to training.
-struct Watch<'a>(&'a Stop);
-
-impl train::Progress for Watch<'_> {
-    fn is_stopped(&self) -> bool {
-        self.0.is_wanted()
-    }
+    Ok((checked?, label_errors))
 }
 
 /// What codes say of a store's pictures; `input` is the store's place among all inputs.
-fn finding(store: &Store, input: usize, doubt: &Doubt) -> Finding {
-    let row = &store.pictures()[doubt.row];
-    let class = |label: usize| store.manifest().classes[label].clone();
-    let (kind, detail) = match doubt.reason {
+fn finding(store: &Store, input: usize, error: &LabelError) -> Finding {
+    let row = &store.pictures()[error.row];
+    let class = |label: usize| store.classes()[label].clone();
+    let (kind, detail) = match error.reason {
         Reason::OtherClass { class: other, .. } => (
             FindingKind::DoubtfulLabel,
-            format!("rather '{}': {}", class(other), doubt.reason),
+            format!("rather '{}': {}", class(other), error.reason),
         ),
-        Reason::Outlier { .. } => (FindingKind::Outlier, doubt.reason.to_string()),
+        Reason::Outlier { .. } => (FindingKind::Outlier, error.reason.to_string()),
     };
     let picture = Some(PictureName {
         input,

@@ -2,23 +2,20 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::value_parser;
 use cnn_codes::dataset::MAX_FILE_BYTES;
-use cnn_codes::extract::Progress;
 use cnn_codes_curate::download::{
-    DownloadError, DownloadOptions, DownloadProgress, Downloaded, Fate, USER_AGENT, UrlList,
-    download, environment_has_proxy,
+    DownloadOptions, Downloaded, Fate, USER_AGENT, UrlList, download, environment_has_proxy,
 };
 use serde_json::json;
 
-use super::progress::Display;
+use super::progress::PictureDisplay;
 use super::stop::Stop;
-use super::{Format, positive, print_result, say, shown, threads, visible};
+use super::{Format, positive, print_result, remedy, say, shown, threads, visible};
 
 /// The longest time that an option takes: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -106,21 +103,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.out.display()
     ));
     let stop = Stop::on_signals()?;
-    let mut display = Display::new(list.n_urls());
-    let downloaded = download(
-        &list,
-        &arguments.out,
-        &options,
-        &mut watch(&mut display, &stop),
-    );
+    let display = PictureDisplay::new(list.n_urls(), &stop);
+    let downloaded = download(&list, &arguments.out, &options, &display);
     display.finish();
-    let downloaded = match downloaded {
-        Err(error @ DownloadError::Stopped { .. }) => {
-            say(&error.to_string());
-            return Ok(stop.exit_code());
-        }
-        downloaded => downloaded?,
-    };
+    let downloaded = stop.result(downloaded)?;
     let result = match arguments.format {
         Format::Text => text(&downloaded),
         Format::Json => json(&downloaded),
@@ -138,23 +124,6 @@ fn read_list(list: &Path) -> anyhow::Result<UrlList> {
     // In one line with its cause, as the library's errors are.
     let file = File::open(list).map_err(|error| anyhow::anyhow!("cannot read {name}: {error}"))?;
     Ok(UrlList::read(&name, file)?)
-}
-
-/// Shows progress where there is any, and breaks once a signal has come.
-fn watch(display: &mut Display, stop: &Stop) -> impl FnMut(DownloadProgress) -> ControlFlow<()> {
-    let mut shown = None;
-    move |progress| {
-        if shown != Some(progress) {
-            shown = Some(progress);
-            display.show(Progress {
-                done: progress.done,
-                done_before: progress.done_before,
-                total: progress.total,
-                failures: progress.failures,
-            });
-        }
-        stop.or_go_on()
-    }
 }
 
 fn download_options(arguments: &Arguments) -> DownloadOptions {
@@ -194,7 +163,7 @@ fn text(downloaded: &Downloaded) -> String {
         text += &format!(
             "  {}: {}\n",
             visible(&failure.path),
-            visible(&failure.error)
+            visible(&remedy::reason(failure))
         );
     }
     let more = n_failures(downloaded) - downloaded.failures.len();
@@ -221,7 +190,7 @@ fn json(downloaded: &Downloaded) -> String {
     let first: Vec<_> = downloaded
         .failures
         .iter()
-        .map(|failure| json!({ "url": failure.path, "status": failure.kind, "error": failure.error }))
+        .map(|failure| json!({ "url": failure.path, "status": failure.kind, "error": remedy::reason(failure) }))
         .collect();
     let document = json!({
         "out": downloaded.out.display().to_string(),

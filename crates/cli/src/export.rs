@@ -13,15 +13,13 @@ use cnn_codes::export::{
 use cnn_codes::files::Existing;
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
-use cnn_codes::model::{Device, Kernels, Library, OnnxModel, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, OnnxModel, TrunkOptions};
 
 use self::summary::Summary;
-use super::progress::Display;
+use super::progress::PictureDisplay;
 use super::stop::Stop;
-use super::trunk::TrunkOption;
-use super::{
-    Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, say, threads,
-};
+use super::trunk::{TrunkOption, load_runtime, load_trunk};
+use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, threads};
 
 /// Write recipe, trunk and head as one ONNX file that any runtime loads
 ///
@@ -41,7 +39,7 @@ pub struct Arguments {
     /// The file to make; its name ends in .onnx
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Which of the heads [default: mlp where there is one, else logistic]
+    /// Which of the heads [default: mlp where there is one, else logistic, else nearest-centroid]
     #[arg(long, value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     head: Option<HeadKind>,
     /// Leave the trunk out: input codes, float32, the array of a store as it is
@@ -96,13 +94,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (export_head(&head, options)?, None)
     } else {
         let stop = Stop::on_signals()?;
-        match classifier(arguments, &head, options, &stop) {
-            Err(error) if is_stopped(&error) => {
-                say(&error.to_string());
-                return Ok(stop.exit_code());
-            }
-            made => made?,
-        }
+        stop.result(classifier(arguments, &head, options, &stop))?
     };
     let bytes = target.write(&exported)?;
     let summary = Summary {
@@ -121,10 +113,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let done = format!("model: {}", arguments.out.display());
     print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn is_stopped(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ExportError::Stopped))
 }
 
 /// Makes the whole classifier and, where it is wanted, compares it with trunk and head.
@@ -150,13 +138,13 @@ fn classifier(
             Some(export_classifier(trunk, &card, head, options)?)
         }
     };
-    let runtime = load_runtime(arguments)?;
+    let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
     let trunk_options = TrunkOptions::default()
         .with_device(arguments.device)
         .with_threads(arguments.threads.unwrap_or_else(default_threads))
         // What is exported runs without this program's kernels.
         .with_kernels(Kernels::OnnxRuntime);
-    let mut trunk = Trunk::load(&runtime, card, &path, trunk_options)?;
+    let mut trunk = load_trunk(&runtime, card, &path, trunk_options)?;
     let against = Against {
         runtime: &runtime,
         options: trunk_options,
@@ -166,14 +154,6 @@ fn classifier(
     let pictures = arguments.check.as_deref().map(dataset::find).transpose()?;
     let drift = measure(&exported, head, options, against, pictures.as_ref(), stop)?;
     Ok((exported, Some(drift)))
-}
-
-fn load_runtime(arguments: &Arguments) -> anyhow::Result<Runtime> {
-    let library = Library::find(
-        arguments.runtime.onnxruntime.as_deref(),
-        &arguments.models.path()?,
-    )?;
-    Ok(Runtime::load(&library)?)
 }
 
 /// Runs the check, shows how far it is, and stops it at a signal.
@@ -189,11 +169,8 @@ fn measure(
         Some(pictures) => (CheckPictures::Found(pictures), pictures.pictures.len()),
         None => (CheckPictures::MadeUp, CheckPictures::N_MADE_UP),
     };
-    let mut display = Display::new(total);
-    let drift = check(exported, head, options, against, what, &mut |progress| {
-        display.show(progress);
-        stop.or_go_on()
-    });
+    let display = PictureDisplay::new(total, stop);
+    let drift = check(exported, head, options, against, what, &display);
     display.finish();
     drift
 }

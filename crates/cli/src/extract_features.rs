@@ -3,27 +3,23 @@
 mod summary;
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use cnn_codes::codes::{Dtype, Leftover, Pool, Store};
-use cnn_codes::dataset::{self, Pictures, Shard};
-use cnn_codes::extract::{
-    ExtractError, ExtractOptions, Extracted, OnFailure, OnUnread, Progress, QUEUE_DEPTH, dry_run,
-    extract,
-};
+use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
+use cnn_codes::dataset::{self, InputKind, Pictures};
+use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
 use cnn_codes::files::{Existing, resolve};
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
-use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Trunk, TrunkOptions};
+use cnn_codes::picture::{self, Filter, Fit, Recipe};
 use ort_winograd::Rewritten;
 
 use super::numbers::batch_size;
-use super::progress::Display;
+use super::progress::PictureDisplay;
 use super::stop::Stop;
-use super::trunk::TrunkOption;
+use super::trunk::{TrunkOption, load_runtime, load_trunk};
 use super::{
     Format, LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, print, print_json,
     print_result, say, shown, threads,
@@ -110,8 +106,8 @@ pub struct Arguments {
     #[arg(long, default_value = "none", value_parser = one_of::<Pool>(Pool::NAMES))]
     pool: Pool,
     /// Element type of codes.npy
-    #[arg(long, default_value = "f32", value_parser = one_of::<CodesDtype>(&["f32", "f16"]))]
-    dtype: CodesDtype,
+    #[arg(long, default_value = "f32", value_parser = one_of::<Dtype>(Dtype::NAMES))]
+    dtype: Dtype,
     /// Pictures in a batch, at most 4096
     #[arg(long, default_value = "20", value_name = "N", value_parser = batch_size)]
     batch_size: usize,
@@ -144,22 +140,6 @@ pub struct Arguments {
 /// The trunk that runs where none is named.
 const VGG16: &str = "vgg16";
 
-/// The element types that codes may have.
-#[derive(Clone, Copy, Debug)]
-struct CodesDtype(Dtype);
-
-impl std::str::FromStr for CodesDtype {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "f32" => Ok(Self(Dtype::F32)),
-            "f16" => Ok(Self(Dtype::F16)),
-            _ => Err(format!("'{name}' is none of f32, f16")),
-        }
-    }
-}
-
 /// Extracts, and prints the summary.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(out) = &arguments.out {
@@ -186,38 +166,27 @@ fn run_extraction(
     let models = arguments.models.path()?;
     let (card, model) = arguments.trunk.find(&models, VGG16)?;
     let reuse = open_stores(&arguments.reuse)?;
-    let library = Library::find(arguments.runtime.onnxruntime.as_deref(), &models)?;
-    let runtime = Runtime::load(&library)?;
+    let (library, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
     let options = extract_options(arguments, &card, threads);
     let trunk_options = TrunkOptions::default()
         .with_device(arguments.device)
         .with_threads(threads)
         .with_kernels(arguments.kernels);
-    let mut trunk = Trunk::load(&runtime, card, &model, trunk_options)?;
-    say_fallback(&trunk);
+    let mut trunk = load_trunk(&runtime, card, &model, trunk_options)?;
     say(&introduction(&pictures, &trunk, &options));
     if arguments.verbose {
         details(&trunk, &library, &options).lines().for_each(say);
     }
     let n_other_files = pictures.n_other_files;
     let stop = Stop::on_signals()?;
-    let mut display = Display::new(pictures.pictures.len());
-    let extracted = extract(
-        pictures,
-        &mut trunk,
-        &options,
-        &reuse,
-        out,
-        &mut watch(&mut display, &stop),
-    );
+    let display = PictureDisplay::new(pictures.pictures.len(), &stop);
+    let extractor = Extractor::new(&mut trunk)
+        .options(options)
+        .reuse(&reuse)
+        .watch(&display);
+    let extracted = extractor.run(pictures, out);
     display.finish();
-    let extracted = match extracted {
-        Err(error @ ExtractError::Stopped { .. }) => {
-            say(&error.to_string());
-            return Ok(stop.exit_code());
-        }
-        extracted => extracted?,
-    };
+    let extracted = stop.result(extracted)?;
     if arguments.private {
         check_rootless(&extracted)?;
     }
@@ -230,18 +199,9 @@ fn run_extraction(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells why a trunk that could have run on CUDA does not.
-fn say_fallback(trunk: &Trunk) {
-    if let Some(reason) = trunk.fallback() {
-        say(&format!(
-            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
-        ));
-    }
-}
-
 /// Refuses a finished store of an earlier run that names the folder of its pictures.
 fn check_rootless(extracted: &Extracted) -> anyhow::Result<()> {
-    if extracted.manifest.root.is_some() {
+    if extracted.manifest.store.root.is_some() {
         bail!(
             "{} was made before without --private, and names the folder of its pictures; give \
              --overwrite to make it anew",
@@ -255,16 +215,13 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     let card = arguments.trunk.card(&arguments.models.path()?, VGG16)?;
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
-    let mut display = Display::new(pictures.pictures.len());
-    let seen = dry_run(pictures, &options, &mut watch(&mut display, &stop));
+    let display = PictureDisplay::new(pictures.pictures.len(), &stop);
+    let extractor = Extractor::without_trunk(&card)
+        .options(options)
+        .watch(&display);
+    let seen = extractor.dry_run(pictures);
     display.finish();
-    let seen = match seen {
-        Err(error @ ExtractError::Stopped { .. }) => {
-            say(&error.to_string());
-            return Ok(stop.exit_code());
-        }
-        seen => seen?,
-    };
+    let seen = stop.result(seen)?;
     match arguments.format {
         Format::Text => print(&summary::dry_text(&seen))?,
         Format::Json => print_json(&summary::dry_json(&seen))?,
@@ -275,23 +232,19 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows progress, and breaks once a signal has come.
-fn watch(display: &mut Display, stop: &Stop) -> impl FnMut(Progress) -> ControlFlow<()> {
-    |progress| {
-        display.show(progress);
-        stop.or_go_on()
-    }
-}
-
 /// The pictures of whichever kind of input was given.
 fn find_pictures(arguments: &Arguments) -> anyhow::Result<Pictures> {
     if let Some(csv) = &arguments.csv {
         return Ok(dataset::read_table(csv, arguments.split.as_deref())?);
     }
-    let is_archive = |path: &PathBuf| !path.is_dir() && has_archive_ending(path);
+    let is_archive = |path: &PathBuf| InputKind::of(path) == InputKind::Archive;
     match arguments.images.as_slice() {
-        [list] if list.as_os_str() == "-" => Ok(dataset::read_list(io::stdin().lock())?),
-        archives if archives.iter().all(is_archive) => Ok(dataset::read_archives(archives)?),
+        [list] if InputKind::of(list) == InputKind::List => {
+            Ok(dataset::read_unlabelled_list(io::stdin().lock())?)
+        }
+        archives if archives.iter().all(is_archive) => {
+            Ok(dataset::read_labelled_archives(archives)?)
+        }
         [folder] => Ok(dataset::find(folder)?),
         several => bail!(
             "{} and {} are given together; give one folder of classes, or tar shards only, or - \
@@ -316,15 +269,6 @@ fn check_relative(pictures: &Pictures) -> anyhow::Result<()> {
         ),
         None => Ok(()),
     }
-}
-
-/// `.tar`, and the compressed ones, which are refused with advice.
-pub fn has_archive_ending(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.to_lowercase();
-    [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
 }
 
 /// A time of 0 or more.
@@ -383,44 +327,30 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
 }
 
 fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> ExtractOptions {
-    ExtractOptions {
-        preparation: Preparation {
-            resize: Resize {
-                width: card.input.width,
-                height: card.input.height,
-                fit: arguments.resize,
-                filter: arguments.filter,
-            },
-            recipe: arguments.recipe.unwrap_or(card.input.recipe),
-            layout: card.input.layout,
-        },
-        batch_size: arguments.batch_size,
-        threads,
-        pool: arguments.pool,
-        dtype: arguments.dtype.0,
-        on_failure: if arguments.strict {
-            OnFailure::Stop
-        } else {
-            OnFailure::List
-        },
-        on_unread: if arguments.accept_unreadable {
-            OnUnread::Accept
-        } else {
-            OnUnread::TryAgain
-        },
-        limits: arguments.limits.limits(),
-        existing: if arguments.overwrite {
-            Existing::Replace
-        } else {
-            Existing::Keep
-        },
-        leftover: if arguments.restart {
-            Leftover::Discard
-        } else {
-            Leftover::Resume
-        },
-        shard: arguments.shard,
-        names_folder: !arguments.private,
-        checkpoint_every: arguments.checkpoint_every,
+    let mut options = ExtractOptions::for_card(card);
+    options.preparation.resize = card.resize(arguments.resize, arguments.filter);
+    if let Some(recipe) = arguments.recipe {
+        options.preparation.recipe = recipe;
     }
+    options.batch_size = arguments.batch_size;
+    options.threads = threads;
+    options.pool = arguments.pool;
+    options.dtype = arguments.dtype;
+    if arguments.strict {
+        options.on_failure = OnFailure::Stop;
+    }
+    if arguments.accept_unreadable {
+        options.on_unread = OnUnread::Accept;
+    }
+    options.limits = arguments.limits.limits();
+    if arguments.overwrite {
+        options.existing = Existing::Replace;
+    }
+    if arguments.restart {
+        options.leftover = Leftover::Discard;
+    }
+    options.shard = arguments.shard;
+    options.names_folder = !arguments.private;
+    options.checkpoint_every = arguments.checkpoint_every;
+    options
 }

@@ -15,6 +15,7 @@ mod extract_features;
 mod fetch;
 mod models;
 mod numbers;
+mod page;
 mod predict;
 mod printing;
 mod progress;
@@ -37,7 +38,10 @@ use cnn_codes::picture::DecodeLimits;
 
 use self::models::ModelsOption;
 use self::numbers::{pixels, positive, threads};
-use self::printing::{is_closed_pipe, print, print_json, print_result, print_table, say, shown};
+use self::printing::{
+    is_closed_pipe, print, print_json, print_result, print_table, say, say_kept, shown,
+};
+use self::stop::Ended;
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
@@ -145,15 +149,22 @@ pub fn run(arguments: Arguments) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            let error = error.to_string();
-            say(&format!("error: {error}"));
-            if let Some(remedy) = remedy::of(&error) {
-                say(remedy);
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Says why the work was not done, and returns the exit code.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(Ended { message, exit_code }) = error.downcast_ref() {
+        say(message);
+        return *exit_code;
+    }
+    let error = remedy::message(error.as_ref());
+    say(&format!("error: {error}"));
+    if let Some(remedy) = remedy::of_system(&error) {
+        say(remedy);
+    }
+    ExitCode::FAILURE
 }
 
 /// A parser for one of `names`, which the library's `FromStr` understands.

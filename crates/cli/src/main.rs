@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use cnn_codes::model::telemetry;
+use cnn_codes::quiet;
 
 fn main() -> ExitCode {
     // SAFETY: nothing has started a thread yet.
     unsafe { telemetry::disable() }
+    quiet::hide_caught_panics();
     cnn_codes_cli::run(cnn_codes_cli::arguments())
 }

@@ -10,21 +10,20 @@ use std::thread;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::dataset::{self, Failure, Pictures};
+use cnn_codes::codes::{Failure, Store};
+use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved;
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, ModelCard, TrunkOptions};
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
 use self::printed::Printed;
-use super::extract_features::has_archive_ending;
 use super::numbers::batch_size;
 use super::stop::Stop;
-use super::trunk::TrunkOption;
+use super::trunk::{TrunkOption, load_runtime, load_trunk};
 use super::{
     LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
-    print_json, print_table, say, threads,
+    print_json, print_table, remedy, say, threads,
 };
 
 /// Say what is on pictures, with a trained head
@@ -50,7 +49,8 @@ pub struct Arguments {
     /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with all folders in them;
     /// or - for a list of files on stdin; or tar shards; or stores, whose codes are taken as they are
     images: Vec<PathBuf>,
-    /// Which head predicts [default: the MLP where there is one, else the logistic regression]
+    /// Which head predicts [default: the MLP where there is one, else the logistic regression, else the
+    /// nearest centroid]
     #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     kind: Option<HeadKind>,
     /// Classes to print for each picture, the most probable first
@@ -192,7 +192,7 @@ fn predict_pictures(
     say(&introduction(pictures, &predictor));
     let paths = pictures.pictures.iter().map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
-    predictor.predict(pictures, options, &mut |outcomes| session.take(&outcomes))?;
+    predictor.predict(pictures, options, &mut |outcomes| session.take(outcomes))?;
     session.end()
 }
 
@@ -207,7 +207,7 @@ fn predict_stores(
     let mut session = Session::begin(arguments, &classifier, paths)?;
     for store in stores {
         if session.goes_on() {
-            classifier.predict_store(store, &mut |outcomes| session.take(&outcomes))?;
+            classifier.predict_store(store, &mut |outcomes| session.take(outcomes))?;
         }
     }
     session.end()
@@ -215,27 +215,27 @@ fn predict_stores(
 
 /// What was given, which is all of one kind.
 fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
-    if images.iter().any(|path| path.as_os_str() == "-") {
+    let is_of = |kind: InputKind| move |path: &&PathBuf| InputKind::of(path) == kind;
+    if images.iter().any(|path| is_of(InputKind::List)(&path)) {
         return match images {
-            [_] => Ok(Input::Pictures(dataset::read_list(io::stdin().lock())?)),
+            [_] => Ok(Input::Pictures(dataset::read_unlabelled_list(
+                io::stdin().lock(),
+            )?)),
             _ => {
                 bail!("- is given with others; give it alone, with all files in the list on stdin")
             }
         };
     }
-    let is_archive = |path: &PathBuf| !path.is_dir() && has_archive_ending(path);
-    if images.iter().all(is_archive) {
-        return Ok(Input::Pictures(dataset::list_archives(images)?));
+    if images.iter().all(|path| is_of(InputKind::Archive)(&path)) {
+        let pictures = dataset::read_unlabelled_archives(images)?;
+        return Ok(Input::Pictures(pictures));
     }
-    let mut stores = Vec::new();
-    for path in images.iter().filter(|path| path.is_dir()) {
-        match Store::open(path) {
-            Err(StoreError::NotAStore { .. }) => {}
-            store => stores.push(store?),
-        }
-    }
-    let others = || images.iter().filter(|path| is_archive(path));
-    match (stores.first(), others().next()) {
+    let stores = images.iter().filter(is_of(InputKind::Store));
+    let stores: Vec<_> = stores
+        .map(|dir| Store::open(dir))
+        .collect::<Result<_, _>>()?;
+    let archive = images.iter().find(is_of(InputKind::Archive));
+    match (stores.first(), archive) {
         (Some(store), _) if stores.len() < images.len() => bail!(
             "{} is a store, and is given with pictures; give stores or pictures in a call of their own",
             store.dir().display()
@@ -245,17 +245,17 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
             "{} is a tar shard, and is given with others; give tar shards in a call of their own",
             archive.display()
         ),
-        (None, None) => Ok(Input::Pictures(dataset::list_files(images)?)),
+        (None, None) => Ok(Input::Pictures(dataset::find_unlabelled(images)?)),
     }
 }
 
 /// What predicts, with its trunk in a session.
 fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predictor> {
-    let models = &arguments.models.path()?;
-    let load_runtime = || {
-        let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models)?;
-        Runtime::load(&library)
-    };
+    let load_runtime = || load_runtime(&arguments.models, &arguments.runtime);
+    let options = TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(arguments.threads.unwrap_or_else(default_threads))
+        .with_kernels(arguments.kernels);
     match source {
         Source::Head(head) => {
             // Side by side: both read files of 25 MB.
@@ -266,37 +266,19 @@ fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predi
                 (classifier, runtime)
             });
             let classifier = classifier?;
+            let models = arguments.models.path()?;
             let (card, file) = arguments
                 .trunk
-                .find(models, &classifier.codes().trunk.name)?;
-            let trunk = load_trunk(arguments, &runtime?, card, &file)?;
+                .find(&models, &classifier.codes().trunk.name)?;
+            let trunk = load_trunk(&runtime?.1, card, &file, options)?;
             Ok(Predictor::new(classifier, trunk)?)
         }
         Source::Exported(card, file) => {
-            let trunk = load_trunk(arguments, &load_runtime()?, *card, &file)?;
+            let trunk = load_trunk(&load_runtime()?.1, *card, &file, options)?;
             let classifier = Classifier::inside(&trunk).expect("its card was looked at");
             Ok(Predictor::new(classifier, trunk)?)
         }
     }
-}
-
-fn load_trunk(
-    arguments: &Arguments,
-    runtime: &Runtime,
-    card: ModelCard,
-    file: &Path,
-) -> anyhow::Result<Trunk> {
-    let options = TrunkOptions::default()
-        .with_device(arguments.device)
-        .with_threads(arguments.threads.unwrap_or_else(default_threads))
-        .with_kernels(arguments.kernels);
-    let trunk = Trunk::load(runtime, card, file, options)?;
-    if let Some(reason) = trunk.fallback() {
-        say(&format!(
-            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
-        ));
-    }
-    Ok(trunk)
 }
 
 fn introduction(pictures: &Pictures, predictor: &Predictor) -> String {
@@ -346,15 +328,19 @@ impl Session {
     }
 
     /// Prints some outcomes, and breaks where nobody reads them or a signal has come.
-    fn take(&mut self, outcomes: &[Outcome]) -> ControlFlow<()> {
-        for failure in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+    fn take(&mut self, mut outcomes: Vec<Outcome>) -> ControlFlow<()> {
+        for failure in outcomes
+            .iter_mut()
+            .filter_map(|outcome| outcome.as_mut().err())
+        {
+            failure.error = remedy::reason(failure);
             say(&format!("{}: {}", failure.path, failure.error));
             self.first_failure.get_or_insert_with(|| failure.clone());
             self.n_failed += 1;
             self.n_unread += usize::from(failure.may_pass());
         }
         self.n_predicted += outcomes.iter().flatten().count();
-        self.result = self.format.print(&self.printed.outcomes(outcomes));
+        self.result = self.format.print(&self.printed.outcomes(&outcomes));
         if self.goes_on() {
             ControlFlow::Continue(())
         } else {

@@ -60,6 +60,15 @@ pub fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{}", visible(message));
 }
 
+/// Says where the finished work of a run is that was killed before it was in its place; `kind` is what
+/// it is.
+pub fn say_kept(kind: &str, kept: &Path) {
+    say(&format!(
+        "an earlier run was killed when its {kind} was finished, but not in its place: it is kept in {}",
+        kept.display()
+    ));
+}
+
 /// Whoever read our output (`head`, a pager) has seen enough.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error

@@ -1,54 +1,41 @@
 //! How far a long job is: a bar on a terminal, elsewhere a line now and then.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cnn_codes::extract::Progress;
+use cnn_codes::progress::{Progress, Watch};
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use super::say;
+use super::stop::Stop;
 
 /// How often a line is printed where there is no terminal, as in a scheduler's log.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
-/// Shows progress on stderr.
-pub struct Display {
+/// Shows on stderr how far a job is that counts pictures, and passes signals on to it.
+pub struct PictureDisplay<'a> {
+    stop: &'a Stop,
     bar: Option<ProgressBar>,
     /// When the last line was printed, and how far the job was then.
-    last_line: (Instant, usize),
+    last_line: Mutex<(Instant, usize)>,
 }
 
-impl Display {
-    /// Begins to show a job of `total` pictures.
-    pub fn new(total: usize) -> Self {
+impl<'a> PictureDisplay<'a> {
+    /// Begins to show a job of `total` pictures, which a signal stops.
+    pub fn new(total: usize, stop: &'a Stop) -> Self {
         let bar = std::io::stderr()
             .is_terminal()
             .then(|| ProgressBar::new(total as u64).with_style(style()));
         Self {
+            stop,
             bar,
-            last_line: (Instant::now(), 0),
+            last_line: Mutex::new((Instant::now(), 0)),
         }
     }
 
-    /// Shows how far the job is.
-    pub fn show(&mut self, progress: Progress) {
-        if progress.done == progress.done_before {
-            self.begin(progress);
-        } else if let Some(bar) = &self.bar {
-            bar.set_position(progress.done as u64);
-            bar.set_message(unusable(progress));
-        } else if self.last_line.0.elapsed() >= LINE_EVERY {
-            say(&line(
-                progress,
-                self.last_line.1,
-                self.last_line.0.elapsed(),
-            ));
-            self.last_line = (Instant::now(), progress.done);
-        }
-    }
-
-    fn begin(&mut self, progress: Progress) {
+    fn begin(&self, progress: Progress) {
         if progress.done_before > 0 {
             say(&format!(
                 "going on after {} of {} pictures, which an earlier run did",
@@ -59,7 +46,6 @@ impl Display {
             bar.set_position(progress.done_before as u64);
             bar.reset_eta();
         }
-        self.last_line = (Instant::now(), progress.done);
     }
 
     /// Takes the bar away.
@@ -67,6 +53,30 @@ impl Display {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Watch for PictureDisplay<'_> {
+    fn progress(&self, progress: Progress, _detail: &dyn fmt::Display) {
+        let mut last_line = self
+            .last_line
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (last, before) = *last_line;
+        if progress.done == progress.done_before {
+            self.begin(progress);
+            *last_line = (Instant::now(), progress.done);
+        } else if let Some(bar) = &self.bar {
+            bar.set_position(progress.done as u64);
+            bar.set_message(unusable(progress));
+        } else if last.elapsed() >= LINE_EVERY {
+            say(&line(progress, before, last.elapsed()));
+            *last_line = (Instant::now(), progress.done);
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_wanted()
     }
 }
 

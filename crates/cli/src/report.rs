@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use cnn_codes::files::{Existing, FileDraft};
-use cnn_codes::report::{REPORT, Report};
+use cnn_codes::train::{REPORT, Report};
 
+use super::page::page;
 use super::{Format, folder, print_result, shown};
 
 /// Make HEAD/report.html anew
@@ -36,7 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.private {
         report.forget_folders();
     }
-    let page = report.to_html(pictures.as_deref());
+    let page = page(&report, pictures.as_deref());
     let path = arguments.head.join(REPORT);
     FileDraft::write(&path, page.as_bytes())
         .and_then(|draft| draft.publish(Existing::Replace))

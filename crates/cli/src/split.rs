@@ -6,15 +6,14 @@ use std::process::ExitCode;
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes_curate::check::{CheckError, CheckOptions, Checked, FindingKind, check};
 use cnn_codes_curate::split::{
-    Placement, Shares, Split, SplitError, SplitOptions, TABLE, check_out, group, split,
+    Placement, Shares, Split, SplitOptions, TABLE, check_out, group, split,
 };
 use regex::Regex;
 use serde_json::json;
 
-use super::check::watch;
-use super::progress::Display;
+use super::progress::PictureDisplay;
 use super::stop::Stop;
-use super::{Format, default_threads, print_result, say, shown, threads, visible};
+use super::{Format, default_threads, print_result, say, say_kept, shown, threads, visible};
 
 /// Split pictures into train/, validation/ and test/, class by class
 ///
@@ -78,13 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let pictures = dataset::find(&arguments.images)?;
     check_out(&pictures, &arguments.out)?;
-    let (checked, inputs) = match find_copies(arguments, pictures, &stop) {
-        Err(error @ CheckError::Stopped) => {
-            say(&error.to_string());
-            return Ok(stop.exit_code());
-        }
-        found => found?,
-    };
+    let (checked, inputs) = stop.result(find_copies(arguments, pictures, &stop))?;
     let pictures = &inputs[0].1;
     tell(pictures, checked.as_ref());
     let grouping = group(pictures, checked.as_ref(), arguments.group_by.as_ref());
@@ -94,14 +87,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             grouping.n_unmatched
         ));
     }
-    let mut go_on = |_| stop.or_go_on();
-    let done = match split(pictures, &grouping, &options, &arguments.out, &mut go_on) {
-        Err(error @ SplitError::Stopped) => {
-            say(&error.to_string());
-            return Ok(stop.exit_code());
-        }
-        done => done?,
-    };
+    let done = split(pictures, &grouping, &options, &arguments.out, &stop);
+    let done = stop.result(done)?;
+    if let Some(kept) = &done.kept_before {
+        say_kept("split", kept);
+    }
     let result = match arguments.format {
         Format::Text => text(&done, pictures, &arguments.out),
         Format::Json => json(&done, pictures, &arguments.out),
@@ -129,8 +119,8 @@ fn find_copies(
         threads: arguments.threads.unwrap_or_else(default_threads),
         ..CheckOptions::default()
     };
-    let mut display = Display::new(total);
-    let checked = check(&inputs, &options, &mut watch(&mut display, stop));
+    let display = PictureDisplay::new(total, stop);
+    let checked = check(&inputs, &options, &display);
     display.finish();
     Ok((Some(checked?), inputs))
 }

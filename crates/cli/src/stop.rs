@@ -1,7 +1,7 @@
 //! SIGINT, SIGTERM and SIGHUP: the first one asks a job to stop at the next good place, the second
 //! kills. So does time, where a job comes to no good place.
 
-use std::ops::ControlFlow;
+use std::fmt;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cnn_codes::progress::{Stopped, Watch};
+use cnn_codes::train::TrainError;
 #[cfg(unix)]
 use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -83,13 +85,20 @@ impl Stop {
         is_wanted
     }
 
-    /// What a job that asks whether to go on is told.
-    pub fn or_go_on(&self) -> ControlFlow<()> {
-        if self.is_wanted() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+    /// What came of a job. That a signal stopped it becomes an [`Ended`], of which `main` makes a
+    /// message and the exit code.
+    pub fn result<T>(&self, result: Result<T, impl Into<anyhow::Error>>) -> anyhow::Result<T> {
+        result.map_err(|error| {
+            let error = error.into();
+            if !is_stopped(&error) {
+                return error;
+            }
+            let ended = Ended {
+                message: error.to_string(),
+                exit_code: self.exit_code(),
+            };
+            ended.into()
+        })
     }
 
     /// The exit code that tells of the signal: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
@@ -97,6 +106,36 @@ impl Stop {
         let number = u8::try_from(self.seen.signal.load(Ordering::Relaxed)).unwrap_or(0);
         ExitCode::from(KILLED + number)
     }
+}
+
+/// For jobs that are not shown.
+impl Watch for Stop {
+    fn is_stopped(&self) -> bool {
+        self.is_wanted()
+    }
+}
+
+/// A signal ended a job early.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the job said of it.
+    pub message: String,
+    /// What tells of the signal.
+    pub exit_code: ExitCode,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// Whether an error tells that a job was stopped.
+fn is_stopped(error: &anyhow::Error) -> bool {
+    let is_interrupted = matches!(error.downcast_ref(), Some(TrainError::Interrupted { .. }));
+    is_interrupted || error.chain().any(|cause| cause.is::<Stopped>())
 }
 
 fn code_of(signal: i32) -> i32 {

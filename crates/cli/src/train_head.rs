@@ -6,38 +6,20 @@ mod progress;
 use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
-use cnn_codes::report::{FailedHead, REPORT};
-use cnn_codes::train::{TrainError, train};
+use cnn_codes::files::Draft;
+use cnn_codes::head::saved;
+use cnn_codes::train::{Comparison, FailedHead, REPORT, check, train};
 
 pub use self::arguments::Arguments;
 use self::progress::Display;
+use super::page::page;
 use super::stop::Stop;
-use super::{Format, print_result, say, shown};
+use super::{Format, print_result, say, say_kept, shown};
 
 /// Trains, and prints the comparison and the files.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let options = arguments.options();
-    let train_store = Store::open(&arguments.train)?;
-    let validation = arguments.validation.as_deref().map(Store::open);
-    let validation = validation.transpose()?;
     let stop = Stop::on_signals_in_training()?;
-    let epochs = options.heads.mlp.as_ref().map_or(0, |mlp| mlp.epochs);
-    let display = Display::new(&stop, epochs);
-    let trained = train(
-        &train_store,
-        validation.as_ref(),
-        &options,
-        &arguments.out,
-        &display,
-    );
-    display.clear();
-    let comparison = match trained {
-        Err(error @ (TrainError::Stopped | TrainError::Interrupted { .. })) => {
-            say(&format!("{error}"));
-            return Ok(stop.exit_code());
-        }
-        trained => trained?,
-    };
+    let comparison = stop.result(train_and_save(arguments, &stop))?;
     let head = format!("head: {}", shown(&arguments.out));
     let result = match arguments.format {
         Format::Text => format!(
@@ -61,4 +43,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         [] => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+/// Trains, judges, and writes HEAD. Its place is taken before the training, so that a wrong one is
+/// refused early.
+fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparison> {
+    let options = arguments.options();
+    let store = Store::open(&arguments.train)?;
+    let validation = arguments.validation.as_deref().map(Store::open);
+    let validation = validation.transpose()?;
+    check(&store, validation.as_ref(), &options)?;
+    let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
+    if let Some(kept) = draft.kept_before() {
+        say_kept("head", kept);
+    }
+    let display = Display::new(stop);
+    let trained = train(&store, validation.as_ref(), &options, &display);
+    display.clear();
+    let trained = trained?;
+    let origin = trained.origin(arguments.told())?;
+    let root = origin.root.as_deref();
+    trained.save(draft, &origin, |report| Some(page(report, root)))?;
+    Ok(trained.comparison)
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use cnn_codes::model::ModelCard;
+use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions};
 
-use super::say;
+use super::{ModelsOption, RuntimeOption, say};
 
 /// Which trunk.
 #[derive(Debug, clap::Args)]
@@ -60,6 +60,32 @@ impl TrunkOption {
             (None, None) => None,
         })
     }
+}
+
+/// ONNX Runtime, and where it was found.
+pub fn load_runtime(
+    models: &ModelsOption,
+    runtime: &RuntimeOption,
+) -> anyhow::Result<(Library, Runtime)> {
+    let library = Library::find(runtime.onnxruntime.as_deref(), &models.path()?)?;
+    let runtime = Runtime::load(&library)?;
+    Ok((library, runtime))
+}
+
+/// A trunk in a session; tells why one that could have run on CUDA does not.
+pub fn load_trunk(
+    runtime: &Runtime,
+    card: ModelCard,
+    file: &Path,
+    options: TrunkOptions,
+) -> anyhow::Result<Trunk> {
+    let trunk = Trunk::load(runtime, card, file, options)?;
+    if let Some(reason) = trunk.fallback() {
+        say(&format!(
+            "CUDA cannot be used, so the CPU runs the trunk: {reason}"
+        ));
+    }
+    Ok(trunk)
 }
 
 fn named(models: &Path, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {

@@ -10,7 +10,6 @@
 #[path = "../../../benches/timing/mod.rs"]
 mod timing;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::bail;
@@ -131,7 +130,7 @@ fn run(inputs: &[(String, Pictures)]) -> anyhow::Result<Checked> {
         threads: rayon::current_num_threads(),
         ..CheckOptions::default()
     };
-    Ok(check(inputs, &options, &mut |_| ControlFlow::Continue(()))?)
+    Ok(check(inputs, &options, &())?)
 }
 
 /// What the system says of the most memory that this process had.

@@ -11,17 +11,16 @@ mod look;
 mod survey;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-
-use rayon::prelude::*;
 
 pub use self::error::CheckError;
 pub use self::finding::{DuplicateGroup, Finding, FindingKind, Likeness, Member, PictureName};
-use self::look::{Large, Look};
+use self::look::Look;
 use self::survey::Survey;
 use crate::copies::Groups;
 use cnn_codes::dataset::{Picture, Pictures};
+use cnn_codes::picture::memory::side_by_side;
 use cnn_codes::picture::{ColorMode, DecodeLimits};
+use cnn_codes::progress::{Progress, Watch};
 
 /// Pictures that are looked at side by side before the caller hears of it.
 const CHUNK: usize = 64;
@@ -48,17 +47,6 @@ impl Default for CheckOptions {
             threads: 1,
         }
     }
-}
-
-/// How far a check is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckProgress {
-    /// Pictures looked at.
-    pub done: usize,
-    /// Pictures in all.
-    pub total: usize,
-    /// Broken ones.
-    pub failures: usize,
 }
 
 /// What a check found.
@@ -136,7 +124,7 @@ impl Checked {
 pub fn check(
     inputs: &[(String, Pictures)],
     options: &CheckOptions,
-    progress: &mut dyn FnMut(CheckProgress) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<Checked, CheckError> {
     let threads = options.threads;
     let pool = rayon::ThreadPoolBuilder::new()
@@ -149,37 +137,26 @@ pub fn check(
         each.map(move |picture| (pictures, picture))
     });
     let mut pictures = pictures.peekable();
-    let mut state = CheckProgress {
-        done: 0,
+    let mut progress = Progress {
         total: inputs.iter().map(|(_, input)| input.pictures.len()).sum(),
-        failures: 0,
+        ..Progress::default()
     };
     while pictures.peek().is_some() {
         let chunk: Vec<_> = pictures.by_ref().take(CHUNK).collect();
         for look in pool.install(|| look_at_all(&chunk, options.limits)) {
-            state.failures += usize::from(look.looked.is_err());
+            progress.failures += usize::from(look.looked.is_err());
             survey.take(look)?;
         }
-        state.done += chunk.len();
-        if progress(state).is_break() {
-            return Err(CheckError::Stopped);
-        }
+        progress.done += chunk.len();
+        watch.progress(progress, &"");
+        watch.or_stopped()?;
     }
     pool.install(|| survey.finish())
 }
 
-/// Looks at pictures side by side, and then at the large ones among them one by one, so that memory
-/// does not grow with the number of threads.
+/// Looks at pictures side by side, as far as the memory goes that they share.
 fn look_at_all(chunk: &[(&Pictures, &Picture)], limits: DecodeLimits) -> Vec<Look> {
-    let looks: Vec<Option<Look>> = chunk
-        .par_iter()
-        .with_max_len(1)
-        .map(|(pictures, picture)| look::look(pictures, picture, limits, Large::Defer))
-        .collect();
-    let looks = looks.into_iter().zip(chunk);
-    looks
-        .filter_map(|(look, (pictures, picture))| {
-            look.or_else(|| look::look(pictures, picture, limits, Large::Decode))
-        })
-        .collect()
+    side_by_side(chunk, |(pictures, picture), room| {
+        look::look(pictures, picture, limits, room)
+    })
 }

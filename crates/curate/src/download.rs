@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A picture counts only once it was decoded, by the decoder and with the limits of
-//! [`extract`](cnn_codes::extract). Its name is the BLAKE3 of its bytes and its ending that of its
+//! an extraction. Its name is the BLAKE3 of its bytes and its ending that of its
 //! format, so nothing that a server says decides where a file goes. What came under two labels, or
 //! from many URLs, is set aside in `.download`, where no class is looked for.
 //!
@@ -30,9 +30,7 @@ mod settle;
 mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,7 +49,9 @@ pub use self::record::recorded_files;
 use self::record::{Fetch, Journal, Known};
 use self::schedule::Schedule;
 use self::settle::{Fetches, Outcome, Places};
-use cnn_codes::dataset::Failure;
+use cnn_codes::codes::Failure;
+use cnn_codes::picture::memory::Budget;
+use cnn_codes::progress::{Progress, Stopped, Watch};
 
 /// How often the caller is asked whether to go on while nothing comes.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -62,8 +62,8 @@ const N_FIRST: usize = 5;
 /// How to download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// Requests at once, at least 1. Each may hold `max_bytes` and a decoded picture in memory; of
-    /// pictures of more than 2^25 pixels, one is decoded at a time.
+    /// Requests at once, at least 1. Each may hold `max_bytes` in memory; the pictures that are decoded
+    /// share 384 MiB, whatever their number.
     pub jobs: usize,
     /// Requests at once to one host, at least 1. Where a redirect leads does not count.
     pub per_host: usize,
@@ -89,19 +89,6 @@ pub struct DownloadOptions {
     /// Whether to ask again for all URLs that gave no picture, and not only for those that may end
     /// better.
     pub retry_all: bool,
-}
-
-/// How far a download is, in URLs: rows that are refused, or repeat a URL, do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DownloadProgress {
-    /// URLs whose fate is known.
-    pub done: usize,
-    /// Those of earlier runs among them.
-    pub done_before: usize,
-    /// URLs of the list.
-    pub total: usize,
-    /// URLs that gave no picture.
-    pub failures: usize,
 }
 
 /// What a download left.
@@ -130,8 +117,9 @@ pub struct Downloaded {
 /// Fetches the pictures of `list` into `out`, a folder for each label.
 ///
 /// A run that was stopped or killed goes on when it is called again: URLs that gave a picture that
-/// is still there, or failed for good, are left alone. When `progress`, which is called now and
-/// then, breaks, requests under way are ended, and what was had is put in order.
+/// is still there, or failed for good, are left alone. `watch` is told how far it is, in URLs: rows
+/// that are refused, or repeat a URL, do not count. When it stops the job, requests under way are
+/// ended, and what was had is put in order.
 ///
 /// results.csv follows the order of `list`. What is in `out` besides is left as it is.
 ///
@@ -141,14 +129,14 @@ pub fn download(
     list: &UrlList,
     out: &Path,
     options: &DownloadOptions,
-    progress: &mut dyn FnMut(DownloadProgress) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<Downloaded, DownloadError> {
     let start = Instant::now();
     let folder = Folder::open(out)?;
     let results = folder.results();
     let mut run = Run::begin(list, folder)?;
     let todo = run.todo(options.retry_all);
-    let is_stopped = run.fetch(&todo, options, progress)?;
+    let is_stopped = run.fetch(&todo, options, watch)?;
     let (n_taken_out, outcomes) = run.settle(options.placeholder_at)?;
     let total = list.n_urls();
     if is_stopped {
@@ -157,7 +145,11 @@ pub fn download(
             .filter(|outcome| outcome.fate == Fate::NotTried);
         let undone: BTreeSet<_> = undone.filter_map(|outcome| outcome.row.wanted()).collect();
         let done = total - undone.len();
-        return Err(DownloadError::Stopped { done, total });
+        return Err(DownloadError::Stopped {
+            source: Stopped,
+            done,
+            total,
+        });
     }
     let downloaded = Downloaded {
         n_fetched: todo.len(),
@@ -223,7 +215,7 @@ impl<'a> Run<'a> {
         &mut self,
         todo: &[&str],
         options: &DownloadOptions,
-        progress: &mut dyn FnMut(DownloadProgress) -> ControlFlow<()>,
+        watch: &dyn Watch,
     ) -> Result<bool, DownloadError> {
         let total = self.list.n_urls();
         let before = total - todo.len();
@@ -231,7 +223,7 @@ impl<'a> Run<'a> {
         let asked: BTreeSet<_> = todo.iter().copied().collect();
         let failed_before = urls.iter().filter(|url| !asked.contains(*url));
         let failed_before = failed_before.filter(|url| self.fetches[**url].result.is_err());
-        let now = DownloadProgress {
+        let now = Progress {
             done: before,
             done_before: before,
             total,
@@ -251,7 +243,7 @@ impl<'a> Run<'a> {
             folder,
             options,
             urls: todo,
-            large: Mutex::new(()),
+            memory: Budget::default(),
         };
         let (sender, receiver) = channel();
         thread::scope(|scope| {
@@ -268,7 +260,7 @@ impl<'a> Run<'a> {
                 places,
                 now,
             };
-            keeper.listen(&receiver, progress)
+            keeper.listen(&receiver, watch)
         })
     }
 
@@ -292,7 +284,7 @@ struct Keeper<'a> {
     journal: &'a mut Journal,
     fetches: &'a mut Fetches,
     places: &'a mut Places,
-    now: DownloadProgress,
+    now: Progress,
 }
 
 impl Keeper<'_> {
@@ -300,14 +292,21 @@ impl Keeper<'_> {
     fn listen(
         &mut self,
         receiver: &Receiver<Message>,
-        progress: &mut dyn FnMut(DownloadProgress) -> ControlFlow<()>,
+        watch: &dyn Watch,
     ) -> Result<bool, DownloadError> {
         let mut is_stopped = false;
         let mut broken = None;
+        let mut told = None;
         loop {
-            if !is_stopped && progress(self.now).is_break() {
-                is_stopped = true;
-                self.stop();
+            if !is_stopped {
+                if told != Some(self.now) {
+                    watch.progress(self.now, &"");
+                    told = Some(self.now);
+                }
+                is_stopped = watch.is_stopped();
+                if is_stopped {
+                    self.stop();
+                }
             }
             let kept = match receiver.recv_timeout(ASK_EVERY) {
                 Ok(message) => message.and_then(|(index, fetch)| self.keep(index, fetch)),

@@ -12,14 +12,14 @@ mod grouping;
 mod write;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use self::error::SplitError;
 pub use self::grouping::{Grouping, group};
 use cnn_codes::dataset::Pictures;
 use cnn_codes::files::{Draft, Existing, Kind};
 use cnn_codes::named;
+use cnn_codes::progress::Watch;
 
 /// What DIR is called in messages, and the file that makes it one.
 pub const KIND: Kind = Kind {
@@ -128,6 +128,8 @@ pub struct Split {
     pub per_part: BTreeMap<Part, Vec<usize>>,
     /// Pictures that the shares leave for no part.
     pub n_left_out: usize,
+    /// Where the finished split of an earlier run is kept, which was killed before it was in its place.
+    pub kept_before: Option<PathBuf>,
 }
 
 /// Refuses an `out` that is not free or lies among the pictures, before there is any work.
@@ -143,7 +145,7 @@ pub fn check_out(pictures: &Pictures, out: &Path) -> Result<(), SplitError> {
 ///
 /// Pictures of one group of `grouping` go to one part. Of every class each part gets its share, but
 /// for what groups forbid, and one picture at least. The same pictures, groups, shares and seed give
-/// the same split. `progress` is told how many pictures are placed, and may stop.
+/// the same split. `watch` is told how many pictures are placed, and may stop.
 ///
 /// # Errors
 /// [`SplitError`]; nothing is left at `out` then, and what was there is as it was. A split that is
@@ -156,7 +158,7 @@ pub fn split(
     grouping: &Grouping,
     options: &SplitOptions,
     out: &Path,
-    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<Split, SplitError> {
     check_out(pictures, out)?;
     write::check_paths(pictures)?;
@@ -168,13 +170,14 @@ pub fn split(
         &parts,
         options.placement,
         draft.path(),
-        progress,
+        watch,
     )?;
-    draft.publish()?;
     let mut split = Split {
         per_part: BTreeMap::new(),
         n_left_out: 0,
+        kept_before: draft.kept_before().map(Path::to_owned),
     };
+    draft.publish()?;
     for (part, _) in options.shares.parts() {
         split.per_part.insert(part, vec![0; pictures.classes.len()]);
     }

@@ -377,11 +377,7 @@ mod links {
             let said = Draft::begin(&target, BOX, Existing::Replace)
                 .unwrap_err()
                 .to_string();
-            let expected = format!(
-                "{} is a link to away/b, which is not there; make that folder, remove the link, \
-                 or choose another --out",
-                link.display()
-            );
+            let expected = format!("{} is a link to away/b, which is not there", link.display());
             assert_eq!(said, expected);
             assert_eq!(check(&target).to_string(), expected);
         }

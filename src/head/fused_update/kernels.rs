@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::head::fused_update::tile::TILE_FEATURES;
-    use crate::head::optimizer::{Adam, Decayed, Momentum, RmsProp, Sgd};
+    use crate::head::optimizer::{Adam, AdamMeans, Decayed, Momentum, RmsProp, Sgd};
 
     /// Numbers of all sizes: half of them zeros, the others from subnormal to large, so that sums
     /// lose digits, squares overflow, and gradients are negligible.
@@ -220,7 +220,7 @@ mod tests {
             let [first, second] = state;
             problem.check_products()?;
             problem.check_rule(&RmsProp::new(2e-4, 0.9, 1e-7), [first.clone()])?;
-            let adam = Adam::new(1e-3, 0.9, 0.999, 1e-7, 1 + (seed % 1000) as usize);
+            let adam = Adam::new(1e-3, AdamMeans::default(), 1 + (seed % 1000) as usize);
             problem.check_rule(&adam, [first.clone(), second.clone()])?;
             problem.check_rule(&Decayed { rule: &adam, rate: 1e-3 }, [first.clone(), second])?;
             problem.check_rule(&Momentum::new(0.01, 0.9), [first])?;

@@ -11,7 +11,7 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use ndarray::Array1;
 
-use super::Progress;
+use super::Searched;
 use super::objective::{Problem, Value};
 use crate::quiet;
 
@@ -51,7 +51,7 @@ pub(super) fn descend(
     from: Array1<f64>,
     goal: f64,
     max_evaluations: u64,
-    observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(&Searched) -> ControlFlow<()>,
 ) -> Found {
     let weight_of_all: f64 = problem
         .labels
@@ -143,7 +143,7 @@ struct Watch<'p, 'c> {
     /// The best where that is not the last.
     best: Option<Evaluated>,
     end: Option<End>,
-    observe: &'p mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    observe: &'p mut dyn FnMut(&Searched) -> ControlFlow<()>,
 }
 
 impl Watch<'_, '_> {
@@ -171,12 +171,12 @@ impl Watch<'_, '_> {
         self.evaluations += 1;
         let value = self.last.value;
         let gradient_norm = value.relative_gradient();
-        let progress = Progress {
+        let searched = Searched {
             evaluations: self.evaluations,
             objective: value.objective,
             gradient_norm,
         };
-        let wish = (self.observe)(&progress);
+        let wish = (self.observe)(&searched);
         if gradient_norm <= self.goal {
             self.best = None;
             self.end = Some(End::Converged);

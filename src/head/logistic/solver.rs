@@ -9,7 +9,7 @@ use ndarray::{Array1, ArrayView2, s};
 
 use super::lbfgs::{self, End};
 use super::objective::{Points, Problem, Value};
-use super::{LogisticOptions, Progress};
+use super::{LogisticOptions, Searched};
 use crate::quiet;
 
 /// How far below the tolerance the solver goes: rounding the weights to f32 takes some of it back,
@@ -42,7 +42,7 @@ pub(super) fn solve(
     problem: &Problem,
     near: Option<Array1<f64>>,
     options: &LogisticOptions,
-    observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(&Searched) -> ControlFlow<()>,
 ) -> Solution {
     let is_warm = near.is_some();
     let mut from = near.unwrap_or_else(|| problem.start());

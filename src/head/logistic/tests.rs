@@ -29,8 +29,7 @@ fn fit_with(
     options: &LogisticOptions,
     max_matrix_bytes: usize,
 ) -> Vec<LogisticFit> {
-    let go_on = &mut |_: &Progress| ControlFlow::Continue(());
-    let fits = fit_path(samples, strengths, options, go_on, max_matrix_bytes).unwrap();
+    let fits = fit_path(samples, strengths, options, &(), max_matrix_bytes).unwrap();
     fits.into_iter().map(Option::unwrap).collect()
 }
 

@@ -5,13 +5,9 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use super::lbfgs::End;
 use super::objective::{Points, Problem, Value};
 use super::solver::Solution;
-use super::{Convergence, Logistic, LogisticFit, LogisticOptions};
+use super::{Logistic, LogisticFit, LogisticOptions};
 use crate::head::span::{Centred, Span};
-use crate::head::{ClassWeights, HeadError, Samples};
-
-/// Intercept of a class without training samples: its optimum is at minus infinity, and this is
-/// low enough for a probability of 0, and finite.
-const ABSENT_INTERCEPT: f32 = -1e30;
+use crate::head::{ABSENT_BIAS, ClassWeights, Convergence, HeadError, Samples};
 
 /// What the fits of all strengths have in common.
 pub(super) struct Training<'a> {
@@ -173,7 +169,7 @@ impl PresentClasses {
     fn model(&self, weights: ArrayView2<f32>, intercepts: &Array1<f64>) -> Logistic {
         let mut model = Logistic {
             weights: Array2::zeros((weights.ncols(), self.n_classes)),
-            intercepts: Array1::from_elem(self.n_classes, ABSENT_INTERCEPT),
+            intercepts: Array1::from_elem(self.n_classes, ABSENT_BIAS),
         };
         for (index, &class) in self.present.iter().enumerate() {
             model.weights.column_mut(class).assign(&weights.row(index));

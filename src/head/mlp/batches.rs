@@ -173,11 +173,11 @@ mod tests {
 
     use super::*;
     use crate::codes::{
-        Code, CodesIdentity, Dtype, OutputSpec, Pool, Store, StoreDescription, StoreWriter,
-        TrunkIdentity, WrittenPicture,
+        Code, CodesIdentity, Dtype, PictureRow, Pool, Store, StoreDescription, StoreWriter,
     };
     use crate::files::Existing;
     use crate::head::scaling::{Scaling, ScalingKind};
+    use crate::model::{OutputSpec, TrunkIdentity};
     use crate::picture::{Filter, Fit, Recipe, Resize};
 
     /// A store of `n` codes of 4 features, each of a class of its own.
@@ -216,8 +216,8 @@ mod tests {
         };
         let mut writer = StoreWriter::create(dir, Existing::Keep, description).unwrap();
         for row in 0..n {
-            let picture = WrittenPicture {
-                path: format!("{row:04}.png"),
+            let picture = PictureRow {
+                path: format!("{row:04}.png").into(),
                 label: Some(row),
                 width: 1,
                 height: 1,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::options::invalid;
+use crate::head::invalid::invalid;
 use crate::head::optimizer::NEGLIGIBLE;
 use crate::head::softmax::{smoothed_cross_entropy, softmax_cross_entropy};
 use crate::head::{ClassWeights, HeadError, Samples};

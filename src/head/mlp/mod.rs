@@ -7,6 +7,7 @@
 //! trainer          a network and its optimizer, step by step
 //! training         epochs: batches, what is measured, when it ends
 //! early_stopping   which epoch's weights are kept
+//! head             the MLP as one of the heads
 //! ```
 //!
 //! The tutorial's head is `Dense(256, relu) -> Dropout(0.5) -> Dense(K, softmax)`, trained by
@@ -16,6 +17,7 @@
 
 mod batches;
 mod early_stopping;
+mod head;
 mod loss;
 mod network;
 mod options;
@@ -26,5 +28,7 @@ mod training;
 pub use loss::LossOptions;
 pub use network::{Dense, Mlp};
 pub use options::{BatchOrder, Keep, MlpOptions};
-pub use trainer::{BatchResult, StepTimes, Trainer};
-pub use training::{Ended, Epoch, Monitored, TrainedMlp, Watch};
+#[doc(hidden)]
+pub use trainer::StepTimes;
+pub use trainer::{BatchResult, Trainer};
+pub use training::{Ended, Monitored, TrainedMlp};

@@ -8,12 +8,8 @@ use super::LossOptions;
 use super::loss::Loss;
 use crate::head::fused_update::{aligned_zeros, descend, multiply, n_partials};
 use crate::head::optimizer::{Decayed, Rule};
-use crate::head::softmax::{probabilities, softmax_cross_entropy};
-use crate::head::{CodesView, HeadError, Samples};
-
-/// Rows that prediction takes at a time: enough to use the weights well while they are in cache,
-/// few enough to keep the partial sums small.
-const PREDICTED_ROWS: usize = 64;
+use crate::head::softmax::softmax_cross_entropy;
+use crate::head::{CodesView, HeadError, PREDICTED_ROWS, Samples};
 
 /// A fully connected layer: output (B, out) = input (B, in) weights + bias.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,14 +181,6 @@ impl Mlp {
         self.layers[self.layers.len() - 1].bias.len()
     }
 
-    /// Probabilities (N, K) of codes (N, D); rows sum to 1.
-    ///
-    /// # Errors
-    /// [`HeadError::FeatureMismatch`] if the codes have another D.
-    pub fn predict_proba(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
-        Ok(probabilities(self.logits(&codes.into())?, 1.0))
-    }
-
     /// Logits (N, K) of codes (N, D): what the last layer gives before softmax.
     ///
     /// # Errors
@@ -239,6 +227,7 @@ impl Mlp {
     ///
     /// # Errors
     /// As [`Mlp::evaluate`], and [`HeadError::InvalidOption`].
+    #[doc(hidden)]
     pub fn loss_and_gradient(
         &self,
         samples: &Samples,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::LossOptions;
 use super::batches::bytes_held;
+use crate::head::invalid::invalid;
 use crate::head::optimizer::OptimizerOptions;
 use crate::head::{HeadError, Samples};
 use crate::named;
@@ -25,7 +26,9 @@ pub enum BatchOrder {
     /// A new random order in every epoch, as Keras' `fit` has it.
     #[default]
     Shuffled,
-    /// The order of the store in every epoch: all of one class after all of another.
+    /// The order of the store in every epoch: all of one class after all of another. For comparisons
+    /// with other implementations.
+    #[doc(hidden)]
     AsStored,
 }
 
@@ -67,6 +70,15 @@ pub struct MlpOptions {
     pub seed: u64,
     /// The order of the training samples.
     pub order: BatchOrder,
+    /// Share of each class that is held out of training where an epoch has to be chosen, above 0 and
+    /// below 1. Without [`Keep::Best`] and patience nothing is held out. [`train`](mod@crate::train)
+    /// holds out; [`Mlp::fit`](super::Mlp::fit) is given the samples. head.json does not have it.
+    #[serde(skip, default = "default_hold_out")]
+    pub hold_out: f64,
+}
+
+fn default_hold_out() -> f64 {
+    MlpOptions::default().hold_out
 }
 
 impl Default for MlpOptions {
@@ -82,6 +94,7 @@ impl Default for MlpOptions {
             patience: None,
             seed: 0,
             order: BatchOrder::Shuffled,
+            hold_out: 0.1,
         }
     }
 }
@@ -165,17 +178,5 @@ impl MlpOptions {
         sizes.extend(&self.hidden);
         sizes.push(n_classes);
         sizes
-    }
-}
-
-pub(super) fn invalid(
-    option: &'static str,
-    value: impl ToString,
-    expected: &'static str,
-) -> HeadError {
-    HeadError::InvalidOption {
-        option,
-        value: value.to_string(),
-        expected,
     }
 }

@@ -137,18 +137,8 @@ impl Trainer {
             UpdateRule::RmsProp { rho, epsilon } => {
                 self.apply(codes, rate, &RmsProp::new(rate, rho, epsilon));
             }
-            UpdateRule::Adam {
-                beta_1,
-                beta_2,
-                epsilon,
-            }
-            | UpdateRule::AdamW {
-                beta_1,
-                beta_2,
-                epsilon,
-            } => {
-                let rule = Adam::new(rate, beta_1, beta_2, epsilon, self.steps);
-                self.apply(codes, rate, &rule);
+            UpdateRule::Adam(means) | UpdateRule::AdamW(means) => {
+                self.apply(codes, rate, &Adam::new(rate, means, self.steps));
             }
             UpdateRule::Sgd { momentum } if momentum > 0.0 => {
                 self.apply(codes, rate, &Momentum::new(rate, momentum));
@@ -178,7 +168,8 @@ impl Trainer {
             .rate(optimizer.learning_rate, step, self.steps_per_epoch, epochs)
     }
 
-    /// How long the parts of all steps so far took.
+    /// How long the parts of all steps so far took; for measurements.
+    #[doc(hidden)]
     #[must_use]
     pub fn times(&self) -> StepTimes {
         self.times

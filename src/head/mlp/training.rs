@@ -1,38 +1,11 @@
 //! The training loop.
 
-use serde::Serialize;
-
 use super::batches::{Batch, Batches};
 use super::early_stopping::EarlyStopping;
 use super::trainer::{Streams, Trainer};
 use super::{Mlp, MlpOptions};
-use crate::head::{HeadError, Samples};
-
-/// What one epoch gave, in Keras' sense.
-///
-/// `loss` and `accuracy` are means over the epoch's batches as they were trained on: with dropout,
-/// smoothed labels and weighted classes, and while the weights changed. Those of held-out and
-/// validation samples are measured after the epoch, without dropout, and their losses are plain
-/// cross-entropies; they can so be the better ones.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Epoch {
-    /// Number of the epoch, from 1.
-    pub epoch: usize,
-    /// The learning rate of the epoch's last step.
-    pub learning_rate: f64,
-    /// Mean training loss.
-    pub loss: f64,
-    /// Share of training samples that were classified right, 0 to 1.
-    pub accuracy: f64,
-    /// Mean loss of the held-out samples, where there are any.
-    pub held_out_loss: Option<f64>,
-    /// Share of held-out samples that are classified right, where there are any.
-    pub held_out_accuracy: Option<f64>,
-    /// Mean validation loss, where there is a validation set.
-    pub val_loss: Option<f64>,
-    /// Share of validation samples that are classified right, where there is a validation set.
-    pub val_accuracy: Option<f64>,
-}
+use crate::head::{Diverged, Epoch, HeadError, Samples};
+use crate::progress::{Progress, Watch};
 
 /// Samples that are not trained on, and measured after every epoch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,19 +17,6 @@ pub struct Monitored<'a, 's> {
     pub validation: Option<&'a Samples<'s>>,
 }
 
-/// Looks on while a network is trained, and may stop it; `()` does neither.
-pub trait Watch {
-    /// Sees each epoch as it ends.
-    fn epoch(&mut self, _epoch: &Epoch) {}
-
-    /// Is asked before every step whether training is to stop.
-    fn is_stopped(&mut self) -> bool {
-        false
-    }
-}
-
-impl Watch for () {}
-
 /// Why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -64,7 +24,7 @@ pub enum Ended {
     Completed,
     /// The loss on held-out samples had not become smaller for as long as patience allows.
     StoppedEarly,
-    /// [`Watch::is_stopped`] asked for it.
+    /// The [`Watch`] asked for it.
     Interrupted,
 }
 
@@ -88,8 +48,8 @@ pub struct TrainedMlp {
 impl Mlp {
     /// Trains a network from Glorot-uniform weights.
     ///
-    /// `watch` sees each epoch as it ends, and may stop training; what was learned until then is
-    /// returned. Timing is the caller's.
+    /// `watch` sees each epoch as it ends, with an [`Epoch`] as the detail, and is asked before every
+    /// step whether to stop; what was learned until then is returned. Timing is the caller's.
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`], [`HeadError::OneClass`], [`HeadError::FeatureMismatch`] or
@@ -99,7 +59,7 @@ impl Mlp {
         train: &Samples,
         monitored: &Monitored,
         options: &MlpOptions,
-        watch: &mut dyn Watch,
+        watch: &dyn Watch,
     ) -> Result<TrainedMlp, HeadError> {
         options.validate()?;
         let sizes = options.sizes(train.n_features(), train.n_classes());
@@ -117,7 +77,7 @@ impl Mlp {
         train: &Samples,
         monitored: &Monitored,
         options: &MlpOptions,
-        watch: &mut dyn Watch,
+        watch: &dyn Watch,
     ) -> Result<TrainedMlp, HeadError> {
         train.require_two_classes()?;
         for samples in [monitored.held_out, monitored.validation]
@@ -145,7 +105,7 @@ impl Mlp {
             };
             let result = measure(epoch, learned, trainer.mlp(), monitored)?;
             history.push(result);
-            watch.epoch(&result);
+            watch.progress(told(epoch, options), &result);
             if stopping.is_over(epoch, result.held_out_loss, trainer.mlp())
                 && epoch < options.epochs
             {
@@ -174,11 +134,20 @@ impl Mlp {
 }
 
 fn diverged(epoch: usize, what: &'static str, train: &Samples, options: &MlpOptions) -> HeadError {
-    HeadError::Diverged {
+    HeadError::Diverged(Diverged {
         epoch,
         what,
         learning_rate: options.optimizer.learning_rate,
         largest_code: train.largest_code(),
+    })
+}
+
+/// How far a training is after an epoch.
+fn told(epoch: usize, options: &MlpOptions) -> Progress {
+    Progress {
+        done: epoch,
+        total: options.epochs,
+        ..Progress::default()
     }
 }
 
@@ -204,7 +173,7 @@ enum Steps {
 fn run_epoch(
     trainer: &mut Trainer,
     batches: &mut Batches,
-    watch: &mut dyn Watch,
+    watch: &dyn Watch,
 ) -> Result<Steps, HeadError> {
     batches.reorder();
     let (mut loss, mut correct, mut seen, mut steps) = (0.0, 0, 0, 0);

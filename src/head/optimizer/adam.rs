@@ -1,5 +1,6 @@
 //! Adam and AdamW.
 
+use super::AdamMeans;
 use super::rule::{NEGLIGIBLE, Rule, zero_below};
 
 /// Squares and means of squares below this count as zero: times 1 - beta_2, they would be
@@ -19,13 +20,12 @@ pub(in crate::head) struct Adam {
 impl Adam {
     /// Makes the rule from checked options for step number `step`, from 1, in the precision of the
     /// weights.
-    pub(in crate::head) fn new(
-        learning_rate: f64,
-        beta_1: f64,
-        beta_2: f64,
-        epsilon: f64,
-        step: usize,
-    ) -> Self {
+    pub(in crate::head) fn new(learning_rate: f64, means: AdamMeans, step: usize) -> Self {
+        let AdamMeans {
+            beta_1,
+            beta_2,
+            epsilon,
+        } = means;
         let step = step as f64;
         let alpha = learning_rate * (1.0 - beta_2.powf(step)).sqrt() / (1.0 - beta_1.powf(step));
         Self {
@@ -56,7 +56,12 @@ mod tests {
 
     #[test]
     fn two_steps_by_hand() {
-        let at = |step| Adam::new(0.1, 0.5, 0.75, 0.01, step);
+        let means = AdamMeans {
+            beta_1: 0.5,
+            beta_2: 0.75,
+            epsilon: 0.01,
+        };
+        let at = |step| Adam::new(0.1, means, step);
         // m = 0.1, v = 0.25 * 0.04 = 0.01, alpha = 0.1 * sqrt(0.25) / 0.5 = 0.1,
         // w = 1 - 0.1 * 0.1 / (0.1 + 0.01).
         let (weight, state) = at(1).step(1.0, 0.2, [0.0, 0.0]);

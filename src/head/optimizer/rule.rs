@@ -60,7 +60,7 @@ pub(super) fn zero_below(least: f32, value: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::optimizer::{Adam, Momentum, RmsProp, Sgd};
+    use crate::head::optimizer::{Adam, AdamMeans, Momentum, RmsProp, Sgd};
 
     #[test]
     fn decay_goes_before_the_rule() {
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn state_that_fades_becomes_zero_and_is_never_subnormal() {
         fade(&RmsProp::new(2e-4, 0.9, 1e-7), 2_000);
-        fade(&Adam::new(1e-3, 0.9, 0.999, 1e-7, 1), 100_000);
+        fade(&Adam::new(1e-3, AdamMeans::default(), 1), 100_000);
         fade(&Momentum::new(0.01, 0.9), 2_000);
         fade(&Sgd::new(0.01), 10);
     }

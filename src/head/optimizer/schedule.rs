@@ -5,6 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use crate::head::HeadError;
+use crate::head::invalid::invalid;
 use crate::named;
 
 /// The schedules by name; [`ScheduleKind::schedule`] has their settings.
@@ -102,18 +103,18 @@ impl Schedule {
             return Ok(());
         };
         if !(factor > 0.0 && factor <= 1.0) {
-            return Err(HeadError::InvalidOption {
-                option: "the learning rate's factor",
-                value: factor.to_string(),
-                expected: "above 0 and at most 1",
-            });
+            return Err(invalid(
+                "the learning rate's factor",
+                factor,
+                "above 0 and at most 1",
+            ));
         }
         if every == 0 {
-            return Err(HeadError::InvalidOption {
-                option: "the number of epochs with one learning rate",
-                value: every.to_string(),
-                expected: "at least 1",
-            });
+            return Err(invalid(
+                "the number of epochs with one learning rate",
+                every,
+                "at least 1",
+            ));
         }
         Ok(())
     }

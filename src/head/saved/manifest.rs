@@ -5,42 +5,132 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, SavedHead, SavedHeadError, damaged, read_file};
+use super::{FORMAT, MANIFEST, SavedHead, SavedHeadError, damaged, read_file};
 use crate::codes::CodesIdentity;
-use crate::files::Open;
-use crate::head::logistic::{Convergence, LogisticOptions};
-use crate::head::mlp::MlpOptions;
+use crate::files::{Open, regular};
+use crate::head::list::for_each_head;
 use crate::head::scaling::ScalingKind;
+use crate::head::{Convergence, Head, HeadKind, HeadOptions, OneHead};
 
-/// The contents of head.json.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HeadManifest {
-    /// Version of the format, [`FORMAT`].
-    format: u32,
+/// The contents of head.json: what the heads are, without their weights.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HeadManifest {
     /// The program that wrote the head, with its version.
-    created_by: String,
-    pub(super) codes: CodesIdentity,
-    pub(super) classes: Vec<String>,
-    pub(super) scaling: ScalingKind,
-    pub(super) mlp: Option<MlpEntry>,
-    pub(super) logistic: Option<LogisticEntry>,
+    pub created_by: String,
+    /// What the codes are that the heads take.
+    pub codes: CodesIdentity,
+    /// Class names (K) in the order of their indices.
+    pub classes: Vec<String>,
+    /// What is done to codes before a head sees them.
+    pub scaling: ScalingKind,
+    /// The heads, in the order of the kinds.
+    pub heads: Vec<HeadEntry>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct MlpEntry {
-    pub(super) options: MlpOptions,
-    pub(super) temperature: f64,
+/// What head.json has of one head.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HeadEntry {
+    /// Its options.
+    pub options: HeadOptions,
+    /// Whether the fit found its optimum, where there is one to find.
+    pub convergence: Option<Convergence>,
+    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    pub temperature: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// [`HeadEntry`] of a head of a known kind, as it is written.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LogisticEntry {
-    pub(super) options: LogisticOptions,
-    pub(super) convergence: Convergence,
-    pub(super) temperature: f64,
+struct WrittenEntry<O> {
+    options: O,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    convergence: Option<Convergence>,
+    temperature: f64,
 }
+
+impl<O> WrittenEntry<O> {
+    fn into_entry(self) -> HeadEntry
+    where
+        HeadOptions: From<O>,
+    {
+        HeadEntry {
+            options: self.options.into(),
+            convergence: self.convergence,
+            temperature: self.temperature,
+        }
+    }
+}
+
+/// Where head.json says null of a head that is not there.
+fn never<T>(_: &Option<T>) -> bool {
+    false
+}
+
+/// Where head.json says nothing of a head that is not there.
+fn absent<T>(entry: &Option<T>) -> bool {
+    entry.is_none()
+}
+
+macro_rules! written {
+    ($($(#[$about:meta])* $variant:ident, $field:ident, $name:literal, $left_out:literal, $model:ty;)+) => {
+        /// head.json as it is written.
+        #[derive(Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            /// Version of the format, [`FORMAT`].
+            format: u32,
+            created_by: String,
+            codes: CodesIdentity,
+            classes: Vec<String>,
+            scaling: ScalingKind,
+            $(
+                #[serde(rename = $name, default, skip_serializing_if = $left_out)]
+                $field: Option<WrittenEntry<<$model as Head>::Options>>,
+            )+
+        }
+
+        impl Written {
+            fn into_entries(self) -> Vec<HeadEntry> {
+                let entries = [$(self.$field.map(WrittenEntry::into_entry)),+];
+                entries.into_iter().flatten().collect()
+            }
+
+            fn with_entries(mut self, entries: Vec<HeadEntry>) -> Self {
+                for entry in entries {
+                    let HeadEntry {
+                        options,
+                        convergence,
+                        temperature,
+                    } = entry;
+                    match options {
+                        $(HeadOptions::$variant(options) => {
+                            self.$field = Some(WrittenEntry {
+                                options,
+                                convergence,
+                                temperature,
+                            });
+                        })+
+                    }
+                }
+                self
+            }
+
+            fn new(codes: CodesIdentity, classes: Vec<String>, scaling: ScalingKind) -> Self {
+                Self {
+                    format: FORMAT,
+                    created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
+                    codes,
+                    classes,
+                    scaling,
+                    $($field: None),+
+                }
+            }
+        }
+    };
+}
+for_each_head!(written);
 
 /// What every format has, so that another format is recognised before it is misread.
 #[derive(Deserialize)]
@@ -53,25 +143,37 @@ struct AnyFormat {
 impl HeadManifest {
     pub(super) fn of(head: &SavedHead) -> Self {
         Self {
-            format: FORMAT,
             created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
             codes: head.codes.clone(),
             classes: head.classes.clone(),
             scaling: head.scaling.kind(),
-            mlp: head.mlp.as_ref().map(|mlp| MlpEntry {
-                options: mlp.options.clone(),
-                temperature: mlp.temperature,
-            }),
-            logistic: head.logistic.as_ref().map(|logistic| LogisticEntry {
-                options: logistic.options,
-                convergence: logistic.convergence.clone(),
-                temperature: logistic.temperature,
-            }),
+            heads: head.in_order().map(OneHead::entry).collect(),
         }
     }
 
-    /// Reads the manifest at `path` in `dir`, which may not be a head at all.
-    pub(super) fn read(dir: &Path, path: &Path, open: Open) -> Result<Self, SavedHeadError> {
+    /// The bytes of head.json.
+    pub(super) fn to_json(&self) -> io::Result<Vec<u8>> {
+        let written = Written::new(self.codes.clone(), self.classes.clone(), self.scaling);
+        let mut json = serde_json::to_vec_pretty(&written.with_entries(self.heads.clone()))?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
+    /// Reads head.json in `dir`, which may not be a head at all.
+    ///
+    /// # Errors
+    /// [`SavedHeadError::NotAHead`], [`SavedHeadError::Format`], [`SavedHeadError::Read`] or
+    /// [`SavedHeadError::Damaged`].
+    pub fn read(dir: &Path) -> Result<Self, SavedHeadError> {
+        Self::read_from(dir, &regular::open_boxed)
+    }
+
+    /// As [`HeadManifest::read`], from a file that `open` opens.
+    ///
+    /// # Errors
+    /// As [`HeadManifest::read`].
+    pub fn read_from(dir: &Path, open: Open) -> Result<Self, SavedHeadError> {
+        let path = &dir.join(MANIFEST);
         let bytes = match read_file(path, open) {
             Err(SavedHeadError::Read { source, .. })
                 if matches!(
@@ -85,8 +187,15 @@ impl HeadManifest {
             }
             read => read?,
         };
+        let manifest = Self::parse(&bytes, path)?;
+        manifest.codes.validate().map_err(damaged(path))?;
+        manifest.validate().map_err(damaged(path))?;
+        Ok(manifest)
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self, SavedHeadError> {
         let wrong = |error: serde_json::Error| damaged(path)(error.to_string());
-        let AnyFormat { format, created_by } = serde_json::from_slice(&bytes).map_err(wrong)?;
+        let AnyFormat { format, created_by } = serde_json::from_slice(bytes).map_err(wrong)?;
         if format != FORMAT {
             return Err(SavedHeadError::Format {
                 path: path.to_owned(),
@@ -94,8 +203,47 @@ impl HeadManifest {
                 created_by,
             });
         }
-        let manifest: Self = serde_json::from_slice(&bytes).map_err(wrong)?;
-        manifest.codes.validate().map_err(damaged(path))?;
-        Ok(manifest)
+        let written: Written = serde_json::from_slice(bytes).map_err(wrong)?;
+        Ok(Self {
+            created_by: written.created_by.clone(),
+            codes: written.codes.clone(),
+            classes: written.classes.clone(),
+            scaling: written.scaling,
+            heads: written.into_entries(),
+        })
+    }
+
+    /// What head.json has of the head of this kind, if there is one.
+    #[must_use]
+    pub fn of_kind(&self, kind: HeadKind) -> Option<&HeadEntry> {
+        self.heads.iter().find(|head| head.options.kind() == kind)
+    }
+
+    /// The invariants that hold without a look at the weights.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let n_classes = self.classes.len();
+        if n_classes < 2 {
+            return Err(format!(
+                "it names {n_classes} classes, and a head needs two"
+            ));
+        }
+        let mut names: Vec<_> = self.classes.iter().collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("it names the class {:?} twice", pair[0]));
+        }
+        if self.heads.is_empty() {
+            return Err(format!(
+                "it holds none of the heads: {}",
+                HeadKind::NAMES.join(", ")
+            ));
+        }
+        let temperatures = || self.heads.iter().map(|head| head.temperature);
+        if let Some(temperature) = temperatures().find(|&t| !(t.is_finite() && t > 0.0)) {
+            return Err(format!(
+                "a temperature is {temperature}, and has to be above 0"
+            ));
+        }
+        Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! HEAD: a directory that holds trained heads and all that is needed to use them.
 //!
 //! ```text
-//! head.json             format, trunk, recipe, classes, scaling, and each head's configuration
-//! mlp.safetensors       mlp.0.weight (D, H), mlp.0.bias (H), mlp.1.weight (H, K), mlp.1.bias (K)
-//! logistic.safetensors  logistic.weight (D, K), logistic.bias (K)
-//! scaling.safetensors   scaling.mean and scaling.deviation (D), or scaling.largest (D)
-//! history.csv           the MLP's learning curve, a row for each epoch
+//! head.json                      format, trunk, recipe, classes, scaling, each head's configuration
+//! mlp.safetensors                mlp.0.weight (D, H), mlp.0.bias (H), mlp.1.weight (H, K), mlp.1.bias (K)
+//! logistic.safetensors           logistic.weight (D, K), logistic.bias (K)
+//! nearest-centroid.safetensors   nearest-centroid.mean (D), .weight (D, K), .bias (K)
+//! scaling.safetensors            scaling.mean and scaling.deviation (D), or scaling.largest (D)
+//! history.csv                    the MLP's learning curve, a row for each epoch
 //! ```
 //!
 //! Tensors are float32 in C order; a layer gives `x @ weight + bias`, weights being (in, out).
@@ -19,23 +20,19 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use self::manifest::{HeadManifest, LogisticEntry, MlpEntry};
-use self::tensors::{Tensors, TensorsToWrite};
+pub use self::manifest::{HeadEntry, HeadManifest};
+pub use self::tensors::Tensors;
+use self::tensors::TensorsToWrite;
 use crate::codes::CodesIdentity;
 use crate::files::{Draft, DraftError, Existing, FileDraft, Kind, Open, fill, regular};
-use crate::head::HeadKind;
-use crate::head::logistic::{Convergence, Logistic, LogisticOptions};
-use crate::head::mlp::{Dense, Epoch, Mlp, MlpOptions};
+use crate::head::any::HeadVisitor;
 use crate::head::scaling::{Scaling, ScalingKind};
+use crate::head::{Convergence, Epoch, Head, HeadKind, Layer, OneHead};
 
 /// Version of the format that this code writes and reads.
 pub const FORMAT: u32 = 2;
 /// The file without which a directory is no head.
 pub const MANIFEST: &str = "head.json";
-/// The MLP's weights.
-pub const MLP: &str = "mlp.safetensors";
-/// The logistic regression's weights.
-pub const LOGISTIC: &str = "logistic.safetensors";
 /// The scaling's statistics.
 pub const SCALING: &str = "scaling.safetensors";
 /// The MLP's learning curve.
@@ -48,9 +45,10 @@ pub const KIND: Kind = Kind {
 
 /// Why a head could not be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SavedHeadError {
     /// The place is not free or not writable.
-    #[error(transparent)]
+    #[error("{0}")]
     Draft(#[from] DraftError),
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
@@ -61,7 +59,7 @@ pub enum SavedHeadError {
         source: io::Error,
     },
     /// The directory has no head.json.
-    #[error("{} is not a head: it has no {MANIFEST}; make one with `cnn-codes train-head --train STORE --out HEAD`", dir.display())]
+    #[error("{} is not a head: it has no {MANIFEST}", dir.display())]
     NotAHead {
         /// The directory.
         dir: PathBuf,
@@ -85,7 +83,7 @@ pub enum SavedHeadError {
         created_by: String,
     },
     /// A file is damaged, or two files contradict each other.
-    #[error("{} cannot be used: {reason}; train the head again with --overwrite", path.display())]
+    #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -101,48 +99,61 @@ pub struct SavedHead {
     pub codes: CodesIdentity,
     /// Class names (K) in the order of their indices.
     pub classes: Vec<String>,
-    /// What is done to codes before either head sees them.
+    /// What is done to codes before a head sees them.
     pub scaling: Scaling,
-    /// The MLP, where one was trained.
-    pub mlp: Option<SavedMlp>,
-    /// The logistic regression, where one was trained.
-    pub logistic: Option<SavedLogistic>,
+    /// The heads: one or more, at most one of a kind.
+    pub heads: Vec<OneHead>,
 }
 
-/// An MLP and how it was trained.
+/// A trained head of a known kind, and how it was trained.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SavedMlp {
-    /// The network.
-    pub model: Mlp,
-    /// Its options, with the seed.
-    pub options: MlpOptions,
-    /// What logits are divided by before softmax; 1 where the head is not calibrated.
-    pub temperature: f64,
-}
-
-/// A logistic regression and how it was fitted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SavedLogistic {
+pub struct Saved<H: Head> {
     /// The model.
-    pub model: Logistic,
+    pub model: H,
     /// Its options.
-    pub options: LogisticOptions,
-    /// Whether the fit found its optimum.
-    pub convergence: Convergence,
+    pub options: H::Options,
+    /// Whether the fit found its optimum, where there is one to find.
+    pub convergence: Option<Convergence>,
     /// What logits are divided by before softmax; 1 where the head is not calibrated.
     pub temperature: f64,
+}
+
+/// The file of a head's weights, inside a HEAD directory.
+#[must_use]
+pub fn weights_file(kind: HeadKind) -> String {
+    format!("{kind}.safetensors")
 }
 
 impl SavedHead {
-    /// The head that is meant where none is named: the MLP where there is one, else the logistic
-    /// regression.
+    /// The head that is meant where none is named: the first there is, in the order of the kinds.
     #[must_use]
     pub fn default_kind(&self) -> HeadKind {
-        if self.mlp.is_some() {
-            HeadKind::Mlp
-        } else {
-            HeadKind::Logistic
-        }
+        let mut heads = self.in_order();
+        heads.next().map_or(HeadKind::Mlp, OneHead::kind)
+    }
+
+    /// The head of this kind, if there is one.
+    #[must_use]
+    pub fn of_kind(&self, kind: HeadKind) -> Option<&OneHead> {
+        self.heads.iter().find(|head| head.kind() == kind)
+    }
+
+    /// The head whose model is an `H`, such as [`Mlp`](crate::head::mlp::Mlp), if there is one.
+    #[must_use]
+    pub fn get<H: Head>(&self) -> Option<&Saved<H>> {
+        self.heads.iter().find_map(OneHead::get)
+    }
+
+    /// The heads in the order of the kinds.
+    fn in_order(&self) -> impl Iterator<Item = &OneHead> {
+        let kinds = HeadKind::NAMES.iter().filter_map(|name| name.parse().ok());
+        kinds.filter_map(|kind| self.of_kind(kind))
+    }
+
+    /// What the heads are, without their weights.
+    #[must_use]
+    pub fn manifest(&self) -> HeadManifest {
+        HeadManifest::of(self)
     }
 
     /// Writes the head to `dir`, which appears whole or not at all.
@@ -165,20 +176,12 @@ impl SavedHead {
     pub fn write_into(&self, dir: &Path) -> Result<(), SavedHeadError> {
         let manifest_path = dir.join(MANIFEST);
         self.validate().map_err(damaged(&manifest_path))?;
-        if let Some(SavedMlp { model, .. }) = &self.mlp {
-            write_mlp(model, &dir.join(MLP))?;
-        }
-        if let Some(SavedLogistic { model, .. }) = &self.logistic {
-            let mut tensors = TensorsToWrite::default();
-            tensors.matrix("logistic.weight", model.weights());
-            tensors.vector("logistic.bias", model.intercepts());
-            tensors.write(&dir.join(LOGISTIC))?;
+        for head in self.in_order() {
+            write_layers(&head.layers(), &dir.join(weights_file(head.kind())))?;
         }
         write_scaling(&self.scaling, &dir.join(SCALING))?;
         // Whole or not there: a draft that has it is a head, whenever its run was killed.
-        let json = serde_json::to_vec_pretty(&HeadManifest::of(self)).map_err(io::Error::from);
-        let written = json.and_then(|mut json| {
-            json.push(b'\n');
+        let written = self.manifest().to_json().and_then(|json| {
             FileDraft::write_in(dir, &manifest_path, &json)?.publish(Existing::Replace)
         });
         written.map_err(write_error(&manifest_path))
@@ -199,99 +202,83 @@ impl SavedHead {
     /// # Errors
     /// As [`SavedHead::load`].
     pub fn load_from(dir: &Path, open: Open) -> Result<Self, SavedHeadError> {
-        let manifest_path = dir.join(MANIFEST);
         let HeadManifest {
             codes,
             classes,
             scaling,
-            mlp,
-            logistic,
+            heads,
             ..
-        } = HeadManifest::read(dir, &manifest_path, open)?;
+        } = HeadManifest::read_from(dir, open)?;
         let shape = (codes.code_len(), classes.len());
-        let read_mlp = |MlpEntry {
-                            options,
-                            temperature,
-                        }| {
-            let sizes = options.sizes(shape.0, shape.1);
-            let model = read_mlp(&dir.join(MLP), open, &sizes)?;
-            Ok::<_, SavedHeadError>(SavedMlp {
-                model,
-                options,
-                temperature,
-            })
-        };
-        let read_logistic = |LogisticEntry {
-                                 options,
-                                 convergence,
-                                 temperature,
-                             }| {
-            let model = read_logistic(&dir.join(LOGISTIC), open, shape)?;
-            Ok::<_, SavedHeadError>(SavedLogistic {
-                model,
-                options,
-                convergence,
-                temperature,
+        let scaling = read_scaling(&dir.join(SCALING), open, scaling, shape.0)?;
+        let read = |entry: HeadEntry| {
+            let options = entry.options.clone();
+            options.visit(Reading {
+                dir,
+                open,
+                shape,
+                entry,
             })
         };
         let head = Self {
-            scaling: read_scaling(&dir.join(SCALING), open, scaling, shape.0)?,
-            mlp: mlp.map(read_mlp).transpose()?,
-            logistic: logistic.map(read_logistic).transpose()?,
+            scaling,
+            heads: heads.into_iter().map(read).collect::<Result<_, _>>()?,
             codes,
             classes,
         };
+        let manifest_path = dir.join(MANIFEST);
         head.validate().map_err(damaged(&manifest_path))?;
         Ok(head)
     }
 
     /// The invariants of a head, before writing and after reading.
     fn validate(&self) -> Result<(), String> {
-        let (n_features, n_classes) = (self.codes.code_len(), self.classes.len());
-        if n_classes < 2 {
+        self.manifest().validate()?;
+        let kinds = || self.heads.iter().map(OneHead::kind);
+        if let Some(kind) = kinds().find(|&kind| kinds().filter(|&other| other == kind).count() > 1)
+        {
+            return Err(format!("it holds two heads of the kind {kind}"));
+        }
+        let shape = (self.codes.code_len(), self.classes.len());
+        let statistics = self.scaling.n_features().unwrap_or(shape.0);
+        if statistics != shape.0 {
             return Err(format!(
-                "it names {n_classes} classes, and a head needs two"
+                "the scaling takes {statistics} features to {n_classes} classes, and the codes have \
+                 {n_features} features and {n_classes} classes",
+                n_features = shape.0,
+                n_classes = shape.1
             ));
         }
-        let mut names: Vec<_> = self.classes.iter().collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("it names the class {:?} twice", pair[0]));
-        }
-        if self.mlp.is_none() && self.logistic.is_none() {
-            return Err("it holds neither an MLP nor a logistic regression".to_owned());
-        }
-        let statistics = self.scaling.n_features().unwrap_or(n_features);
-        check_shape(
-            "the scaling",
-            (statistics, n_classes),
-            (n_features, n_classes),
-        )?;
-        let mlp = self.mlp.iter().map(|mlp| mlp.temperature);
-        let logistic = self.logistic.iter().map(|logistic| logistic.temperature);
-        if let Some(temperature) = mlp.chain(logistic).find(|&t| !(t.is_finite() && t > 0.0)) {
-            return Err(format!(
-                "a temperature is {temperature}, and has to be above 0"
-            ));
-        }
-        if let Some(SavedLogistic { model, options, .. }) = &self.logistic {
-            options.validate().map_err(|error| error.to_string())?;
-            let shape = (model.n_features(), model.n_classes());
-            check_shape("the logistic regression", shape, (n_features, n_classes))?;
-        }
-        if let Some(SavedMlp { model, options, .. }) = &self.mlp {
-            options.validate().map_err(|error| error.to_string())?;
-            let shape = (model.n_features(), model.n_classes());
-            check_shape("the MLP", shape, (n_features, n_classes))?;
-            let outputs = model.layers().iter().map(|layer| layer.bias.len());
-            if !outputs.eq(options.sizes(n_features, n_classes).into_iter().skip(1)) {
-                return Err(format!(
-                    "the MLP's layers are not those of hidden {:?}",
-                    options.hidden
-                ));
-            }
-        }
-        Ok(())
+        self.heads.iter().try_for_each(|head| head.check(shape))
+    }
+}
+
+/// A head that is read from its file.
+struct Reading<'a> {
+    dir: &'a Path,
+    open: Open<'a>,
+    /// D and K.
+    shape: (usize, usize),
+    entry: HeadEntry,
+}
+
+impl HeadVisitor for Reading<'_> {
+    type Output = Result<OneHead, SavedHeadError>;
+
+    fn visit<H: Head>(self, options: &H::Options) -> Self::Output
+    where
+        OneHead: From<Saved<H>>,
+    {
+        let path = self.dir.join(weights_file(H::KIND));
+        let mut tensors = Tensors::read(&path, self.open)?;
+        let model = H::from_tensors(options, self.shape, &mut tensors)?;
+        tensors.finish()?;
+        Ok(OneHead::from(Saved {
+            model,
+            options: options.clone(),
+            convergence: self.entry.convergence,
+            temperature: self.entry.temperature,
+        }))
     }
 }
 
@@ -327,52 +314,24 @@ pub fn write_history(dir: &Path, history: &[Epoch]) -> Result<(), SavedHeadError
     })
 }
 
-fn check_shape(
-    what: &str,
-    (features, classes): (usize, usize),
-    (n_features, n_classes): (usize, usize),
-) -> Result<(), String> {
-    if (features, classes) == (n_features, n_classes) {
-        return Ok(());
-    }
-    Err(format!(
-        "{what} takes {features} features to {classes} classes, and the codes have \
-         {n_features} features and {n_classes} classes"
-    ))
-}
-
-fn write_mlp(mlp: &Mlp, path: &Path) -> Result<(), SavedHeadError> {
+/// Writes the arrays of a head's layers.
+fn write_layers(layers: &[Layer], path: &Path) -> Result<(), SavedHeadError> {
     let mut tensors = TensorsToWrite::default();
-    for (index, layer) in mlp.layers().iter().enumerate() {
-        tensors.matrix(&format!("mlp.{index}.weight"), layer.weights.view());
-        tensors.vector(&format!("mlp.{index}.bias"), &layer.bias);
+    for layer in layers {
+        match layer {
+            Layer::Centre { name, mean } => tensors.vector(name, *mean),
+            Layer::UnitLength => {}
+            Layer::Dense {
+                name,
+                weights,
+                bias,
+            } => {
+                tensors.matrix(&format!("{name}.weight"), *weights);
+                tensors.vector(&format!("{name}.bias"), *bias);
+            }
+        }
     }
     tensors.write(path)
-}
-
-fn read_mlp(path: &Path, open: Open, sizes: &[usize]) -> Result<Mlp, SavedHeadError> {
-    let mut tensors = Tensors::read(path, open)?;
-    let mut layers = Vec::new();
-    for (index, pair) in sizes.windows(2).enumerate() {
-        layers.push(Dense {
-            weights: tensors.matrix(&format!("mlp.{index}.weight"), (pair[0], pair[1]))?,
-            bias: tensors.vector(&format!("mlp.{index}.bias"), pair[1])?,
-        });
-    }
-    tensors.finish()?;
-    Mlp::from_weights(layers).map_err(|error| damaged(path)(error.to_string()))
-}
-
-fn read_logistic(
-    path: &Path,
-    open: Open,
-    shape: (usize, usize),
-) -> Result<Logistic, SavedHeadError> {
-    let mut tensors = Tensors::read(path, open)?;
-    let weights = tensors.matrix("logistic.weight", shape)?;
-    let intercepts = tensors.vector("logistic.bias", shape.1)?;
-    tensors.finish()?;
-    Logistic::from_weights(weights, intercepts).map_err(|error| damaged(path)(error.to_string()))
 }
 
 fn write_scaling(scaling: &Scaling, path: &Path) -> Result<(), SavedHeadError> {
@@ -380,10 +339,10 @@ fn write_scaling(scaling: &Scaling, path: &Path) -> Result<(), SavedHeadError> {
     match scaling {
         Scaling::None | Scaling::L2 => return Ok(()),
         Scaling::Standard { mean, deviation } => {
-            tensors.vector("scaling.mean", mean);
-            tensors.vector("scaling.deviation", deviation);
+            tensors.vector("scaling.mean", mean.view());
+            tensors.vector("scaling.deviation", deviation.view());
         }
-        Scaling::Max { largest } => tensors.vector("scaling.largest", largest),
+        Scaling::Max { largest } => tensors.vector("scaling.largest", largest.view()),
     }
     tensors.write(path)
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -28,7 +28,7 @@ impl TensorsToWrite {
     }
 
     /// Adds a vector.
-    pub(super) fn vector(&mut self, name: &str, values: &Array1<f32>) {
+    pub(super) fn vector(&mut self, name: &str, values: ArrayView1<f32>) {
         let bytes = values
             .iter()
             .flat_map(|value| value.to_le_bytes())
@@ -52,7 +52,7 @@ impl TensorsToWrite {
 
 /// The arrays of a file, taken one by one.
 #[derive(Debug)]
-pub(super) struct Tensors {
+pub struct Tensors {
     path: PathBuf,
     bytes: Vec<u8>,
     taken: usize,
@@ -79,7 +79,7 @@ impl Tensors {
     }
 
     /// Takes the matrix `name`, which has to have this shape.
-    pub(super) fn matrix(
+    pub(in crate::head) fn matrix(
         &mut self,
         name: &str,
         shape: (usize, usize),
@@ -90,7 +90,11 @@ impl Tensors {
     }
 
     /// Takes the vector `name`, which has to have this length.
-    pub(super) fn vector(&mut self, name: &str, len: usize) -> Result<Array1<f32>, SavedHeadError> {
+    pub(in crate::head) fn vector(
+        &mut self,
+        name: &str,
+        len: usize,
+    ) -> Result<Array1<f32>, SavedHeadError> {
         self.take(name, &[len]).map(Array1::from_vec)
     }
 
@@ -115,6 +119,11 @@ impl Tensors {
         }
         self.taken += 1;
         Ok(values)
+    }
+
+    /// What cannot be a model although the arrays are sound.
+    pub(in crate::head) fn damaged(&self, error: impl std::fmt::Display) -> SavedHeadError {
+        damaged(&self.path)(error.to_string())
     }
 
     /// Refuses a file that holds more than was taken.

@@ -45,7 +45,7 @@ pub(super) fn open_session(
     }
     if options.kernels == Kernels::Winograd {
         return Err(TrunkError::Kernels {
-            reason: "they run on a CPU, and --device cuda was given",
+            reason: "they run on a CPU, and CUDA was asked for",
         });
     }
     match on_cuda(runtime, card, &file.bytes, options.threads) {
@@ -113,12 +113,12 @@ fn on_cuda(
                 "the library {} is built without it",
                 runtime.library().path.display()
             ),
-            advice: "run `cnn-codes fetch onnxruntime --cuda`",
+            is_built_in: false,
         });
     }
     let unusable = |reason: String| TrunkError::Cuda {
         reason,
-        advice: "install CUDA 13, cuDNN 9 and a driver for them, and put their folders on LD_LIBRARY_PATH",
+        is_built_in: true,
     };
     let profile = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
     let mut session = build(runtime, onnx, threads, Some(profile.path()))

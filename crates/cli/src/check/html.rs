@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use cnn_codes::dataset::{Picture, Pictures};
 use cnn_codes::messages::visible;
 use cnn_codes::picture;
-use cnn_codes::report::{Inline, document, inline};
 use cnn_codes_curate::check::{
     CheckedClass, CheckedInput, DuplicateGroup, FindingKind, PictureName,
 };
@@ -13,6 +12,7 @@ use maud::{Markup, html};
 
 use super::Inputs;
 use super::report::{Report, described, title};
+use crate::page::{Inline, document, inline};
 
 /// The most groups, and the most single findings of a kind, that are shown; all are in the JSON. At
 /// 27 KB for a small picture, and a third of that for most, this keeps the page below some 20 MB.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use cnn_codes::messages::visible;
-use cnn_codes::train::Doubt;
+use cnn_codes::train::LabelError;
 use cnn_codes_curate::check::{
     Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding, FindingKind, Likeness, Member,
     PictureName,
@@ -28,13 +28,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(inputs: &Inputs, checked: Checked, doubts: Vec<Vec<Doubt>>) -> Self {
+    pub fn new(inputs: &Inputs, checked: Checked, label_errors: Vec<Vec<LabelError>>) -> Self {
         let mut counts = checked.counts();
         let n_pictures = inputs.pictures.len();
         let mut findings = checked.findings;
-        for (place, (store, doubts)) in inputs.stores.iter().zip(&doubts).enumerate() {
-            let doubts = doubts.iter();
-            findings.extend(doubts.map(|doubt| finding(store, n_pictures + place, doubt)));
+        for (place, (store, label_errors)) in inputs.stores.iter().zip(&label_errors).enumerate() {
+            let label_errors = label_errors.iter();
+            findings.extend(label_errors.map(|error| finding(store, n_pictures + place, error)));
         }
         for finding in findings.iter().filter(|f| is_of_codes(f.kind)) {
             *counts.entry(finding.kind).or_insert(0) += 1;

@@ -7,13 +7,18 @@ use cnn_codes::extract::{DryRun, Extracted, Failures};
 use cnn_codes::messages::visible;
 use serde_json::{Value, json};
 
-use crate::shown;
+use crate::{remedy, shown};
 
 /// The summary for people.
 pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
     let manifest = &extracted.manifest;
     let mut text = headline(extracted);
-    for (class, n) in manifest.classes.iter().zip(&manifest.counts.per_class) {
+    for (class, n) in manifest
+        .store
+        .classes
+        .iter()
+        .zip(&manifest.counts.per_class)
+    {
         text += &format!("  {n:6}  {}\n", visible(class));
     }
     text += &origins(extracted);
@@ -36,8 +41,8 @@ fn headline(extracted: &Extracted) -> String {
         "{} codes of {} ({}, {})",
         manifest.counts.pictures,
         shape(manifest),
-        manifest.dtype,
-        manifest.provider,
+        manifest.store.dtype,
+        manifest.store.provider,
     );
     if extracted.elapsed == Duration::ZERO {
         return format!("{codes}: complete already, by this very job\n");
@@ -57,7 +62,9 @@ fn rate(extracted: &Extracted) -> f64 {
 }
 
 fn shape(manifest: &Manifest) -> String {
-    let axes: Vec<_> = manifest.shape[1..]
+    let axes: Vec<_> = manifest
+        .store
+        .code_shape()
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -104,7 +111,7 @@ fn failures(failures: &Failures, list: &str) -> String {
         text += &format!(
             "  {}: {}\n",
             visible(&failure.path),
-            visible(&failure.error)
+            visible(&remedy::reason(failure))
         );
     }
     let more = failures.len() - failures.first.len();
@@ -121,13 +128,13 @@ pub fn json(extracted: &Extracted) -> String {
     let document = json!({
         "store": extracted.store.display().to_string(),
         "pictures": manifest.counts.pictures,
-        "classes": manifest.classes,
+        "classes": manifest.store.classes,
         "per_class": manifest.counts.per_class,
         "failures": failures_json(&extracted.failures),
-        "shape": manifest.shape,
-        "dtype": manifest.dtype,
-        "provider": manifest.provider,
-        "kernels": manifest.kernels,
+        "shape": manifest.shape(),
+        "dtype": manifest.store.dtype,
+        "provider": manifest.store.provider,
+        "kernels": manifest.store.kernels,
         "computed": extracted.rows.computed,
         "reused": extracted.rows.reused,
         "repeated": extracted.rows.repeated,
@@ -148,7 +155,7 @@ fn failures_json(failures: &Failures) -> Value {
     let first: Vec<_> = failures
         .first
         .iter()
-        .map(|failure| json!({ "path": failure.path, "error": failure.error }))
+        .map(|failure| json!({ "path": failure.path, "error": remedy::reason(failure) }))
         .collect();
     json!({ "total": failures.len(), "by_kind": failures.by_kind, "first": first })
 }

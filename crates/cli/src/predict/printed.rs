@@ -1,6 +1,6 @@
 //! Predictions as text, a table or JSON, a batch at a time.
 
-use cnn_codes::dataset::Failure;
+use cnn_codes::codes::Failure;
 use cnn_codes::messages::visible;
 use cnn_codes::predict::{Classifier, Outcome, Prediction};
 use serde::Serialize;

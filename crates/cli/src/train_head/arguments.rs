@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use cnn_codes::files::Existing;
-use cnn_codes::head::ClassWeights;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
+use cnn_codes::head::nearest_centroid::NearestCentroidOptions;
 use cnn_codes::head::optimizer::{
-    OptimizerKind, OptimizerOptions, Schedule, ScheduleKind, UpdateRule,
+    AdamMeans, OptimizerKind, OptimizerOptions, Schedule, ScheduleKind, UpdateRule,
 };
 use cnn_codes::head::scaling::ScalingKind;
-use cnn_codes::train::{HeadOptions, TrainOptions};
+use cnn_codes::head::{ClassWeights, HeadOptions};
+use cnn_codes::train::{Told, TrainOptions};
 
 use crate::command_line::{command_line, without_folders};
 use crate::{Format, folder, one_of, positive};
@@ -73,6 +74,7 @@ pub struct Arguments {
 enum Heads {
     Mlp,
     Logistic,
+    NearestCentroid,
     #[default]
     Both,
 }
@@ -200,36 +202,56 @@ fn hidden(text: &str) -> Result<Hidden, String> {
 impl Arguments {
     /// What the arguments ask for.
     pub fn options(&self) -> TrainOptions {
-        let mlp = self.mlp_options();
-        let logistic = LogisticOptions {
+        let mut options = TrainOptions::default();
+        options.heads = self.heads();
+        options.scaling = self.scale;
+        options.folds = self.judging.folds.unwrap_or(options.folds);
+        options.seed = self.mlp.seed;
+        options.tune = self.judging.tune;
+        options.repeats = self.judging.repeats;
+        options.calibrate = self.judging.calibrate;
+        options
+    }
+
+    fn heads(&self) -> Vec<HeadOptions> {
+        let mlp = HeadOptions::Mlp(self.mlp_options());
+        let logistic = HeadOptions::Logistic(LogisticOptions {
             l2: self.logistic.l2,
             max_iterations: self.logistic.max_iterations as u64,
             class_weights: self.loss.class_weights,
             ..LogisticOptions::default()
-        };
-        TrainOptions {
-            heads: HeadOptions {
-                mlp: (self.head != Heads::Logistic).then_some(mlp),
-                logistic: (self.head != Heads::Mlp).then_some(logistic),
-                scaling: self.scale,
-                hold_out: self.mlp.hold_out,
-            },
-            folds: self.judging.folds.unwrap_or(5),
-            tune: self.judging.tune,
-            repeats: self.judging.repeats,
-            calibrate: self.judging.calibrate,
-            command: Some(if self.private {
-                command_line(without_folders(std::env::args_os()))
-            } else {
-                command_line(std::env::args_os())
-            }),
-            names_folders: !self.private,
-            pictures: self.pictures.clone(),
-            existing: if self.overwrite {
-                Existing::Replace
-            } else {
-                Existing::Keep
-            },
+        });
+        match self.head {
+            Heads::Mlp => vec![mlp],
+            Heads::Logistic => vec![logistic],
+            Heads::NearestCentroid => {
+                vec![HeadOptions::NearestCentroid(
+                    NearestCentroidOptions::default(),
+                )]
+            }
+            Heads::Both => vec![mlp, logistic],
+        }
+    }
+
+    /// What the files tell of this run.
+    pub fn told(&self) -> Told {
+        let mut told = Told::default();
+        told.command = Some(if self.private {
+            command_line(without_folders(std::env::args_os()))
+        } else {
+            command_line(std::env::args_os())
+        });
+        told.pictures = self.pictures.clone();
+        told.names_folders = !self.private;
+        told
+    }
+
+    /// What to do about a HEAD that is there already.
+    pub fn existing(&self) -> Existing {
+        if self.overwrite {
+            Existing::Replace
+        } else {
+            Existing::Keep
         }
     }
 
@@ -248,6 +270,7 @@ impl Arguments {
             keep: mlp.keep,
             patience: mlp.patience,
             seed: mlp.seed,
+            hold_out: mlp.hold_out,
             ..MlpOptions::default()
         }
     }
@@ -262,22 +285,19 @@ impl OptimizerArguments {
             epsilon,
             ..
         } = *self;
+        let means = AdamMeans {
+            beta_1,
+            beta_2,
+            epsilon,
+        };
         OptimizerOptions {
             rule: match self.optimizer {
                 OptimizerKind::RmsProp => UpdateRule::RmsProp {
                     rho: self.rho,
                     epsilon,
                 },
-                OptimizerKind::Adam => UpdateRule::Adam {
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                },
-                OptimizerKind::AdamW => UpdateRule::AdamW {
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                },
+                OptimizerKind::Adam => UpdateRule::Adam(means),
+                OptimizerKind::AdamW => UpdateRule::AdamW(means),
                 OptimizerKind::Sgd => UpdateRule::Sgd {
                     momentum: self.momentum,
                 },

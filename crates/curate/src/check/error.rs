@@ -2,6 +2,8 @@
 
 use std::io;
 
+use cnn_codes::progress::Stopped;
+
 /// Why a check gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -25,7 +27,7 @@ pub enum CheckError {
         /// How many there are.
         n_pictures: usize,
     },
-    /// The caller wanted to stop.
-    #[error("stopped before all pictures were looked at; nothing was left behind")]
-    Stopped,
+    /// Its watch stopped it.
+    #[error("{0} before all pictures were looked at; nothing was left behind")]
+    Stopped(#[from] Stopped),
 }

@@ -3,14 +3,8 @@
 use super::ColorMode;
 use crate::copies::Thumbnail;
 use cnn_codes::dataset::{Picture, Pictures};
-use cnn_codes::picture::{self, DecodeError, DecodeLimits, LARGE_BYTES, LARGE_FILE_BYTES};
-
-/// What to do with a large picture.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Large {
-    Defer,
-    Decode,
-}
+use cnn_codes::picture::memory::{Later, Room};
+use cnn_codes::picture::{self, DecodeError, DecodeLimits};
 
 /// A picture that was looked at.
 pub(super) struct Look {
@@ -28,31 +22,27 @@ pub(super) struct Looked {
     pub(super) thumbnail: Thumbnail,
 }
 
-/// Looks at a picture; nothing comes of a large one that is to be deferred.
+/// Looks at a picture, if there is room for it.
 pub(super) fn look(
     pictures: &Pictures,
     picture: &Picture,
     limits: DecodeLimits,
-    large: Large,
-) -> Option<Look> {
-    let is_deferred = large == Large::Defer;
-    let n_bytes = pictures.n_bytes(picture);
-    if is_deferred && n_bytes.is_ok_and(|n_bytes| n_bytes > LARGE_FILE_BYTES) {
-        return None;
-    }
-    let bytes = match pictures.read(picture) {
+    room: Room,
+) -> Result<Look, Later> {
+    // A file that cannot be looked at will fail soon enough.
+    room.for_file(pictures.n_bytes(picture).unwrap_or(0))?;
+    let bytes = match pictures.read_up_to(picture, limits.max_file_bytes()) {
         Ok(bytes) => bytes,
         Err(error) => {
-            return Some(Look {
+            return Ok(Look {
                 digest: None,
                 looked: Err(error.to_string()),
             });
         }
     };
-    if is_deferred && picture::decoding_bytes(&bytes).is_ok_and(|n| n > LARGE_BYTES) {
-        return None;
-    }
-    Some(Look {
+    // What has no sound header takes no memory.
+    let _memory = room.for_decoding(picture::decoding_bytes(&bytes).unwrap_or(0))?;
+    Ok(Look {
         digest: Some(blake3::hash(&bytes)),
         looked: decode(&bytes, limits).map_err(|error| error.to_string()),
     })

@@ -94,8 +94,7 @@ impl fmt::Display for PrivateAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the host's address, {}, is not on the public internet; give --allow-private if that \
-             is meant",
+            "the host's address, {}, is not on the public internet",
             self.address
         )
     }

@@ -108,7 +108,7 @@ impl Client {
 
     fn read(&self, mut body: Body, status: u16) -> Result<Vec<u8>, Refusal> {
         let too_large = |what: String| {
-            let reason = format!("{what}, and --max-bytes allows {}", self.max_bytes);
+            let reason = format!("{what}, and {} are allowed", self.max_bytes);
             Refusal::new(Fate::TooLarge, Some(status), reason)
         };
         if let Some(length) = body.content_length().filter(|&n| n > self.max_bytes) {
@@ -142,10 +142,13 @@ fn refusal(error: ureq::Error, status: Option<u16>) -> Refusal {
     use ureq::Error;
 
     let (fate, reason) = match error {
-        Error::Timeout(_) => (Fate::TimedOut, "not done within --timeout".to_owned()),
+        Error::Timeout(_) => (
+            Fate::TimedOut,
+            "not done in the time that is allowed".to_owned(),
+        ),
         Error::HostNotFound => (Fate::NoSuchHost, "the host's name is not known".to_owned()),
         Error::TooManyRedirects => {
-            let reason = "redirected more often than --max-redirects allows";
+            let reason = "redirected more often than is allowed";
             (Fate::TooManyRedirects, reason.to_owned())
         }
         Error::Rustls(error) => (Fate::Tls, unsafe_connection(&error)),

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use super::Downloaded;
 use cnn_codes::dataset::DatasetError;
 use cnn_codes::files::{PathError, path_error};
+use cnn_codes::progress::Stopped;
 
 /// Why a download broke off, or left nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
     /// The list of URLs cannot be understood.
-    #[error(transparent)]
+    #[error("{0}")]
     List(#[from] DatasetError),
     /// The list of URLs has not even a first line.
     #[error("{list} is empty; its first line names the columns: url and label")]
@@ -38,13 +39,13 @@ pub enum DownloadError {
         lines: [u64; 2],
     },
     /// Another process downloads into the same folder.
-    #[error("another process is downloading into {}; wait for it to end, or choose another --out", out.display())]
+    #[error("another process is downloading into {}", out.display())]
     Busy {
         /// The folder.
         out: PathBuf,
     },
     /// A results.csv that was not written by a download, or was changed.
-    #[error("{}, line {line}: {problem}; it is not what a download left, so move it away, or choose another --out", path.display())]
+    #[error("{}, line {line}: {problem}; it is not what a download left", path.display())]
     Results {
         /// The file.
         path: PathBuf,
@@ -54,7 +55,7 @@ pub enum DownloadError {
         problem: String,
     },
     /// The folder holds the results of another list.
-    #[error("{} is of another list: none of its {n} URLs is in this one; choose another --out", path.display())]
+    #[error("{} is of another list: none of its {n} URLs is in this one", path.display())]
     OtherList {
         /// The results that are there.
         path: PathBuf,
@@ -62,14 +63,16 @@ pub enum DownloadError {
         n: usize,
     },
     /// The file system said no.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] PathError),
     /// Not one picture can be used, those of earlier runs included.
     #[error("none of the {} rows gave a picture{}; {} has the reason for each", .0.n_rows, first(.0), .0.results.display())]
     NothingUsable(Box<Downloaded>),
-    /// The caller wanted to stop. What was done is in results.csv.
-    #[error("stopped; {done} of {total} URLs are done: the same command goes on from there")]
+    /// Its watch stopped it. What was done is in results.csv.
+    #[error("{source}; {done} of {total} URLs are done: the same command goes on from there")]
     Stopped {
+        /// That it was stopped.
+        source: Stopped,
         /// URLs whose fate is known.
         done: usize,
         /// URLs of the list.

@@ -1,7 +1,6 @@
 //! What a thread does: ask for a URL, look at what comes, keep it, or ask again later.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::client::{Answer, Client, Refusal};
@@ -10,7 +9,8 @@ use super::picture_file::PictureFile;
 use super::record::{Fetch, Refused};
 use super::schedule::{Schedule, Turn};
 use super::{DownloadError, DownloadOptions, Fate};
-use cnn_codes::picture::{self, DecodeError, LARGE_PIXELS};
+use cnn_codes::picture::memory::Budget;
+use cnn_codes::picture::{self, DecodeError};
 
 /// The longest wait that there is, whatever is asked for.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,8 +23,8 @@ pub(super) struct Fetcher<'a> {
     pub(super) options: &'a DownloadOptions,
     /// The URLs that turns are for.
     pub(super) urls: &'a [&'a str],
-    /// Held while a large picture is decoded.
-    pub(super) large: Mutex<()>,
+    /// What the pictures that are decoded share.
+    pub(super) memory: Budget,
 }
 
 /// What became of the URL of this place in the list, or why nothing can be kept any more.
@@ -117,12 +117,9 @@ impl Fetcher<'_> {
 
     fn picture_file(&self, bytes: &[u8]) -> Result<PictureFile, DecodeError> {
         let format = picture::sniff(bytes)?;
-        let picture = if picture::n_pixels(bytes)? > LARGE_PIXELS {
-            let _alone = self.large.lock().unwrap_or_else(PoisonError::into_inner);
-            picture::decode(bytes)?
-        } else {
-            picture::decode(bytes)?
-        };
+        let n_bytes = picture::decoding_bytes(bytes)?;
+        let _memory = self.memory.wait_for(n_bytes);
+        let picture = picture::decode(bytes)?;
         Ok(PictureFile {
             blake3: blake3::hash(bytes).to_hex().to_string(),
             bytes: bytes.len() as u64,

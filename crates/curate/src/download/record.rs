@@ -6,8 +6,8 @@
 //! picture counts only if a file with its hash is there.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::error::io_error;
 use super::folder::Folder;
 use super::picture_file::PictureFile;
 use super::{DownloadError, Fate, label, url};
-use cnn_codes::files::open_itself;
+use cnn_codes::files::{JsonLines, WholeLines};
 
 /// The columns of results.csv before those that the list has besides.
 ///
@@ -159,17 +159,16 @@ impl Known {
         Some(())
     }
 
-    fn read_journal(&mut self, mut reader: impl BufRead) -> io::Result<()> {
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            // What a kill or a power failure left half written is passed over.
-            let entry = serde_json::from_slice::<(String, Fetch)>(&line);
+    fn read_journal(&mut self, reader: impl BufRead) -> io::Result<()> {
+        let mut lines = WholeLines::new(reader);
+        while let Some(line) = lines.next_line()? {
+            // A line that a power failure damaged costs one request.
+            let entry = serde_json::from_slice::<(String, Fetch)>(line);
             if let Ok((url, fetch)) = entry
                 && fetch.result.as_ref().map_or(true, PictureFile::is_sound)
             {
                 self.fetches.insert(url, fetch);
             }
-            line.clear();
         }
         Ok(())
     }
@@ -214,7 +213,7 @@ pub fn recorded_files(results: &[u8], journal: &[u8]) -> Result<Vec<String>, Dow
 /// The journal of a run.
 #[derive(Debug)]
 pub(super) struct Journal {
-    file: File,
+    lines: JsonLines,
     last_sync: Instant,
 }
 
@@ -222,31 +221,17 @@ impl Journal {
     /// Opens the journal behind its last whole line.
     pub(super) fn open(folder: &Folder) -> Result<Self, DownloadError> {
         let path = folder.journal();
-        let open = || -> io::Result<File> {
-            let mut options = OpenOptions::new();
-            let options = options.read(true).write(true).create(true).truncate(false);
-            let mut file = open_itself(&path, options)?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            let end = bytes.iter().rposition(|&byte| byte == b'\n');
-            let end = end.map_or(0, |end| end as u64 + 1);
-            file.set_len(end)?;
-            file.seek(SeekFrom::Start(end))?;
-            Ok(file)
-        };
         Ok(Self {
-            file: open().map_err(io_error("open", &path))?,
+            lines: JsonLines::open_at_end(&path).map_err(io_error("open", &path))?,
             last_sync: Instant::now(),
         })
     }
 
     /// Adds what came of a URL.
     pub(super) fn append(&mut self, url: &str, fetch: &Fetch) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&(url, fetch)).expect("plain data");
-        line.push(b'\n');
-        self.file.write_all(&line)?;
+        self.lines.append(&(url, fetch))?;
         if self.last_sync.elapsed() >= SYNC_EVERY {
-            self.file.sync_data()?;
+            self.lines.sync()?;
             self.last_sync = Instant::now();
         }
         Ok(())
@@ -254,8 +239,7 @@ impl Journal {
 
     /// Empties the journal, once results.csv has all of it.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()
+        self.lines.cut(0)
     }
 }
 

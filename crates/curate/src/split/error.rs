@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use cnn_codes::files::DraftError;
+use cnn_codes::progress::Stopped;
 
 /// Why nothing was split. What was at DIR is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +33,13 @@ pub enum SplitError {
         classes: Vec<String>,
     },
     /// DIR is there already.
-    #[error("{} exists already, and nothing is mixed with what it holds; choose another --out, or move it away", out.display())]
+    #[error("{} exists already, and nothing is mixed with what it holds", out.display())]
     Exists {
         /// The directory, which was left as it is.
         out: PathBuf,
     },
     /// DIR would lie among the pictures.
-    #[error("{} lies in {}, whose pictures are split; the next search would find all of them twice, so choose another --out", out.display(), images.display())]
+    #[error("{} lies in {}, whose pictures are split; the next search would find all of them twice", out.display(), images.display())]
     Inside {
         /// The directory that was to be made.
         out: PathBuf,
@@ -54,7 +55,7 @@ pub enum SplitError {
         path: String,
     },
     /// DIR is not free or not writable.
-    #[error(transparent)]
+    #[error("{0}")]
     Draft(#[from] DraftError),
     /// A picture could not be placed.
     #[error("cannot {action} {} to {}: {source}{}; nothing was left behind", from.display(), to.display(), advice(source))]
@@ -76,9 +77,9 @@ pub enum SplitError {
         /// What the system answered.
         source: io::Error,
     },
-    /// The caller wanted to stop.
-    #[error("stopped before all pictures were in their places; nothing was left behind")]
-    Stopped,
+    /// Its watch stopped it.
+    #[error("{0} before all pictures were in their places; nothing was left behind")]
+    Stopped(#[from] Stopped),
 }
 
 impl SplitError {
@@ -92,9 +93,7 @@ impl SplitError {
 
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::CrossesDevices => {
-            " (hard links stay on one file system: leave out --link, or choose an --out there)"
-        }
+        io::ErrorKind::CrossesDevices => " (hard links stay on one file system)",
         _ => "",
     }
 }

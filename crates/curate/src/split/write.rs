@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Grouping, Part, Placement, SplitError, TABLE};
 use cnn_codes::dataset::Pictures;
 use cnn_codes::files::{Existing, FileDraft, regular, sync_directory};
+use cnn_codes::progress::{Progress, Watch};
 
 /// A row of the table.
 const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];
@@ -59,13 +59,17 @@ pub(super) fn write(
     parts: &[Option<Part>],
     placement: Placement,
     draft: &Path,
-    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    watch: &dyn Watch,
 ) -> Result<(), SplitError> {
     let mut folders = BTreeSet::new();
     for (row, (picture, part)) in pictures.pictures.iter().zip(parts).enumerate() {
-        if progress(row).is_break() {
-            return Err(SplitError::Stopped);
-        }
+        let progress = Progress {
+            done: row,
+            total: parts.len(),
+            ..Progress::default()
+        };
+        watch.progress(progress, &"");
+        watch.or_stopped()?;
         let Some(part) = part else { continue };
         let to = draft.join(part.name()).join(&*picture.path);
         let folder = to.parent().unwrap_or(draft);

@@ -12,7 +12,7 @@ use crate::onnx::{ORIGIN, kernel, node, tiny_trunk, with_ints};
 use crate::support::{python, run_python, seed_file};
 
 /// The graphs that fuzzing begins with, an output of each, and its hash, which
-/// tests/support/graph_hash.py computed with Python's onnx package.
+/// tests/fixtures/graph_hash.py computed with Python's onnx package.
 const SEEDS: [(&str, &str, &str); 8] = [
     (
         "constants",
@@ -113,7 +113,7 @@ fn the_graph_hash_is_the_one_that_python_computes() {
     let Some(python) = python() else {
         return;
     };
-    let program = include_str!("../../../../tests/support/graph_hash.py");
+    let program = include_str!("../fixtures/graph_hash.py");
     for (name, output, expected) in SEEDS {
         let arguments = [seed_file(name), output.into()];
         let printed = run_python(&python, program, &arguments.each_ref().map(|a| a.as_path()));

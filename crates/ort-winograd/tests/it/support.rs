@@ -8,9 +8,7 @@ use ort::environment::Environment;
 
 /// A file of the checkout.
 pub fn checkout(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(path)
+    crate::root().join(path)
 }
 
 /// A model of fuzz/seeds/onnx.
@@ -30,7 +28,7 @@ pub fn environment() -> Option<&'static Environment> {
         Some(builder.with_telemetry(false).build().unwrap())
     });
     if environment.is_none() {
-        eprintln!("skipped: no ONNX Runtime in models/ (run `cnn-codes fetch`)");
+        crate::skip!("no ONNX Runtime in models/ (run `cnn-codes fetch`)");
     }
     environment.as_ref()
 }
@@ -54,7 +52,7 @@ fn library(folder: &Path) -> Option<PathBuf> {
 pub fn python() -> Option<PathBuf> {
     let python = std::env::var_os("CNN_CODES_TEST_PYTHON").map(PathBuf::from);
     if python.is_none() {
-        eprintln!("skipped: CNN_CODES_TEST_PYTHON names no Python with onnx (see scripts/test.sh)");
+        crate::skip!("CNN_CODES_TEST_PYTHON names no Python with onnx (see scripts/test.sh)");
     }
     python
 }

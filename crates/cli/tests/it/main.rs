@@ -1,0 +1,31 @@
+//! The tests that run the program, and those of what it alone does, in one test program.
+
+mod accidents;
+mod check;
+mod check_page;
+mod command_line;
+mod docs_python;
+mod download;
+mod download_again;
+mod edges;
+mod examples;
+mod export;
+mod extract_features;
+mod extract_inputs;
+mod extract_resume;
+mod hostile_names;
+mod kernels;
+mod model_assets;
+mod model_export;
+mod models_folder;
+mod predict;
+mod private;
+mod report;
+mod report_chromium;
+mod shared_export;
+mod split;
+mod support;
+mod telemetry;
+mod train_choices;
+mod train_head;
+mod train_kept;

@@ -1,0 +1,415 @@
+//! What `train-head` chooses, and that the pictures that judge the heads choose nothing.
+
+use crate::support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use cnn_codes::codes::{Dtype, Pool, Store};
+use cnn_codes::evaluate::wilson_95;
+use cnn_codes::head::CodesView;
+use cnn_codes::head::logistic::Logistic;
+use cnn_codes::head::mlp::Mlp;
+use cnn_codes::head::saved::SavedHead;
+use predicates::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use serde_json::Value;
+#[cfg(target_os = "linux")]
+use support::terminal::{Ended, OnTerminal};
+
+/// Features of the codes made up here: many more than pictures, so that a head can know every
+/// picture that it was trained on by heart.
+const N_FEATURES: usize = 300;
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Codes of standard deviation 1 whose first feature is `signal` for one class and 0 for the
+    /// other.
+    fn write(&self, name: &str, labels: &[usize], signal: f32, seed: u64) {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut description = support::description(Dtype::F32, Pool::None);
+        description.codes.output.shape = vec![1, 1, N_FEATURES];
+        let rows: Vec<_> = labels
+            .iter()
+            .map(|&label| {
+                let half_width = 3f32.sqrt();
+                let mut code: Vec<_> = (0..N_FEATURES)
+                    .map(|_| rng.gen_range(-half_width..half_width))
+                    .collect();
+                code[0] += signal * label as f32;
+                (label, code)
+            })
+            .collect();
+        support::write_codes(&self.path(name), description, &rows);
+    }
+
+    fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
+        let mut command = support::cnn_codes();
+        command.current_dir(self.folder.path());
+        command.args(["train-head", "--train", "train", "--out", "head"]);
+        command.args(["--hidden", "8", "--epochs", "6", "--overwrite"]);
+        command.args(arguments);
+        command
+    }
+
+    fn metrics(&self) -> Value {
+        serde_json::from_str(&self.read("metrics.json")).unwrap()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path("head").join(name)).unwrap()
+    }
+
+    fn head(&self) -> SavedHead {
+        SavedHead::load(&self.path("head")).unwrap()
+    }
+
+    /// Rows of predictions.csv of one head.
+    fn predictions(&self, head: &str) -> Vec<csv::StringRecord> {
+        let mut table = csv::Reader::from_path(self.path("head/predictions.csv")).unwrap();
+        let rows = table.records().map(Result::unwrap);
+        rows.filter(|row| &row[4] == head).collect()
+    }
+}
+
+fn alternating(n: usize) -> Vec<usize> {
+    (0..n).map(|row| row % 2).collect()
+}
+
+#[test]
+fn in_folds_nothing_is_known_by_heart() {
+    let place = Place::new();
+    // Codes that say nothing of the label.
+    place.write("train", &alternating(120), 0.0, 1);
+    place
+        .command(&["--folds", "4", "--tune", "--calibrate"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains(
+            "120 training pictures, each judged by heads trained without its fold, one of 4",
+        ));
+    let head = place.head();
+    let store = Store::open(&place.path("train")).unwrap();
+    let logits = head
+        .get::<Logistic>()
+        .unwrap()
+        .model
+        .logits(&CodesView::from(&store))
+        .unwrap();
+    let by_heart = logits.rows().into_iter().zip(store.labels().unwrap());
+    let by_heart = by_heart.filter(|(row, label)| (row[1] > row[0]) == (**label == 1));
+    assert!(
+        by_heart.count() > 110,
+        "the head that is kept knows nearly all of them"
+    );
+
+    let metrics = place.metrics();
+    for name in ["mlp", "logistic"] {
+        let judged = &metrics["heads"][name];
+        // A fair coin's share of 120 is within four deviations of 0.046.
+        let accuracy = judged["top1_accuracy"].as_f64().unwrap();
+        assert!((accuracy - 0.5).abs() < 4.0 * 0.046, "{name}: {accuracy}");
+        let loss = judged["metrics"]["log_loss"].as_f64().unwrap();
+        // Once calibrated, a head that knows nothing says so: ln 2 is 0.693.
+        assert!((loss - 2f64.ln()).abs() < 0.06, "{name}: {loss}");
+        let by_fold = judged["accuracy_by_fold"]["values"].as_array().unwrap();
+        assert_eq!(by_fold.len(), 4);
+        let mean = by_fold
+            .iter()
+            .map(|value| value.as_f64().unwrap())
+            .sum::<f64>()
+            / 4.0;
+        assert!((mean - accuracy).abs() < 1e-9, "folds of 30 pictures each");
+        let rows = place.predictions(name);
+        let rows_of = |fold: &str| rows.iter().filter(|row| &row[3] == fold).count();
+        assert_eq!(["0", "1", "2", "3"].map(rows_of), [30; 4]);
+    }
+}
+
+#[test]
+fn the_validation_store_chooses_nothing() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 8.0, 2);
+    place.write("one", &alternating(20), 8.0, 3);
+    // Contradicts the training store.
+    place.write("other", &alternating(20), -8.0, 4);
+    let chosen_with = |validation: &str| {
+        let arguments = ["--tune", "--calibrate", "--keep", "best", "--patience", "2"];
+        let validation = ["--validation", validation];
+        place
+            .command(&[&arguments[..], &validation].concat())
+            .assert()
+            .success();
+        let files = ["mlp.safetensors", "logistic.safetensors", "head.json"];
+        let bytes = files.map(|name| fs::read(place.path("head").join(name)).unwrap());
+        (bytes, place.metrics())
+    };
+    let (bytes, metrics) = chosen_with("one");
+    let (other_bytes, other_metrics) = chosen_with("other");
+    assert!(bytes == other_bytes);
+    for name in ["mlp", "logistic"] {
+        let tuning = &metrics["heads"][name]["tuning"];
+        assert_eq!(tuning, &other_metrics["heads"][name]["tuning"]);
+        let trials = tuning["trials"].as_array().unwrap();
+        let losses = trials
+            .iter()
+            .map(|trial| trial["log_loss"].as_f64().unwrap());
+        let smallest = losses.clone().fold(f64::INFINITY, f64::min);
+        let chosen = usize::try_from(tuning["chosen"].as_u64().unwrap()).unwrap();
+        assert_eq!(
+            losses.clone().position(|loss| loss == smallest),
+            Some(chosen)
+        );
+    }
+    let errors = |metrics: &Value| metrics["heads"]["logistic"]["errors"].as_u64().unwrap();
+    assert!(errors(&metrics) < 4 && errors(&other_metrics) >= 8);
+    // What was chosen is what the head has.
+    let head = place.head();
+    let tuning = &metrics["heads"]["logistic"]["tuning"];
+    let chosen = &tuning["trials"][usize::try_from(tuning["chosen"].as_u64().unwrap()).unwrap()];
+    let l2 = head.get::<Logistic>().unwrap().options.l2;
+    assert_eq!(chosen["setting"], format!("L2 strength {l2}"));
+}
+
+#[test]
+fn repeats_are_the_runs_of_the_seeds_one_by_one() {
+    let place = Place::new();
+    place.write("train", &alternating(30), 1.0, 5);
+    place.write("validation", &alternating(40), 1.0, 6);
+    let on = ["--validation", "validation", "--head", "mlp"];
+    let errors_with = |seed: &str| {
+        place
+            .command(&[&on[..], &["--seed", seed]].concat())
+            .assert()
+            .success();
+        place.metrics()["heads"]["mlp"]["errors"].as_f64().unwrap()
+    };
+    let alone = ["4", "5", "6"].map(errors_with);
+    let repeated = [&on[..], &["--seed", "4", "--repeats", "3"]].concat();
+    place
+        .command(&repeated)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("with 3 seeds: "));
+    let spread = &place.metrics()["heads"]["mlp"]["errors_by_seed"];
+    assert_eq!(spread["values"], serde_json::json!(alone));
+    assert_eq!(place.head().get::<Mlp>().unwrap().options.seed, 4);
+    let mean = alone.iter().sum::<f64>() / 3.0;
+    assert!((spread["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+}
+
+#[test]
+fn probabilities_are_those_of_the_saved_temperature() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 2.0, 7);
+    place.write("validation", &alternating(30), 2.0, 8);
+    place
+        .command(&["--validation", "validation", "--calibrate"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("calibrated with temperature").count(2));
+    let head = place.head();
+    let (mlp, logistic) = (head.get::<Mlp>().unwrap(), head.get::<Logistic>().unwrap());
+    let store = Store::open(&place.path("validation")).unwrap();
+    let codes = CodesView::from(&store);
+    for (name, logits, temperature) in [
+        ("mlp", mlp.model.logits(&codes).unwrap(), mlp.temperature),
+        (
+            "logistic",
+            logistic.model.logits(&codes).unwrap(),
+            logistic.temperature,
+        ),
+    ] {
+        assert_ne!(temperature, 1.0);
+        for (row, logits) in place.predictions(name).iter().zip(logits.rows()) {
+            let gap = f64::from(logits[1] - logits[0]) / temperature;
+            let expected = 1.0 / (1.0 + (-gap).exp());
+            let found: f64 = row[8].parse().unwrap();
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{name}: {found} for {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_epoch_that_is_kept_is_said() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 1.0, 9);
+    place.write("validation", &alternating(10), 1.0, 10);
+    let kept = |arguments: &[&str]| {
+        let base = ["--validation", "validation"];
+        let run = place
+            .command(&[&base[..], arguments].concat())
+            .assert()
+            .success();
+        String::from_utf8(run.get_output().stdout.clone()).unwrap()
+    };
+    assert!(kept(&[]).contains("the last epoch's weights are kept: epoch 6;"));
+    let text = kept(&["--keep", "best"]);
+    let history = place.read("history.csv");
+    let held_out = history
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(4).unwrap());
+    let losses: Vec<f64> = held_out.map(|loss| loss.parse().unwrap()).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let epoch = 1 + losses.iter().position(|&loss| loss == best).unwrap();
+    let expected =
+        format!("the best epoch's weights are kept: epoch {epoch}, held-out loss {best:.4}");
+    assert!(text.contains(&expected), "{text}");
+    let text = kept(&["--patience", "1", "--learning-rate", "1"]);
+    assert!(text.contains("stopped early after epoch "), "{text}");
+}
+
+/// Sends a signal to a training once the terminal has shown `text`, and gives what it left.
+#[cfg(target_os = "linux")]
+fn stopped(place: &Place, text: &str, signal: &str, arguments: &[&str]) -> Ended {
+    let base = ["train-head", "--train", "train", "--out", "head"];
+    let mut run = OnTerminal::start(place.folder.path(), &[&base[..], arguments].concat());
+    run.wait_for(text);
+    run.signal(signal);
+    let ended = run.end();
+    assert!(!place.path("head.partial").exists());
+    ended
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_keeps_what_was_learned() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 3.0, 11);
+    place.write("validation", &alternating(10), 3.0, 12);
+    let validation = ["--validation", "validation", "--hidden", "8"];
+    let endless = [&validation[..], &["--epochs", "1000000"]].concat();
+    let Ended { code, stdout, .. } = stopped(&place, ": loss 0.0", "-INT", &endless);
+    assert_eq!(code, Some(130));
+    let was_interrupted = stdout.contains("mlp: interrupted after epoch ");
+    assert!(was_interrupted, "{stdout}");
+    assert!(!stdout.contains("logistic"), "nothing more was begun");
+    assert_eq!(place.metrics()["interrupted"], true);
+    let n_epochs = place.read("history.csv").lines().count() - 1;
+    let mlp = &place.metrics()["heads"]["mlp"];
+    let accuracy = mlp["top1_accuracy"].as_f64().unwrap();
+    assert!(
+        n_epochs > 0 && accuracy > wilson_95(5, 10).0,
+        "{n_epochs}, {accuracy}"
+    );
+    assert!(place.head().get::<Mlp>().is_some());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_while_other_seeds_are_trained_keeps_the_first_ones_network() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 3.0, 18);
+    place.write("validation", &alternating(10), 3.0, 19);
+    let validation = ["--validation", "validation", "--hidden", "8"];
+    let many = [&validation[..], &["--repeats", "1000000"]].concat();
+    let ended = stopped(&place, "training with other seeds", "-HUP", &many);
+    let (text, said) = (ended.stdout, ended.terminal);
+    assert_eq!(ended.code, Some(129), "{said}");
+    assert!(text.contains("mlp: trained for 20 epochs"), "{text}");
+    assert!(!text.contains("seeds:"), "{text}");
+    assert!(said.contains("stopped by a signal"), "{said}");
+    assert!(place.head().get::<Mlp>().is_some());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_while_tuning_leaves_nothing() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 3.0, 13);
+    let endless = ["--folds", "3", "--tune", "--epochs", "1000000"];
+    let ended = stopped(&place, "tuning the MLP", "-TERM", &endless);
+    let said = ended.terminal;
+    assert_eq!(ended.code, Some(143), "{said}");
+    assert!(
+        said.contains("stopped before a head was trained; nothing was left behind"),
+        "{said}"
+    );
+    assert!(!place.path("head").exists());
+}
+
+#[test]
+fn few_pictures_are_trained_on_or_refused_in_words() {
+    let place = Place::new();
+    place.write("validation", &alternating(10), 5.0, 14);
+    // One picture in each class, and more classes than that.
+    place.write("train", &[0, 1], 5.0, 15);
+    let on = ["--validation", "validation"];
+    place.command(&on).assert().success();
+    assert_eq!(place.metrics()["training_pictures"], 2);
+    for (arguments, said) in [
+        (
+            vec!["--tune"],
+            "number of folds is 5, and has to be from 2 to the number of training pictures",
+        ),
+        (
+            vec!["--calibrate", "--folds", "2"],
+            "these are too few pictures for that",
+        ),
+        (
+            vec!["--keep", "best"],
+            "share that is held out is 0.1, and has to be large enough for one picture",
+        ),
+        (
+            vec!["--hold-out", "1.5", "--patience", "1"],
+            "share that is held out is 1.5, and has to be above 0 and below 1",
+        ),
+    ] {
+        place
+            .command(&[&on[..], &arguments].concat())
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains("error: train: ").and(predicate::str::contains(said)));
+    }
+    // A class with one picture: in its fold nobody knows it.
+    place.write("lopsided", &[0, 0, 0, 0, 0, 0, 0, 1, 0, 1], 5.0, 16);
+    support::cnn_codes()
+        .current_dir(place.folder.path())
+        .args([
+            "train-head",
+            "--train",
+            "lopsided",
+            "--folds",
+            "5",
+            "--out",
+            "lopsided head",
+        ])
+        .args(["--hidden", "none", "--class-weights", "balanced"])
+        .assert()
+        .success();
+}
+
+#[test]
+fn a_store_is_judged_by_another_or_in_folds() {
+    let place = Place::new();
+    place.write("train", &alternating(20), 1.0, 17);
+    place
+        .command(&[])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("--validation"));
+    place
+        .command(&["--folds", "1"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("number of folds is 1"));
+    place.command(&["--folds", "0"]).assert().code(2);
+}

@@ -1,0 +1,148 @@
+//! Why a store could not be written or opened.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::npy::NpyError;
+use super::{MANIFEST, Shard};
+use crate::files::DraftError;
+
+/// Why a store could not be written or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The place is not free or not writable.
+    #[error("{0}")]
+    Draft(#[from] DraftError),
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// An unfinished store belongs to another job.
+    #[error("{} holds {n_done} pictures of a run that was stopped, and this is not the same job: {difference}", dir.display())]
+    OtherJob {
+        /// The unfinished store.
+        dir: PathBuf,
+        /// Pictures that it has dealt with.
+        n_done: usize,
+        /// What differs.
+        difference: String,
+    },
+    /// The directory has no store.json.
+    #[error("{} is not a store: it has no {MANIFEST}", dir.display())]
+    NotAStore {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The directory holds parts of a store, but not of one store.
+    #[error("{} cannot be used as one store: {reason}", dir.display())]
+    Parts {
+        /// The directory.
+        dir: PathBuf,
+        /// What differs between two of them.
+        reason: String,
+    },
+    /// The directory holds some parts of a store, and not all.
+    #[error("{} cannot be used as one store: {reason}", dir.display())]
+    MissingParts {
+        /// The directory.
+        dir: PathBuf,
+        /// Which parts are missing.
+        reason: String,
+    },
+    /// A folder does not hold the part that it is named for.
+    #[error("{} cannot be used as one store: the folder {} {what}; put the right part there", dir.display(), part.folder())]
+    MisplacedPart {
+        /// The directory of all parts.
+        dir: PathBuf,
+        /// The part that the folder is named for.
+        part: Shard,
+        /// What it holds, as a verb and its object.
+        what: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// A file was written to while it was in use, so its bytes may be old or new ones.
+    #[error("{} was changed while it was in use; run this again once nothing writes to it any more", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is damaged, or two files of the store contradict each other.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// Whether the store is an unfinished one, which its job may begin anew.
+        is_unfinished: bool,
+    },
+}
+
+impl StoreError {
+    /// Makes an error of what the system answered to writing `path`.
+    pub(super) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+
+    /// Makes an error of an unfinished file that is not what its journal says, or cannot be opened.
+    pub(super) fn reopening(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => Self::Damaged {
+                path,
+                reason: source.to_string(),
+                is_unfinished: true,
+            },
+            _ => Self::Write { path, source },
+        }
+    }
+
+    /// Makes an error of what the system answered to reading `path`.
+    pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    /// Makes an error of what is wrong with a file of a finished store.
+    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            reason: reason.into(),
+            is_unfinished: false,
+        }
+    }
+
+    /// The same error, of a file of an unfinished store.
+    pub(super) fn in_draft(self) -> Self {
+        match self {
+            Self::Damaged { path, reason, .. } => Self::Damaged {
+                path,
+                reason,
+                is_unfinished: true,
+            },
+            error => error,
+        }
+    }
+
+    /// Makes an error of why a .npy file of a finished store cannot be used.
+    pub(super) fn npy(path: &Path) -> impl FnOnce(NpyError) -> Self + use<> {
+        let path = path.to_owned();
+        move |error| match error {
+            NpyError::Io(source) => Self::Read { path, source },
+            error => Self::damaged(&path, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What codes are, and whether others are the same.
+
+use serde::{Deserialize, Serialize};
+
+use super::Pool;
+use crate::model::{ModelCard, OutputSpec, TrunkIdentity};
+use crate::picture::{Recipe, Resize};
+
+/// What codes are: the trunk, and all that was done to a picture before and after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodesIdentity {
+    /// The network.
+    pub trunk: TrunkIdentity,
+    /// How a picture became the input tensor.
+    pub recipe: Recipe,
+    /// How a picture became as large as the trunk wants it.
+    pub resize: Resize,
+    /// The trunk's output that the codes are.
+    pub output: OutputSpec,
+    /// What was done over height and width of the output.
+    pub pool: Pool,
+}
+
+impl CodesIdentity {
+    /// What a trunk's codes are once it has pictures that were prepared so, and its output is pooled.
+    ///
+    /// `trunk` is the identity of the trunk that `card` describes. Pictures get the size of the card's
+    /// input, whatever `resize` says.
+    #[must_use]
+    pub fn new(
+        trunk: TrunkIdentity,
+        card: &ModelCard,
+        recipe: Recipe,
+        resize: Resize,
+        pool: Pool,
+    ) -> Self {
+        Self {
+            trunk,
+            recipe,
+            resize: card.resize(resize.fit, resize.filter),
+            output: card.output(),
+            pool,
+        }
+    }
+
+    /// Says how these codes differ from `other`, or `None` where both mean the same.
+    ///
+    /// The trunk is compared by what computes its output, not by its file: the same weights and
+    /// operators in two files give the same codes.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        if !self.trunk.is_same(&other.trunk) {
+            let (ours, theirs) = (&self.trunk, &other.trunk);
+            return Some(format!(
+                "the trunk differs: {} and {}",
+                ours.describe(theirs),
+                theirs.describe(ours)
+            ));
+        }
+        let described = |codes: &Self| {
+            [
+                ("recipe", codes.recipe.to_string()),
+                ("resizing", describe_resize(&codes.resize)),
+                (
+                    "output",
+                    format!("{} {:?}", codes.output.name, codes.output.shape),
+                ),
+                ("pooling", codes.pool.to_string()),
+            ]
+        };
+        let mut pairs = described(self).into_iter().zip(described(other));
+        pairs
+            .find(|(ours, theirs)| ours != theirs)
+            .map(|((what, ours), (_, theirs))| format!("the {what} differs: {ours} and {theirs}"))
+    }
+
+    /// Number of values in one flattened code, D.
+    ///
+    /// It fits a `usize`, and is not 0, in identities that came out of a checked file.
+    #[must_use]
+    pub fn code_len(&self) -> usize {
+        self.pool.shape(&self.output.shape).iter().product()
+    }
+
+    /// Refuses an output without values, or with more than can be counted.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        match checked_product(&self.output.shape) {
+            Some(1..) => Ok(()),
+            _ => Err(format!(
+                "its output {:?} must hold at least one number, and not too many to count",
+                self.output.shape
+            )),
+        }
+    }
+}
+
+/// The number of elements of an array; nothing if it is too large to count.
+pub(super) fn checked_product(shape: &[usize]) -> Option<usize> {
+    let mut axes = shape.iter();
+    axes.try_fold(1_usize, |product, &axis| product.checked_mul(axis))
+}
+
+fn describe_resize(resize: &Resize) -> String {
+    let Resize {
+        width,
+        height,
+        fit,
+        filter,
+    } = resize;
+    format!("{width}x{height} {fit} {filter}")
+}

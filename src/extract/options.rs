@@ -1,0 +1,88 @@
+//! How pictures become a store.
+
+use std::time::Duration;
+
+use crate::codes::{Dtype, Leftover, Pool, Shard};
+use crate::files::Existing;
+use crate::model::ModelCard;
+use crate::picture::{DecodeLimits, Filter, Fit, Preparation};
+
+/// How pictures become a store. Take [`ExtractOptions::for_card`], and set what is to be otherwise.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ExtractOptions {
+    /// How a decoded picture becomes the input tensor.
+    pub preparation: Preparation,
+    /// Pictures in a batch, at least 1.
+    pub batch_size: usize,
+    /// Threads that decode, at least 1.
+    pub threads: usize,
+    /// What is kept of the trunk's output.
+    pub pool: Pool,
+    /// Element type on disk.
+    pub dtype: Dtype,
+    /// What to do with pictures that cannot be used.
+    pub on_failure: OnFailure,
+    /// What to do with pictures that cannot be read for reasons that are not their own.
+    pub on_unread: OnUnread,
+    /// How large a picture may be.
+    pub limits: DecodeLimits,
+    /// What to do about a store that is there already.
+    pub existing: Existing,
+    /// What to do with what a run of the same job left, when it was stopped.
+    pub leftover: Leftover,
+    /// Which part of the pictures to deal with; nothing for all.
+    pub shard: Option<Shard>,
+    /// Whether store.json names the folder of the pictures, by its absolute path.
+    pub names_folder: bool,
+    /// Time between checkpoints: how much work a kill may cost, besides the batches in flight. A
+    /// checkpoint brings four files to the disk and writes a line of the journal.
+    pub checkpoint_every: Duration,
+}
+
+impl ExtractOptions {
+    /// The usual options: whole pictures,
+    /// stretched to the trunk's input, by the card's recipe; float32 codes as they are.
+    #[must_use]
+    pub fn for_card(card: &ModelCard) -> Self {
+        Self {
+            preparation: Preparation {
+                resize: card.resize(Fit::Stretch, Filter::Bilinear),
+                recipe: card.input.recipe,
+                layout: card.input.layout,
+            },
+            batch_size: 20,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            pool: Pool::None,
+            dtype: Dtype::F32,
+            on_failure: OnFailure::List,
+            on_unread: OnUnread::TryAgain,
+            limits: DecodeLimits::default(),
+            existing: Existing::Keep,
+            leftover: Leftover::Resume,
+            shard: None,
+            names_folder: true,
+            checkpoint_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What to do with a picture that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// List it in failures.csv and go on.
+    List,
+    /// Stop, and leave no store.
+    Stop,
+}
+
+/// What to do with a picture that cannot be read for a reason that is not its own
+/// ([`Failure::may_pass`](crate::codes::Failure::may_pass)): its disk is gone, or fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnread {
+    /// Leave no store, and let the next run of the same job try again. The codes of all others are
+    /// kept for it; after five such pictures in a row the rest is not tried.
+    TryAgain,
+    /// Deal with it as with any picture that cannot be used.
+    Accept,
+}

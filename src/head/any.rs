@@ -1,0 +1,197 @@
+//! Heads of any kind in one value: options, and trained heads.
+
+use std::any::Any;
+
+use ndarray::Array2;
+use serde::Serialize;
+
+use super::list::for_each_head;
+use super::saved::{HeadEntry, Saved};
+use super::{CodesView, Head, HeadError, HeadKind, Layer};
+
+/// Does the same with every kind of head.
+pub(crate) trait HeadVisitor {
+    type Output;
+
+    /// `options` are those of the head that is visited.
+    fn visit<H: Head>(self, options: &H::Options) -> Self::Output
+    where
+        OneHead: From<Saved<H>>,
+        HeadOptions: From<H::Options>;
+}
+
+macro_rules! any_head {
+    ($($(#[$about:meta])* $variant:ident, $field:ident, $name:literal, $left_out:literal, $model:ty;)+) => {
+        /// Options of one head.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[non_exhaustive]
+        pub enum HeadOptions {
+            $($(#[$about])* $variant(<$model as Head>::Options)),+
+        }
+
+        /// One trained head.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum OneHead {
+            $($(#[$about])* $variant(Saved<$model>)),+
+        }
+
+        impl HeadOptions {
+            /// Which head they are of.
+            #[must_use]
+            pub const fn kind(&self) -> HeadKind {
+                match self {
+                    $(Self::$variant(_) => HeadKind::$variant),+
+                }
+            }
+
+            pub(crate) fn visit<V: HeadVisitor>(&self, visitor: V) -> V::Output {
+                match self {
+                    $(Self::$variant(options) => visitor.visit::<$model>(options)),+
+                }
+            }
+        }
+
+        impl OneHead {
+            fn as_any_kind(&self) -> &dyn AnyKind {
+                match self {
+                    $(Self::$variant(saved) => saved),+
+                }
+            }
+        }
+
+        $(
+            impl From<Saved<$model>> for OneHead {
+                fn from(saved: Saved<$model>) -> Self {
+                    Self::$variant(saved)
+                }
+            }
+
+            impl From<<$model as Head>::Options> for HeadOptions {
+                fn from(options: <$model as Head>::Options) -> Self {
+                    Self::$variant(options)
+                }
+            }
+        )+
+    };
+}
+for_each_head!(any_head);
+
+impl HeadOptions {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`HeadError::InvalidOption`] for the first option that is outside.
+    pub fn validate(&self) -> Result<(), HeadError> {
+        struct Validate;
+        impl HeadVisitor for Validate {
+            type Output = Result<(), HeadError>;
+
+            fn visit<H: Head>(self, options: &H::Options) -> Self::Output {
+                H::validate(options)
+            }
+        }
+        self.visit(Validate)
+    }
+}
+
+impl OneHead {
+    /// Which head it is.
+    #[must_use]
+    pub fn kind(&self) -> HeadKind {
+        self.as_any_kind().kind()
+    }
+
+    /// What head.json has of it: all but its weights.
+    #[must_use]
+    pub fn entry(&self) -> HeadEntry {
+        self.as_any_kind().entry()
+    }
+
+    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    #[must_use]
+    pub fn temperature(&self) -> f64 {
+        self.as_any_kind().temperature()
+    }
+
+    /// Logits (N, K) of codes (N, D) that are scaled already.
+    ///
+    /// # Errors
+    /// [`HeadError::FeatureMismatch`] if the codes have another D; [`HeadError::Read`].
+    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+        self.as_any_kind().logits(codes)
+    }
+
+    /// The head, if it is of kind `H`.
+    #[must_use]
+    pub fn get<H: Head>(&self) -> Option<&Saved<H>> {
+        self.as_any_kind().as_any().downcast_ref()
+    }
+
+    pub(crate) fn layers(&self) -> Vec<Layer<'_>> {
+        self.as_any_kind().layers()
+    }
+
+    /// Refuses a model that is not of its options, or takes codes of another D to other classes.
+    pub(super) fn check(&self, shape: (usize, usize)) -> Result<(), String> {
+        self.as_any_kind().check(shape)
+    }
+}
+
+/// What can be said of a trained head without knowing its kind.
+trait AnyKind {
+    fn kind(&self) -> HeadKind;
+    fn entry(&self) -> HeadEntry;
+    fn temperature(&self) -> f64;
+    fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError>;
+    fn layers(&self) -> Vec<Layer<'_>>;
+    fn check(&self, shape: (usize, usize)) -> Result<(), String>;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<H: Head> AnyKind for Saved<H>
+where
+    HeadOptions: From<H::Options>,
+{
+    fn kind(&self) -> HeadKind {
+        H::KIND
+    }
+
+    fn entry(&self) -> HeadEntry {
+        HeadEntry {
+            options: self.options.clone().into(),
+            convergence: self.convergence.clone(),
+            temperature: self.temperature,
+        }
+    }
+
+    fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
+    fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+        H::logits(&self.model, codes)
+    }
+
+    fn layers(&self) -> Vec<Layer<'_>> {
+        self.model.layers()
+    }
+
+    fn check(&self, (n_features, n_classes): (usize, usize)) -> Result<(), String> {
+        H::validate(&self.options).map_err(|error| error.to_string())?;
+        let (features, classes) = self.model.shape();
+        if (features, classes) != (n_features, n_classes) {
+            return Err(format!(
+                "the {} takes {features} features to {classes} classes, and the codes have \
+                 {n_features} features and {n_classes} classes",
+                H::TITLE
+            ));
+        }
+        self.model.check_options(&self.options)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

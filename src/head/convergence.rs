@@ -1,0 +1,26 @@
+//! Whether a solver found an optimum.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a fit found the optimum, by the loss and gradient of this crate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Convergence {
+    /// Whether the gradient is as small as was asked for.
+    pub converged: bool,
+    /// Whether the fit was stopped from outside before that.
+    #[serde(default)]
+    pub stopped: bool,
+    /// F at the parameters found.
+    pub objective: f64,
+    /// Norm of F's gradient at the parameters found, as a share of sqrt(2 l2 F); see
+    /// [`LogisticOptions::gradient_tolerance`](super::logistic::LogisticOptions::gradient_tolerance).
+    pub gradient_norm: f64,
+    /// How often linfa and L-BFGS were started.
+    pub starts: usize,
+    /// How often L-BFGS had F and its gradient computed.
+    #[serde(default)]
+    pub evaluations: u64,
+    /// A sentence for people.
+    pub explanation: String,
+}

@@ -1,0 +1,58 @@
+//! The files of HEAD that tell how its heads were judged.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::judged_pictures::write_judged_pictures;
+use super::predictions::write_predictions;
+use super::{Comparison, Origin};
+use crate::files::fill;
+use crate::train::TrainError;
+
+/// The comparison for programs, inside a HEAD directory.
+pub const METRICS: &str = "metrics.json";
+/// Every judged picture and head, inside a HEAD directory.
+pub const PREDICTIONS: &str = "predictions.csv";
+/// Where the heads come from, inside a HEAD directory.
+pub const PROVENANCE: &str = "provenance.json";
+/// Every judged picture, inside a HEAD directory.
+pub const JUDGED_PICTURES: &str = "pictures.csv";
+/// The page for people, inside a HEAD directory.
+pub const REPORT: &str = "report.html";
+
+/// Writes all of them but the page into `dir`, which has none of these.
+///
+/// # Errors
+/// [`TrainError::Write`], with the file.
+pub(in crate::train) fn write_judgement(
+    dir: &Path,
+    comparison: &Comparison,
+    origin: &Origin,
+) -> Result<(), TrainError> {
+    write(&dir.join(PREDICTIONS), |file| {
+        write_predictions(comparison, file)
+    })?;
+    write(&dir.join(METRICS), |file| {
+        writeln!(file, "{:#}", comparison.to_json())
+    })?;
+    write(&dir.join(PROVENANCE), |file| {
+        writeln!(file, "{:#}", origin.provenance.to_json())
+    })?;
+    write(&dir.join(JUDGED_PICTURES), |file| {
+        write_judged_pictures(&origin.pictures, file)
+    })
+}
+
+/// Writes a new file, or leaves none.
+pub(in crate::train) fn write(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), TrainError> {
+    File::create_new(path)
+        .and_then(|file| fill(file, path, write))
+        .map_err(|source| TrainError::Write {
+            path: path.to_owned(),
+            source,
+        })
+}

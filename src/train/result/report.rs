@@ -1,0 +1,398 @@
+//! All that is told of a HEAD: of a training, or read back from HEAD's files.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ndarray::Array2;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
+use super::provenance::FORMAT;
+use super::{
+    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, PairedTests,
+    Provenance, Tuning,
+};
+use crate::evaluate::{Evaluation, Spread};
+use crate::files::{Open, regular};
+use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
+use crate::head::{Epoch, HeadKind};
+use crate::train::Trained;
+
+/// Why what tells of the heads could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The heads cannot be read.
+    #[error("{0}")]
+    Head(#[from] SavedHeadError),
+    /// A file that the report needs is not there.
+    #[error("{} is not there, and the report is made of it", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// A file is damaged, or two files contradict each other.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// All that is told of a HEAD, but for the pictures themselves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// How the heads did.
+    pub comparison: Comparison,
+    /// The MLP's learning curve; empty where there is no MLP.
+    pub history: Vec<Epoch>,
+    /// The judged pictures, in row order.
+    pub pictures: Vec<JudgedPicture>,
+    /// Where the heads come from.
+    pub provenance: Provenance,
+    /// What the heads are, without their weights.
+    pub heads: HeadManifest,
+}
+
+/// What is read of metrics.json; the rest follows from the predictions.
+#[derive(Deserialize)]
+struct Metrics {
+    training_pictures: usize,
+    interrupted: bool,
+    heads: BTreeMap<String, HeadMetrics>,
+    /// Heads of before have none.
+    #[serde(default)]
+    floor: Option<Floor>,
+    /// Why heads could not be trained, by their names.
+    #[serde(default)]
+    failed: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct HeadMetrics {
+    accuracy_by_fold: Option<Spread>,
+    errors_by_seed: Option<Spread>,
+    tuning: Option<Tuning>,
+    calibration: Option<Calibration>,
+    training_seconds: f64,
+    remark: String,
+}
+
+/// predictions.csv, head by head.
+struct Predictions {
+    classes: Vec<String>,
+    pictures: Vec<String>,
+    labels: Vec<usize>,
+    folds: Vec<Option<usize>>,
+    /// Name and probabilities, row after row.
+    heads: Vec<(String, Vec<f32>)>,
+}
+
+/// Columns of predictions.csv before the probabilities.
+#[derive(Deserialize)]
+struct PredictionRow {
+    row: usize,
+    path: String,
+    label: String,
+    fold: Option<usize>,
+    head: String,
+}
+
+impl Report {
+    /// Of heads that were just trained.
+    #[must_use]
+    pub fn of(trained: &Trained, origin: &Origin) -> Self {
+        Self {
+            comparison: trained.comparison.clone(),
+            history: trained.history.clone(),
+            pictures: origin.pictures.clone(),
+            provenance: origin.provenance.clone(),
+            heads: trained.heads.manifest(),
+        }
+    }
+
+    /// Reads the files of the HEAD at `dir`, all but the weights, and checks them against each other.
+    ///
+    /// # Errors
+    /// [`ReportError`], with the file.
+    pub fn read(dir: &Path) -> Result<Self, ReportError> {
+        Self::read_from(dir, &regular::open_boxed)
+    }
+
+    /// Reads a HEAD as [`Report::read`] does, from files that `open` opens; see
+    /// [`SavedHead::load_from`](crate::head::saved::SavedHead::load_from).
+    ///
+    /// # Errors
+    /// As [`Report::read`].
+    pub fn read_from(dir: &Path, open: Open) -> Result<Self, ReportError> {
+        let heads = HeadManifest::read_from(dir, open)?;
+        let comparison = read_comparison(dir, open, &heads.classes)?;
+        let history = match heads.of_kind(HeadKind::Mlp) {
+            Some(_) => read_history(&dir.join(HISTORY), open)?,
+            None => Vec::new(),
+        };
+        let path = dir.join(JUDGED_PICTURES);
+        let pictures = read_judged_pictures(&path, open)?;
+        if pictures.len() != comparison.pictures.len() {
+            let [here, there] = [pictures.len(), comparison.pictures.len()];
+            let reason = format!("it has {here} pictures, and {PREDICTIONS} has {there}");
+            return Err(damaged(&path)(reason));
+        }
+        let path = dir.join(PROVENANCE);
+        let provenance: Provenance = read_json(&path, open)?;
+        if provenance.format != FORMAT {
+            let found = provenance.format;
+            let reason = format!("it has format {found}, and this version reads format {FORMAT}");
+            return Err(damaged(&path)(reason));
+        }
+        Ok(Self {
+            comparison,
+            history,
+            pictures,
+            provenance,
+            heads,
+        })
+    }
+
+    /// The folder of the judged pictures, where HEAD names it.
+    #[must_use]
+    pub fn pictures_folder(&self) -> Option<PathBuf> {
+        self.provenance.root().map(Path::to_owned)
+    }
+
+    /// Leaves out of the page where folders are, and the command that trained the heads.
+    pub fn forget_folders(&mut self) {
+        self.provenance.forget_folders();
+        self.provenance.command = None;
+    }
+}
+
+fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Comparison, ReportError> {
+    let path = dir.join(PREDICTIONS);
+    let predictions = read_predictions(&path, open)?;
+    let metrics_path = dir.join(METRICS);
+    let mut metrics: Metrics = read_json(&metrics_path, open)?;
+    if predictions.classes != classes {
+        return Err(damaged(&path)("its classes are not the head's".to_owned()));
+    }
+    let shape = (predictions.pictures.len(), classes.len());
+    let mut heads = Vec::new();
+    for (name, probabilities) in predictions.heads {
+        let probabilities = Array2::from_shape_vec(shape, probabilities);
+        let probabilities = probabilities
+            .map_err(|_| damaged(&path)(format!("{name} lacks predictions of some pictures")))?;
+        let told = metrics.heads.remove(&name).ok_or_else(|| {
+            damaged(&metrics_path)(format!("it lacks the head {name} of {PREDICTIONS}"))
+        })?;
+        let head = told.judged(&name, probabilities, &predictions.labels);
+        heads.push(head.map_err(damaged(&metrics_path))?);
+    }
+    let folds: Option<Vec<_>> = predictions.folds.into_iter().collect();
+    let paired = PairedTests::of(&heads).map_err(|error| damaged(&path)(error.to_string()))?;
+    Ok(Comparison {
+        classes: predictions.classes,
+        pictures: predictions.pictures,
+        labels: predictions.labels,
+        folds,
+        n_train: metrics.training_pictures,
+        failed: (metrics.failed.into_iter())
+            .map(|(name, reason)| FailedHead { name, reason })
+            .collect(),
+        paired,
+        heads,
+        floor: metrics.floor,
+        interrupted: metrics.interrupted,
+    })
+}
+
+impl HeadMetrics {
+    fn judged(
+        self,
+        name: &str,
+        probabilities: Array2<f32>,
+        labels: &[usize],
+    ) -> Result<HeadResult, String> {
+        let kind: HeadKind = name.parse().map_err(|error| format!("{error}"))?;
+        let name = kind.name();
+        if let Some(Tuning { trials, chosen }) = &self.tuning
+            && *chosen >= trials.len()
+        {
+            return Err(format!("{name} was tuned to a trial that is not there"));
+        }
+        let training_time = Duration::try_from_secs_f64(self.training_seconds);
+        Ok(HeadResult {
+            name,
+            evaluation: Evaluation::new(probabilities.view(), labels)
+                .map_err(|error| error.to_string())?,
+            probabilities,
+            by_fold: self.accuracy_by_fold,
+            by_seed: self.errors_by_seed,
+            tuning: self.tuning,
+            calibration: self.calibration,
+            training_time: training_time.map_err(|error| error.to_string())?,
+            remark: self.remark,
+        })
+    }
+}
+
+fn read_predictions(path: &Path, open: Open) -> Result<Predictions, ReportError> {
+    let mut table = open_table(path, open)?;
+    let broken = |error: csv::Error| damaged(path)(error.to_string());
+    let header = table.headers().map_err(broken)?.clone();
+    let classes: Vec<String> = header
+        .iter()
+        .filter_map(|column| column.strip_prefix("probability of "))
+        .map(str::to_owned)
+        .collect();
+    let n_fixed = header.len() - classes.len();
+    let mut predictions = Predictions {
+        classes,
+        pictures: Vec::new(),
+        labels: Vec::new(),
+        folds: Vec::new(),
+        heads: Vec::new(),
+    };
+    for (line, record) in table.records().enumerate() {
+        let record = record.map_err(broken)?;
+        let row: PredictionRow = record.deserialize(Some(&header)).map_err(broken)?;
+        let numbers = record.iter().skip(n_fixed).map(str::parse);
+        let added = match numbers.collect::<Result<Vec<f32>, _>>() {
+            Ok(probabilities) => predictions.add(row, probabilities),
+            Err(error) => Err(error.to_string()),
+        };
+        added.map_err(|reason| damaged(path)(format!("line {}: {reason}", line + 2)))?;
+    }
+    if predictions.pictures.is_empty() {
+        return Err(damaged(path)("it has no predictions".to_owned()));
+    }
+    Ok(predictions)
+}
+
+impl Predictions {
+    fn add(&mut self, line: PredictionRow, probabilities: Vec<f32>) -> Result<(), String> {
+        let n_classes = self.classes.len();
+        let label = self.classes.iter().position(|class| *class == line.label);
+        let label = label.ok_or_else(|| format!("'{}' is none of the classes", line.label))?;
+        if self.heads.last().is_none_or(|(name, _)| *name != line.head) {
+            self.heads.push((line.head, Vec::new()));
+        }
+        let is_first = self.heads.len() == 1;
+        let (_, values) = self.heads.last_mut().expect("there is one now");
+        if line.row != values.len() / n_classes.max(1) {
+            return Err(format!("it calls itself row {}", line.row));
+        }
+        if is_first {
+            self.pictures.push(line.path);
+            self.labels.push(label);
+            self.folds.push(line.fold);
+        } else if self.labels.get(line.row) != Some(&label) {
+            return Err("two heads have different labels for it".to_owned());
+        }
+        values.extend(probabilities);
+        Ok(())
+    }
+}
+
+/// A row of history.csv.
+#[derive(Deserialize)]
+struct HistoryRow {
+    epoch: usize,
+    learning_rate: f64,
+    loss: f64,
+    accuracy: f64,
+    held_out_loss: Option<f64>,
+    held_out_accuracy: Option<f64>,
+    val_loss: Option<f64>,
+    val_acc: Option<f64>,
+}
+
+fn read_history(path: &Path, open: Open) -> Result<Vec<Epoch>, ReportError> {
+    let rows = open_table(path, open)?.into_deserialize::<HistoryRow>();
+    let epochs = rows.map(|row| {
+        let row = row.map_err(|error| damaged(path)(error.to_string()))?;
+        Ok(Epoch {
+            epoch: row.epoch,
+            learning_rate: row.learning_rate,
+            loss: row.loss,
+            accuracy: row.accuracy,
+            held_out_loss: row.held_out_loss,
+            held_out_accuracy: row.held_out_accuracy,
+            val_loss: row.val_loss,
+            val_accuracy: row.val_acc,
+        })
+    });
+    epochs.collect()
+}
+
+/// A row of pictures.csv.
+#[derive(Deserialize)]
+struct JudgedRow {
+    blake3: String,
+    component_1: Option<f64>,
+    component_2: Option<f64>,
+}
+
+fn read_judged_pictures(path: &Path, open: Open) -> Result<Vec<JudgedPicture>, ReportError> {
+    let rows = open_table(path, open)?.into_deserialize::<JudgedRow>();
+    let pictures = rows.map(|row| {
+        let row = row.map_err(|error| damaged(path)(error.to_string()))?;
+        let blake3 = blake3::Hash::from_hex(&row.blake3);
+        let place = row.component_1.zip(row.component_2);
+        let place = place.filter(|(first, second)| first.is_finite() && second.is_finite());
+        Ok(JudgedPicture {
+            blake3: blake3.map_err(|error| damaged(path)(error.to_string()))?,
+            place: place.map(Into::into),
+        })
+    });
+    pictures.collect()
+}
+
+/// Reads all of it before a row is looked at: where the header cannot be read, rows read by serde
+/// are none, without an error.
+fn open_table(path: &Path, open: Open) -> Result<csv::Reader<io::Cursor<Vec<u8>>>, ReportError> {
+    Ok(csv::Reader::from_reader(io::Cursor::new(read_all(
+        path, open,
+    )?)))
+}
+
+fn read_all(path: &Path, open: Open) -> Result<Vec<u8>, ReportError> {
+    let mut bytes = Vec::new();
+    open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(reading(path))?;
+    Ok(bytes)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path, open: Open) -> Result<T, ReportError> {
+    let text = read_all(path, open)?;
+    serde_json::from_slice(&text).map_err(|error| damaged(path)(error.to_string()))
+}
+
+fn reading(path: &Path) -> impl FnOnce(io::Error) -> ReportError {
+    let path = path.to_owned();
+    move |source| match source.kind() {
+        io::ErrorKind::NotFound => ReportError::Missing { path },
+        _ => ReportError::Read { path, source },
+    }
+}
+
+fn damaged(path: &Path) -> impl Fn(String) -> ReportError {
+    move |reason| ReportError::Damaged {
+        path: path.to_owned(),
+        reason,
+    }
+}

@@ -1,0 +1,22 @@
+//! The library's integration tests, in one program.
+
+mod dataset_inputs;
+mod examples;
+mod head_early_stopping;
+mod head_logistic;
+mod head_mlp;
+mod head_optimizers;
+mod head_saved;
+mod hostile_inputs;
+mod model_card;
+mod model_trunk;
+mod picture_decode;
+mod picture_hostile;
+mod picture_prepare;
+mod shared_mlp_keras;
+mod shared_vgg16_keras;
+mod shared_winograd;
+mod store;
+mod telemetry;
+
+use test_support as support;

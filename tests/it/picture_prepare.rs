@@ -1,0 +1,117 @@
+//! Resizing against Pillow's bytes and recipes against NumPy's floats: see
+//! `tests/fixtures/make_picture_fixtures.py`. Nothing may differ.
+
+use crate::support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use cnn_codes::picture::{Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
+use image::imageops;
+
+fn fixture(name: &str) -> PathBuf {
+    support::root().join("tests/fixtures/picture").join(name)
+}
+
+fn picture(name: &str) -> RgbImage {
+    image::open(fixture(name)).unwrap().into_rgb8()
+}
+
+/// The sizes in every strip, from top to bottom; the source is 23 x 17.
+const SIZES: [(u32, u32); 5] = [(9, 7), (31, 37), (6, 29), (23, 8), (40, 17)];
+
+#[test]
+fn every_filter_and_fit_gives_pillows_bytes() {
+    let source = picture("source.png");
+    assert_eq!(source.dimensions(), (23, 17));
+    for fit in Fit::NAMES {
+        for filter in Filter::NAMES {
+            let strip = picture(&format!("resized_{fit}_{filter}.png"));
+            let mut top = 0;
+            for (width, height) in SIZES {
+                let (fit, filter) = (fit.parse().unwrap(), filter.parse().unwrap());
+                let resize = Resize {
+                    width,
+                    height,
+                    fit,
+                    filter,
+                };
+                let expected = imageops::crop_imm(&strip, 0, top, width, height).to_image();
+                assert!(resize.apply(&source) == expected, "{resize:?}");
+                top += height;
+            }
+            assert_eq!(top, strip.height());
+        }
+    }
+}
+
+#[test]
+fn every_byte_becomes_numpys_float_in_every_recipe_and_layout() {
+    let levels = picture("levels.png");
+    assert_eq!(levels.dimensions(), (256, 1));
+    for name in Recipe::NAMES {
+        let bytes = fs::read(fixture(&format!("levels_{name}.f32"))).unwrap();
+        let (bytes, _) = bytes.as_chunks::<4>();
+        let expected: Vec<f32> = bytes
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect();
+        let recipe: Recipe = name.parse().unwrap();
+        let mut tensor = vec![f32::NAN; 768];
+        recipe.apply(&levels, Layout::ChannelsLast, &mut tensor);
+        assert!(tensor == expected, "{name}");
+        recipe.apply(&levels, Layout::ChannelsFirst, &mut tensor);
+        let planes = (0..3).flat_map(|channel| expected[channel..].iter().step_by(3));
+        assert!(tensor.iter().eq(planes), "{name}");
+    }
+}
+
+#[test]
+fn preparing_is_resizing_and_then_the_recipe() {
+    let source = picture("source.png");
+    let resize = Resize {
+        width: 9,
+        height: 7,
+        fit: Fit::Stretch,
+        filter: Filter::Bicubic,
+    };
+    for (recipe, layout) in [
+        (Recipe::Caffe, Layout::ChannelsLast),
+        (Recipe::Torch, Layout::ChannelsFirst),
+    ] {
+        let preparation = Preparation {
+            resize,
+            recipe,
+            layout,
+        };
+        assert_eq!(preparation.tensor_len(), 9 * 7 * 3);
+        let mut tensor = vec![f32::NAN; preparation.tensor_len()];
+        preparation.prepare(&source, &mut tensor);
+        let mut expected = vec![f32::NAN; preparation.tensor_len()];
+        recipe.apply(&resize.apply(&source), layout, &mut expected);
+        assert_eq!(tensor, expected);
+    }
+}
+
+#[test]
+fn a_preparation_survives_json() {
+    let preparation = Preparation {
+        resize: Resize {
+            width: 224,
+            height: 160,
+            fit: Fit::Pad,
+            filter: Filter::Lanczos,
+        },
+        recipe: Recipe::Caffe,
+        layout: Layout::ChannelsLast,
+    };
+    let json = serde_json::to_string(&preparation).unwrap();
+    assert_eq!(
+        json,
+        r#"{"resize":{"width":224,"height":160,"fit":"pad","filter":"lanczos"},"recipe":"caffe","layout":"channels_last"}"#
+    );
+    assert_eq!(
+        serde_json::from_str::<Preparation>(&json).unwrap(),
+        preparation
+    );
+}
