@@ -391,10 +391,15 @@ mod tests {
         let too_much = DecodeError::TooMuchMemory {
             format: "PNG",
             n_bytes: 9,
+            max_bytes: 8,
             max_pixels,
         };
         assert_eq!(of_failure(&failure(too_much)), " (--max-pixels)");
-        let too_long = DecodeError::SideTooLong { width, height };
+        let too_long = DecodeError::SideTooLong {
+            width,
+            height,
+            max_side: 7,
+        };
         assert_eq!(of_failure(&failure(too_long)), "");
     }
 }
