@@ -95,7 +95,7 @@ fn ready_tensors(
 ) -> anyhow::Result<Vec<(usize, Vec<f32>)>> {
     let len = preparation.tensor_len();
     let mut batches = Vec::new();
-    for chunk in dataset.pictures.chunks(BATCH_SIZE) {
+    for chunk in dataset.listed.chunks(BATCH_SIZE) {
         let mut tensor = vec![0.0; chunk.len() * len];
         for (picture, tensor) in chunk.iter().zip(tensor.chunks_mut(len)) {
             let bytes = dataset.read(picture)?;

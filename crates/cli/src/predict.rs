@@ -189,7 +189,7 @@ fn predict_pictures(
     options.limits = arguments.limits.limits();
     options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
     say(&introduction(pictures, &predictor));
-    let paths = pictures.pictures.iter().map(|picture| &*picture.path);
+    let paths = pictures.listed.iter().map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
     predictor.predict(pictures, options, &mut |outcomes| session.take(outcomes))?;
     session.end()
