@@ -17,6 +17,7 @@ pub struct PathError {
 
 /// Why a directory could not be written as a whole.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DraftError {
     /// The target is there already and was not to be replaced.
     #[error("{} exists already", target.display())]
