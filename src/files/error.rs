@@ -71,6 +71,7 @@ pub enum DraftError {
     #[error("{why}; the finished {kind} is kept in {}: {}", kept.display(), advice(*goes_on))]
     Kept {
         /// Why it is not in its place.
+        #[source]
         why: Box<DraftError>,
         /// What it is: "store".
         kind: &'static str,
