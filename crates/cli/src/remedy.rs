@@ -19,6 +19,7 @@ use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{RuntimeError, TrunkError};
 use cnn_codes::predict::PredictError;
 use cnn_codes::report::ReportError;
+use cnn_codes::train::TrainError;
 
 /// What helps, as the end of a sentence. Nothing where the message says it all.
 type Advice = Cow<'static, str>;
@@ -46,6 +47,8 @@ fn unboxed<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     if let Some(error) = error.downcast_ref::<Box<ExtractError>>() {
         &**error
     } else if let Some(error) = error.downcast_ref::<Box<DraftError>>() {
+        &**error
+    } else if let Some(error) = error.downcast_ref::<Box<TrainError>>() {
         &**error
     } else {
         error
