@@ -22,7 +22,7 @@ pub enum ExportError {
         difference: String,
     },
     /// The HEAD does not hold the head that was asked for.
-    #[error("the head holds no {head}, only {other}")]
+    #[error("the head holds no {head}")]
     NoHead {
         /// The head that was asked for.
         head: HeadKind,
@@ -77,7 +77,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// The target is there, but is not what an export writes.
-    #[error("{} exists and was not written by an export", path.display())]
+    #[error("{} exists and was not written by `cnn-codes export`", path.display())]
     Foreign {
         /// The file that was kept.
         path: PathBuf,

@@ -12,6 +12,7 @@ use cnn_codes::dataset::{
     self, DatasetError, MAX_FILE_BYTES, Pictures, Place, ReadError, read_labelled_archives,
     read_table, read_unlabelled_list,
 };
+use cnn_codes::picture::DecodeLimits;
 use tar::{Builder, EntryType, Header};
 
 /// A folder of files made from their names and contents.
@@ -41,7 +42,7 @@ impl Files {
 /// Every row: path, class and bytes, which must be readable.
 fn rows(found: &Pictures) -> Vec<(String, Option<&str>, String)> {
     let class = |label: Option<usize>| label.map(|label| found.classes[label].as_str());
-    let pictures = found.pictures.iter();
+    let pictures = found.listed.iter();
     pictures
         .map(|picture| {
             let bytes = String::from_utf8(found.read(picture).unwrap()).unwrap();
@@ -386,7 +387,7 @@ fn an_archive_that_shrinks_after_it_was_listed_is_noticed() {
         .unwrap();
     for (len, left) in [(512 + 100, 100), (100, 0)] {
         file.set_len(len).unwrap();
-        let error = found.read(&found.pictures[0]).unwrap_err();
+        let error = found.read(&found.listed[0]).unwrap_err();
         assert!(
             matches!(error, ReadError::Truncated { expected: 900, actual } if actual == left),
             "{error}"
@@ -394,7 +395,7 @@ fn an_archive_that_shrinks_after_it_was_listed_is_noticed() {
     }
     fs::remove_file(place.at("s.tar")).unwrap();
     assert_eq!(
-        found.read(&found.pictures[0]).unwrap_err().kind(),
+        found.read(&found.listed[0]).unwrap_err().kind(),
         "out_of_reach"
     );
 }
@@ -472,7 +473,7 @@ mod hostile {
 
     /// The kind of error that reading the picture `path` gives.
     fn kind(found: &Pictures, path: &str) -> &'static str {
-        let mut pictures = found.pictures.iter();
+        let mut pictures = found.listed.iter();
         let picture = pictures.find(|picture| &*picture.path == path).unwrap();
         assert_eq!(picture.place, Place::File);
         found.read(picture).unwrap_err().kind()
@@ -488,11 +489,7 @@ mod hostile {
         let huge = fs::File::create(place.at("a/huge.jpg")).unwrap();
         huge.set_len(MAX_FILE_BYTES + 1).unwrap();
         let found = dataset::find(place.0.path()).unwrap();
-        let paths: Vec<_> = found
-            .pictures
-            .iter()
-            .map(|picture| &*picture.path)
-            .collect();
+        let paths: Vec<_> = found.listed.iter().map(|picture| &*picture.path).collect();
         assert_eq!(
             paths,
             [
@@ -504,11 +501,25 @@ mod hostile {
                 "b/2.jpg"
             ]
         );
-        assert_eq!(found.read(&found.pictures[0]).unwrap(), b"");
+        assert_eq!(found.read(&found.listed[0]).unwrap(), b"");
         for path in ["a/pipe.jpg", "a/socket.jpg", "a/zero.jpg"] {
             assert_eq!(kind(&found, path), "not_a_file");
         }
         assert_eq!(kind(&found, "a/huge.jpg"), "too_large");
+    }
+
+    #[test]
+    fn a_file_that_takes_more_than_decoding_may_is_refused_by_its_length() {
+        let place = Files::new(&[("a/1.jpg", b""), ("b/2.jpg", b"two")]);
+        let max_bytes = DecodeLimits::default().max_file_bytes();
+        let huge = fs::File::create(place.at("a/1.jpg")).unwrap();
+        huge.set_len(max_bytes + 1).unwrap();
+        let found = dataset::find(place.0.path()).unwrap();
+        let read = |row: usize| found.read_up_to(&found.listed[row], max_bytes);
+        assert_eq!(read(1).unwrap(), b"two");
+        let error = read(0).unwrap_err();
+        assert_eq!(error.kind(), "too_large");
+        assert_eq!(error.to_string(), "larger than 381 MiB");
     }
 
     #[test]
@@ -543,7 +554,7 @@ mod hostile {
                 ("b/there/root", "link_loop"),
             ]
         );
-        assert_eq!(found.pictures.len(), 4);
+        assert_eq!(found.listed.len(), 4);
     }
 
     #[test]
@@ -565,7 +576,7 @@ mod hostile {
         fs::write(folder.join("2.txt"), b"").unwrap();
         let found = dataset::find(place.0.path()).unwrap();
         assert_eq!(unusable(&found), [("a/\u{fffd}/1.jpg", "not_utf8")]);
-        assert_eq!((found.pictures.len(), found.n_other_files), (2, 1));
+        assert_eq!((found.listed.len(), found.n_other_files), (2, 1));
     }
 
     #[test]

@@ -158,10 +158,7 @@ fn find_all(
         limits: arguments.limits.limits(),
         threads: arguments.threads.unwrap_or_else(default_threads),
     };
-    let total = inputs
-        .pictures
-        .iter()
-        .map(|(_, input)| input.pictures.len());
+    let total = inputs.pictures.iter().map(|(_, input)| input.listed.len());
     // First, because they are sooner refused than pictures are looked at.
     let label_errors = |store| train::label_errors(store, &LabelErrorOptions::default(), stop);
     let stores = inputs.stores.iter();
