@@ -66,11 +66,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = batch_size)]
     batch_size: Option<usize>,
     /// Where the trunk runs; auto takes CUDA where it works
-    #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
     /// Whose kernels do the 3 x 3 convolutions on a CPU; auto takes winograd where the trunk has
     /// such convolutions
-    #[arg(long, default_value = "auto", value_parser = one_of::<Kernels>(Kernels::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Kernels>(Kernels::NAMES))]
     kernels: Kernels,
     /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -249,13 +249,18 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
     }
 }
 
+/// How the trunk runs.
+pub(super) fn trunk_options(arguments: &Arguments) -> TrunkOptions {
+    TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(arguments.threads.unwrap_or_else(default_threads))
+        .with_kernels(arguments.kernels)
+}
+
 /// What predicts, with its trunk in a session.
 fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predictor> {
     let load_runtime = || load_runtime(&arguments.models, &arguments.runtime);
-    let options = TrunkOptions::default()
-        .with_device(arguments.device)
-        .with_threads(arguments.threads.unwrap_or_else(default_threads))
-        .with_kernels(arguments.kernels);
+    let options = trunk_options(arguments);
     match source {
         Source::Head(head) => {
             // Side by side: both read files of 25 MB.
