@@ -5,7 +5,6 @@
 //! head is such as `cnn-codes train-head` makes; the trunk lies beside its card, and ONNX Runtime
 //! in `onnxruntime` beside it, where `cnn-codes fetch` puts them, or where ORT_DYLIB_PATH says.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -31,22 +30,17 @@ fn main() -> anyhow::Result<()> {
     let classes = classifier.classes().to_vec();
     let options = PredictOptions::for_trunk(&trunk);
     let mut predictor = Predictor::new(classifier, trunk)?;
-    predictor.predict(
-        &dataset::find_unlabelled(pictures)?,
-        options,
-        &mut |batch| {
-            for outcome in batch {
-                match outcome {
-                    Ok(prediction) => {
-                        let class = prediction.class();
-                        let probability = prediction.probabilities[class];
-                        println!("{}: {} ({probability:.3})", prediction.path, classes[class]);
-                    }
-                    Err(failure) => println!("{}: {}", failure.path, failure.error),
+    for outcomes in predictor.predict(dataset::find_unlabelled(pictures)?, options) {
+        for outcome in outcomes? {
+            match outcome {
+                Ok(prediction) => {
+                    let class = prediction.class();
+                    let probability = prediction.probabilities[class];
+                    println!("{}: {} ({probability:.3})", prediction.path, classes[class]);
                 }
+                Err(failure) => println!("{}: {}", failure.path, failure.error),
             }
-            ControlFlow::Continue(())
-        },
-    )?;
+        }
+    }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Pictures through the trunk into a store: decoding, inference and writing, overlapped.
 //!
 //! ```text
-//! pipeline   decoder thread -> session on the calling thread -> last stage, also for predictions
+//! pipeline   decoder thread -> session on the calling thread -> last stage
+//! pulled     decoder thread -> session on the calling thread, for predictions
 //! prepare    the first stage: batches of tensors
 //! in_hand    which large pictures were being decoded when a run was killed
 //! known      codes that need not be computed
@@ -24,6 +25,7 @@ mod options;
 mod outcome;
 mod pipeline;
 mod prepare;
+mod pulled;
 mod same_codes;
 mod write;
 
@@ -38,9 +40,11 @@ pub(crate) use self::judge::judge;
 use self::known::Known;
 pub use self::options::{ExtractOptions, OnFailure, OnUnread};
 pub use self::outcome::{Extracted, Failures, RowCounts, StageTimes};
+pub(crate) use self::pipeline::Codes;
+use self::pipeline::Pipeline;
 pub use self::pipeline::QUEUE_DEPTH;
-pub(crate) use self::pipeline::{Codes, Pipeline};
-pub(crate) use self::prepare::Preparer;
+use self::prepare::Preparer;
+pub(crate) use self::pulled::{DecodeOptions, PulledCodes};
 pub use self::same_codes::SameCodesError;
 use self::write::{Writing, Written};
 use crate::codes::{

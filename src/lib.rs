@@ -25,7 +25,7 @@
 //! [`model::telemetry::disable`] tells.
 //!
 //! ```no_run
-//! use std::{ops::ControlFlow, path::Path};
+//! use std::path::Path;
 //!
 //! use cnn_codes::codes::Store;
 //! use cnn_codes::dataset;
@@ -51,10 +51,10 @@
 //! trained.heads.save(Path::new("head"), Existing::Keep)?;
 //!
 //! let (head, at_a_time) = (Classifier::load(Path::new("head"), None)?, PredictOptions::for_trunk(&trunk));
-//! Predictor::new(head, trunk)?.predict(&dataset::find_unlabelled(&["new.jpg".into()])?, at_a_time, &mut |batch| {
-//!     batch.iter().for_each(|outcome| println!("{outcome:?}"));
-//!     ControlFlow::Continue(())
-//! })?;
+//! let mut predictor = Predictor::new(head, trunk)?;
+//! for outcomes in predictor.predict(dataset::find_unlabelled(&["new.jpg".into()])?, at_a_time) {
+//!     outcomes?.iter().for_each(|outcome| println!("{outcome:?}"));
+//! }
 //! # Ok(())
 //! # }
 //! ```

@@ -14,7 +14,7 @@ mod predictor;
 
 pub use self::classifier::Classifier;
 pub use self::error::PredictError;
-pub use self::predictor::{PredictOptions, Predictor};
+pub use self::predictor::{PredictOptions, Predictions, Predictor};
 
 use crate::codes::Failure;
 

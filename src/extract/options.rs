@@ -41,20 +41,25 @@ pub struct ExtractOptions {
 }
 
 impl ExtractOptions {
+    /// Pictures in a batch where nothing else is said.
+    pub const BATCH_SIZE: usize = 20;
+    /// The time between checkpoints where nothing else is said.
+    pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
     /// The usual options: whole pictures,
     /// stretched to the trunk's input, by the card's recipe; float32 codes as they are.
     #[must_use]
     pub fn for_card(card: &ModelCard) -> Self {
         Self {
             preparation: Preparation {
-                resize: card.resize(Fit::Stretch, Filter::Bilinear),
+                resize: card.resize(Fit::default(), Filter::default()),
                 recipe: card.input.recipe,
                 layout: card.input.layout,
             },
-            batch_size: 20,
+            batch_size: Self::BATCH_SIZE,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            pool: Pool::None,
-            dtype: Dtype::F32,
+            pool: Pool::default(),
+            dtype: Dtype::default(),
             on_failure: OnFailure::List,
             on_unread: OnUnread::TryAgain,
             limits: DecodeLimits::default(),
@@ -62,7 +67,7 @@ impl ExtractOptions {
             leftover: Leftover::Resume,
             shard: None,
             names_folder: true,
-            checkpoint_every: Duration::from_secs(1),
+            checkpoint_every: Self::CHECKPOINT_EVERY,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures through the trunk, overlapped: what an extraction and a prediction have in common.
+//! Pictures through the trunk and into a last stage, all overlapped.
 //!
 //! ```text
 //! decoder thread            this thread            last thread
@@ -96,8 +96,10 @@ impl Pipeline<'_> {
         let (codes_in, codes) = sync_channel(QUEUE_DEPTH);
         let (spare_in, spare) = channel();
         thread::scope(|scope| {
-            let decoder = scope
-                .spawn(move || decode_all(preparer, pictures, batch_size, &spare, &batches_in));
+            let decoder = scope.spawn(move || {
+                let send = |batch| batches_in.send(batch).is_ok();
+                decode_all(preparer, pictures, batch_size, &spare, send)
+            });
             let last = scope.spawn(move || last(codes));
             // A stage that fails drops its ends of the queues, at which the others stop.
             let watched = Watched { progress, watch };
@@ -115,13 +117,14 @@ impl Pipeline<'_> {
     }
 }
 
-/// The first stage: batches in the order of the pictures, until all are made or nobody wants more.
-fn decode_all(
+/// The first stage: batches in the order of the pictures, until all are made or `send` says that nobody
+/// wants more. Tells how long the decoders were busy.
+pub(super) fn decode_all(
     mut preparer: Preparer,
     pictures: &[Picture],
     batch_size: usize,
     spare: &Receiver<Vec<f32>>,
-    batches: &SyncSender<Batch>,
+    mut send: impl FnMut(Batch) -> bool,
 ) -> Duration {
     let mut busy = Duration::ZERO;
     for chunk in pictures.chunks(batch_size) {
@@ -129,11 +132,52 @@ fn decode_all(
         let start = Instant::now();
         let batch = preparer.batch(chunk, tensor);
         busy += start.elapsed();
-        if batches.send(batch).is_err() {
+        if !send(batch) {
             break;
         }
     }
     busy
+}
+
+/// A session at work on batches.
+pub(super) struct Inference<'t> {
+    trunk: &'t mut Trunk,
+    same_codes: SameCodes,
+    /// How long the session was busy.
+    busy: Duration,
+}
+
+impl<'t> Inference<'t> {
+    pub(super) fn new(trunk: &'t mut Trunk) -> Self {
+        Self {
+            trunk,
+            same_codes: SameCodes::default(),
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// A batch through the session, its tensor back to the decoders.
+    pub(super) fn codes<E: From<TrunkError> + From<SameCodesError>>(
+        &mut self,
+        batch: Batch,
+        spare: &Sender<Vec<f32>>,
+    ) -> Result<Codes, E> {
+        let mut values = Vec::new();
+        if batch.n_computed > 0 {
+            let start = Instant::now();
+            self.trunk.run(&batch.tensor, &mut values)?;
+            self.busy += start.elapsed();
+            self.same_codes
+                .check(&batch.tensor, &values, batch.n_computed)?;
+        }
+        // Nobody waits for it once the last batch is decoded.
+        let _ = spare.send(batch.tensor);
+        Ok(Codes {
+            outcomes: batch.outcomes,
+            values,
+            n_computed: batch.n_computed,
+        })
+    }
 }
 
 /// How far the session is, and who is told.
@@ -152,8 +196,8 @@ impl Watched<'_> {
     }
 }
 
-/// The second stage: each batch through the session, its tensor back to the decoders. Tells how
-/// long the session was busy, and whether it was stopped.
+/// The second stage: each batch through the session. Tells how long that was busy, and whether it was
+/// stopped.
 fn infer_all<E: From<TrunkError> + From<SameCodesError>>(
     trunk: &mut Trunk,
     batches: Receiver<Batch>,
@@ -161,30 +205,16 @@ fn infer_all<E: From<TrunkError> + From<SameCodesError>>(
     spare: &Sender<Vec<f32>>,
     mut watched: Watched,
 ) -> Result<(Duration, bool), E> {
-    let mut same_codes = SameCodes::default();
-    let mut busy = Duration::ZERO;
+    let mut inference = Inference::new(trunk);
     for batch in batches {
-        let mut values = Vec::new();
-        if batch.n_computed > 0 {
-            let start = Instant::now();
-            trunk.run(&batch.tensor, &mut values)?;
-            busy += start.elapsed();
-            same_codes.check(&batch.tensor, &values, batch.n_computed)?;
-        }
-        // Nobody waits for it once the last batch is decoded.
-        let _ = spare.send(batch.tensor);
-        let codes = Codes {
-            outcomes: batch.outcomes,
-            values,
-            n_computed: batch.n_computed,
-        };
+        let codes = inference.codes::<E>(batch, spare)?;
         let is_stopped = watched.is_stopped_after(&codes);
         if codes_in.send(codes).is_err() {
             break;
         }
         if is_stopped {
-            return Ok((busy, true));
+            return Ok((inference.busy, true));
         }
     }
-    Ok((busy, false))
+    Ok((inference.busy, false))
 }

@@ -109,12 +109,19 @@ impl Default for AdamMeans {
         Self {
             beta_1: 0.9,
             beta_2: 0.999,
-            epsilon: 1e-7,
+            epsilon: UpdateRule::EPSILON,
         }
     }
 }
 
 impl UpdateRule {
+    /// RMSprop's rho where nothing else is said, as Keras 3 has it.
+    pub const RHO: f64 = 0.9;
+    /// RMSprop's epsilon where nothing else is said, as Keras 3 has it.
+    pub const EPSILON: f64 = 1e-7;
+    /// The momentum of gradient descent where nothing else is said. Keras 3 has none.
+    pub const MOMENTUM: f64 = 0.9;
+
     /// The optimizer that the rule is of.
     #[must_use]
     pub fn kind(&self) -> OptimizerKind {
@@ -194,7 +201,8 @@ impl OptimizerOptions {
     #[must_use]
     pub fn of(kind: OptimizerKind) -> Self {
         let means = AdamMeans::default();
-        let (rho, epsilon, momentum) = (0.9, 1e-7, 0.9);
+        let (rho, epsilon) = (UpdateRule::RHO, UpdateRule::EPSILON);
+        let momentum = UpdateRule::MOMENTUM;
         let (rule, learning_rate, weight_decay) = match kind {
             OptimizerKind::RmsProp => (UpdateRule::RmsProp { rho, epsilon }, 2e-4, 0.0),
             OptimizerKind::Adam => (UpdateRule::Adam(means), 1e-3, 0.0),

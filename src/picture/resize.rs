@@ -34,10 +34,11 @@ pub struct Resize {
 }
 
 /// What happens to a picture whose width : height is not the target's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
     /// It is distorted: `Image.resize(size)`, and what Keras' `load_img` does.
+    #[default]
     Stretch,
     /// It fills the target and loses what sticks out, the same on both sides: `ImageOps.fit`.
     Crop,
@@ -48,12 +49,13 @@ pub enum Fit {
 named!(Fit, "fit", Stretch => "stretch", Crop => "crop", Pad => "pad");
 
 /// How pixels are made from pixels; the names are Pillow's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// The nearest pixel; no antialiasing. Keras' default.
     Nearest,
     /// A triangle over 2 pixels.
+    #[default]
     Bilinear,
     /// A cubic (a = -0.5) over 4 pixels.
     Bicubic,

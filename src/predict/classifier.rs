@@ -1,6 +1,5 @@
 //! One head of a HEAD directory, ready for codes.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use ndarray::Array2;
@@ -130,16 +129,16 @@ impl Classifier {
         Ok(probabilities)
     }
 
-    /// Predicts the pictures of a store from its codes, in the order of its rows. `take` gets some
-    /// of them at a time, and ends it by breaking.
+    /// Predicts the pictures of a store from its codes, in the order of its rows, some of them at a
+    /// time.
     ///
     /// # Errors
-    /// [`PredictError::OtherCodes`] before any work.
-    pub fn predict_store(
-        &self,
-        store: &Store,
-        take: &mut dyn FnMut(Vec<Outcome>) -> ControlFlow<()>,
-    ) -> Result<(), PredictError> {
+    /// [`PredictError::OtherCodes`] before any work; an item is [`PredictError::Codes`] if codes cannot
+    /// be read.
+    pub fn predict_store<'a>(
+        &'a self,
+        store: &'a Store,
+    ) -> Result<impl Iterator<Item = Result<Vec<Outcome>, PredictError>> + 'a, PredictError> {
         if let Some(difference) = self.codes.difference(store.codes_identity()) {
             return Err(PredictError::OtherCodes {
                 store: store.dir().to_owned(),
@@ -147,19 +146,17 @@ impl Classifier {
             });
         }
         let view = CodesView::from(store);
-        let rows: Vec<_> = (0..store.pictures().len()).collect();
-        for rows in rows.chunks(CHUNK_ROWS) {
-            let probabilities = self.probabilities(&view.select(rows))?;
-            let outcomes = rows
-                .iter()
-                .zip(probabilities.rows())
-                .map(|(&row, row_of_p)| {
-                    Prediction::new(store.pictures()[row].path.to_string(), row_of_p.to_vec())
-                });
-            if take(outcomes.collect()).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        let n_rows = store.pictures().len();
+        let firsts = (0..n_rows).step_by(CHUNK_ROWS);
+        Ok(firsts.map(move |first| {
+            let rows: Vec<_> = (first..n_rows.min(first + CHUNK_ROWS)).collect();
+            let probabilities = self.probabilities(&view.select(&rows))?;
+            let of_rows = rows.iter().zip(probabilities.rows());
+            let outcomes = of_rows.map(|(&row, probabilities)| {
+                let path = store.pictures()[row].path.to_string();
+                Prediction::new(path, probabilities.to_vec())
+            });
+            Ok(outcomes.collect())
+        }))
     }
 }

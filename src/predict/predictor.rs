@@ -1,14 +1,11 @@
 //! A classifier behind its trunk.
 
-use std::ops::ControlFlow;
-use std::sync::mpsc::Receiver;
-
 use ndarray::ArrayView2;
 
 use super::{Classifier, Outcome, PredictError, Prediction};
 use crate::codes::{CodesIdentity, Dtype};
 use crate::dataset::Pictures;
-use crate::extract::{Codes, Pipeline, Preparer, judge};
+use crate::extract::{Codes, DecodeOptions, PulledCodes, judge};
 use crate::head::CodesView;
 use crate::model::{Provider, Trunk};
 use crate::picture::{DecodeLimits, Preparation};
@@ -84,49 +81,60 @@ impl Predictor {
 
     /// Predicts `pictures`, whose labels are not looked at, while later ones are still decoded.
     ///
-    /// `take` gets a batch of outcomes at a time, on a thread of its own, and ends it by breaking.
     /// Outcomes come in the order of the pictures; first of all come those that were unusable
     /// before they were read.
-    ///
-    /// # Errors
-    /// [`PredictError::Trunk`] if a run fails, [`PredictError::Threads`] before the first one. A
-    /// picture that cannot be used is no error: its outcome says why.
-    pub fn predict(
-        &mut self,
-        pictures: &Pictures,
-        options: PredictOptions,
-        take: &mut (dyn FnMut(Vec<Outcome>) -> ControlFlow<()> + Send),
-    ) -> Result<(), PredictError> {
+    pub fn predict(&mut self, pictures: Pictures, options: PredictOptions) -> Predictions<'_> {
         let codes = self.classifier.codes();
         let preparation = Preparation {
             resize: codes.resize,
             recipe: codes.recipe,
             layout: self.trunk.card().input.layout,
         };
-        let pipeline = Pipeline {
-            preparer: Preparer::new(pictures, preparation, options.limits, options.threads)?,
-            trunk: &mut self.trunk,
+        let decode = DecodeOptions {
+            preparation,
+            limits: options.limits,
+            threads: options.threads,
             batch_size: options.batch_size,
         };
-        let unusable = &pictures.unusable;
-        if !unusable.is_empty() && take(unusable.iter().cloned().map(Err).collect()).is_break() {
-            return Ok(());
+        let unusable = pictures.unusable.iter().cloned().map(Err);
+        Predictions {
+            classifier: &self.classifier,
+            unusable: unusable.collect(),
+            codes: Some(PulledCodes::begin(pictures, decode, &mut self.trunk)),
         }
-        let classifier = &self.classifier;
-        let classify_all = |batches: Receiver<Codes>| {
-            for batch in batches {
-                if take(classify(classifier, batch)?).is_break() {
-                    break;
-                }
-            }
-            Ok::<_, PredictError>(())
-        };
-        pipeline.run(0, classify_all, &())?;
-        Ok(())
     }
 }
 
-/// The last stage: the outcomes of a batch in the order of its pictures.
+/// The outcomes of pictures, a batch at a time. Dropped, it ends the work.
+///
+/// An item is an error if a run fails, [`PredictError::Trunk`] or [`PredictError::SameCodes`], or if the
+/// decoders cannot be started, [`PredictError::Threads`]; nothing comes after it. A picture that
+/// cannot be used is no error: its outcome says why.
+pub struct Predictions<'p> {
+    classifier: &'p Classifier,
+    /// Those of pictures that were unusable before they were read, until they are given.
+    unusable: Vec<Outcome>,
+    /// Nothing after an error, and after the last batch.
+    codes: Option<PulledCodes<'p>>,
+}
+
+impl Iterator for Predictions<'_> {
+    type Item = Result<Vec<Outcome>, PredictError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.unusable.is_empty() {
+            return Some(Ok(std::mem::take(&mut self.unusable)));
+        }
+        let batch = self.codes.as_mut()?.next::<PredictError>();
+        let outcomes = batch.map(|batch| classify(self.classifier, batch?));
+        if !matches!(outcomes, Some(Ok(_))) {
+            self.codes = None;
+        }
+        outcomes
+    }
+}
+
+/// The outcomes of a batch in the order of its pictures.
 fn classify(classifier: &Classifier, batch: Codes) -> Result<Vec<Outcome>, PredictError> {
     let CodesIdentity { output, pool, .. } = classifier.codes();
     let channels = output.channels();

@@ -5,6 +5,7 @@ mod examples;
 mod head_early_stopping;
 mod head_logistic;
 mod head_mlp;
+mod head_nearest_centroid;
 mod head_optimizers;
 mod head_saved;
 mod hostile_inputs;

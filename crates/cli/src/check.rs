@@ -49,10 +49,10 @@ pub struct Arguments {
     )]
     strict: Option<Vec<FindingKind>>,
     /// A picture with a shorter side than this is tiny, in pixels
-    #[arg(long, default_value = "32", value_name = "PIXELS")]
+    #[arg(long, default_value_t = CheckOptions::default().min_side, value_name = "PIXELS")]
     min_side: u32,
     /// A picture more than so many times as long as it is wide is extreme, or the other way round
-    #[arg(long, default_value = "4", value_name = "RATIO", value_parser = ratio)]
+    #[arg(long, default_value_t = CheckOptions::default().max_aspect, value_name = "RATIO", value_parser = ratio)]
     max_aspect: f64,
     #[command(flatten)]
     limits: LimitsOption,
@@ -152,12 +152,7 @@ fn find_all(
     inputs: &Inputs,
     stop: &Stop,
 ) -> anyhow::Result<(Checked, Vec<Vec<LabelError>>)> {
-    let options = CheckOptions {
-        min_side: arguments.min_side,
-        max_aspect: arguments.max_aspect,
-        limits: arguments.limits.limits(),
-        threads: arguments.threads.unwrap_or_else(default_threads),
-    };
+    let options = check_options(arguments);
     let total = inputs.pictures.iter().map(|(_, input)| input.listed.len());
     // First, because they are sooner refused than pictures are looked at.
     let label_errors = |store| train::label_errors(store, &LabelErrorOptions::default(), stop);
@@ -189,6 +184,16 @@ fn finding(store: &Store, input: usize, error: &LabelError) -> Finding {
         kind,
         picture,
         detail,
+    }
+}
+
+/// What is looked for.
+pub(super) fn check_options(arguments: &Arguments) -> CheckOptions {
+    CheckOptions {
+        min_side: arguments.min_side,
+        max_aspect: arguments.max_aspect,
+        limits: arguments.limits.limits(),
+        threads: arguments.threads.unwrap_or_else(default_threads),
     }
 }
 

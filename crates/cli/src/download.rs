@@ -45,16 +45,16 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Requests at once, at most 1024
-    #[arg(long, default_value = "16", value_name = "N", value_parser = threads)]
+    #[arg(long, default_value_t = DownloadOptions::default().jobs, value_name = "N", value_parser = threads)]
     jobs: usize,
     /// Requests at once to one host, at most 1024; a host that answers 429 or 503 gets half as many
-    #[arg(long, default_value = "4", value_name = "N", value_parser = threads)]
+    #[arg(long, default_value_t = DownloadOptions::default().per_host, value_name = "N", value_parser = threads)]
     per_host: usize,
     /// The longest time for one request, redirects and all
     #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = timeout)]
     timeout: Duration,
     /// How often to ask again after a failure that may pass, at most 100 times
-    #[arg(long, default_value = "3", value_name = "N", value_parser = value_parser!(u32).range(..=100))]
+    #[arg(long, default_value_t = DownloadOptions::default().retries, value_name = "N", value_parser = value_parser!(u32).range(..=100))]
     retries: u32,
     /// The wait before asking again, doubled each time
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
@@ -63,10 +63,10 @@ pub struct Arguments {
     #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
     max_wait: Duration,
     /// The largest file, in bytes; at most 536870912, as extract-features reads no larger ones
-    #[arg(long, default_value_t = 32 << 20, value_name = "BYTES", value_parser = value_parser!(u64).range(..=MAX_FILE_BYTES))]
+    #[arg(long, default_value_t = DownloadOptions::default().max_bytes, value_name = "BYTES", value_parser = value_parser!(u64).range(..=MAX_FILE_BYTES))]
     max_bytes: u64,
     /// How often one request may be redirected, at most 100 times
-    #[arg(long, default_value = "5", value_name = "N", value_parser = value_parser!(u32).range(..=100))]
+    #[arg(long, default_value_t = DownloadOptions::default().max_redirects, value_name = "N", value_parser = value_parser!(u32).range(..=100))]
     max_redirects: u32,
     /// How servers are told who asks
     #[arg(long, default_value = USER_AGENT, value_name = "TEXT", value_parser = header)]
@@ -76,7 +76,7 @@ pub struct Arguments {
     #[arg(long)]
     allow_private: bool,
     /// From how many URLs the same bytes are taken for a placeholder
-    #[arg(long, default_value = "5", value_name = "N", value_parser = at_least_two)]
+    #[arg(long, default_value_t = DownloadOptions::default().placeholder_at, value_name = "N", value_parser = at_least_two)]
     placeholder_at: usize,
     /// Ask again for everything that gave no picture, also where that hardly helps (404)
     #[arg(long)]
@@ -126,7 +126,7 @@ fn read_list(list: &Path) -> anyhow::Result<UrlList> {
     Ok(UrlList::read(&name, file)?)
 }
 
-fn download_options(arguments: &Arguments) -> DownloadOptions {
+pub(super) fn download_options(arguments: &Arguments) -> DownloadOptions {
     DownloadOptions {
         jobs: arguments.jobs,
         per_host: arguments.per_host,

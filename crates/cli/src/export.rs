@@ -59,7 +59,7 @@ pub struct Arguments {
     #[command(flatten)]
     trunk: TrunkOption,
     /// Where the check runs; auto takes CUDA where it works
-    #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
     /// Threads for the check, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]

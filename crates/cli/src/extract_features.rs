@@ -97,27 +97,27 @@ pub struct Arguments {
     #[arg(long, value_parser = one_of::<Recipe>(Recipe::NAMES))]
     recipe: Option<Recipe>,
     /// How a picture is fitted into the trunk's input: stretched, cropped, or padded with white
-    #[arg(long, default_value = "stretch", value_parser = one_of::<Fit>(Fit::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Fit>(Fit::NAMES))]
     resize: Fit,
     /// Resampling filter, the same as Pillow's to the byte
-    #[arg(long, default_value = "bilinear", value_parser = one_of::<Filter>(Filter::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Filter>(Filter::NAMES))]
     filter: Filter,
     /// Keep the whole code, or its mean or maximum over height and width
-    #[arg(long, default_value = "none", value_parser = one_of::<Pool>(Pool::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Pool>(Pool::NAMES))]
     pool: Pool,
     /// Element type of codes.npy
-    #[arg(long, default_value = "f32", value_parser = one_of::<Dtype>(Dtype::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Dtype>(Dtype::NAMES))]
     dtype: Dtype,
     /// Pictures in a batch, at most 4096
-    #[arg(long, default_value = "20", value_name = "N", value_parser = batch_size)]
+    #[arg(long, default_value_t = ExtractOptions::BATCH_SIZE, value_name = "N", value_parser = batch_size)]
     batch_size: usize,
     /// Where the trunk runs; auto takes CUDA where it works
-    #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
     /// Whose kernels do the 3 x 3 convolutions on a CPU: winograd takes a quarter of the
     /// multiplications, and its codes agree with onnxruntime's to a few millionths; auto takes it
     /// where the trunk has such convolutions
-    #[arg(long, default_value = "auto", value_parser = one_of::<Kernels>(Kernels::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Kernels>(Kernels::NAMES))]
     kernels: Kernels,
     /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -168,10 +168,7 @@ fn run_extraction(
     let reuse = open_stores(&arguments.reuse)?;
     let (library, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
     let options = extract_options(arguments, &card, threads);
-    let trunk_options = TrunkOptions::default()
-        .with_device(arguments.device)
-        .with_threads(threads)
-        .with_kernels(arguments.kernels);
+    let trunk_options = trunk_options(arguments, threads);
     let mut trunk = load_trunk(&runtime, card, &model, trunk_options)?;
     say(&introduction(&pictures, &trunk, &options));
     if arguments.verbose {
@@ -326,7 +323,19 @@ fn details(trunk: &Trunk, library: &Library, options: &ExtractOptions) -> String
     )
 }
 
-fn extract_options(arguments: &Arguments, card: &ModelCard, threads: usize) -> ExtractOptions {
+/// How the trunk runs.
+pub(super) fn trunk_options(arguments: &Arguments, threads: usize) -> TrunkOptions {
+    TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(threads)
+        .with_kernels(arguments.kernels)
+}
+
+pub(super) fn extract_options(
+    arguments: &Arguments,
+    card: &ModelCard,
+    threads: usize,
+) -> ExtractOptions {
     let mut options = ExtractOptions::for_card(card);
     options.preparation.resize = card.resize(arguments.resize, arguments.filter);
     if let Some(recipe) = arguments.recipe {

@@ -8,6 +8,8 @@
 pub mod assets;
 mod check;
 mod command_line;
+#[cfg(test)]
+mod defaults;
 mod doctor;
 mod download;
 mod export;

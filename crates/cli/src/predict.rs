@@ -66,11 +66,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = batch_size)]
     batch_size: Option<usize>,
     /// Where the trunk runs; auto takes CUDA where it works
-    #[arg(long, default_value = "auto", value_parser = one_of::<Device>(Device::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
     /// Whose kernels do the 3 x 3 convolutions on a CPU; auto takes winograd where the trunk has
     /// such convolutions
-    #[arg(long, default_value = "auto", value_parser = one_of::<Kernels>(Kernels::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Kernels>(Kernels::NAMES))]
     kernels: Kernels,
     /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -133,7 +133,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(WRONG_USAGE));
     }
     match (find_input(&images)?, source) {
-        (Input::Pictures(pictures), source) => predict_pictures(arguments, source, &pictures),
+        (Input::Pictures(pictures), source) => predict_pictures(arguments, source, pictures),
         (Input::Stores(stores), Source::Head(head)) => predict_stores(arguments, head, &stores),
         (Input::Stores(stores), Source::Exported(_, file)) => bail!(
             "{} takes pictures, and {} is a store of codes; give the pictures, or the head that was \
@@ -182,17 +182,21 @@ fn find_source(arguments: &Arguments) -> anyhow::Result<(Source<'_>, Vec<PathBuf
 fn predict_pictures(
     arguments: &Arguments,
     source: Source,
-    pictures: &Pictures,
+    pictures: Pictures,
 ) -> anyhow::Result<ExitCode> {
     let mut predictor = load_predictor(arguments, source)?;
     let mut options = PredictOptions::for_trunk(predictor.trunk());
     options.threads = arguments.threads.unwrap_or(options.threads);
     options.limits = arguments.limits.limits();
     options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
-    say(&introduction(pictures, &predictor));
+    say(&introduction(&pictures, &predictor));
     let paths = pictures.listed.iter().map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
-    predictor.predict(pictures, options, &mut |outcomes| session.take(outcomes))?;
+    for outcomes in predictor.predict(pictures, options) {
+        if session.take(outcomes?).is_break() {
+            break;
+        }
+    }
     session.end()
 }
 
@@ -206,8 +210,13 @@ fn predict_stores(
     let paths = pictures.map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, &classifier, paths)?;
     for store in stores {
-        if session.goes_on() {
-            classifier.predict_store(store, &mut |outcomes| session.take(outcomes))?;
+        if !session.goes_on() {
+            break;
+        }
+        for outcomes in classifier.predict_store(store)? {
+            if session.take(outcomes?).is_break() {
+                break;
+            }
         }
     }
     session.end()
@@ -247,13 +256,18 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
     }
 }
 
+/// How the trunk runs.
+pub(super) fn trunk_options(arguments: &Arguments) -> TrunkOptions {
+    TrunkOptions::default()
+        .with_device(arguments.device)
+        .with_threads(arguments.threads.unwrap_or_else(default_threads))
+        .with_kernels(arguments.kernels)
+}
+
 /// What predicts, with its trunk in a session.
 fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predictor> {
     let load_runtime = || load_runtime(&arguments.models, &arguments.runtime);
-    let options = TrunkOptions::default()
-        .with_device(arguments.device)
-        .with_threads(arguments.threads.unwrap_or_else(default_threads))
-        .with_kernels(arguments.kernels);
+    let options = trunk_options(arguments);
     match source {
         Source::Head(head) => {
             // Side by side: both read files of 25 MB.

@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Share of train
-    #[arg(long, default_value = "0.8", value_name = "SHARE")]
+    #[arg(long, default_value_t = Shares::TRAIN, value_name = "SHARE")]
     train: f64,
     /// Share of validation [default: what the others leave]
     #[arg(long, value_name = "SHARE")]
@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SHARE")]
     test: Option<f64>,
     /// Which pictures go where
-    #[arg(long, default_value = "0", value_name = "N")]
+    #[arg(long, default_value_t = SplitOptions::default().seed, value_name = "N")]
     seed: u64,
     /// Keep pictures together for whose paths (CLASS/NAME) the pattern gives the same text: its
     /// first capture group, or else all that it matches
@@ -64,16 +64,7 @@ pub struct Arguments {
 
 /// Splits, and prints the summary.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let shares = Shares::new(arguments.train, arguments.validation, arguments.test)?;
-    let options = SplitOptions {
-        shares,
-        seed: arguments.seed,
-        placement: if arguments.link {
-            Placement::HardLink
-        } else {
-            Placement::Copy
-        },
-    };
+    let options = split_options(arguments)?;
     let stop = Stop::on_signals()?;
     let pictures = dataset::find(&arguments.images)?;
     check_out(&pictures, &arguments.out)?;
@@ -99,6 +90,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let done = format!("split: {}", arguments.out.display());
     print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How pictures are split.
+pub(super) fn split_options(arguments: &Arguments) -> anyhow::Result<SplitOptions> {
+    Ok(SplitOptions {
+        shares: Shares::new(arguments.train, arguments.validation, arguments.test)?,
+        seed: arguments.seed,
+        placement: if arguments.link {
+            Placement::HardLink
+        } else {
+            Placement::Copy
+        },
+    })
 }
 
 /// What [`check`] takes: the only input here.

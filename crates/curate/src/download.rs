@@ -91,6 +91,26 @@ pub struct DownloadOptions {
     pub retry_all: bool,
 }
 
+/// A few requests at once, and a few attempts at what may pass; only what is on the public internet.
+impl Default for DownloadOptions {
+    fn default() -> Self {
+        Self {
+            jobs: 16,
+            per_host: 4,
+            timeout: Duration::from_secs(30),
+            retries: 3,
+            retry_wait: Duration::from_secs(1),
+            max_wait: Duration::from_secs(60),
+            max_bytes: 32 << 20,
+            max_redirects: 5,
+            user_agent: USER_AGENT.to_owned(),
+            allow_private: false,
+            placeholder_at: 5,
+            retry_all: false,
+        }
+    }
+}
+
 /// What a download left.
 #[derive(Clone, Debug)]
 pub struct Downloaded {

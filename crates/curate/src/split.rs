@@ -54,7 +54,23 @@ pub struct Shares {
 /// What may be missing to 1, or be beyond it, by rounding.
 const ROUNDING: f64 = 1e-9;
 
+/// Four fifths for training, the rest for validation.
+impl Default for Shares {
+    fn default() -> Self {
+        let (train, test) = (Self::TRAIN, 0.0);
+        let validation = 1.0 - train;
+        Self {
+            train,
+            validation,
+            test,
+        }
+    }
+}
+
 impl Shares {
+    /// The share of training where nothing else is said.
+    pub const TRAIN: f64 = 0.8;
+
     /// Validation gets what is left where its share is not given.
     ///
     /// # Errors
@@ -101,9 +117,10 @@ impl Shares {
 }
 
 /// How pictures come into their folders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Placement {
     /// As copies.
+    #[default]
     Copy,
     /// As hard links: no more room is taken, and the pictures stay where either name is removed; to
     /// change one in place changes both. DIR has to be on the file system of the pictures.
@@ -111,7 +128,7 @@ pub enum Placement {
 }
 
 /// How pictures are split.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SplitOptions {
     /// Which share each part gets.
     pub shares: Shares,

@@ -32,7 +32,7 @@ impl ScheduleKind {
             Self::Constant => Schedule::Constant,
             Self::Cosine => Schedule::Cosine,
             Self::Step => Schedule::Step {
-                factor: 0.1,
+                factor: Schedule::STEP_FACTOR,
                 every: epochs.div_ceil(3).max(1),
             },
         }
@@ -63,6 +63,9 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// What a step multiplies the rate with where nothing else is said.
+    pub const STEP_FACTOR: f64 = 0.1;
+
     /// The schedule's kind.
     #[must_use]
     pub fn kind(&self) -> ScheduleKind {

@@ -1,5 +1,6 @@
 //! The arguments of `cnn-codes train-head`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -45,7 +46,7 @@ pub struct Arguments {
     head: Heads,
     /// How codes are scaled, by statistics of the training store alone: not at all; each feature to
     /// mean 0 and deviation 1; each code to length 1; each feature to at most 1
-    #[arg(long, default_value = "none", value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
     scale: ScalingKind,
     /// Folder of the judged pictures, whose thumbnails are in the report [default: where they were
     /// when their codes were taken]
@@ -92,7 +93,7 @@ struct JudgingArguments {
     #[arg(long, value_name = "K", value_parser = positive)]
     folds: Option<usize>,
     /// Seeds that the MLP is trained with, in parallel; the first one's network is kept
-    #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().repeats, value_parser = positive)]
     repeats: usize,
 }
 
@@ -100,32 +101,32 @@ struct JudgingArguments {
 #[command(next_help_heading = "Options of the MLP")]
 struct MlpArguments {
     /// Units of the hidden layers, separated by commas, or none
-    #[arg(long, value_name = "N,...", default_value = "256", value_parser = hidden)]
+    #[arg(long, value_name = "N,...", default_value_t, value_parser = hidden)]
     hidden: Hidden,
     /// Share of hidden units that a training step leaves out
-    #[arg(long, value_name = "SHARE", default_value = "0.5")]
+    #[arg(long, value_name = "SHARE", default_value_t = MlpOptions::default().dropout)]
     dropout: f32,
     /// Passes over the training codes
-    #[arg(long, value_name = "N", default_value = "20", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = MlpOptions::default().epochs, value_parser = positive)]
     epochs: usize,
     /// Codes in a training step
-    #[arg(long, value_name = "N", default_value = "20", value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = MlpOptions::default().batch_size, value_parser = positive)]
     batch_size: usize,
     /// Which epoch's weights are kept: the last one's, or those with the smallest loss on pictures
     /// that are held out of the training store
-    #[arg(long, default_value = "last", value_parser = one_of::<Keep>(Keep::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<Keep>(Keep::NAMES))]
     keep: Keep,
     /// Stop once the held-out loss has not become smaller for N epochs
     #[arg(long, value_name = "N", value_parser = positive)]
     patience: Option<usize>,
     /// Share of each class that --keep best and --patience hold out
-    #[arg(long, value_name = "SHARE", default_value = "0.1")]
+    #[arg(long, value_name = "SHARE", default_value_t = MlpOptions::default().hold_out)]
     hold_out: f64,
     /// Share of each label that is spread over all classes
-    #[arg(long, value_name = "SHARE", default_value = "0")]
+    #[arg(long, value_name = "SHARE", default_value_t = LossOptions::default().label_smoothing)]
     label_smoothing: f64,
     /// Seed of the initial weights, the order of the codes, the dropout and the folds
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().seed)]
     seed: u64,
 }
 
@@ -133,16 +134,16 @@ struct MlpArguments {
 #[command(next_help_heading = "Options of the MLP's optimizer")]
 struct OptimizerArguments {
     /// Update rule
-    #[arg(long, default_value = "rmsprop", value_parser = one_of::<OptimizerKind>(OptimizerKind::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<OptimizerKind>(OptimizerKind::NAMES))]
     optimizer: OptimizerKind,
     /// Learning rate [default: 0.0002 for rmsprop, 0.001 for adam and adamw, 0.01 for sgd]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
     /// What the learning rate does: nothing; down to 0 along a cosine; down in steps
-    #[arg(long, default_value = "constant", value_parser = one_of::<ScheduleKind>(ScheduleKind::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<ScheduleKind>(ScheduleKind::NAMES))]
     schedule: ScheduleKind,
     /// What --schedule step multiplies the learning rate with
-    #[arg(long, value_name = "FACTOR", default_value = "0.1")]
+    #[arg(long, value_name = "FACTOR", default_value_t = Schedule::STEP_FACTOR)]
     step_factor: f64,
     /// Epochs between two steps of --schedule step [default: a third of the epochs]
     #[arg(long, value_name = "N", value_parser = positive)]
@@ -152,18 +153,19 @@ struct OptimizerArguments {
     #[arg(long, value_name = "SHARE")]
     weight_decay: Option<f64>,
     /// Momentum of sgd
-    #[arg(long, value_name = "SHARE", default_value = "0.9")]
+    #[arg(long, value_name = "SHARE", default_value_t = UpdateRule::MOMENTUM)]
     momentum: f64,
     /// Decay of rmsprop's mean of squared gradients
-    #[arg(long, value_name = "SHARE", default_value = "0.9")]
+    #[arg(long, value_name = "SHARE", default_value_t = UpdateRule::RHO)]
     rho: f64,
     /// Decay of adam's mean of gradients
-    #[arg(long, value_name = "SHARE", default_value = "0.9")]
+    #[arg(long, value_name = "SHARE", default_value_t = AdamMeans::default().beta_1)]
     beta_1: f64,
     /// Decay of adam's mean of squared gradients
-    #[arg(long, value_name = "SHARE", default_value = "0.999")]
+    #[arg(long, value_name = "SHARE", default_value_t = AdamMeans::default().beta_2)]
     beta_2: f64,
     /// What rmsprop, adam and adamw add to their divisors
+    // As text, because a number would be shown as 0.0000001.
     #[arg(long, value_name = "NUMBER", default_value = "1e-7")]
     epsilon: f64,
 }
@@ -172,7 +174,7 @@ struct OptimizerArguments {
 #[command(next_help_heading = "Options of both heads")]
 struct LossArguments {
     /// How much a picture counts: the same, or the less the more pictures its class has
-    #[arg(long, default_value = "none", value_parser = one_of::<ClassWeights>(ClassWeights::NAMES))]
+    #[arg(long, default_value_t, value_parser = one_of::<ClassWeights>(ClassWeights::NAMES))]
     class_weights: ClassWeights,
 }
 
@@ -180,16 +182,39 @@ struct LossArguments {
 #[command(next_help_heading = "Options of the logistic regression")]
 struct LogisticArguments {
     /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH
-    #[arg(long, value_name = "STRENGTH", default_value = "1")]
+    #[arg(long, value_name = "STRENGTH", default_value_t = LogisticOptions::default().l2)]
     l2: f64,
     /// Most iterations of the solver: passes over the codes, where there are more than fit memory
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
-    max_iterations: usize,
+    #[arg(long, value_name = "N", default_value_t = LogisticOptions::default().max_iterations, value_parser = at_least_one)]
+    max_iterations: u64,
 }
 
 /// Units of the hidden layers; a type of its own, so that `none` is one value.
 #[derive(Clone, Debug)]
 struct Hidden(Vec<usize>);
+
+impl Default for Hidden {
+    fn default() -> Self {
+        Self(MlpOptions::default().hidden)
+    }
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(
+            match units.as_slice() {
+                [] => "none".to_owned(),
+                units => units.join(","),
+            }
+            .as_str(),
+        )
+    }
+}
+
+fn at_least_one(text: &str) -> Result<u64, String> {
+    positive(text).map(|number| number as u64)
+}
 
 fn hidden(text: &str) -> Result<Hidden, String> {
     if text == "none" {
@@ -217,7 +242,7 @@ impl Arguments {
         let mlp = HeadOptions::Mlp(self.mlp_options());
         let logistic = HeadOptions::Logistic(LogisticOptions {
             l2: self.logistic.l2,
-            max_iterations: self.logistic.max_iterations as u64,
+            max_iterations: self.logistic.max_iterations,
             class_weights: self.loss.class_weights,
             ..LogisticOptions::default()
         });

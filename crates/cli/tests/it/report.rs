@@ -67,6 +67,37 @@ fn the_sections_come_in_the_order_in_which_they_are_asked_about() {
 }
 
 #[test]
+fn the_floor_is_a_row_of_the_table_and_heads_of_before_have_none() {
+    let place = Place::new();
+    ten(&place);
+    let page = place.page();
+    assert_eq!(page.matches("<tr class=\"floor\">").count(), 1);
+    assert!(page.contains("nearest centroid (the floor, not kept)"));
+    // As a version that knew no floor wrote it.
+    let path = place.path("head/metrics.json");
+    let mut metrics: serde_json::Value =
+        serde_json::from_str(&place.read("head/metrics.json")).unwrap();
+    metrics.as_object_mut().unwrap().remove("floor").unwrap();
+    fs::write(&path, metrics.to_string()).unwrap();
+    place.report().assert().success();
+    let before = place.read("head/report.html");
+    let row = &page[page.find("<tr class=\"floor\">").unwrap()..];
+    let row = &row[..row.find("</tr>").unwrap() + "</tr>".len()];
+    assert!(before == page.replace(row, ""));
+
+    place
+        .train()
+        .args(["--overwrite", "--head", "nearest-centroid"])
+        .assert()
+        .success();
+    let alone = place.read("head/report.html");
+    assert!(alone.contains("Nearest centroid on 10 pictures of 2 classes"));
+    assert!(!alone.contains("class=\"floor\""));
+    place.report().assert().success();
+    assert!(place.read("head/report.html") == alone);
+}
+
+#[test]
 fn the_page_is_made_anew_without_the_weights() {
     let place = Place::new();
     ten(&place);

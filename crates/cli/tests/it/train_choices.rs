@@ -10,6 +10,7 @@ use cnn_codes::evaluate::wilson_95;
 use cnn_codes::head::CodesView;
 use cnn_codes::head::logistic::Logistic;
 use cnn_codes::head::mlp::Mlp;
+use cnn_codes::head::nearest_centroid::NearestCentroid;
 use cnn_codes::head::saved::SavedHead;
 use predicates::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -137,6 +138,66 @@ fn in_folds_nothing_is_known_by_heart() {
         let rows = place.predictions(name);
         let rows_of = |fold: &str| rows.iter().filter(|row| &row[3] == fold).count();
         assert_eq!(["0", "1", "2", "3"].map(rows_of), [30; 4]);
+    }
+}
+
+#[test]
+fn a_seed_deals_the_folds_and_every_head_has_the_same() {
+    let place = Place::new();
+    place.write("train", &alternating(40), 3.0, 20);
+    let folds_of = |head: &str, seed: &str| {
+        let arguments = ["--folds", "4", "--head", head, "--seed", seed];
+        place.command(&arguments).assert().success();
+        let rows = place.predictions(head);
+        rows.iter().map(|row| row[3].to_owned()).collect::<Vec<_>>()
+    };
+    let with_7 = folds_of("logistic", "7");
+    assert_eq!(with_7.len(), 40);
+    assert_ne!(folds_of("logistic", "0"), with_7);
+    assert_eq!(folds_of("mlp", "7"), with_7);
+    assert_eq!(folds_of("nearest-centroid", "7"), with_7);
+}
+
+#[test]
+fn the_floor_is_the_nearest_centroid_as_it_is_judged_alone_and_is_not_kept() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 2.0, 21);
+    place.write("validation", &alternating(30), 2.0, 22);
+    for judged in [["--validation", "validation"], ["--folds", "3"]] {
+        let train = |head: &str| {
+            let head = ["--calibrate", "--head", head];
+            let command = &mut place.command(&[&judged[..], &head].concat());
+            let run = command.assert().success();
+            String::from_utf8(run.get_output().stdout.clone()).unwrap()
+        };
+        let text = train("nearest-centroid");
+        assert!(!text.contains("floor"), "{text}");
+        let alone = place.metrics();
+        assert_eq!(alone["floor"], Value::Null);
+        let alone = &alone["heads"]["nearest-centroid"];
+        assert!(place.head().get::<NearestCentroid>().is_some());
+        assert!(place.path("head/nearest-centroid.safetensors").exists());
+
+        let text = train("logistic");
+        let metrics = place.metrics();
+        let floor = &metrics["floor"];
+        assert_eq!(floor["head"], "nearest-centroid");
+        for number in ["top1_accuracy", "errors", "n", "wilson_95"] {
+            assert_eq!(floor[number], alone[number], "{number}");
+        }
+        assert_eq!(floor["log_loss"], alone["metrics"]["log_loss"]);
+        let line = format!(
+            "\nfloor: nearest centroid, {:.1}% top-1 accuracy, {}/{} errors, ",
+            100.0 * alone["top1_accuracy"].as_f64().unwrap(),
+            alone["errors"],
+            alone["n"]
+        );
+        assert!(text.contains(&line), "{text}");
+        assert_eq!(metrics["heads"].as_object().unwrap().len(), 1);
+        assert!(place.head().get::<NearestCentroid>().is_none());
+        assert!(!place.path("head/nearest-centroid.safetensors").exists());
+        assert!(place.predictions("nearest-centroid").is_empty());
+        assert!(!place.read("head.json").contains("centroid"));
     }
 }
 
