@@ -22,7 +22,7 @@ pub enum ExportError {
         difference: String,
     },
     /// The HEAD does not hold the head that was asked for.
-    #[error("the head holds no {head}, only {other}")]
+    #[error("the head holds no {head}")]
     NoHead {
         /// The head that was asked for.
         head: HeadKind,
