@@ -102,7 +102,7 @@ impl Set {
         let dataset = dataset::find(folder)?;
         let root = dataset.root.canonicalize()?;
         let paths = dataset
-            .pictures
+            .listed
             .iter()
             .map(|picture| root.join(&*picture.path));
         let name = format!("pictures in {}", folder.display());

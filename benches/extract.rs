@@ -90,7 +90,7 @@ fn options(card: &ModelCard, threads: usize) -> ExtractOptions {
 fn ready_tensors(dataset: &Pictures, preparation: &Preparation) -> anyhow::Result<Vec<Vec<f32>>> {
     let len = preparation.tensor_len();
     let mut batches = Vec::new();
-    for chunk in dataset.pictures.chunks(BATCH_SIZE) {
+    for chunk in dataset.listed.chunks(BATCH_SIZE) {
         let mut tensor = vec![0.0; chunk.len() * len];
         for (picture, tensor) in chunk.iter().zip(tensor.chunks_mut(len)) {
             let bytes = dataset.read(picture)?;

@@ -1,64 +1,99 @@
 #!/usr/bin/env bash
-# Sets up what the tests need and runs them: format, lints, docs, tests, doctests.
-# What it needs: Rust (cargo), Python 3 with pip, a C compiler.
+# Sets up what the tests need and runs them: format, lints, tests, documentation, other targets.
+# What it needs: Rust (cargo), Python 3 with pip, a C compiler. As root on Debian it installs the rest.
+#
+# What cannot be run on this machine is skipped, and named and counted at the end.
+# REQUIRE_ALL=1 makes a skip a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target=$(realpath "${CARGO_TARGET_DIR:-target}")
+# Tests add a line to this file where they are skipped, and so does this script.
+export CNN_CODES_TEST_SKIPS=$target/test-skips.txt
+: >"$CNN_CODES_TEST_SKIPS"
+
 step() { printf '\n== %s\n' "$*"; }
 
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# skip NAME REASON: this step is not run.
+skip() {
+  echo "skipped: $2"
+  echo "$1: $2" >>"$CNN_CODES_TEST_SKIPS"
+  if [ "${REQUIRE_ALL:-0}" != 0 ]; then exit 1; fi
+}
+
+# Installs packages of Debian where that is allowed; whether it did, the caller sees by what is there.
+install() {
+  if [ "$(id -u)" = 0 ] && have apt-get; then
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } >/dev/null 2>&1 || true
+  fi
+}
+
 for tool in cargo python3 cc; do
-  command -v "$tool" >/dev/null || { echo "test.sh needs $tool, which is not on the PATH" >&2; exit 1; }
+  have "$tool" || { echo "test.sh needs $tool, which is not on the PATH" >&2; exit 1; }
 done
 
 step "Format"
 cargo fmt --check
 
 step "Lints"
-cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked --workspace --all-targets -- -D warnings
 
 step "Assets: ONNX Runtime and VGG16"
 cargo run --locked --quiet -- fetch
 
 step "Python with NumPy, to open what Rust wrote"
-python=${CARGO_TARGET_DIR:-target}/test-python
+python=$target/test-python
 if ! cmp -s scripts/test-requirements.txt "$python/installed.txt"; then
   python3 -m venv --clear "$python"
   "$python/bin/python" -m pip install --quiet --only-binary=:all: -r scripts/test-requirements.txt
   cp scripts/test-requirements.txt "$python/installed.txt"
 fi
-CNN_CODES_TEST_PYTHON=$(realpath "$python")/bin/python
-export CNN_CODES_TEST_PYTHON
+export CNN_CODES_TEST_PYTHON=$python/bin/python
 
 step "strace, with which the tests cause accidents"
-if ! command -v strace >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  { apt-get update -qq && apt-get install -y -qq strace; } >/dev/null 2>&1 || true
-fi
-command -v strace || echo "There is none: the tests of accidents will be skipped."
-
-# The tests called shared_* compare with Keras' numbers in ../shared, which is no part of the project.
-if [ -d ../shared/fixtures ]; then
-  only=()
-else
-  only=(--filterset 'not binary(/^shared_/)')
-fi
+have strace || install strace
+command -v strace || echo "There is none."
 
 step "Tests"
 if cargo nextest --version >/dev/null 2>&1; then
-  cargo nextest run --locked "${only[@]}"
+  cargo nextest run --locked --workspace
 else
-  cargo test --locked
+  cargo test --locked --workspace --tests
 fi
 
 step "Documentation and its examples"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-cargo test --locked --quiet --doc
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+cargo test --locked --workspace --quiet --doc
 
-if [ ! -d ../shared/fixtures ]; then
-  printf '\nSkipped, because there is no ../shared beside the checkout:\n'
-  grep -H -A1 '^#\[test\]' tests/shared_*.rs | sed -n 's/^tests\/\(.*\)\.rs-fn \([a-z0-9_]*\).*/  \1::\2/p'
+step "JPEG through libjpeg-turbo: the feature turbojpeg"
+have cmake || install cmake nasm
+have cmake || "$python/bin/python" -m pip install --quiet --only-binary=:all: cmake || true
+if PATH=$PATH:$python/bin have cmake; then
+  PATH=$PATH:$python/bin cargo clippy --locked --workspace --all-targets --features turbojpeg -- -D warnings
+  PATH=$PATH:$python/bin cargo test --locked --features turbojpeg --package cnn-codes --test it -- picture_
+else
+  skip "the feature turbojpeg" "there is no cmake, and it cannot be installed"
 fi
 
-if ! command -v strace >/dev/null; then
-  printf '\nSkipped, because there is no strace here:\n'
-  sed -n 's/^fn \([a-z_]*_accidents\)().*/  accidents::\1/p' tests/accidents/main.rs
+step "Another processor: the library for 64-bit Arm"
+arm=aarch64-unknown-linux-gnu
+if have rustup; then rustup --quiet target add "$arm" >/dev/null 2>&1 || true; fi
+have aarch64-linux-gnu-gcc || install gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$arm/lib" ]; then
+  skip "the library for $arm" "Rust's standard library for it is not there (rustup target add $arm)"
+elif ! have aarch64-linux-gnu-gcc; then
+  skip "the library for $arm" "there is no aarch64-linux-gnu-gcc for the C code of its dependencies"
+else
+  cargo clippy --locked --package cnn-codes --lib --target "$arm" -- -D warnings
 fi
+
+step "What was not tested"
+ignored=$(cargo test --locked --workspace --tests --quiet -- --list --ignored 2>/dev/null | sed -n 's/: test$//p')
+echo "Ignored: $(grep -c . <<<"$ignored" || true)"
+sed 's/^/  /' <<<"$ignored"
+sort -u -o "$CNN_CODES_TEST_SKIPS" "$CNN_CODES_TEST_SKIPS"
+echo "Skipped: $(wc -l <"$CNN_CODES_TEST_SKIPS")"
+sed 's/^/  /' "$CNN_CODES_TEST_SKIPS"

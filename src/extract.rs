@@ -176,7 +176,7 @@ impl Extractor<'_, &mut Trunk> {
         };
         let writing = Writing::new(&mut writer, &mut ahead, options, reuse, channels);
         let stages = run_stages(pipeline, &pictures, writing, watch);
-        let kept = kept(&writer, &ahead, pictures.pictures.len());
+        let kept = kept(&writer, &ahead, pictures.listed.len());
         let stages = match stages {
             Ok(stages) => stages,
             Err(error) => return Err(broken_off(error, kept)),
@@ -295,7 +295,7 @@ fn run_stages(
     let begun = Progress {
         done: done_before,
         done_before,
-        total: pictures.pictures.len(),
+        total: pictures.listed.len(),
         failures: 0,
     };
     watch.progress(begun, &"");

@@ -11,7 +11,7 @@ fuzz_target!(|journal: &[u8]| {
         Err(JournalError::Contradiction { line, reason }) => {
             return assert!(line > 1 && !reason.is_empty());
         }
-        Err(JournalError::Io(error)) => panic!("memory can be read: {error}"),
+        Err(error) => panic!("memory can be read: {error}"),
     };
     let n_failures: usize = last.failures.values().sum();
     assert!(last.n_done <= last.n_rows + n_failures);

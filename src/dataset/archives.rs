@@ -90,8 +90,8 @@ fn read_with(archives: &[PathBuf], labels: Labels) -> Result<Pictures, DatasetEr
         set_unlabelled_aside(&mut found);
     }
     found.unusable.sort_by(|a, b| a.path.cmp(&b.path));
-    found.classes = index.classes.assign(&input, &mut found.pictures)?;
-    found.pictures.shrink_to_fit();
+    found.classes = index.classes.assign(&input, &mut found.listed)?;
+    found.listed.shrink_to_fit();
     found.archives = archives;
     Ok(found)
 }
@@ -127,7 +127,7 @@ fn list_ends(archives: &[PathBuf]) -> String {
 
 fn set_unlabelled_aside(found: &mut Pictures) {
     let unusable = &mut found.unusable;
-    found.pictures.retain(|picture| {
+    found.listed.retain(|picture| {
         if picture.label.is_none() {
             let reason = "there is no label; others have a .cls, or a .json with a label in it";
             unusable.push(no_label(&picture.path, reason.to_owned()));
@@ -181,7 +181,7 @@ impl Index {
             }
         };
         self.samples.clear();
-        let n_before = self.found.pictures.len();
+        let n_before = self.found.listed.len();
         self.read_members(path)?;
         self.check_names(path, n_before)?;
         self.label_pictures(n_before);
@@ -256,7 +256,7 @@ impl Index {
     fn take_picture<R: Read>(&mut self, name: &str, entry: &Entry<R>) {
         let path = format!("{}/{name}", self.name);
         match refusal(entry) {
-            None => self.found.pictures.push(Picture {
+            None => self.found.listed.push(Picture {
                 path: path.into(),
                 label: None,
                 place: Place::Archived {
@@ -296,7 +296,7 @@ impl Index {
     }
 
     fn check_names(&self, path: &Path, n_before: usize) -> Result<(), DatasetError> {
-        let pictures = self.found.pictures[n_before..].iter();
+        let pictures = self.found.listed[n_before..].iter();
         let mut names: Vec<_> = pictures.map(|picture| &*picture.path).collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -310,7 +310,7 @@ impl Index {
 
     /// Labels the archive's pictures, and sets those aside whose label files say nothing.
     fn label_pictures(&mut self, n_before: usize) {
-        let pictures = self.found.pictures.split_off(n_before);
+        let pictures = self.found.listed.split_off(n_before);
         for mut picture in pictures {
             let member = &picture.path[self.name.len() + 1..];
             let sample = split_key(member).and_then(|(key, _)| self.samples.get(key));
@@ -324,7 +324,7 @@ impl Index {
                 Some(Ok(place)) => picture.label = Some(*place),
                 None => {}
             }
-            self.found.pictures.push(picture);
+            self.found.listed.push(picture);
         }
     }
 }

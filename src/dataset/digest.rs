@@ -24,7 +24,7 @@ impl Pictures {
             let name = archive.file_name().unwrap_or(archive.as_os_str());
             add_text(hasher, name.as_encoded_bytes());
         });
-        add_list(&mut hasher, &self.pictures, add_picture);
+        add_list(&mut hasher, &self.listed, add_picture);
         add_list(&mut hasher, &self.unusable, add_failure);
         hasher.finalize()
     }
@@ -97,7 +97,7 @@ mod tests {
             root: "/data".into(),
             archives: vec!["x/0.tar".into(), "x/1.tar".into()],
             classes: vec!["a".to_owned(), "b".to_owned()],
-            pictures: vec![
+            listed: vec![
                 picture("1.jpg", Some(0), Place::File),
                 picture("2.jpg", Some(1), archived(1, 512, 9)),
             ],
@@ -120,15 +120,15 @@ mod tests {
             changed(|p| p.classes[1] = "c".to_owned()),
             changed(|p| p.classes = vec!["ab".to_owned(), String::new()]),
             changed(|p| p.archives[0] = "x/2.tar".into()),
-            changed(|p| p.pictures[0].path = "3.jpg".into()),
-            changed(|p| p.pictures[0].label = None),
-            changed(|p| p.pictures[0].label = Some(1)),
-            changed(|p| p.pictures[0].place = archived(0, 0, 0)),
-            changed(|p| p.pictures[1].place = archived(0, 512, 9)),
-            changed(|p| p.pictures[1].place = archived(1, 1024, 9)),
-            changed(|p| p.pictures[1].place = archived(1, 512, 8)),
-            changed(|p| p.pictures.reverse()),
-            changed(|p| p.pictures.truncate(1)),
+            changed(|p| p.listed[0].path = "3.jpg".into()),
+            changed(|p| p.listed[0].label = None),
+            changed(|p| p.listed[0].label = Some(1)),
+            changed(|p| p.listed[0].place = archived(0, 0, 0)),
+            changed(|p| p.listed[1].place = archived(0, 512, 9)),
+            changed(|p| p.listed[1].place = archived(1, 1024, 9)),
+            changed(|p| p.listed[1].place = archived(1, 512, 8)),
+            changed(|p| p.listed.reverse()),
+            changed(|p| p.listed.truncate(1)),
             changed(|p| p.unusable.clear()),
             changed(|p| p.unusable[0].kind = "no_label"),
         ]
@@ -158,7 +158,7 @@ mod tests {
     fn the_encoding_is_the_documented_one() {
         let pictures = Pictures {
             classes: vec!["é".to_owned()],
-            pictures: vec![picture("x", Some(0), archived(0, 512, 7))],
+            listed: vec![picture("x", Some(0), archived(0, 512, 7))],
             archives: vec!["dir/s.tar".into()],
             ..Pictures::default()
         };

@@ -43,7 +43,7 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
         search.label = Some(label);
         search.class(class)?;
     }
-    search.found.pictures.shrink_to_fit();
+    search.found.listed.shrink_to_fit();
     search.found.classes = classes;
     Ok(search.found)
 }
@@ -201,7 +201,7 @@ impl Search {
     /// Takes a file that was named, whatever its ending.
     fn file(&mut self, path: &Path) {
         match path.to_str() {
-            Some(name) => self.found.pictures.push(Picture {
+            Some(name) => self.found.listed.push(Picture {
                 path: name.into(),
                 label: None,
                 place: Place::File,
@@ -219,7 +219,7 @@ impl Search {
             relative: name.to_owned(),
             is_exact: true,
         };
-        let (n_pictures, n_unusable) = (self.found.pictures.len(), self.found.unusable.len());
+        let (n_pictures, n_unusable) = (self.found.listed.len(), self.found.unusable.len());
         let real =
             fs::canonicalize(&folder.path).map_err(DatasetError::unreadable(&folder.path))?;
         if self.is_open(&real) {
@@ -227,7 +227,7 @@ impl Search {
         }
         let entries = list(&folder.path).map_err(DatasetError::unreadable(&folder.path))?;
         self.search(&folder, real, entries);
-        if self.found.pictures.len() == n_pictures {
+        if self.found.listed.len() == n_pictures {
             return Err(DatasetError::EmptyClass {
                 path: folder.path,
                 unusable: self.found.unusable.get(n_unusable).cloned(),
@@ -298,7 +298,7 @@ impl Search {
             return;
         }
         match name.to_str() {
-            Some(name) if folder.is_exact => self.found.pictures.push(Picture {
+            Some(name) if folder.is_exact => self.found.listed.push(Picture {
                 path: folder.relative_to_root(name).into_boxed_str(),
                 label: self.label,
                 place: Place::File,
@@ -351,7 +351,7 @@ mod tests {
         let found = find(root.path()).unwrap();
         assert_eq!(found.classes, ["a", "a b", "b"]);
         let rows: Vec<_> = found
-            .pictures
+            .listed
             .iter()
             .map(|picture| (picture.label, &*picture.path))
             .collect();
@@ -409,7 +409,7 @@ mod tests {
             find_unlabelled(&[at("b/"), at("a.dat"), at("b/2.JPG"), at("gone.jpg")]).unwrap();
         let prefix = format!("{}/", root.path().display());
         let paths: Vec<_> = found
-            .pictures
+            .listed
             .iter()
             .map(|picture| picture.path.strip_prefix(&prefix).unwrap())
             .collect();
@@ -418,7 +418,7 @@ mod tests {
             ["b/2.JPG", "b/sub/1.png", "a.dat", "b/2.JPG", "gone.jpg"]
         );
         assert!(!found.is_labelled());
-        assert!(found.read(&found.pictures[2]).unwrap().is_empty());
+        assert!(found.read(&found.listed[2]).unwrap().is_empty());
         let error = find_unlabelled(&[at("empty")]).unwrap_err().to_string();
         assert!(error.starts_with("there are no pictures ("), "{error}");
     }
@@ -434,11 +434,7 @@ mod tests {
         link("nowhere.jpg", "b/gone.jpg");
         link("1.jpg", "a/same.jpg");
         let found = find(root.path()).unwrap();
-        let paths: Vec<_> = found
-            .pictures
-            .iter()
-            .map(|picture| &*picture.path)
-            .collect();
+        let paths: Vec<_> = found.listed.iter().map(|picture| &*picture.path).collect();
         assert_eq!(paths, ["a/1.jpg", "a/same.jpg", "b/2.jpg"]);
         let unusable: Vec<_> = found.unusable.iter().map(|failure| &failure.path).collect();
         assert_eq!(unusable, ["a/again", "b/gone.jpg", "b/itself.jpg"]);
@@ -452,7 +448,7 @@ mod tests {
         let name = std::ffi::OsStr::from_bytes(b"a/\xff.jpg");
         fs::write(root.path().join(name), b"").unwrap();
         let found = find(root.path()).unwrap();
-        assert_eq!(found.pictures.len(), 2);
+        assert_eq!(found.listed.len(), 2);
         assert_eq!(found.unusable[0].path, "a/\u{fffd}.jpg");
     }
 }

@@ -29,7 +29,7 @@ pub fn read_unlabelled_list(list: impl Read) -> Result<Pictures, DatasetError> {
     let mut found = Pictures::default();
     for path in paths {
         match str::from_utf8(path) {
-            Ok(path) => found.pictures.push(Picture {
+            Ok(path) => found.listed.push(Picture {
                 path: path.into(),
                 label: None,
                 place: Place::File,
@@ -63,7 +63,7 @@ mod tests {
         let found = read_unlabelled_list(list).unwrap();
         assert!(!found.is_labelled());
         assert_eq!(found.root.as_os_str(), "");
-        let paths = found.pictures.iter();
+        let paths = found.listed.iter();
         paths.map(|picture| picture.path.to_string()).collect()
     }
 
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_path_that_is_not_utf8_is_unusable() {
         let found = read_unlabelled_list(&b"a.jpg\n\xff.jpg\n"[..]).unwrap();
-        assert_eq!((found.pictures.len(), found.len()), (1, 2));
+        assert_eq!((found.listed.len(), found.len()), (1, 2));
         assert_eq!(found.unusable[0].path, "\u{fffd}.jpg");
         assert_eq!(found.unusable[0].kind, "not_utf8");
     }

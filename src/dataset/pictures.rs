@@ -19,8 +19,8 @@ pub struct Pictures {
     /// Class names, sorted by code points as Keras' `flow_from_directory` sorts them; a label is a
     /// place in this list. Empty where the pictures are unlabelled.
     pub classes: Vec<String>,
-    /// The pictures.
-    pub pictures: Vec<Picture>,
+    /// The pictures, in the order of the rows.
+    pub listed: Vec<Picture>,
     /// What was found but can never be read: names that are not UTF-8, links in a loop, and so on.
     pub unusable: Vec<Failure>,
     /// Whether each picture was seen when it was listed, as those of folders and archives are; a
@@ -61,7 +61,7 @@ impl Pictures {
     /// How many pictures there are, the unusable ones among them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pictures.len() + self.unusable.len()
+        self.listed.len() + self.unusable.len()
     }
 
     /// Whether there is no picture at all.

@@ -10,10 +10,10 @@ impl Pictures {
     /// or passed over belongs to shard 0.
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Self {
-        let range = shard.range(self.pictures.len());
-        self.pictures.truncate(range.end);
-        self.pictures.drain(..range.start);
-        self.pictures.shrink_to_fit();
+        let range = shard.range(self.listed.len());
+        self.listed.truncate(range.end);
+        self.listed.drain(..range.start);
+        self.listed.shrink_to_fit();
         if shard.index() > 0 {
             self.unusable = Vec::new();
             self.n_other_files = 0;
@@ -38,7 +38,7 @@ mod tests {
         });
         Pictures {
             classes: vec!["a".to_owned(), "b".to_owned()],
-            pictures: pictures.collect(),
+            listed: pictures.collect(),
             unusable: vec![Failure::not_utf8("x".to_owned())],
             n_other_files: 7,
             ..Pictures::default()
@@ -51,7 +51,7 @@ mod tests {
         let second = numbered(5).shard(Shard::new(1, 2).unwrap());
         assert_eq!((first.unusable.len(), first.n_other_files), (1, 7));
         assert_eq!((second.unusable.len(), second.n_other_files), (0, 0));
-        assert_eq!((first.pictures.len(), second.pictures.len()), (2, 3));
+        assert_eq!((first.listed.len(), second.listed.len()), (2, 3));
         assert_eq!(second.classes, ["a", "b"]);
     }
 
@@ -64,10 +64,10 @@ mod tests {
             let shards: Vec<_> = (0..count)
                 .map(|index| numbered(n).shard(Shard::new(index, count).unwrap()))
                 .collect();
-            let lens = shards.iter().map(|shard| shard.pictures.len());
+            let lens = shards.iter().map(|shard| shard.listed.len());
             prop_assert!(lens.clone().max().unwrap() - lens.min().unwrap() <= 1);
-            let joined: Vec<_> = shards.into_iter().flat_map(|shard| shard.pictures).collect();
-            prop_assert_eq!(joined, numbered(n).pictures);
+            let joined: Vec<_> = shards.into_iter().flat_map(|shard| shard.listed).collect();
+            prop_assert_eq!(joined, numbered(n).listed);
         }
     }
 }

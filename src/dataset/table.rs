@@ -243,12 +243,12 @@ impl<'a> Table<'a> {
         rows.dedup_by(|row, kept| row.path == kept.path);
         let mut found = Pictures {
             root: self.csv.parent().unwrap_or(Path::new("")).to_owned(),
-            pictures: Vec::with_capacity(rows.len()),
+            listed: Vec::with_capacity(rows.len()),
             ..Pictures::default()
         };
         for row in rows {
             match String::from_utf8(row.path.into_vec()) {
-                Ok(path) => found.pictures.push(Picture {
+                Ok(path) => found.listed.push(Picture {
                     path: path.into_boxed_str(),
                     label: row.label,
                     place: Place::File,
@@ -260,7 +260,7 @@ impl<'a> Table<'a> {
             }
         }
         let input = self.csv.display().to_string();
-        found.classes = self.classes.assign(&input, &mut found.pictures)?;
+        found.classes = self.classes.assign(&input, &mut found.listed)?;
         Ok(found)
     }
 
@@ -304,7 +304,7 @@ mod tests {
 
     fn rows(found: &Pictures) -> Vec<(&str, &str)> {
         let class = |label: Option<usize>| label.map_or("", |label| &found.classes[label]);
-        let pictures = found.pictures.iter();
+        let pictures = found.listed.iter();
         pictures
             .map(|picture| (&*picture.path, class(picture.label)))
             .collect()
@@ -334,7 +334,7 @@ mod tests {
             let found = read(text, None).unwrap();
             assert!(!found.is_labelled());
             assert_eq!(rows(&found), [("a", ""), ("b", "")]);
-            assert!(found.pictures.iter().all(|picture| picture.label.is_none()));
+            assert!(found.listed.iter().all(|picture| picture.label.is_none()));
         }
     }
 

@@ -165,12 +165,12 @@ impl Comparison<'_> {
     /// Compares the two paths on all pictures that can be used.
     fn run(mut self, pictures: &Pictures, watch: &dyn Watch) -> Result<Drift, ExportError> {
         let mut unusable = Unusable::from_listing(pictures);
-        for (index, picture) in pictures.pictures.iter().enumerate() {
+        for (index, picture) in pictures.listed.iter().enumerate() {
             match read(pictures, picture) {
                 Ok(picture) => self.add(&picture)?,
                 Err(reason) => unusable.add(picture.path.to_string(), reason),
             }
-            report(index + 1, unusable.n, pictures.pictures.len(), watch)?;
+            report(index + 1, unusable.n, pictures.listed.len(), watch)?;
         }
         if self.differences.n_pictures == 0 {
             return Err(ExportError::NothingUsable {

@@ -77,7 +77,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// The target is there, but is not what an export writes.
-    #[error("{} exists and was not written by an export", path.display())]
+    #[error("{} exists and was not written by `cnn-codes export`", path.display())]
     Foreign {
         /// The file that was kept.
         path: PathBuf,

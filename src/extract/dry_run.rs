@@ -56,13 +56,13 @@ impl<T> Extractor<'_, T> {
             .with_known(Known::default(), 0);
         let mut run = DryRun::default();
         let mut progress = Progress {
-            total: pictures.pictures.len(),
+            total: pictures.listed.len(),
             ..Progress::default()
         };
         watch.progress(progress, &"");
         run.note(&pictures.unusable, options.on_failure)?;
         let mut tensor = Vec::new();
-        for chunk in pictures.pictures.chunks(options.batch_size) {
+        for chunk in pictures.listed.chunks(options.batch_size) {
             let batch = preparer.batch(chunk, tensor);
             run.note(batch.failures(), options.on_failure)?;
             let n_failures = batch.failures().count();

@@ -84,7 +84,7 @@ impl Pipeline<'_> {
             trunk,
             batch_size,
         } = self;
-        let pictures = &preparer.pictures().pictures;
+        let pictures = &preparer.pictures().listed;
         let progress = Progress {
             done: first,
             done_before: first,

@@ -83,7 +83,7 @@ impl Decoding {
             match Preparer::new(&pictures, preparation, limits, threads) {
                 Ok(preparer) => {
                     let send = |batch| batches_in.send(Ok(batch)).is_ok();
-                    decode_all(preparer, &pictures.pictures, batch_size, &spare, send);
+                    decode_all(preparer, &pictures.listed, batch_size, &spare, send);
                 }
                 // Nobody may want it any more.
                 Err(error) => drop(batches_in.send(Err(error))),

@@ -17,6 +17,7 @@ pub struct PathError {
 
 /// Why a directory could not be written as a whole.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DraftError {
     /// The target is there already and was not to be replaced.
     #[error("{} exists already", target.display())]
@@ -70,6 +71,7 @@ pub enum DraftError {
     #[error("{why}; the finished {kind} is kept in {}: {}", kept.display(), advice(*goes_on))]
     Kept {
         /// Why it is not in its place.
+        #[source]
         why: Box<DraftError>,
         /// What it is: "store".
         kind: &'static str,

@@ -5,7 +5,7 @@ mod error;
 use std::fs;
 use std::path::Path;
 
-use ort_winograd::onnx::{DataType, Dim, TensorType, element_name};
+use ort_winograd::onnx::{DataType, Dim, TensorType};
 use ort_winograd::{OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
@@ -469,12 +469,12 @@ impl ModelCard {
                 model,
                 role,
                 name,
-                expected: element_name(expected.element),
-                actual: element_name(actual.element),
+                expected: expected.element,
+                actual: actual.element,
             });
         }
         let fit = fit(&expected, actual);
-        let (expected, actual) = (expected.to_string(), actual.to_string());
+        let (expected, actual) = (Box::new(expected), Box::new(actual.clone()));
         match fit {
             Fit::Fits => Ok(()),
             Fit::FixedBatch => Err(CardError::FixedBatch {

@@ -1,209 +1,31 @@
 //! A trunk in an ONNX Runtime session: input tensors in, codes out.
 
+mod error;
+mod file;
 mod open;
+mod options;
+mod tensors;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use bytes::Bytes;
 use ort::session::Session;
-use ort::value::{DynValueTypeMarker, TensorRef, ValueRef};
-use ort_winograd::{GraphError, OnnxModel, Rewritten, hash_graph, hash_tensors};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use ort_winograd::Rewritten;
 
+pub use self::error::TrunkError;
+use self::file::TrunkFile;
 use self::open::{Opened, open_session};
-use super::card::{CardError, CardInput, Element, ModelCard};
+pub use self::options::{Device, Kernels, Provider, TrunkOptions};
+use self::tensors::{as_levels, channels_last, input_shape, input_tensor, n_pictures};
+use super::card::{Element, ModelCard};
 use super::identity::{OutputSpec, TrunkIdentity};
 use super::runtime::Runtime;
-use super::sha256::hex;
-use crate::named;
 use crate::picture::Layout;
-
-/// Where a session is to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Device {
-    /// CUDA where it works, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// CUDA, or an error.
-    Cuda,
-}
-
-named!(Device, "device", Auto => "auto", Cpu => "cpu", Cuda => "cuda");
-
-/// Whose kernels do the 3 x 3 convolutions on a CPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kernels {
-    /// [`Self::Winograd`] where the trunk and the processor are fit for it, else
-    /// [`Self::OnnxRuntime`].
-    #[default]
-    Auto,
-    /// Those of the package `ort-winograd`, or an error.
-    Winograd,
-    /// ONNX Runtime's own.
-    OnnxRuntime,
-}
-
-named!(Kernels, "kernels", Auto => "auto", Winograd => "winograd", OnnxRuntime => "onnxruntime");
-
-/// The execution provider that really runs a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    /// ONNX Runtime's own kernels.
-    Cpu,
-    /// NVIDIA's CUDA and cuDNN.
-    Cuda,
-}
-
-impl Provider {
-    /// ONNX Runtime's name for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "CPUExecutionProvider",
-            Self::Cuda => "CUDAExecutionProvider",
-        }
-    }
-}
-
-impl std::fmt::Display for Provider {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Why a trunk cannot be loaded or run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrunkError {
-    /// The ONNX file cannot be read, or is none.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// The card does not fit the ONNX file.
-    #[error(transparent)]
-    Card(#[from] CardError),
-    /// ONNX Runtime does not take the model.
-    #[error("ONNX Runtime cannot load {}: {source}", path.display())]
-    Load {
-        /// The ONNX file.
-        path: PathBuf,
-        /// What ONNX Runtime said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// CUDA was asked for, and does not work.
-    #[error("CUDA cannot be used: {reason}")]
-    Cuda {
-        /// What is missing.
-        reason: String,
-        /// Whether the library has it: then CUDA 13, cuDNN 9 or a driver for them are missing.
-        is_built_in: bool,
-    },
-    /// Winograd kernels were asked for, and cannot be used.
-    #[error("the Winograd kernels cannot be used: {reason}")]
-    Kernels {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// A run failed.
-    #[error("the trunk failed on a batch of {n}: {source}")]
-    Run {
-        /// Pictures in the batch.
-        n: usize,
-        /// What ONNX Runtime said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// What was given is no whole number of pictures, or none.
-    #[error(
-        "the trunk takes pictures of {per_picture} numbers each, and was given {actual} numbers, \
-         which are not 1, 2, 3, ... pictures"
-    )]
-    PixelCount {
-        /// Numbers that were given.
-        actual: usize,
-        /// Numbers of one picture: height * width * 3.
-        per_picture: usize,
-    },
-    /// The trunk takes bytes, and was given something else.
-    #[error(
-        "the trunk takes the levels 0 to 255 as bytes, and was given {value}; its recipe is inside"
-    )]
-    NotALevel {
-        /// The first number that is no byte.
-        value: f32,
-    },
-    /// The output does not have the card's shape.
-    #[error(
-        "the trunk's output '{output}' has shape {actual:?} where the card says {expected:?}; correct the card's [output] shape"
-    )]
-    OutputShape {
-        /// Name of the output.
-        output: String,
-        /// N, then the shape on the card.
-        expected: Vec<i64>,
-        /// What came out.
-        actual: Vec<i64>,
-    },
-}
 
 /// Pictures that ONNX Runtime gets at once on a CPU.
 ///
 /// More do not make it faster there, and cost memory: VGG16 on 2 cores runs 16.4 pictures/s in
 /// batches of 20 with 1,260 MB resident, and 16.3 in batches of 4 with 420 MB (ONNX Runtime 1.32).
 const CPU_BATCH_SIZE: usize = 4;
-
-/// How a trunk's session is set up. [`TrunkOptions::default`] is where it is best: on CUDA where that
-/// works, with as many threads as this process may use, on the fastest kernels.
-///
-/// ```
-/// use cnn_codes::model::{Device, TrunkOptions};
-///
-/// let options = TrunkOptions::default().with_device(Device::Cpu).with_threads(2);
-/// assert_eq!(options.threads, 2);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TrunkOptions {
-    /// Where it runs.
-    pub device: Device,
-    /// Threads of ONNX Runtime's own pool, at least 1.
-    pub threads: usize,
-    /// Whose kernels do the convolutions, where it runs on a CPU.
-    pub kernels: Kernels,
-}
-
-impl Default for TrunkOptions {
-    fn default() -> Self {
-        Self {
-            device: Device::default(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            kernels: Kernels::default(),
-        }
-    }
-}
-
-impl TrunkOptions {
-    /// These options, on `device`.
-    #[must_use]
-    pub fn with_device(self, device: Device) -> Self {
-        Self { device, ..self }
-    }
-
-    /// These options, with `threads` threads, at least 1.
-    #[must_use]
-    pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads, ..self }
-    }
-
-    /// These options, with these kernels.
-    #[must_use]
-    pub fn with_kernels(self, kernels: Kernels) -> Self {
-        Self { kernels, ..self }
-    }
-}
 
 /// A loaded trunk.
 #[derive(Debug)]
@@ -401,133 +223,5 @@ impl Trunk {
             codes.extend_from_slice(values);
         }
         Ok(())
-    }
-}
-
-/// An ONNX file that has the card's input and output. It is read once, so the bytes that are hashed
-/// are those that run.
-struct TrunkFile {
-    bytes: Bytes,
-    /// Its weights are slices of `bytes`.
-    model: OnnxModel,
-}
-
-impl TrunkFile {
-    fn read(card: &ModelCard, path: &Path) -> Result<Self, TrunkError> {
-        let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
-            path: path.to_owned(),
-            source,
-        })?);
-        let model = OnnxModel::from_bytes(bytes.clone(), path)?;
-        card.check_against(&model)?;
-        Ok(Self { bytes, model })
-    }
-
-    /// Hashes the file, and checks its weights and operators against the card.
-    fn identify(&self, card: &ModelCard) -> Result<TrunkIdentity, TrunkError> {
-        let hash = hash_tensors(&self.model)?;
-        card.check_tensors_hash(&self.model, &hash)?;
-        let graph = hash_graph(&self.model, &card.output.name)?;
-        card.check_graph_hash(&self.model, &graph)?;
-        Ok(TrunkIdentity {
-            name: card.name.clone(),
-            sha256: hex(&Sha256::digest(&self.bytes)),
-            tensors_sha256: hash.sha256,
-            graph_sha256: Some(graph),
-        })
-    }
-}
-
-/// How many pictures `n_numbers` are, of `per_picture` numbers each.
-fn n_pictures(n_numbers: usize, per_picture: usize) -> Result<usize, TrunkError> {
-    if n_numbers == 0 || !n_numbers.is_multiple_of(per_picture) {
-        return Err(TrunkError::PixelCount {
-            actual: n_numbers,
-            per_picture,
-        });
-    }
-    Ok(n_numbers / per_picture)
-}
-
-/// Shape of the input tensor of `n` pictures.
-fn input_shape(input: &CardInput, n: usize) -> [usize; 4] {
-    let (height, width) = (input.height as usize, input.width as usize);
-    match input.layout {
-        Layout::ChannelsLast => [n, height, width, 3],
-        Layout::ChannelsFirst => [n, 3, height, width],
-    }
-}
-
-/// The input tensor of `n` pictures: `numbers`, or, for a trunk that takes bytes, `levels`.
-fn input_tensor<'a>(
-    input: &CardInput,
-    n: usize,
-    numbers: &'a [f32],
-    levels: &'a [u8],
-) -> ort::Result<ValueRef<'a, DynValueTypeMarker>> {
-    let shape = input_shape(input, n);
-    Ok(match input.element {
-        Element::Float32 => TensorRef::from_array_view((shape, numbers))?.into_dyn(),
-        Element::Uint8 => TensorRef::from_array_view((shape, levels))?.into_dyn(),
-    })
-}
-
-/// Numbers that are levels, as bytes.
-fn as_levels(tensor: &[f32]) -> Result<Vec<u8>, TrunkError> {
-    // `as` saturates, so that only a level comes back as it was.
-    let level = |&value: &f32| match value as u8 {
-        level if f32::from(level) == value => Ok(level),
-        _ => Err(TrunkError::NotALevel { value }),
-    };
-    tensor.iter().map(level).collect()
-}
-
-/// Turns one code from (C, H, W) into (H, W, C).
-fn channels_last(code: &[f32], channels: usize, out: &mut [f32]) {
-    let positions = code.len() / channels;
-    for (position, pixel) in out.chunks_exact_mut(channels).enumerate() {
-        for (channel, value) in pixel.iter_mut().enumerate() {
-            *value = code[channel * positions + position];
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_number_of_pictures_follows_from_the_length_and_other_lengths_are_refused() {
-        assert_eq!(n_pictures(12, 12).unwrap(), 1);
-        assert_eq!(n_pictures(36, 12).unwrap(), 3);
-        for actual in [0, 11, 13, 35] {
-            let error = n_pictures(actual, 12).unwrap_err();
-            assert!(
-                matches!(
-                    error,
-                    TrunkError::PixelCount {
-                        per_picture: 12,
-                        ..
-                    }
-                ),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_whole_numbers_from_0_to_255_are_levels() {
-        assert_eq!(as_levels(&[0.0, 128.0, 255.0]).unwrap(), [0, 128, 255]);
-        for value in [-1.0, 0.5, 256.0, f32::NAN, f32::INFINITY] {
-            let error = as_levels(&[1.0, value]).unwrap_err();
-            assert!(matches!(error, TrunkError::NotALevel { .. }), "{value}");
-        }
-    }
-
-    #[test]
-    fn channels_move_from_first_to_last() {
-        let mut out = [0.0; 6];
-        channels_last(&[1.0, 3.0, -2.0, -4.0, 5.0, 5.0], 3, &mut out);
-        assert_eq!(out, [1.0, -2.0, 5.0, 3.0, -4.0, 5.0]);
     }
 }

@@ -1,6 +1,5 @@
 //! Why a file could not become a picture.
 
-use super::limits::{DecodeLimits, MAX_SIDE};
 use crate::messages::one_line;
 
 /// Why a file could not become a picture.
@@ -27,7 +26,7 @@ pub enum DecodeError {
         /// The decoder's own words.
         reason: String,
     },
-    /// More than [`DecodeLimits::max_pixels`]; found in the header, before any memory is taken.
+    /// More than [`DecodeLimits::max_pixels`](super::DecodeLimits::max_pixels); found in the header, before any memory is taken.
     #[error("{width} x {height} pixels are too many: up to {max_pixels} are read")]
     TooLarge {
         /// Width in pixels.
@@ -37,26 +36,30 @@ pub enum DecodeError {
         /// How many would be read.
         max_pixels: u64,
     },
-    /// A side of more than [`MAX_SIDE`].
-    #[error("a side of {} pixels is too long: up to {MAX_SIDE} are read", width.max(height))]
+    /// A side of more than [`MAX_SIDE`](super::MAX_SIDE).
+    #[error("a side of {} pixels is too long: up to {max_side} are read", width.max(height))]
     SideTooLong {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
+        /// The longest side that is read.
+        max_side: u32,
     },
-    /// Decoding would take more than [`DecodeLimits::max_bytes`].
+    /// Decoding would take more than [`DecodeLimits::max_bytes`](super::DecodeLimits::max_bytes).
     #[error(
         "decoding this {format} would take {} MB of memory: up to {} MB are taken, 8 bytes for \
          each of {max_pixels} pixels",
         n_bytes.div_ceil(1_000_000),
-        DecodeLimits { max_pixels: *max_pixels }.max_bytes() / 1_000_000
+        max_bytes / 1_000_000
     )]
     TooMuchMemory {
         /// The format that the first bytes announce.
         format: &'static str,
         /// The memory it would take, in bytes.
         n_bytes: u64,
+        /// The memory that is taken at most, in bytes.
+        max_bytes: u64,
         /// How many pixels would be read of a picture that takes less for each.
         max_pixels: u64,
     },

@@ -48,7 +48,11 @@ impl DecodeLimits {
     pub(super) fn check_size(self, width: u32, height: u32) -> Result<(), DecodeError> {
         let n_pixels = u64::from(width) * u64::from(height);
         if width.max(height) > MAX_SIDE {
-            return Err(DecodeError::SideTooLong { width, height });
+            return Err(DecodeError::SideTooLong {
+                width,
+                height,
+                max_side: MAX_SIDE,
+            });
         }
         if n_pixels > self.max_pixels {
             return Err(DecodeError::TooLarge {
@@ -74,6 +78,7 @@ impl DecodeLimits {
             return Err(DecodeError::TooMuchMemory {
                 format,
                 n_bytes,
+                max_bytes: self.max_bytes(),
                 max_pixels: self.max_pixels,
             });
         }
@@ -98,10 +103,12 @@ mod tests {
         let said = too_large.to_string();
         assert!(said.contains("100000"), "{said}");
         for (width, height) in [(65_536, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
-            assert_eq!(
-                kind(width, height),
-                DecodeError::SideTooLong { width, height }
-            );
+            let too_long = DecodeError::SideTooLong {
+                width,
+                height,
+                max_side: 65_535,
+            };
+            assert_eq!(kind(width, height), too_long);
         }
     }
 

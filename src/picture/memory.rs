@@ -15,9 +15,9 @@ use super::{LARGE_BYTES, LARGE_FILE_BYTES};
 
 /// The most memory that pictures take together which are decoded at a time: about what the largest
 /// picture takes alone, within the usual limits.
-pub const SIDE_BY_SIDE_BYTES: u64 = 384 << 20;
+const SIDE_BY_SIDE_BYTES: u64 = 384 << 20;
 
-/// Memory that the pictures in hand share: [`SIDE_BY_SIDE_BYTES`].
+/// Memory that the pictures in hand share: 384 MiB.
 #[derive(Debug)]
 pub struct Budget {
     left: Mutex<u64>,

@@ -67,6 +67,7 @@ pub enum TrainError {
     #[error("{why}; the trained head is kept in {}: move it where you want it", kept.display())]
     Kept {
         /// What could not be written.
+        #[source]
         why: Box<TrainError>,
         /// The directory.
         kept: PathBuf,

@@ -12,6 +12,7 @@ use cnn_codes::dataset::{
     self, DatasetError, MAX_FILE_BYTES, Pictures, Place, ReadError, read_labelled_archives,
     read_table, read_unlabelled_list,
 };
+use cnn_codes::picture::DecodeLimits;
 use tar::{Builder, EntryType, Header};
 
 /// A folder of files made from their names and contents.
@@ -41,7 +42,7 @@ impl Files {
 /// Every row: path, class and bytes, which must be readable.
 fn rows(found: &Pictures) -> Vec<(String, Option<&str>, String)> {
     let class = |label: Option<usize>| label.map(|label| found.classes[label].as_str());
-    let pictures = found.pictures.iter();
+    let pictures = found.listed.iter();
     pictures
         .map(|picture| {
             let bytes = String::from_utf8(found.read(picture).unwrap()).unwrap();
@@ -386,7 +387,7 @@ fn an_archive_that_shrinks_after_it_was_listed_is_noticed() {
         .unwrap();
     for (len, left) in [(512 + 100, 100), (100, 0)] {
         file.set_len(len).unwrap();
-        let error = found.read(&found.pictures[0]).unwrap_err();
+        let error = found.read(&found.listed[0]).unwrap_err();
         assert!(
             matches!(error, ReadError::Truncated { expected: 900, actual } if actual == left),
             "{error}"
@@ -394,7 +395,7 @@ fn an_archive_that_shrinks_after_it_was_listed_is_noticed() {
     }
     fs::remove_file(place.at("s.tar")).unwrap();
     assert_eq!(
-        found.read(&found.pictures[0]).unwrap_err().kind(),
+        found.read(&found.listed[0]).unwrap_err().kind(),
         "out_of_reach"
     );
 }
@@ -462,6 +463,7 @@ for name in formats:
 #[cfg(unix)]
 mod hostile {
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::thread;
 
     use super::*;
 
@@ -472,7 +474,7 @@ mod hostile {
 
     /// The kind of error that reading the picture `path` gives.
     fn kind(found: &Pictures, path: &str) -> &'static str {
-        let mut pictures = found.pictures.iter();
+        let mut pictures = found.listed.iter();
         let picture = pictures.find(|picture| &*picture.path == path).unwrap();
         assert_eq!(picture.place, Place::File);
         found.read(picture).unwrap_err().kind()
@@ -488,11 +490,7 @@ mod hostile {
         let huge = fs::File::create(place.at("a/huge.jpg")).unwrap();
         huge.set_len(MAX_FILE_BYTES + 1).unwrap();
         let found = dataset::find(place.0.path()).unwrap();
-        let paths: Vec<_> = found
-            .pictures
-            .iter()
-            .map(|picture| &*picture.path)
-            .collect();
+        let paths: Vec<_> = found.listed.iter().map(|picture| &*picture.path).collect();
         assert_eq!(
             paths,
             [
@@ -504,11 +502,25 @@ mod hostile {
                 "b/2.jpg"
             ]
         );
-        assert_eq!(found.read(&found.pictures[0]).unwrap(), b"");
+        assert_eq!(found.read(&found.listed[0]).unwrap(), b"");
         for path in ["a/pipe.jpg", "a/socket.jpg", "a/zero.jpg"] {
             assert_eq!(kind(&found, path), "not_a_file");
         }
         assert_eq!(kind(&found, "a/huge.jpg"), "too_large");
+    }
+
+    #[test]
+    fn a_file_that_takes_more_than_decoding_may_is_refused_by_its_length() {
+        let place = Files::new(&[("a/1.jpg", b""), ("b/2.jpg", b"two")]);
+        let max_bytes = DecodeLimits::default().max_file_bytes();
+        let huge = fs::File::create(place.at("a/1.jpg")).unwrap();
+        huge.set_len(max_bytes + 1).unwrap();
+        let found = dataset::find(place.0.path()).unwrap();
+        let read = |row: usize| found.read_up_to(&found.listed[row], max_bytes);
+        assert_eq!(read(1).unwrap(), b"two");
+        let error = read(0).unwrap_err();
+        assert_eq!(error.kind(), "too_large");
+        assert_eq!(error.to_string(), "larger than 381 MiB");
     }
 
     #[test]
@@ -543,7 +555,7 @@ mod hostile {
                 ("b/there/root", "link_loop"),
             ]
         );
-        assert_eq!(found.pictures.len(), 4);
+        assert_eq!(found.listed.len(), 4);
     }
 
     #[test]
@@ -565,11 +577,32 @@ mod hostile {
         fs::write(folder.join("2.txt"), b"").unwrap();
         let found = dataset::find(place.0.path()).unwrap();
         assert_eq!(unusable(&found), [("a/\u{fffd}/1.jpg", "not_utf8")]);
-        assert_eq!((found.pictures.len(), found.n_other_files), (2, 1));
+        assert_eq!((found.listed.len(), found.n_other_files), (2, 1));
+    }
+
+    /// Runs a test on a thread whose access to files is that of a user whom permissions bind, as they
+    /// do not bind root.
+    fn as_nobody(test: fn()) {
+        let name = thread::current().name().unwrap_or("main").to_owned();
+        let nobody = thread::Builder::new().name(name).spawn(move || {
+            #[cfg(target_os = "linux")]
+            // SAFETY: neither call takes a pointer, and only this thread becomes another user's.
+            unsafe {
+                if libc::geteuid() == 0 {
+                    libc::setfsuid(65_534);
+                }
+            }
+            test();
+        });
+        nobody.unwrap().join().unwrap();
     }
 
     #[test]
     fn what_may_not_be_read_is_a_failure_below_a_class_and_an_error_above() {
+        as_nobody(find_what_may_not_be_read);
+    }
+
+    fn find_what_may_not_be_read() {
         let place = Files::new(&[
             ("a/1.jpg", b""),
             ("a/locked/2.jpg", b""),
@@ -582,7 +615,7 @@ mod hostile {
         lock("a/locked", 0o000);
         lock("b/locked.jpg", 0o000);
         if fs::read_dir(place.at("a/locked")).is_ok() {
-            support::skip!("permissions do not bind this user, who is probably root");
+            support::skip!("permissions do not bind this user");
             return;
         }
         let found = dataset::find(place.0.path());

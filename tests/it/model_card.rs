@@ -235,7 +235,7 @@ fn another_element_type_is_refused() {
         matches!(
             error,
             CardError::Element {
-                actual: "float16",
+                actual: DataType::Float16,
                 ..
             }
         ),

@@ -35,7 +35,7 @@ fn codes_of_150_pictures_are_those_of_onnx_runtime() {
         let len = preparation.tensor_len();
         let (mut difference, mut norm) = (0.0, 0.0);
         let (mut expected, mut codes) = (Vec::new(), Vec::new());
-        for batch in dataset.pictures.chunks(25) {
+        for batch in dataset.listed.chunks(25) {
             let mut tensor = vec![0.0; batch.len() * len];
             for (picture, tensor) in batch.iter().zip(tensor.chunks_mut(len)) {
                 let bytes = dataset.read(picture).unwrap();

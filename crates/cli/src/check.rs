@@ -153,10 +153,7 @@ fn find_all(
     stop: &Stop,
 ) -> anyhow::Result<(Checked, Vec<Vec<LabelError>>)> {
     let options = check_options(arguments);
-    let total = inputs
-        .pictures
-        .iter()
-        .map(|(_, input)| input.pictures.len());
+    let total = inputs.pictures.iter().map(|(_, input)| input.listed.len());
     // First, because they are sooner refused than pictures are looked at.
     let label_errors = |store| train::label_errors(store, &LabelErrorOptions::default(), stop);
     let stores = inputs.stores.iter();

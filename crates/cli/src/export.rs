@@ -166,7 +166,7 @@ fn measure(
     stop: &Stop,
 ) -> Result<Drift, ExportError> {
     let (what, total) = match pictures {
-        Some(pictures) => (CheckPictures::Found(pictures), pictures.pictures.len()),
+        Some(pictures) => (CheckPictures::Found(pictures), pictures.listed.len()),
         None => (CheckPictures::MadeUp, CheckPictures::N_MADE_UP),
     };
     let display = PictureDisplay::new(total, stop);

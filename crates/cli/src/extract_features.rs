@@ -176,7 +176,7 @@ fn run_extraction(
     }
     let n_other_files = pictures.n_other_files;
     let stop = Stop::on_signals()?;
-    let display = PictureDisplay::new(pictures.pictures.len(), &stop);
+    let display = PictureDisplay::new(pictures.listed.len(), &stop);
     let extractor = Extractor::new(&mut trunk)
         .options(options)
         .reuse(&reuse)
@@ -212,7 +212,7 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     let card = arguments.trunk.card(&arguments.models.path()?, VGG16)?;
     let options = extract_options(arguments, &card, threads);
     let stop = Stop::on_signals()?;
-    let display = PictureDisplay::new(pictures.pictures.len(), &stop);
+    let display = PictureDisplay::new(pictures.listed.len(), &stop);
     let extractor = Extractor::without_trunk(&card)
         .options(options)
         .watch(&display);
@@ -254,7 +254,7 @@ fn find_pictures(arguments: &Arguments) -> anyhow::Result<Pictures> {
 
 /// Refuses rows that would be called by absolute paths.
 fn check_relative(pictures: &Pictures) -> anyhow::Result<()> {
-    let rows = pictures.pictures.iter().map(|picture| &*picture.path);
+    let rows = pictures.listed.iter().map(|picture| &*picture.path);
     let unusable = pictures.unusable.iter().map(|failure| &*failure.path);
     match rows
         .chain(unusable)

@@ -190,7 +190,7 @@ fn predict_pictures(
     options.limits = arguments.limits.limits();
     options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
     say(&introduction(&pictures, &predictor));
-    let paths = pictures.pictures.iter().map(|picture| &*picture.path);
+    let paths = pictures.listed.iter().map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
     for outcomes in predictor.predict(pictures, options) {
         if session.take(outcomes?).is_break() {
@@ -224,27 +224,25 @@ fn predict_stores(
 
 /// What was given, which is all of one kind.
 fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
-    let is_of = |kind: InputKind| move |path: &&PathBuf| InputKind::of(path) == kind;
-    if images.iter().any(|path| is_of(InputKind::List)(&path)) {
-        return match images {
-            [_] => Ok(Input::Pictures(dataset::read_unlabelled_list(
-                io::stdin().lock(),
-            )?)),
-            _ => {
-                bail!("- is given with others; give it alone, with all files in the list on stdin")
-            }
-        };
+    let kinds: Vec<_> = images.iter().map(|path| InputKind::of(path)).collect();
+    let of_kind = |kind| {
+        let kinds = images.iter().zip(&kinds);
+        kinds.filter_map(move |(path, other)| (*other == kind).then_some(path))
+    };
+    if kinds.contains(&InputKind::List) {
+        if images.len() > 1 {
+            bail!("- is given with others; give it alone, with all files in the list on stdin");
+        }
+        let list = dataset::read_unlabelled_list(io::stdin().lock())?;
+        return Ok(Input::Pictures(list));
     }
-    if images.iter().all(|path| is_of(InputKind::Archive)(&path)) {
+    if kinds.iter().all(|&kind| kind == InputKind::Archive) {
         let pictures = dataset::read_unlabelled_archives(images)?;
         return Ok(Input::Pictures(pictures));
     }
-    let stores = images.iter().filter(is_of(InputKind::Store));
-    let stores: Vec<_> = stores
-        .map(|dir| Store::open(dir))
-        .collect::<Result<_, _>>()?;
-    let archive = images.iter().find(is_of(InputKind::Archive));
-    match (stores.first(), archive) {
+    let stores = of_kind(InputKind::Store).map(|dir| Store::open(dir));
+    let stores: Vec<_> = stores.collect::<Result<_, _>>()?;
+    match (stores.first(), of_kind(InputKind::Archive).next()) {
         (Some(store), _) if stores.len() < images.len() => bail!(
             "{} is a store, and is given with pictures; give stores or pictures in a call of their own",
             store.dir().display()

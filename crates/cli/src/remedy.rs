@@ -16,7 +16,7 @@ use cnn_codes::head::saved::SavedHeadError;
 use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{RuntimeError, TrunkError};
 use cnn_codes::predict::PredictError;
-use cnn_codes::train::ReportError;
+use cnn_codes::train::{ReportError, TrainError};
 use cnn_codes_curate::download::DownloadError;
 use cnn_codes_curate::split::SplitError;
 
@@ -25,6 +25,7 @@ type Advice = Cow<'static, str>;
 
 /// An error's message, with what helps after it, and after those of its causes that it quotes.
 pub fn message(error: &(dyn Error + 'static)) -> String {
+    let error = unboxed(error);
     let mut message = error.to_string();
     if let Some(cause) = error.source() {
         message = message.replacen(&cause.to_string(), &self::message(cause), 1);
@@ -41,6 +42,19 @@ pub fn message(error: &(dyn Error + 'static)) -> String {
         message = message.replace("by an export", "by `cnn-codes export`");
     }
     message + &advice(error)
+}
+
+/// An error that another one of its type holds in a box is still of that type.
+fn unboxed<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    if let Some(error) = error.downcast_ref::<Box<ExtractError>>() {
+        &**error
+    } else if let Some(error) = error.downcast_ref::<Box<DraftError>>() {
+        &**error
+    } else if let Some(error) = error.downcast_ref::<Box<TrainError>>() {
+        &**error
+    } else {
+        error
+    }
 }
 
 fn advice(error: &(dyn Error + 'static)) -> Advice {
@@ -356,6 +370,17 @@ mod tests {
         let text = "s exists already; give --overwrite to replace it, or another --out";
         assert_eq!(message(&exists()), text);
         assert_eq!(message(&StoreError::from(exists())), text);
+        let in_the_way = DraftError::Kept {
+            why: Box::new(DraftError::InTheWay { path: "o".into() }),
+            kind: "split",
+            kept: "s.kept".into(),
+            goes_on: false,
+        };
+        assert_eq!(
+            message(&in_the_way),
+            "o is in the way and was not made by this program; move it, or choose another --out; the \
+             finished split is kept in s.kept: move it where you want it"
+        );
         let failure = Failure {
             path: "a.jpg".to_owned(),
             error: "the file is empty".to_owned(),
@@ -394,10 +419,15 @@ mod tests {
         let too_much = DecodeError::TooMuchMemory {
             format: "PNG",
             n_bytes: 9,
+            max_bytes: 8,
             max_pixels,
         };
         assert_eq!(of_failure(&failure(too_much)), " (--max-pixels)");
-        let too_long = DecodeError::SideTooLong { width, height };
+        let too_long = DecodeError::SideTooLong {
+            width,
+            height,
+            max_side: 7,
+        };
         assert_eq!(of_failure(&failure(too_long)), "");
     }
 }

@@ -114,7 +114,7 @@ fn find_copies(
     pictures: Pictures,
     stop: &Stop,
 ) -> Result<(Option<Checked>, Inputs), CheckError> {
-    let total = pictures.pictures.len();
+    let total = pictures.listed.len();
     let inputs = vec![(arguments.images.display().to_string(), pictures)];
     if arguments.ignore_duplicates {
         return Ok((None, inputs));

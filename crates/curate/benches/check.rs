@@ -41,23 +41,23 @@ fn main() -> anyhow::Result<()> {
 /// How many of `altered` are found to be the pictures of the same name in `pictures`.
 fn found(pictures: &Path, altered: &Path) -> anyhow::Result<()> {
     let inputs = [input(pictures)?, input(altered)?];
-    let n = inputs[1].1.pictures.len();
+    let n = inputs[1].1.listed.len();
     let checked = run(&inputs)?;
-    let first = inputs[0].1.pictures.len();
+    let first = inputs[0].1.listed.len();
     let stem = |path: &str| {
         path.rsplit_once('.')
             .map_or(path, |(stem, _)| stem)
             .to_owned()
     };
     let original = |picture: &dataset::Picture| {
-        let originals = &inputs[0].1.pictures;
+        let originals = &inputs[0].1.listed;
         originals
             .iter()
             .position(|other| stem(&other.path) == stem(&picture.path))
     };
     let n_found = (0..n)
         .filter(|&copy| {
-            original(&inputs[1].1.pictures[copy]).is_some_and(|original| {
+            original(&inputs[1].1.listed[copy]).is_some_and(|original| {
                 checked.group_of(original) == checked.group_of(first + copy)
             })
         })
@@ -98,7 +98,7 @@ fn cost(pictures: &Path, rounds: usize) -> anyhow::Result<()> {
         checking.push(timing::seconds(|| run(&inputs))?);
     }
     let ratios: Vec<f64> = checking.iter().zip(&decoding).map(|(c, d)| c / d).collect();
-    let n = inputs[0].1.pictures.len();
+    let n = inputs[0].1.listed.len();
     let each = |seconds: Vec<f64>| 1e3 * timing::median(seconds) / n as f64;
     println!(
         "{n} pictures, {} threads, load {}, medians of {rounds}:\n\
@@ -115,7 +115,7 @@ fn cost(pictures: &Path, rounds: usize) -> anyhow::Result<()> {
 }
 
 fn decode_all(pictures: &Pictures) {
-    pictures.pictures.par_iter().for_each(|one| {
+    pictures.listed.par_iter().for_each(|one| {
         let bytes = pictures.read(one);
         std::hint::black_box(bytes.map(|bytes| picture::decode(&bytes))).ok();
     });

@@ -133,12 +133,12 @@ pub fn check(
         .map_err(|source| CheckError::Threads { threads, source })?;
     let mut survey = Survey::new(inputs, options)?;
     let pictures = inputs.iter().flat_map(|(_, pictures)| {
-        let each = pictures.pictures.iter();
+        let each = pictures.listed.iter();
         each.map(move |picture| (pictures, picture))
     });
     let mut pictures = pictures.peekable();
     let mut progress = Progress {
-        total: inputs.iter().map(|(_, input)| input.pictures.len()).sum(),
+        total: inputs.iter().map(|(_, input)| input.listed.len()).sum(),
         ..Progress::default()
     };
     while pictures.peek().is_some() {

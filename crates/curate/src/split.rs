@@ -198,7 +198,7 @@ pub fn split(
     for (part, _) in options.shares.parts() {
         split.per_part.insert(part, vec![0; pictures.classes.len()]);
     }
-    for (picture, part) in pictures.pictures.iter().zip(parts) {
+    for (picture, part) in pictures.listed.iter().zip(parts) {
         match part.and_then(|part| split.per_part.get_mut(&part)) {
             Some(counts) => counts[picture.label.unwrap_or(0)] += 1,
             None => split.n_left_out += 1,

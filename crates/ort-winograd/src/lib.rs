@@ -4,12 +4,12 @@
 //! ```text
 //! rewrite        a model's bytes -> rewritten bytes and the operators for them
 //! OnnxModel      a model read, checked, cut, renamed, written
-//! hash_graph     what computes an output, as one hash; hash_tensors: the weights alone
+//! hash           what computes an output, as one hash; the weights alone, as another
 //! onnx           the messages of an ONNX file, and bricks to build them with
 //! Instructions   sets of vector instructions, and kernels compiled for each
 //! ```
 
-mod hash;
+pub mod hash;
 mod instructions;
 mod model;
 pub mod onnx;

@@ -14,6 +14,8 @@ pub mod tiny_trunk;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cnn_codes::codes::{
     Code, CodesIdentity, Dtype, PictureRow, Pool, StoreDescription, StoreWriter,
@@ -136,6 +138,16 @@ pub fn example(name: &str) -> Command {
         .with_extension(std::env::consts::EXE_EXTENSION);
     assert!(program.exists(), "{} is not built", program.display());
     Command::new(program)
+}
+
+/// Waits until `is_so`, and panics with `otherwise` where that takes longer than any machine does.
+pub fn wait_for(otherwise: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{otherwise}");
+        // How often to look, not how long it takes.
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// What a command that succeeds prints.

@@ -19,7 +19,7 @@ pub fn check_tar(bytes: &[u8], folder: &Path) {
             continue;
         };
         check_pictures(&found);
-        for picture in &found.pictures {
+        for picture in &found.listed {
             assert!(picture.path.starts_with("shard.tar/"), "{}", picture.path);
             let Place::Archived {
                 offset, n_bytes, ..
@@ -56,7 +56,7 @@ pub fn check_list(bytes: &[u8]) {
     match dataset::read_unlabelled_list(bytes) {
         Ok(found) => {
             check_pictures(&found);
-            let mut paths = found.pictures.iter().map(|picture| &picture.path);
+            let mut paths = found.listed.iter().map(|picture| &picture.path);
             assert!(!found.is_labelled() && !found.is_empty());
             assert!(paths.all(|path| !path.contains('\0')));
         }
@@ -72,11 +72,7 @@ fn accepted(read: Result<Pictures, DatasetError>, file: &str) -> Option<Pictures
 
 /// What all readers promise: names that are there and differ, and labels that are classes.
 fn check_pictures(found: &Pictures) {
-    let mut paths: Vec<_> = found
-        .pictures
-        .iter()
-        .map(|picture| &*picture.path)
-        .collect();
+    let mut paths: Vec<_> = found.listed.iter().map(|picture| &*picture.path).collect();
     let from_file = found.archives.is_empty();
     assert!(!from_file || paths.is_sorted());
     paths.sort_unstable();
@@ -84,7 +80,7 @@ fn check_pictures(found: &Pictures) {
     assert!(paths.iter().all(|path| !path.is_empty()));
     assert_ne!(found.classes.len(), 1);
     assert!(found.classes.is_sorted());
-    for picture in &found.pictures {
+    for picture in &found.listed {
         assert_eq!(picture.label.is_some(), found.is_labelled());
         assert!(
             picture

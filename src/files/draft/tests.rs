@@ -95,10 +95,14 @@ fn what_a_killed_run_had_finished_but_for_its_name_is_set_aside() {
     fs::create_dir(&draft).unwrap();
     fs::write(draft.join("box.json"), "finished").unwrap();
     fs::write(draft.join(LOCK), "").unwrap();
+    let kept = place.path().join("b.kept");
+    let begun = Draft::begin(&target, BOX, Existing::Keep).unwrap();
+    assert_eq!(begun.kept_before(), Some(&*kept));
+    drop(begun);
     publish(&target, "1", Existing::Keep).unwrap();
     assert_eq!(content(&target), "1");
-    assert_eq!(content(&place.path().join("b.kept")), "finished");
-    assert_eq!(names(&place.path().join("b.kept")), ["box.json"]);
+    assert_eq!(content(&kept), "finished");
+    assert_eq!(names(&kept), ["box.json"]);
     assert_eq!(names(place.path()), ["b", "b.kept"]);
 }
 

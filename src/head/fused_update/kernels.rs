@@ -66,34 +66,7 @@ impl<R: Rule<S>, const S: usize> Kernel for FusedUpdate<'_, R, S> {
 
     #[inline(always)]
     fn run<I: InstructionSet>(self) {
-        let Self {
-            tile,
-            d_output,
-            rule,
-            ..
-        } = self;
-        tile.take(self.features);
-        let n_out = self.to.n_out;
-        let rows = self.to.weights.chunks_exact_mut(n_out);
-        let rows = rows.zip(chunks(self.to.state, n_out));
-        for (feature, (weights, state)) in rows.enumerate() {
-            let entries = tile.feature(feature);
-            let (panels, rest) = weights.as_chunks_mut::<PANEL>();
-            let mut state = state.map(|state| state.as_chunks_mut::<PANEL>());
-            let rest_start = panels.len() * PANEL;
-            for (index, weights) in panels.iter_mut().enumerate() {
-                let d_output = &d_output[index * PANEL..];
-                let state = state.each_mut().map(|(panels, _)| &mut panels[index][..]);
-                prefetch(weights, ROWS_AHEAD * n_out);
-                state
-                    .iter()
-                    .for_each(|state| prefetch(state, ROWS_AHEAD * n_out));
-                update_panel(entries, d_output, n_out, weights, state, rule);
-            }
-            let d_output = &d_output[rest_start..];
-            let state = state.map(|(_, rest)| rest);
-            update_panel(entries, d_output, n_out, rest, state, rule);
-        }
+        fused_update(self.tile, self.features, self.d_output, self.to, self.rule);
     }
 }
 
@@ -127,6 +100,39 @@ fn add_products_to_panel(entries: &[Entry], weights: &[f32], sums: &mut [f32], n
     for entry in entries {
         let sums = &mut sums[entry.row as usize * n_out..][..weights.len()];
         add_multiple(entry.value, weights, sums);
+    }
+}
+
+/// [`FusedUpdate`]. A function, as the compiler takes it that a function's arguments do not overlap.
+#[inline(always)]
+fn fused_update<const S: usize>(
+    tile: &mut Tile,
+    features: Features,
+    d_output: &[f32],
+    to: Updated<S>,
+    rule: &impl Rule<S>,
+) {
+    tile.take(features);
+    let n_out = to.n_out;
+    let rows = to.weights.chunks_exact_mut(n_out);
+    let rows = rows.zip(chunks(to.state, n_out));
+    for (feature, (weights, state)) in rows.enumerate() {
+        let entries = tile.feature(feature);
+        let (panels, rest) = weights.as_chunks_mut::<PANEL>();
+        let mut state = state.map(|state| state.as_chunks_mut::<PANEL>());
+        let rest_start = panels.len() * PANEL;
+        for (index, weights) in panels.iter_mut().enumerate() {
+            let d_output = &d_output[index * PANEL..];
+            let state = state.each_mut().map(|(panels, _)| &mut panels[index][..]);
+            prefetch(weights, ROWS_AHEAD * n_out);
+            state
+                .iter()
+                .for_each(|state| prefetch(state, ROWS_AHEAD * n_out));
+            update_panel(entries, d_output, n_out, weights, state, rule);
+        }
+        let d_output = &d_output[rest_start..];
+        let state = state.map(|(_, rest)| rest);
+        update_panel(entries, d_output, n_out, rest, state, rule);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ort_winograd::GraphError;
+use ort_winograd::onnx::{DataType, TensorType, element_name};
 
 /// Why a card could not be used, or does not describe the ONNX file that it was given for.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +70,7 @@ pub enum CardError {
         others: String,
     },
     /// An input or output has another element type.
-    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), actual, expected)]
+    #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), element_name(*actual), element_name(*expected))]
     Element {
         /// The card, by its file.
         card: String,
@@ -79,10 +80,10 @@ pub enum CardError {
         role: &'static str,
         /// The tensor's name.
         name: String,
-        /// The element type that the card describes, as `float32`.
-        expected: &'static str,
+        /// The element type that the card describes.
+        expected: DataType,
         /// Its element type.
-        actual: &'static str,
+        actual: DataType,
     },
     /// An input or output has another shape.
     #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
@@ -95,10 +96,10 @@ pub enum CardError {
         role: &'static str,
         /// The tensor's name.
         name: String,
-        /// The type that the card describes, as `float32 [N, 224, 224, 3]`.
-        expected: String,
+        /// The type that the card describes.
+        expected: Box<TensorType>,
         /// The type that the file declares.
-        actual: String,
+        actual: Box<TensorType>,
     },
     /// The ONNX file takes batches of one size only.
     #[error(
@@ -113,7 +114,7 @@ pub enum CardError {
         /// The tensor's name.
         name: String,
         /// The type that the file declares.
-        actual: String,
+        actual: Box<TensorType>,
     },
     /// The weights are not those that the card was written for.
     #[error(

@@ -7,7 +7,10 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use ort_winograd::Rewritten;
 
-use super::{Device, Kernels, Provider, TrunkError, TrunkFile, TrunkOptions, input_tensor};
+use super::error::TrunkError;
+use super::file::TrunkFile;
+use super::options::{Device, Kernels, Provider, TrunkOptions};
+use super::tensors::input_tensor;
 use crate::model::card::ModelCard;
 use crate::model::runtime::Runtime;
 

@@ -170,7 +170,7 @@ struct Sources<'a> {
 impl<'a> Sources<'a> {
     fn new(inputs: &'a Inputs) -> Self {
         let by_path = |(_, pictures): &'a (String, Pictures)| {
-            let pictures = pictures.pictures.iter();
+            let pictures = pictures.listed.iter();
             pictures.map(|picture| (&*picture.path, picture)).collect()
         };
         Self {

@@ -4,11 +4,11 @@ use crate::support;
 
 use std::fs;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::download::{Place, end, path_of};
 use support::http_server::{Server, picture};
+use support::wait_for;
 
 #[test]
 fn equal_pictures_are_one_file_and_under_two_labels_a_contradiction_that_can_be_mended() {
@@ -144,16 +144,11 @@ fn long_job(server: &Server) -> Place {
 
 fn wait_for_lines(place: &Place, n: usize) {
     let journal = place.out().join(".download/journal.jsonl");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while fs::read_to_string(&journal)
-        .unwrap_or_default()
-        .lines()
-        .count()
-        < n
-    {
-        assert!(Instant::now() < deadline, "nothing was done");
-        thread::sleep(Duration::from_millis(2));
-    }
+    let n_lines = || {
+        let journal = fs::read_to_string(&journal);
+        journal.unwrap_or_default().lines().count()
+    };
+    wait_for("nothing was done", || n_lines() >= n);
 }
 
 #[test]
@@ -219,10 +214,8 @@ fn two_runs_into_one_folder_exclude_each_other() {
     let server = Server::start();
     let place = Place::new(&[(server.url("/silent"), "a")]);
     let mut first = place.start(&["--timeout", "60"]);
-    let lock = place.out().join(".download/journal.jsonl");
-    while !lock.exists() {
-        thread::sleep(Duration::from_millis(2));
-    }
+    let journal = place.out().join(".download/journal.jsonl");
+    wait_for("nothing was begun", || journal.exists());
     let (code, _, said) = place.run(&[]);
     first.kill().unwrap();
     first.wait().unwrap();

@@ -10,16 +10,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use cnn_codes::codes::{Store, StoreError};
 use image::{Rgb, RgbImage};
 use predicates::prelude::*;
 use support::place::{Extract, Place};
+use support::wait_for;
 
 /// Pictures of the job that is long enough to be stopped: it syncs after every second one.
 const N_PICTURES: usize = 400;
+/// With two others, a copy, and a file of no picture for every 50 pictures.
+const N_INPUTS: usize = N_PICTURES + 2 + 1 + N_PICTURES / 50;
 
 /// A job whose pictures all differ, some of them unusable, and one equal to another.
 fn long_job() -> Option<Place> {
@@ -87,11 +88,7 @@ fn n_lines(draft: &Path) -> usize {
 
 /// Waits until the journal in `draft` has `n` lines.
 fn wait_for_lines(draft: &Path, n: usize) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while n_lines(draft) < n {
-        assert!(Instant::now() < deadline, "no checkpoint");
-        thread::sleep(Duration::from_millis(2));
-    }
+    wait_for("no checkpoint", || n_lines(draft) >= n);
 }
 
 fn signal(child: &Child, name: &str) {
@@ -123,21 +120,27 @@ fn a_run_killed_again_and_again_leaves_the_bytes_of_one_that_was_not() {
     let Some(place) = long_job() else { return };
     let n_kills = std::env::var("CNN_CODES_TEST_KILLS");
     let n_kills = n_kills.map_or(10, |n| n.parse().unwrap());
-    let start_of_whole = Instant::now();
     assert_eq!(end(start(&place, "whole", &[])).1, Some(0));
-    let time_of_whole = start_of_whole.elapsed();
     let expected = files(&place.path().join("whole"));
 
     let (mut kills, mut resumed, mut runs) = (0, 0, 0);
     let mut random = 1_u64;
     while kills < n_kills {
         runs += 1;
-        // Knuth's MMIX generator, whose upper bits become a share of the time of a whole run.
+        // Knuth's MMIX generator, whose upper bits become a share of what is left of the job.
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
+        let share = (random >> 40) as f64 / f64::from(1 << 24);
+        let draft = place.path().join("store.partial");
+        let n_before = n_lines(&draft);
+        // The job, a checkpoint for every second picture, and the end, at which the journal goes.
+        let n_left = (1 + N_INPUTS.div_ceil(2) + 1).saturating_sub(n_before);
+        let n = n_before + (share * n_left as f64) as usize;
         let mut child = start(&place, "store", &[]);
-        thread::sleep(time_of_whole.mul_f64((random >> 40) as f64 / f64::from(1 << 24)));
+        wait_for("neither a checkpoint nor an end", || {
+            n_lines(&draft) >= n || child.try_wait().unwrap().is_some()
+        });
         let is_running = child.try_wait().unwrap().is_none();
         child.kill().unwrap();
         let (said, _) = end(child);
@@ -222,12 +225,10 @@ fn a_run_that_cannot_stop_as_a_picture_does_not_open_ends_by_itself_and_keeps_wh
     }
     let child = start(&place, "store", &[]);
     let draft = place.path().join("store.partial");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    // SAFETY: the call takes no pointer.
-    while unsafe { libc::fcntl(picture.as_raw_fd(), libc::F_GETLEASE) } == libc::F_WRLCK {
-        assert!(Instant::now() < deadline, "nobody opened the picture");
-        thread::sleep(Duration::from_millis(2));
-    }
+    wait_for("nobody opened the picture", || {
+        // SAFETY: the call takes no pointer.
+        unsafe { libc::fcntl(picture.as_raw_fd(), libc::F_GETLEASE) != libc::F_WRLCK }
+    });
     wait_for_lines(&draft, 20);
     signal(&child, "-TERM");
     let (said, code) = end(child);
@@ -316,7 +317,7 @@ fn a_journal_that_counts_more_than_there_is_makes_no_store() {
     let last = journal.lines().last().unwrap();
     let checkpoint: serde_json::Value = serde_json::from_str(last).unwrap();
     let n_done = format!("\"n_done\":{},", checkpoint["n_done"]);
-    let all = format!("\"n_done\":{},", N_PICTURES + 11);
+    let all = format!("\"n_done\":{},", N_INPUTS);
     assert!(last.contains(&n_done));
     let raised = journal.replace(last, &last.replace(&n_done, &all));
     fs::write(&path, &raised).unwrap();
@@ -691,7 +692,7 @@ fn shards_in_any_order_give_the_rows_of_one_run() {
     assert_eq!(end(shard("1/4")).1, Some(0));
     let missing = open().unwrap_err().to_string();
     assert!(
-        missing.contains("1 of its 4 parts are missing or unfinished: 2/4;"),
+        missing.contains("1 of its 4 parts are missing or unfinished: 2/4"),
         "{missing}"
     );
     let (said, code) = end(shard("2/4"));

@@ -158,6 +158,23 @@ fn what_is_there_is_neither_mixed_nor_touched() {
 }
 
 #[test]
+fn the_finished_split_of_a_killed_run_is_set_aside_and_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    let draft = folder.path().join("out.partial");
+    fs::create_dir(&draft).unwrap();
+    fs::write(draft.join("split.csv"), "dear").unwrap();
+    fs::write(draft.join(".lock"), "").unwrap();
+    split(folder.path(), "out", &["--ignore-duplicates"])
+        .success()
+        .stderr(predicates::str::contains(
+            "an earlier run was killed when its split was finished, but not in its place: it is kept in ",
+        ));
+    let kept = fs::read_to_string(folder.path().join("out.kept/split.csv"));
+    assert_eq!(kept.unwrap(), "dear");
+}
+
+#[test]
 fn a_class_that_is_too_small_is_named_and_nothing_is_left() {
     let folder = tempfile::tempdir().unwrap();
     images(folder.path());

@@ -30,7 +30,7 @@ impl<'a> Survey<'a> {
         inputs: &'a [(String, Pictures)],
         options: &'a CheckOptions,
     ) -> Result<Self, CheckError> {
-        let n_pictures = inputs.iter().map(|(_, input)| input.pictures.len()).sum();
+        let n_pictures = inputs.iter().map(|(_, input)| input.listed.len()).sum();
         if u32::try_from(n_pictures).is_err() {
             return Err(CheckError::TooMany { n_pictures });
         }
@@ -115,9 +115,9 @@ impl<'a> Survey<'a> {
     fn picture(&self, number: usize) -> (usize, &'a Picture) {
         let mut place = number;
         for (input, (_, pictures)) in self.inputs.iter().enumerate() {
-            match pictures.pictures.get(place) {
+            match pictures.listed.get(place) {
                 Some(picture) => return (input, picture),
-                None => place -= pictures.pictures.len(),
+                None => place -= pictures.listed.len(),
             }
         }
         unreachable!("pictures are counted as they come")

@@ -24,7 +24,7 @@ pub(super) fn deal(
     shares: &Shares,
     seed: u64,
 ) -> Result<Vec<Option<Part>>, SplitError> {
-    let labels: Option<Vec<usize>> = pictures.pictures.iter().map(|p| p.label).collect();
+    let labels: Option<Vec<usize>> = pictures.listed.iter().map(|p| p.label).collect();
     let labels = labels.filter(|labels| !labels.is_empty());
     let labels = labels.ok_or(SplitError::Unlabelled)?;
     let units = units(&labels, grouping, seed);
@@ -235,7 +235,7 @@ mod tests {
         let mut pictures = Pictures::default();
         for &(label, group, n) in of {
             for number in 0..n {
-                pictures.pictures.push(Picture {
+                pictures.listed.push(Picture {
                     path: format!("{label}/{group}-{number}.jpg").into(),
                     label: Some(label),
                     place: Place::File,
@@ -260,7 +260,7 @@ mod tests {
     }
 
     fn count(pictures: &Pictures, parts: &[Option<Part>], label: usize, part: Part) -> usize {
-        let rows = pictures.pictures.iter().zip(parts);
+        let rows = pictures.listed.iter().zip(parts);
         rows.filter(|(picture, p)| picture.label == Some(label) && **p == Some(part))
             .count()
     }
@@ -301,7 +301,7 @@ mod tests {
         let parts = dealt(&pictures, Some("(p[0-9]+)-"), (0.8, None, None), 5).unwrap();
         for patient in &patients {
             let key = format!("/{patient}-");
-            let rows = pictures.pictures.iter().zip(&parts);
+            let rows = pictures.listed.iter().zip(&parts);
             let mut of_patient = rows
                 .filter(|(p, _)| p.path.contains(&key))
                 .map(|(_, part)| part);

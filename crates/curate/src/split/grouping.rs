@@ -33,7 +33,7 @@ impl Grouping {
 /// If there are 2^32 pictures, or more.
 #[must_use]
 pub fn group(pictures: &Pictures, checked: Option<&Checked>, group_by: Option<&Regex>) -> Grouping {
-    let n = pictures.pictures.len();
+    let n = pictures.listed.len();
     let mut grouping = Grouping {
         groups: Groups::new(number(n)),
         n_unmatched: 0,
@@ -46,7 +46,7 @@ pub fn group(pictures: &Pictures, checked: Option<&Checked>, group_by: Option<&R
     }
     if let Some(group_by) = group_by {
         let mut firsts = HashMap::new();
-        for (place, picture) in pictures.pictures.iter().enumerate() {
+        for (place, picture) in pictures.listed.iter().enumerate() {
             match key(group_by, &picture.path) {
                 Some(key) => {
                     let first = *firsts.entry(key).or_insert(place);
@@ -77,7 +77,7 @@ mod tests {
     fn groups(group_by: &str) -> (Vec<usize>, usize) {
         let paths = ["a/p1-x.jpg", "a/p2-x.jpg", "b/p1-y.jpg", "b/other.jpg"];
         let pictures = Pictures {
-            pictures: paths
+            listed: paths
                 .map(|path| Picture {
                     path: path.into(),
                     label: Some(0),

@@ -41,7 +41,7 @@ pub(super) fn check_paths(pictures: &Pictures) -> Result<(), SplitError> {
         parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
     };
     match pictures
-        .pictures
+        .listed
         .iter()
         .find(|picture| !is_inside(&picture.path))
     {
@@ -62,7 +62,7 @@ pub(super) fn write(
     watch: &dyn Watch,
 ) -> Result<(), SplitError> {
     let mut folders = BTreeSet::new();
-    for (row, (picture, part)) in pictures.pictures.iter().zip(parts).enumerate() {
+    for (row, (picture, part)) in pictures.listed.iter().zip(parts).enumerate() {
         let progress = Progress {
             done: row,
             total: parts.len(),
@@ -126,12 +126,12 @@ fn write_table(
     let write = || -> io::Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
         table.write_record(COLUMNS)?;
-        for (row, (picture, part)) in pictures.pictures.iter().zip(parts).enumerate() {
+        for (row, (picture, part)) in pictures.listed.iter().zip(parts).enumerate() {
             let label = picture.label.map_or("", |label| &pictures.classes[label]);
             let first = grouping.of(row);
             // A group goes by its first picture; one picture alone is none.
             let group = if sizes[first] > 1 {
-                &*pictures.pictures[first].path
+                &*pictures.listed[first].path
             } else {
                 ""
             };

@@ -1,5 +1,5 @@
-//! A SHA-256 over everything that computes a trunk's output, wherever it stands in the file. Trunks
-//! with the same hash are the same trunk.
+//! A SHA-256 over everything that computes an output of a model, wherever it stands in the file. Two
+//! models with the same hash compute the same.
 //!
 //! Every tensor of the graph gets a hash of how it is computed, made of the hashes of what it is
 //! computed from. So the hash of the output covers the weights (initializers, sparse ones,
@@ -15,7 +15,7 @@
 //!
 //! | hash of | parts |
 //! |---|---|
-//! | a tensor | "tensor", ONNX' number of the element type, list of dimensions, values in C order as `raw_data` has them (strings: each as a text) |
+//! | a tensor | "tensor", ONNX's number of the element type, list of dimensions, values in C order as `raw_data` has them (strings: each as a text) |
 //! | a sparse tensor | "sparse", hash of the values' tensor, hash of the indices' tensor, list of dimensions |
 //! | an input | "input", level of its graph (0 for the file's, 1 for a body in it, ...), its place among the inputs that are no initializers, number of its element type (0 if not declared) |
 //! | a node | "node", domain ("" for ai.onnx), operator, overload, version of the domain (0 without one), sorted list of its attributes' hashes, list of its inputs' hashes (32 zeros for one left out), list of numbers, one for each output: 1, or 0 for one left out |
@@ -24,10 +24,10 @@
 //! | an attribute | "attribute", name, name of the function's attribute that it stands for ("" for none), number of its type, its value (none where it stands for another one) |
 //! | a body | "graph", number of inputs that are no initializers, list of its outputs' hashes |
 //! | a function | "function", domain, name, overload, number of inputs, list of its attributes' names, sorted list of its default attributes' hashes, list of its outputs' hashes |
-//! | the trunk | "trunk", sorted list of the hashes of the file's functions, hash of the output |
+//! | the model | "trunk", sorted list of the hashes of the file's functions, hash of the output |
 //!
 //! An attribute's value is 4 little-endian bytes of float32, a number, a text, the hash of a
-//! tensor, body or sparse tensor, or, for a type, ONNX' bytes of it as a text; or a list of those.
+//! tensor, body or sparse tensor, or, for a type, ONNX's bytes of it as a text; or a list of those.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -42,8 +42,8 @@ use crate::onnx::{
     OperatorSetIdProto, SparseTensorProto, TensorProto, TensorType, le_bytes,
 };
 
-/// Hashes all that computes `output`, as this module's page defines it: 64 lower-case hexadecimal
-/// digits.
+/// Hashes everything that computes `output`, as [this page](self) defines it: 64 lower-case
+/// hexadecimal digits.
 ///
 /// # Errors
 /// [`GraphError::Tensor`] for a tensor whose values cannot be read, [`GraphError::Unsound`] for an
@@ -56,10 +56,10 @@ pub fn hash_graph(model: &OnnxModel, output: &str) -> Result<String, GraphError>
     let mut hasher = Hasher::new(model.origin(), &model.proto().opset_import);
     hasher.begin(model.graph());
     hasher.nodes(&model.graph().node)?;
-    let mut trunk = Record::new("trunk");
-    trunk.hashes(&functions);
-    trunk.hash(&hasher.read(output)?);
-    Ok(format!("{:x}", trunk.0.finalize()))
+    let mut record = Record::new("trunk");
+    record.hashes(&functions);
+    record.hash(&hasher.read(output)?);
+    Ok(format!("{:x}", record.0.finalize()))
 }
 
 type Hash = [u8; 32];

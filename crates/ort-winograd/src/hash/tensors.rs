@@ -1,6 +1,6 @@
-//! A SHA-256 over a trunk's initializers, whatever the file around them. It tells that a file has
-//! the right weights; weights elsewhere, and operators, are for [`super::graph_hash`], which makes
-//! two trunks the same.
+//! A SHA-256 over a model's initializers, whatever the file around them. It tells that a file has the
+//! right weights. Weights elsewhere and operators are covered by [`graph`](super::graph), which decides
+//! whether two models compute the same.
 //!
 //! The hash takes the graph's initializers in the order in which its nodes read them (nodes in the
 //! file's order, each node's inputs in theirs), each one once, at its first reading. Of each it
@@ -8,13 +8,13 @@
 //!
 //! | what | as |
 //! |---|---|
-//! | element type | u32, ONNX' number for it (`TensorProto.DataType`; 1 is float32) |
+//! | element type | u32, ONNX's number for it (`TensorProto.DataType`; 1 is float32) |
 //! | rank | u32 |
 //! | each dimension | u64 |
-//! | the values in C order | as ONNX' `raw_data` has them: 4 bytes for a float32 |
+//! | the values in C order | as ONNX's `raw_data` has them: 4 bytes for a float32 |
 //!
 //! Names, metadata, `raw_data` against `float_data`, and initializers that no node reads make no
-//! difference. Kernels are taken as ONNX' `Conv` has them, (out, in, height, width).
+//! difference. Kernels are taken as ONNX's `Conv` has them, (out, in, height, width).
 //! `scripts/export_vgg16.py` computes the same.
 
 use std::collections::{HashMap, HashSet};
@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::model::{GraphError, OnnxModel};
 use crate::onnx::{TensorError, TensorProto, element_count, le_bytes};
 
-/// The identity of a trunk's weights.
+/// The identity of a model's weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TensorHash {
@@ -36,7 +36,7 @@ pub struct TensorHash {
     pub n_parameters: u64,
 }
 
-/// Hashes a model's weights as this module's page defines it.
+/// Hashes a model's weights as [this page](self) defines it.
 ///
 /// # Errors
 /// [`GraphError::Tensor`] for a tensor whose values cannot be read.

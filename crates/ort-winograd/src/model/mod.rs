@@ -143,7 +143,7 @@ impl OnnxModel {
             .collect()
     }
 
-    /// The version of ONNX' own operators that the file uses, if it says so.
+    /// The version of ONNX's own operators that the file uses, if it says so.
     #[must_use]
     pub fn operator_set(&self) -> Option<i64> {
         let mut imports = self.proto.opset_import.iter();

@@ -1,7 +1,7 @@
 //! The messages of an ONNX file, and bricks to build them with.
 //!
 //! ```text
-//! messages      ModelProto, GraphProto, NodeProto, ...: ONNX' own names and fields
+//! messages      ModelProto, GraphProto, NodeProto, ...: ONNX's own names and fields
 //! node          nodes, attributes, declared values, operator sets, in one line each
 //! tensor        weights: from numbers to a TensorProto and back
 //! tensor_type   element type and shape, as graphs declare and people read them

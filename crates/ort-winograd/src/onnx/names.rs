@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{GraphProto, NodeProto, ValueInfoProto};
 
-/// The two spellings of ONNX' own domain as one.
+/// ONNX's own domain has two spellings: `ai.onnx` and nothing. This is the second for both.
 pub(crate) fn plain_domain(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }

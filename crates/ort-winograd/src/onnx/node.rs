@@ -6,7 +6,7 @@ use super::{
 };
 
 impl NodeProto {
-    /// A node of ONNX' own `operator` that reads the tensors `inputs` and computes the tensor
+    /// A node of ONNX's own `operator` that reads the tensors `inputs` and computes the tensor
     /// `output`; its name is that of the output.
     #[must_use]
     pub fn new(operator: &str, inputs: &[&str], output: &str) -> Self {
@@ -103,7 +103,7 @@ impl ValueInfoProto {
 }
 
 impl OperatorSetIdProto {
-    /// A version of the operators of `domain`, which is empty for ONNX' own.
+    /// A version of the operators of `domain`, which is empty for ONNX's own.
     #[must_use]
     pub fn new(domain: &str, version: i64) -> Self {
         Self {

@@ -26,7 +26,7 @@ impl fmt::Display for Dim {
     }
 }
 
-/// What a graph declares of an input or output. Exporters may leave either part out.
+/// The declared type of an input or output. Exporters may leave either part out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorType {
     /// The element type; [`DataType::Undefined`] where the file says nothing.
@@ -45,7 +45,7 @@ impl TensorType {
         }
     }
 
-    /// What a declaration says.
+    /// The type that `info` declares.
     #[must_use]
     pub fn read(info: &ValueInfoProto) -> Self {
         let Some(Value::TensorType(tensor)) =

@@ -1,4 +1,4 @@
-//! Between ONNX' layout (N, C, H, W) and the blocked one (N, C/16, H, W, 16).
+//! Between ONNX's layout (N, C, H, W) and the blocked one (N, C/16, H, W, 16).
 
 use crate::instructions::{LANES, Vector};
 

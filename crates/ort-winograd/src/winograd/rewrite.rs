@@ -1,4 +1,4 @@
-//! Finding the convolutions of a graph that have a fused kernel here, and putting it in their place.
+//! Finding the convolutions of a graph that have a kernel here, and putting it in their place.
 
 use std::collections::{HashMap, HashSet};
 
@@ -46,14 +46,16 @@ pub(super) struct RewrittenGraph {
     pub(super) layers: Vec<Layer>,
 }
 
-/// Puts fused kernels into the place of all convolutions that have one; `None` where none has.
+/// Replaces the convolutions that have a kernel here; `None` if there are none.
 ///
-/// Taken are Conv nodes of 3 x 3 filters in one group, with stride 1, no dilation, a border of 1,
-/// weights in the file, and at least 16 channels on either side, with the Relu and the 2 x 2
-/// MaxPool that alone read what they give. A convolution of a few input channels is taken where
-/// its result goes to one of those. One whose filters are for another number of channels than its
-/// input has stays, so that ONNX Runtime refuses it. A convolution before a BatchNormalization stays, as ONNX
-/// Runtime makes one of the two. A graph that has operators of [`DOMAIN`] is left alone.
+/// A `Conv` is replaced if it has 3 x 3 filters in one group, stride 1, no dilation, a border of 1,
+/// weights in the file, and at least 16 channels on either side. Its kernel also does the `Relu` and the
+/// 2 x 2 `MaxPool` behind it, if nothing else reads what they read. A `Conv` of 1 to 4 input channels is
+/// replaced if one of those reads its result.
+///
+/// Two kinds stay: a `Conv` whose filters are for another number of channels than its input has, which
+/// ONNX Runtime refuses, and a `Conv` before a `BatchNormalization`, as ONNX Runtime folds the two into
+/// one. A graph that has operators of [`DOMAIN`] is left alone.
 pub(super) fn rewrite(model: &OnnxModel) -> Option<RewrittenGraph> {
     let mut imports = model.proto().opset_import.iter();
     if imports.any(|import| import.domain() == DOMAIN) {
@@ -90,9 +92,9 @@ pub(super) fn rewrite(model: &OnnxModel) -> Option<RewrittenGraph> {
     })
 }
 
-/// A convolution that has a kernel here, and the nodes that its kernel does besides.
+/// A convolution that has a kernel here, with the nodes behind it that the kernel does as well.
 struct Found<'a> {
-    /// Nodes that it replaces; the last one tells its place.
+    /// Nodes that it replaces; it takes the place of the last one.
     nodes: Vec<usize>,
     input: &'a str,
     output: &'a str,
@@ -121,7 +123,7 @@ impl Found<'_> {
     }
 }
 
-/// A graph with the questions that are asked of it.
+/// A graph, indexed by the tensors that its nodes read and give.
 struct Graph<'a> {
     proto: &'a GraphProto,
     initializers: HashMap<&'a str, &'a TensorProto>,
@@ -226,7 +228,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The node at `index`, if it is of ONNX' own operator `name`.
+    /// The node at `index`, if it is of ONNX's own operator `name`.
     fn operator(&self, index: usize, name: &str) -> Option<&'a NodeProto> {
         let node = &self.proto.node[index];
         let is_onnx = matches!(node.domain(), "" | "ai.onnx");

@@ -14,7 +14,7 @@ use super::weights::Weights;
 use super::workspace::Workspaces;
 use crate::instructions::{Instructions, LANES, Vector};
 
-/// Numbers of the kinds that a trunk may meet.
+/// Numbers of the kinds that a network may meet.
 #[derive(Clone, Copy, Debug)]
 enum Numbers {
     /// From -1 to 1.

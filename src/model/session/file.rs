@@ -1,0 +1,46 @@
+//! A trunk's ONNX file, read once.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use ort_winograd::{GraphError, OnnxModel, hash_graph, hash_tensors};
+use sha2::{Digest, Sha256};
+
+use super::error::TrunkError;
+use crate::model::card::ModelCard;
+use crate::model::identity::TrunkIdentity;
+use crate::model::sha256::hex;
+
+/// An ONNX file that has the card's input and output. It is read once, so the bytes that are hashed
+/// are those that run.
+pub(super) struct TrunkFile {
+    pub(super) bytes: Bytes,
+    /// Its weights are slices of `bytes`.
+    pub(super) model: OnnxModel,
+}
+
+impl TrunkFile {
+    pub(super) fn read(card: &ModelCard, path: &Path) -> Result<Self, TrunkError> {
+        let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
+            path: path.to_owned(),
+            source,
+        })?);
+        let model = OnnxModel::from_bytes(bytes.clone(), path)?;
+        card.check_against(&model)?;
+        Ok(Self { bytes, model })
+    }
+
+    /// Hashes the file, and checks its weights and operators against the card.
+    pub(super) fn identify(&self, card: &ModelCard) -> Result<TrunkIdentity, TrunkError> {
+        let hash = hash_tensors(&self.model)?;
+        card.check_tensors_hash(&self.model, &hash)?;
+        let graph = hash_graph(&self.model, &card.output.name)?;
+        card.check_graph_hash(&self.model, &graph)?;
+        Ok(TrunkIdentity {
+            name: card.name.clone(),
+            sha256: hex(&Sha256::digest(&self.bytes)),
+            tensors_sha256: hash.sha256,
+            graph_sha256: Some(graph),
+        })
+    }
+}
