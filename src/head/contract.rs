@@ -26,6 +26,8 @@ pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
     const TITLE: &'static str;
     /// What its fit is called where a person waits for it: "training", "fitting".
     const FITTING: &'static str;
+    /// Whether a fit goes by epochs, of which a person is told one by one.
+    const HAS_EPOCHS: bool = false;
     /// Whether fits with several settings on the same samples share work, so that
     /// [`Head::fit_all`] is faster than one fit after the other, and is not cut up among threads.
     const SHARES_WORK: bool = false;

@@ -192,8 +192,10 @@ impl<'s> Training<'_, 's> {
         let choice = self.choose::<H>(given, self.samples, calibrate_on_choice)?;
         self.watch
             .stage(&format!("{} the {}", H::FITTING, H::TITLE), 1);
+        let (epochs, steps) = (Epochs(self.watch), Stage::untold(self.watch, 1));
+        let watch: &dyn Watch = if H::HAS_EPOCHS { &epochs } else { &steps };
         let start = Instant::now();
-        let fit = H::fit(train, validation, &choice.options, &Epochs(self.watch))?;
+        let fit = H::fit(train, validation, &choice.options, watch)?;
         let training_time = start.elapsed();
         let (logits, out_of_fold, folds) = match judging {
             Judging::Folds(judged) => {

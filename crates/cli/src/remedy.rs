@@ -38,6 +38,9 @@ pub fn message(error: &(dyn Error + 'static)) -> String {
         message = message.replace("the Winograd kernels", "--kernels winograd");
         message = message.replace("CUDA was asked for", "--device cuda was given");
     }
+    if let Some(ExportError::Foreign { .. }) = error.downcast_ref() {
+        message = message.replace("by an export", "by `cnn-codes export`");
+    }
     message + &advice(error)
 }
 

@@ -20,6 +20,7 @@ impl Head for Mlp {
     const KIND: HeadKind = HeadKind::Mlp;
     const TITLE: &'static str = "MLP";
     const FITTING: &'static str = "training";
+    const HAS_EPOCHS: bool = true;
 
     fn validate(options: &MlpOptions) -> Result<(), HeadError> {
         options.validate()

@@ -84,7 +84,7 @@ fn vector(len: usize, seed: usize) -> Array1<f32> {
     numbers((1, len), seed).row(0).to_owned()
 }
 
-/// A head with all models, whose logits are a few units apart.
+/// A head with two models, whose logits are a few units apart.
 fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead {
     let (n_features, n_classes, hidden) = (codes.code_len(), 3, [16, 8]);
     let sizes = [n_features, hidden[0], hidden[1], n_classes];
@@ -124,22 +124,21 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
                 }),
                 temperature: 1.0,
             }),
-            OneHead::NearestCentroid(Saved {
-                model: centroids(n_features, n_classes, largest_code),
-                options: NearestCentroidOptions::default(),
-                convergence: None,
-                temperature: 0.1,
-            }),
         ],
     }
 }
 
-/// The centroids of codes made up here, in the range of codes of pictures.
-fn centroids(n_features: usize, n_classes: usize, largest_code: f32) -> NearestCentroid {
-    let codes = (numbers((12, n_features), 5) + 1.0) * (largest_code / 2.0);
-    let labels: Vec<_> = (0..12).map(|row| row % n_classes).collect();
-    let samples = Samples::new(codes.view(), &labels, n_classes).unwrap();
-    NearestCentroid::fit(&samples).unwrap()
+/// The nearest centroid of codes, which belong to the three classes in turns.
+fn nearest_centroid(scaling: &Scaling, codes: ArrayView2<f32>) -> OneHead {
+    let codes = scaling.apply(codes).unwrap();
+    let labels: Vec<_> = (0..codes.nrows()).map(|row| row % 3).collect();
+    let samples = Samples::new(codes.view(), &labels, 3).unwrap();
+    OneHead::NearestCentroid(Saved {
+        model: NearestCentroid::fit(&samples).unwrap(),
+        options: NearestCentroidOptions::default(),
+        convergence: None,
+        temperature: 0.25,
+    })
 }
 
 /// Extracts the twenty pictures, with a recipe and a pooling.
@@ -270,7 +269,9 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
             Scaling::L2 => 0.1,
             Scaling::Standard { .. } | Scaling::Max { .. } => 1.0,
         };
-        let head = head(store.manifest().store.codes.clone(), scaling, largest);
+        let mut head = head(store.manifest().store.codes.clone(), scaling, largest);
+        let third = nearest_centroid(&head.scaling, codes.view());
+        head.heads.push(third);
         let folder = place.path().join("head");
         head.save(&folder, Existing::Replace).unwrap();
         for kind in ["mlp", "logistic", "nearest-centroid"] {
