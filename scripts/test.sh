@@ -13,7 +13,8 @@ target=$(realpath "${CARGO_TARGET_DIR:-target}")
 export CNN_CODES_TEST_SKIPS=$target/test-skips.txt
 : >"$CNN_CODES_TEST_SKIPS"
 
-step() { printf '\n== %s\n' "$*"; }
+# Says which step begins, after how many seconds.
+step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -41,8 +42,13 @@ cargo fmt --check
 step "Lints"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# All at once: packages picked by name have other features of what they depend on, which is then built
+# again. So it is below, too.
+step "The program and the tests"
+cargo test --locked --workspace --tests --no-run
+
 step "Assets: ONNX Runtime and VGG16"
-cargo run --locked --quiet -- fetch
+"$target/debug/cnn-codes" fetch
 
 step "Python with NumPy, to open what Rust wrote"
 python=$target/test-python
@@ -72,8 +78,8 @@ step "JPEG through libjpeg-turbo: the feature turbojpeg"
 have cmake || install cmake nasm
 have cmake || "$python/bin/python" -m pip install --quiet --only-binary=:all: cmake || true
 if PATH=$PATH:$python/bin have cmake; then
-  PATH=$PATH:$python/bin cargo clippy --locked --workspace --all-targets --features turbojpeg -- -D warnings
-  PATH=$PATH:$python/bin cargo test --locked --features turbojpeg --package cnn-codes --test it -- picture_
+  PATH=$PATH:$python/bin cargo clippy --locked --workspace --lib --bins --features turbojpeg -- -D warnings
+  PATH=$PATH:$python/bin cargo test --locked --workspace --features turbojpeg --test it -- picture_
 else
   skip "the feature turbojpeg" "there is no cmake, and it cannot be installed"
 fi
@@ -95,5 +101,6 @@ ignored=$(cargo test --locked --workspace --tests --quiet -- --list --ignored 2>
 echo "Ignored: $(grep -c . <<<"$ignored" || true)"
 sed 's/^/  /' <<<"$ignored"
 sort -u -o "$CNN_CODES_TEST_SKIPS" "$CNN_CODES_TEST_SKIPS"
-echo "Skipped: $(wc -l <"$CNN_CODES_TEST_SKIPS")"
+# A line is the name, a colon and a space, and the reason; a test may lack several things.
+echo "Skipped: $(sed 's/: .*//' "$CNN_CODES_TEST_SKIPS" | sort -u | wc -l)"
 sed 's/^/  /' "$CNN_CODES_TEST_SKIPS"

@@ -621,7 +621,7 @@ mod hostile {
         let found = dataset::find(place.0.path());
         lock("a/locked", 0o755);
         let found = found.unwrap();
-        assert_eq!(unusable(&found), [("a/locked", "unreadable")]);
+        assert_eq!(unusable(&found), [("a/locked", "out_of_reach")]);
         assert_eq!(kind(&found, "b/locked.jpg"), "unreadable");
         lock("b", 0o000);
         let error = dataset::find(place.0.path());
