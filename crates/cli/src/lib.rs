@@ -1,4 +1,4 @@
-//! The program `cnn-codes`: one file per verb, and the only code that prints, in [`printing`].
+//! The program `cnn-codes`: one file per verb, and the only code that prints, in `printing`.
 //!
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
 //! 2 wrong usage (clap's own).
