@@ -51,7 +51,11 @@ fn write_back(header: &NpyHeader) {
     };
     let place = tempfile::tempdir().expect("a temporary directory");
     let path = place.path().join("a.npy");
-    let mut writer = NpyWriter::create(&path, header.dtype, row_shape).expect("a new file");
+    let mut writer = match NpyWriter::create(&path, header.dtype, row_shape) {
+        Ok(writer) => writer,
+        // The writer's header has a fixed size.
+        Err(error) => return assert!(row_shape.len() > 3, "{error}"),
+    };
     writer.append(&vec![0; data_bytes]).expect("room for it");
     assert_eq!(writer.finish().expect("room for it"), rows);
     let mut file = File::open(&path).expect("it was written");

@@ -12,6 +12,8 @@ use crate::files::open_itself;
 
 /// Bytes that the writer reserves for magic, version, length and header text.
 const HEADER_BYTES: usize = 128;
+/// The most bytes of its text: less the magic number, version, length, and the newline.
+const MAX_TEXT_BYTES: usize = HEADER_BYTES - 11;
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// No header of ours or NumPy's comes near this; a longer one is an attack or damage.
 const MAX_HEADER_BYTES: usize = 65_536;
@@ -179,8 +181,10 @@ impl NpyWriter {
     /// Creates the file, which must not exist, for rows of `row_shape`.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// `InvalidInput` for rows of more axes than the header has room for, some ten; else whatever the
+    /// file system answers.
     pub fn create(path: &Path, dtype: ElementType, row_shape: &[usize]) -> io::Result<Self> {
+        check_header(dtype, row_shape)?;
         // For reading too, in `copy_row`.
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create_new(true);
@@ -200,13 +204,14 @@ impl NpyWriter {
     /// What comes after them is cut off, and the header is open again.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the file has fewer rows; else whatever the file system answers.
+    /// `UnexpectedEof` if the file has fewer rows; else as [`NpyWriter::create`].
     pub fn reopen(
         path: &Path,
         dtype: ElementType,
         row_shape: &[usize],
         rows: usize,
     ) -> io::Result<Self> {
+        check_header(dtype, row_shape)?;
         let mut writer = Self {
             file: open_itself(path, File::options().read(true).write(true))?,
             dtype,
@@ -298,16 +303,36 @@ impl NpyWriter {
     }
 }
 
-/// The first 128 bytes of a version 1.0 file: text padded with spaces, closed by a newline.
-fn header_bytes(dtype: ElementType, shape: &[usize]) -> [u8; HEADER_BYTES] {
+/// Refuses rows of so many axes that the header has no room for them beside any number of rows.
+fn check_header(dtype: ElementType, row_shape: &[usize]) -> io::Result<()> {
+    let mut shape = vec![usize::MAX];
+    shape.extend(row_shape);
+    if header_text(dtype, &shape).len() <= MAX_TEXT_BYTES {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!(
+            "codes of shape {row_shape:?} have more axes than its header of {HEADER_BYTES} bytes holds"
+        ),
+    ))
+}
+
+/// The Python dictionary of a header.
+fn header_text(dtype: ElementType, shape: &[usize]) -> String {
     let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
     // Python's one-element tuple wants its comma.
     let comma = if axes.len() == 1 { "," } else { "" };
-    let text = format!(
+    format!(
         "{{'descr': '{}', 'fortran_order': False, 'shape': ({}{comma}), }}",
         dtype.descr(),
         axes.join(", ")
-    );
+    )
+}
+
+/// The first 128 bytes of a version 1.0 file: text padded with spaces, closed by a newline.
+fn header_bytes(dtype: ElementType, shape: &[usize]) -> [u8; HEADER_BYTES] {
+    let text = header_text(dtype, shape);
     let mut bytes = [b' '; HEADER_BYTES];
     bytes[..6].copy_from_slice(MAGIC);
     bytes[6..8].copy_from_slice(&[1, 0]);
@@ -407,6 +432,22 @@ mod tests {
             error.to_string(),
             "151 bytes where the header [3, 2] means 152: the file is cut short"
         );
+    }
+
+    /// Found by fuzzing: seeds/npy/many_axes.
+    #[test]
+    fn more_axes_than_the_header_holds_are_refused_before_a_file_is_made() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.npy");
+        let error = NpyWriter::create(&path, ElementType::F16, &[7; 26]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(!path.exists());
+        // 42 bytes are left beside the longest number of rows: 14 axes of one digit.
+        let most = NpyWriter::create(&path, ElementType::F16, &[1; 14]).unwrap();
+        most.finish().unwrap();
+        let read = NpyHeader::read(&mut File::open(&path).unwrap()).unwrap();
+        assert_eq!(read.shape.len(), 15);
+        NpyWriter::create(&path, ElementType::F16, &[1; 15]).unwrap_err();
     }
 
     #[test]
