@@ -158,7 +158,7 @@ def build(weights, source, card):
 
 
 def tensors_sha256(model):
-    """The hash over a model's weights that src/model/tensor_hash.rs defines."""
+    """The hash over a model's weights that crates/ort-winograd/src/hash/tensors.rs defines."""
     from onnx import numpy_helper
 
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}

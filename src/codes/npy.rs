@@ -313,7 +313,8 @@ fn check_header(dtype: ElementType, row_shape: &[usize]) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
         format!(
-            "codes of shape {row_shape:?} have more axes than its header of {HEADER_BYTES} bytes holds"
+            "codes of shape {row_shape:?} have more axes than its header of {HEADER_BYTES} bytes \
+             holds; take an output of fewer axes"
         ),
     ))
 }
