@@ -14,6 +14,8 @@ use crate::codes::Store;
 pub struct Samples<'a> {
     codes: CodesView<'a>,
     labels: Arc<[usize]>,
+    /// Group of each sample (N), a number from 0 on, where there are groups.
+    groups: Option<Arc<[usize]>>,
     n_classes: usize,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Samples<'a> {
         Self {
             codes,
             labels: labels.into(),
+            groups: None,
             n_classes,
         }
         .finite()
@@ -94,6 +97,8 @@ impl<'a> Samples<'a> {
         Self {
             codes: self.codes.select(rows),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            groups: (self.groups.as_ref())
+                .map(|groups| rows.iter().map(|&row| groups[row]).collect()),
             n_classes: self.n_classes,
         }
     }
@@ -125,6 +130,13 @@ impl<'a> Samples<'a> {
     #[must_use]
     pub fn labels(&self) -> &[usize] {
         &self.labels
+    }
+
+    /// Group of each sample (N), a number from 0 on; samples of a group are much alike, and are not
+    /// divided between training and judging. Nothing where each stands for itself.
+    #[must_use]
+    pub fn groups(&self) -> Option<&[usize]> {
+        self.groups.as_deref()
     }
 
     /// N, at least 1.

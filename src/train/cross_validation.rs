@@ -122,6 +122,15 @@ impl<'a> Folds<'a> {
     }
 }
 
+/// Whether no head could know a row's class (N): all rows of the class are in its own fold.
+pub(super) fn never_learned(labels: &[usize], folds: &[usize]) -> Vec<bool> {
+    let is_elsewhere = |(&label, &fold): (&usize, &usize)| {
+        let mut others = labels.iter().zip(folds);
+        others.any(|(&other, &elsewhere)| other == label && elsewhere != fold)
+    };
+    labels.iter().zip(folds).map(|row| !is_elsewhere(row)).collect()
+}
+
 /// Logits (N, K) on `judged` of a head with each of these settings, trained on the same samples.
 pub(super) fn fit_seeds<H: Head>(
     train: &Samples,

@@ -17,6 +17,7 @@ mod picture_prepare;
 mod shared_mlp_keras;
 mod shared_vgg16_keras;
 mod shared_winograd;
+mod statistics;
 mod store;
 mod telemetry;
 

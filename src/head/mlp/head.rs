@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::head::contract::end_of;
 use super::{Dense, Ended, Keep, Mlp, MlpOptions, Monitored, TrainedMlp};
 use crate::head::saved::{SavedHeadError, Tensors};
 use crate::head::splits::hold_out;
@@ -59,6 +60,15 @@ impl Head for Mlp {
             seed: options.seed.wrapping_add(more),
             ..options.clone()
         })
+    }
+
+    fn seed(options: &MlpOptions) -> Option<u64> {
+        Some(options.seed)
+    }
+
+    fn at_end(chosen: &MlpOptions, given: &MlpOptions) -> Option<String> {
+        let rates = RATE_FACTORS.map(|factor| given.optimizer.learning_rate * factor);
+        end_of(chosen.optimizer.learning_rate, rates, "learning rate")
     }
 
     fn training_bytes(train: &Samples, options: &MlpOptions) -> usize {
