@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::npy::ElementType;
+use crate::files::npy::ElementType;
 use crate::named;
 
 /// Element type of codes.npy, little-endian on disk.

@@ -21,7 +21,6 @@ mod failure;
 mod identity;
 mod journal;
 mod manifest;
-pub mod npy;
 mod parts;
 mod pooling;
 mod shard;

@@ -9,10 +9,10 @@ use ndarray::Array2;
 use serde::Deserialize;
 
 use super::codes_file::{CodesFile, with_bytes};
-use super::npy::{ElementType, NpyHeader};
 use super::{
     CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Shard, StoreError, parts,
 };
+use crate::files::npy::{ElementType, NpyHeader};
 use crate::files::regular;
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.

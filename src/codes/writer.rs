@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use half::slice::HalfFloatSliceExt;
 
 use super::journal::{Checkpoint, JOURNAL, Job, Journal, JournalError};
-use super::npy::{ElementType, NpyWriter};
 use super::store::{read_manifest, read_rows};
 use super::table::TableFile;
 use super::{
     CODES, Counts, Dtype, FAILURES, Failure, IMAGES, LABELS, MANIFEST, Manifest, PictureRow,
     StoreDescription, StoreError,
 };
+use crate::files::npy::{ElementType, NpyWriter};
 use crate::files::{Draft, DraftError, Existing, Kind};
 
 /// The log of large pictures in a draft: those that were being decoded when a run was killed.

@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use cnn_codes::codes::Store;
 use cnn_codes::dataset::{self, InputKind, Pictures};
-use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::train::{self, LabelError, LabelErrorOptions, Reason};
 use cnn_codes_curate::check::{CheckOptions, Checked, Finding, FindingKind, PictureName, check};
+use cnn_codes_files::{Existing, FileDraft};
 
 use self::report::Report;
 use super::progress::PictureDisplay;

@@ -10,10 +10,10 @@ use cnn_codes::export::{
     Against, CheckPictures, Drift, ExportError, ExportOptions, Exported, Precision, Target, check,
     export_classifier, export_head,
 };
-use cnn_codes::files::Existing;
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::model::{Device, Kernels, OnnxModel, TrunkOptions};
+use cnn_codes_files::Existing;
 
 use self::summary::Summary;
 use super::progress::PictureDisplay;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use cnn_codes::files::Existing;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
 use cnn_codes::head::nearest_centroid::NearestCentroidOptions;
@@ -14,6 +13,7 @@ use cnn_codes::head::optimizer::{
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::head::{ClassWeights, HeadOptions};
 use cnn_codes::train::{Told, TrainOptions};
+use cnn_codes_files::Existing;
 
 use crate::command_line::{command_line, without_folders};
 use crate::{Format, folder, one_of, positive};

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::files::{Draft, Existing};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Mlp, MlpOptions};
 use cnn_codes::head::saved::{self, SavedHead};
 use cnn_codes::head::{HeadError, HeadOptions, Samples};
 use cnn_codes::progress::{Progress, Watch};
 use cnn_codes::train::{Told, TrainError, TrainOptions, train};
+use cnn_codes_files::{Draft, Existing};
 use predicates::prelude::*;
 #[cfg(target_os = "linux")]
 use support::terminal::OnTerminal;
