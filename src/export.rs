@@ -49,15 +49,15 @@ use crate::picture::{Layout, Recipe};
 /// Name of the input of a whole classifier: uint8 RGB (N, H, W, 3).
 pub const PIXELS: &str = "pixels";
 /// Name of the input of a head alone: float32, a store's codes.npy as it is.
-pub const CODES: &str = "codes";
+pub(crate) const CODES: &str = "codes";
 /// Name of the output that holds probabilities: float32 (N, K), rows sum to 1.
-pub const PROBABILITIES: &str = "probabilities";
+pub(crate) const PROBABILITIES: &str = "probabilities";
 /// Name of the output that holds the index of the most probable class: int64 (N).
-pub const LABEL_INDEX: &str = "label_index";
+pub(crate) const LABEL_INDEX: &str = "label_index";
 
 /// The oldest operator set in which every operator used means what it means today (`Max` broadcasts
 /// since then).
-pub const MIN_OPERATOR_SET: i64 = 8;
+pub(crate) const MIN_OPERATOR_SET: i64 = 8;
 /// The operator set of a head alone: that of VGG16's trunk.
 const HEAD_OPERATOR_SET: i64 = 13;
 /// The format version that came with that operator set, and the first that needs no list of

@@ -239,7 +239,7 @@ impl StoreWriter {
 
     /// Whether this is a part of a store, and no whole one.
     #[must_use]
-    pub fn is_part(&self) -> bool {
+    pub(crate) fn is_part(&self) -> bool {
         self.description.part.is_some()
     }
 
@@ -364,7 +364,7 @@ impl StoreWriter {
     }
 
     /// Throws away all that was written, what was to be kept too.
-    pub fn discard(self) {
+    pub(crate) fn discard(self) {
         self.draft.discard();
     }
 

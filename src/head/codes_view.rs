@@ -207,7 +207,11 @@ impl<'a> CodesView<'a> {
     ///
     /// # Panics
     /// If there is no such row, or `into` has another shape.
-    pub fn read_rows(&self, rows: &[usize], into: ArrayViewMut2<f32>) -> Result<(), HeadError> {
+    pub(crate) fn read_rows(
+        &self,
+        rows: &[usize],
+        into: ArrayViewMut2<f32>,
+    ) -> Result<(), HeadError> {
         self.fill_rows(rows, into);
         self.check()
     }

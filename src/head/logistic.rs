@@ -190,7 +190,7 @@ impl Logistic {
     /// Memory in bytes that a fit on `train` takes, roughly: three matrices, or as much where the
     /// codes are read in passes.
     #[must_use]
-    pub fn fitting_bytes(train: &Samples) -> usize {
+    pub(crate) fn fitting_bytes(train: &Samples) -> usize {
         3 * training::matrix_bytes(train).min(MAX_MATRIX_BYTES)
     }
 

@@ -63,3 +63,6 @@ const PREDICTED_ROWS: usize = 64;
 /// Bias of a class without training samples: its optimum is at minus infinity, and this is low
 /// enough for a probability of 0, and finite.
 const ABSENT_BIAS: f32 = -1e30;
+
+#[cfg(test)]
+mod tests;

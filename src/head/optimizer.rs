@@ -118,7 +118,7 @@ impl UpdateRule {
     /// RMSprop's rho where nothing else is said, as Keras 3 has it.
     pub const RHO: f64 = 0.9;
     /// RMSprop's epsilon where nothing else is said, as Keras 3 has it.
-    pub const EPSILON: f64 = 1e-7;
+    pub(crate) const EPSILON: f64 = 1e-7;
     /// The momentum of gradient descent where nothing else is said. Keras 3 has none.
     pub const MOMENTUM: f64 = 0.9;
 

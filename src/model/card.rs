@@ -16,7 +16,7 @@ use crate::picture::{self, Filter, Layout, Recipe, Resize};
 pub use self::error::CardError;
 
 /// The version of the card format that this crate reads.
-pub const CARD_FORMAT: u32 = 1;
+pub(crate) const CARD_FORMAT: u32 = 1;
 
 /// The longest side of a trunk's input: far above any trunk, and below what exhausts memory by a
 /// typing error.

@@ -164,7 +164,7 @@ impl MlpOptions {
     /// Memory in bytes that training on `train` takes, roughly: weights, the rule's state, the best
     /// weights, and what is read ahead of a large store.
     #[must_use]
-    pub fn training_bytes(&self, train: &Samples) -> usize {
+    pub(crate) fn training_bytes(&self, train: &Samples) -> usize {
         let sizes = self.sizes(train.n_features(), train.n_classes());
         let weights: usize = sizes.windows(2).map(|pair| pair[0] * pair[1]).sum();
         let copies = 2 + self.optimizer.rule.n_states();

@@ -183,7 +183,7 @@ impl Trainer {
 
     /// The network as it is now, without the rule's state.
     #[must_use]
-    pub fn into_mlp(self) -> Mlp {
+    pub(crate) fn into_mlp(self) -> Mlp {
         self.mlp
     }
 }

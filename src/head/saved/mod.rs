@@ -30,13 +30,13 @@ use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{Convergence, Epoch, Head, HeadKind, Layer, OneHead};
 
 /// Version of the format that this code writes and reads.
-pub const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 2;
 /// The file without which a directory is no head.
 pub const MANIFEST: &str = "head.json";
 /// The scaling's statistics.
-pub const SCALING: &str = "scaling.safetensors";
+pub(crate) const SCALING: &str = "scaling.safetensors";
 /// The MLP's learning curve.
-pub const HISTORY: &str = "history.csv";
+pub(crate) const HISTORY: &str = "history.csv";
 /// What a published HEAD is, for a [`Draft`].
 pub const KIND: Kind = Kind {
     name: "head",
@@ -120,7 +120,7 @@ pub struct Saved<H: Head> {
 
 /// The file of a head's weights, inside a HEAD directory.
 #[must_use]
-pub fn weights_file(kind: HeadKind) -> String {
+pub(crate) fn weights_file(kind: HeadKind) -> String {
     format!("{kind}.safetensors")
 }
 
@@ -173,7 +173,7 @@ impl SavedHead {
     /// # Errors
     /// [`SavedHeadError::Damaged`] if the parts contradict each other, before anything is written;
     /// [`SavedHeadError::Write`] with the file.
-    pub fn write_into(&self, dir: &Path) -> Result<(), SavedHeadError> {
+    pub(crate) fn write_into(&self, dir: &Path) -> Result<(), SavedHeadError> {
         let manifest_path = dir.join(MANIFEST);
         self.validate().map_err(damaged(&manifest_path))?;
         for head in self.in_order() {
