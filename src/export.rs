@@ -47,7 +47,7 @@ use crate::named;
 use crate::picture::{Layout, Recipe};
 
 /// Name of the input of a whole classifier: uint8 RGB (N, H, W, 3).
-pub const PIXELS: &str = "pixels";
+pub(crate) const PIXELS: &str = "pixels";
 /// Name of the input of a head alone: float32, a store's codes.npy as it is.
 pub(crate) const CODES: &str = "codes";
 /// Name of the output that holds probabilities: float32 (N, K), rows sum to 1.

@@ -21,7 +21,7 @@ named!(Dtype, "dtype", F32 => "f32", F16 => "f16");
 impl Dtype {
     /// Bytes of one element.
     #[must_use]
-    pub const fn size(self) -> usize {
+    pub(crate) const fn size(self) -> usize {
         self.element_type().size()
     }
 

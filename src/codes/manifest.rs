@@ -168,7 +168,7 @@ impl Manifest {
 
     /// The text of store.json.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         let json = StoreJson::from(self);
         let mut text = serde_json::to_string_pretty(&json).expect("a manifest is plain data");
         text.push('\n');

@@ -42,12 +42,12 @@ pub(crate) use writer::IN_HAND;
 pub use writer::{Code, Leftover, Opened, StoreWriter};
 
 /// The file without which a directory is no store.
-pub const MANIFEST: &str = "store.json";
+pub(crate) const MANIFEST: &str = "store.json";
 /// The codes' file name inside a store.
 pub(crate) const CODES: &str = "codes.npy";
 /// The labels' file name inside a store.
 pub(crate) const LABELS: &str = "labels.npy";
 /// The name of the table of rows inside a store.
-pub const IMAGES: &str = "images.csv";
+pub(crate) const IMAGES: &str = "images.csv";
 /// The name of the table of unusable pictures inside a store.
 pub(crate) const FAILURES: &str = "failures.csv";

@@ -241,7 +241,7 @@ impl Store {
 
     /// Bytes of a code on the disk.
     #[must_use]
-    pub fn row_bytes(&self) -> usize {
+    pub(crate) fn row_bytes(&self) -> usize {
         self.manifest.store.code_bytes()
     }
 

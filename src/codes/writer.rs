@@ -95,7 +95,7 @@ impl StoreWriter {
     /// # Errors
     /// As [`StoreWriter::create`]; [`StoreError::OtherJob`] if what is there belongs to another
     /// job, and is to be gone on with; [`StoreError::Damaged`] if it is not what its journal says.
-    pub fn open(
+    pub(crate) fn open(
         out: &Path,
         existing: Existing,
         leftover: Leftover,
@@ -232,7 +232,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// [`StoreError`] if images.csv cannot be read.
-    pub fn written(&self) -> Result<Vec<PictureRow>, StoreError> {
+    pub(crate) fn written(&self) -> Result<Vec<PictureRow>, StoreError> {
         let rows = read_rows(&self.at(IMAGES), &self.description.classes);
         rows.map_err(StoreError::in_draft)
     }
@@ -245,25 +245,25 @@ impl StoreWriter {
 
     /// Rows so far.
     #[must_use]
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.codes.rows()
     }
 
     /// Pictures that could not be used so far, by the kind of reason.
     #[must_use]
-    pub fn failures(&self) -> &BTreeMap<String, usize> {
+    pub(crate) fn failures(&self) -> &BTreeMap<String, usize> {
         &self.n_failures
     }
 
     /// Pictures dealt with that are safe on the disk: where the next run of the job goes on.
     #[must_use]
-    pub fn n_done(&self) -> usize {
+    pub(crate) fn n_done(&self) -> usize {
         self.n_done
     }
 
     /// Where the unfinished store lies.
     #[must_use]
-    pub fn draft(&self) -> &Path {
+    pub(crate) fn draft(&self) -> &Path {
         self.draft.path()
     }
 
@@ -339,7 +339,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// [`StoreError::Write`]; the last checkpoint still holds then.
-    pub fn checkpoint(&mut self, n_done: usize) -> Result<(), StoreError> {
+    pub(crate) fn checkpoint(&mut self, n_done: usize) -> Result<(), StoreError> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };

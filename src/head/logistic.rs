@@ -98,7 +98,7 @@ impl LogisticOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first option that is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         positive("L2 strength", self.l2)?;
         positive("gradient tolerance", self.gradient_tolerance)?;
         if self.max_iterations == 0 {
@@ -230,13 +230,13 @@ impl Logistic {
 
     /// D.
     #[must_use]
-    pub fn n_features(&self) -> usize {
+    pub(crate) fn n_features(&self) -> usize {
         self.weights.nrows()
     }
 
     /// K.
     #[must_use]
-    pub fn n_classes(&self) -> usize {
+    pub(crate) fn n_classes(&self) -> usize {
         self.intercepts.len()
     }
 

@@ -123,8 +123,8 @@ impl UpdateRule {
     pub const MOMENTUM: f64 = 0.9;
 
     /// The optimizer that the rule is of.
-    #[must_use]
-    pub fn kind(&self) -> OptimizerKind {
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> OptimizerKind {
         match self {
             Self::RmsProp { .. } => OptimizerKind::RmsProp,
             Self::Adam(_) => OptimizerKind::Adam,
@@ -135,7 +135,7 @@ impl UpdateRule {
 
     /// Numbers that the rule keeps for each weight, 4 bytes each: 0, 1 or 2.
     #[must_use]
-    pub fn n_states(&self) -> usize {
+    pub(crate) fn n_states(&self) -> usize {
         match *self {
             Self::Adam(_) | Self::AdamW(_) => 2,
             Self::RmsProp { .. } => 1,
@@ -221,7 +221,7 @@ impl OptimizerOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first that is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         positive("learning rate", self.learning_rate)?;
         self.rule.validate()?;
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {

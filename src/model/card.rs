@@ -140,7 +140,7 @@ struct FormatOnly {
 impl ModelCard {
     /// The trunk's output, with its channels last.
     #[must_use]
-    pub fn output(&self) -> OutputSpec {
+    pub(crate) fn output(&self) -> OutputSpec {
         let axes = self.output.shape.iter();
         let mut shape: Vec<_> = axes.map(|&axis| axis as usize).collect();
         if self.output.layout == Some(Layout::ChannelsFirst) {
@@ -265,7 +265,7 @@ impl ModelCard {
     ///
     /// # Errors
     /// [`CardError::Invalid`] with the first key that is wrong.
-    pub fn validate(&self) -> Result<(), CardError> {
+    pub(crate) fn validate(&self) -> Result<(), CardError> {
         let texts = [
             ("name", &self.name),
             ("file", &self.file),

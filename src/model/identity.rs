@@ -94,7 +94,7 @@ pub struct OutputSpec {
 impl OutputSpec {
     /// Channels, C: the last axis.
     #[must_use]
-    pub fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
     }
 }

@@ -33,7 +33,7 @@ impl LossOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] if the smoothing is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             let expected = "at least 0 and below 1";
             return Err(invalid("label smoothing", self.label_smoothing, expected));

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Ix2, Ix3,
 use rand::Rng;
 use rand::distributions::{Distribution, Uniform};
 
+#[cfg(test)]
 use super::LossOptions;
 use super::loss::Loss;
 use crate::head::fused_update::{aligned_zeros, descend, multiply, n_partials};
@@ -26,7 +27,7 @@ impl Dense {
     /// Weights are uniform within sqrt(6 / (in + out)) on both sides of zero (X. Glorot and
     /// Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     /// 2010, equation 16).
-    pub fn glorot_uniform(n_in: usize, n_out: usize, rng: &mut impl Rng) -> Self {
+    pub(crate) fn glorot_uniform(n_in: usize, n_out: usize, rng: &mut impl Rng) -> Self {
         let limit = (6.0 / (n_in + n_out) as f64).sqrt() as f32;
         let uniform = Uniform::new_inclusive(-limit, limit);
         Self {
@@ -105,8 +106,10 @@ impl Dense {
 }
 
 /// Not a rule of training: keeps the gradient as the state.
+#[cfg(test)]
 struct KeepGradient;
 
+#[cfg(test)]
 impl Rule<1> for KeepGradient {
     #[inline(always)]
     fn step(&self, weight: f32, gradient: f32, _: [f32; 1]) -> (f32, [f32; 1]) {
@@ -171,13 +174,13 @@ impl Mlp {
 
     /// D.
     #[must_use]
-    pub fn n_features(&self) -> usize {
+    pub(crate) fn n_features(&self) -> usize {
         self.layers[0].weights.nrows()
     }
 
     /// K.
     #[must_use]
-    pub fn n_classes(&self) -> usize {
+    pub(crate) fn n_classes(&self) -> usize {
         self.layers[self.layers.len() - 1].bias.len()
     }
 
@@ -227,8 +230,8 @@ impl Mlp {
     ///
     /// # Errors
     /// As [`Mlp::evaluate`], and [`HeadError::InvalidOption`].
-    #[doc(hidden)]
-    pub fn loss_and_gradient(
+    #[cfg(test)]
+    pub(crate) fn loss_and_gradient(
         &self,
         samples: &Samples,
         loss: &LossOptions,

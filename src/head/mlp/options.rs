@@ -104,7 +104,7 @@ impl MlpOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first option that is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         if let Some(units) = self
             .hidden
             .iter()

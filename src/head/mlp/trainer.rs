@@ -160,7 +160,7 @@ impl Trainer {
 
     /// The learning rate of the next step.
     #[must_use]
-    pub fn learning_rate(&self) -> f64 {
+    pub(crate) fn learning_rate(&self) -> f64 {
         let optimizer = &self.options.optimizer;
         let (step, epochs) = (self.steps, self.options.epochs);
         optimizer

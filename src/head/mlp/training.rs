@@ -72,7 +72,7 @@ impl Mlp {
     ///
     /// # Errors
     /// As [`Mlp::fit`].
-    pub fn train(
+    pub(crate) fn train(
         self,
         train: &Samples,
         monitored: &Monitored,

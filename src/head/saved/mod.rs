@@ -152,7 +152,7 @@ impl SavedHead {
 
     /// What the heads are, without their weights.
     #[must_use]
-    pub fn manifest(&self) -> HeadManifest {
+    pub(crate) fn manifest(&self) -> HeadManifest {
         HeadManifest::of(self)
     }
 
