@@ -26,8 +26,8 @@ use cnn_codes::codes::{
     Code, CodesIdentity, Dtype, PictureRow, Pool, Store, StoreDescription, StoreWriter,
 };
 use cnn_codes::files::Existing;
-use cnn_codes::head::Samples;
-use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored};
+use cnn_codes::head::mlp::{Mlp, MlpOptions};
+use cnn_codes::head::{Head, Samples};
 use cnn_codes::model::{OutputSpec, TrunkIdentity};
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
 use cnn_codes::progress::Watch;
@@ -117,7 +117,7 @@ fn epoch(samples: &Samples, memory: &Memory) -> anyhow::Result<()> {
         epochs: 1,
         ..MlpOptions::default()
     };
-    Mlp::fit(samples, &Monitored::default(), &options, memory)?;
+    Mlp::fit(samples, None, &options, memory)?;
     Ok(())
 }
 

@@ -240,7 +240,10 @@ pub struct McNemar {
 ///
 /// # Errors
 /// [`EvaluateError::CountMismatch`] if the heads were not judged on equally many samples.
-pub(crate) fn mcnemar_exact(a_correct: &[bool], b_correct: &[bool]) -> Result<McNemar, EvaluateError> {
+pub(crate) fn mcnemar_exact(
+    a_correct: &[bool],
+    b_correct: &[bool],
+) -> Result<McNemar, EvaluateError> {
     let (only_a, only_b) = only_one_correct(a_correct, b_correct)?;
     let p_value = (2.0 * fair_tail(only_a.min(only_b), only_a + only_b)).min(1.0);
     Ok(McNemar {

@@ -135,7 +135,7 @@ impl fmt::Display for Searched {
 
 /// A fitted regression and how sure its optimum is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LogisticFit {
+pub(crate) struct LogisticFit {
     /// The model; usable also where it has not converged.
     pub model: Logistic,
     /// Whether it is the optimum.
@@ -160,7 +160,11 @@ impl Logistic {
     /// [`HeadError::InvalidOption`] or [`HeadError::OneClass`] before any work;
     /// [`HeadError::Solver`] if no finite parameters were found. A fit that stopped short is no
     /// error: it is said in [`LogisticFit::convergence`].
-    pub fn fit(train: &Samples, options: &LogisticOptions) -> Result<LogisticFit, HeadError> {
+    #[cfg(test)]
+    pub(crate) fn fit(
+        train: &Samples,
+        options: &LogisticOptions,
+    ) -> Result<LogisticFit, HeadError> {
         let fits = Self::fit_path(train, &[options.l2], options, &())?;
         let first = fits.into_iter().flatten().next();
         Ok(first.expect("the first strength is always fitted"))
@@ -178,7 +182,7 @@ impl Logistic {
     ///
     /// # Errors
     /// As [`Logistic::fit`], for the first strength for which there is one.
-    pub fn fit_path(
+    pub(crate) fn fit_path(
         train: &Samples,
         strengths: &[f64],
         options: &LogisticOptions,
@@ -244,7 +248,7 @@ impl Logistic {
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
-    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+    pub(crate) fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
         let (expected, actual) = (self.n_features(), codes.n_features());
         if expected != actual {
             return Err(HeadError::FeatureMismatch { expected, actual });

@@ -9,6 +9,7 @@
 //! rename       a rename that replaces nothing
 //! json_lines   a file of JSON documents, one a line, that grows: journals
 //! lock         a lock that dies with its holder
+//! lines        text of strangers, line by line, within bounds
 //! npy          NumPy's .npy files, written row by row
 //! open         this program's own files, opened to be written: links are refused
 //! read_at      a part of a file, wherever other threads read
@@ -20,6 +21,7 @@ mod draft;
 mod error;
 mod fill;
 mod json_lines;
+pub mod lines;
 mod lock;
 pub mod npy;
 mod open;

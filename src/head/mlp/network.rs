@@ -133,7 +133,7 @@ impl Mlp {
     ///
     /// # Errors
     /// [`HeadError::Layers`] for fewer than two sizes, or a size of 0.
-    pub fn glorot_uniform(sizes: &[usize], rng: &mut impl Rng) -> Result<Self, HeadError> {
+    pub(crate) fn glorot_uniform(sizes: &[usize], rng: &mut impl Rng) -> Result<Self, HeadError> {
         if sizes.len() < 2 || sizes.contains(&0) {
             let reason = format!("sizes {sizes:?} are not two or more numbers above 0");
             return Err(HeadError::Layers { reason });
@@ -188,7 +188,7 @@ impl Mlp {
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
-    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+    pub(crate) fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
         check_features(self.n_features(), codes.n_features())?;
         let mut logits = Array2::zeros((codes.n_rows(), self.n_classes()));
         let mut pass = Pass::new(self, codes.n_rows().min(PREDICTED_ROWS));
@@ -206,7 +206,7 @@ impl Mlp {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] or [`HeadError::ClassMismatch`] if the samples are not such
     /// as the network takes.
-    pub fn evaluate(&self, samples: &Samples) -> Result<(f64, f64), HeadError> {
+    pub(crate) fn evaluate(&self, samples: &Samples) -> Result<(f64, f64), HeadError> {
         self.check(samples)?;
         let mut pass = Pass::new(self, samples.len().min(PREDICTED_ROWS));
         let (mut loss, mut correct) = (0.0, 0);

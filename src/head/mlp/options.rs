@@ -173,7 +173,7 @@ impl MlpOptions {
 
     /// Sizes of all layers for D = `n_features` and K = `n_classes`: D, hidden, K.
     #[must_use]
-    pub fn sizes(&self, n_features: usize, n_classes: usize) -> Vec<usize> {
+    pub(crate) fn sizes(&self, n_features: usize, n_classes: usize) -> Vec<usize> {
         let mut sizes = vec![n_features];
         sizes.extend(&self.hidden);
         sizes.push(n_classes);

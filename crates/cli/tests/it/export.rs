@@ -14,7 +14,7 @@ use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
 use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
 use cnn_codes::head::saved::{Saved, SavedHead};
 use cnn_codes::head::scaling::Scaling;
-use cnn_codes::head::{Convergence, HeadKind, OneHead, Samples};
+use cnn_codes::head::{Convergence, Head, HeadKind, OneHead, Samples};
 use cnn_codes::model::{ModelCard, OnnxModel};
 use cnn_codes::picture::Recipe;
 use cnn_codes_files::Existing;
@@ -133,9 +133,11 @@ fn nearest_centroid(scaling: &Scaling, codes: ArrayView2<f32>) -> OneHead {
     let codes = scaling.apply(codes).unwrap();
     let labels: Vec<_> = (0..codes.nrows()).map(|row| row % 3).collect();
     let samples = Samples::new(codes.view(), &labels, 3).unwrap();
+    let options = NearestCentroidOptions::default();
+    let fit = NearestCentroid::fit(&samples, None, &options, &()).unwrap();
     OneHead::NearestCentroid(Saved {
-        model: NearestCentroid::fit(&samples).unwrap(),
-        options: NearestCentroidOptions::default(),
+        model: fit.model,
+        options,
         convergence: None,
         temperature: 0.25,
     })

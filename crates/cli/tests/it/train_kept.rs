@@ -13,7 +13,7 @@ use cnn_codes::codes::{Store, StoreError};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Mlp, MlpOptions};
 use cnn_codes::head::saved::{self, SavedHead};
-use cnn_codes::head::{HeadError, HeadOptions, Samples};
+use cnn_codes::head::{Head, HeadError, HeadOptions, Samples};
 use cnn_codes::progress::{Progress, Watch};
 use cnn_codes::train::{Told, TrainError, TrainOptions, train};
 use cnn_codes_files::{Draft, Existing};
@@ -264,7 +264,7 @@ fn codes_that_cannot_be_read_once_the_logistic_regression_is_found_make_no_head(
         path: place.path("train/codes.npy"),
         n_evaluations: AtomicUsize::new(0),
     };
-    let fits = Logistic::fit_path(&samples, &[1.0], &LogisticOptions::default(), &cut);
+    let fits = Logistic::fit(&samples, None, &LogisticOptions::default(), &cut);
     assert!(cut.n_evaluations.load(Ordering::Relaxed) > 0);
     let error = fits.unwrap_err();
     assert!(matches!(error, HeadError::Read { .. }), "{error:?}");
