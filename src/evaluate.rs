@@ -125,7 +125,7 @@ impl Evaluation {
         })
     }
 
-    /// Whether each row was classified right (N), for [`mcnemar_exact`].
+    /// Whether each row was classified right (N), for `mcnemar_exact`.
     #[must_use]
     pub fn correct(&self) -> Vec<bool> {
         let mut correct = vec![true; self.n];

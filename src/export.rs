@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The file stays in the trunk's operator set and adds only plain operators whose meaning has not
-//! changed since set [`MIN_OPERATOR_SET`], so that any runtime loads it. Pictures are given in the
+//! changed since set `MIN_OPERATOR_SET`, so that any runtime loads it. Pictures are given in the
 //! size that the file declares: fitting them is left to the caller, whom the metadata tells how the
 //! training pictures were fitted.
 //!

@@ -50,7 +50,7 @@ pub enum Leftover {
     Discard,
 }
 
-/// What [`StoreWriter::open`] found.
+/// What `StoreWriter::open` found.
 #[derive(Debug)]
 pub enum Opened {
     /// A store with rows to come, after those that an earlier run left.

@@ -30,7 +30,7 @@
 //!
 //! linfa knows no weights of classes and no start from another optimum, so there L-BFGS has the
 //! problem to itself: with [`ClassWeights::Balanced`] where classes differ in size, and in
-//! [`Logistic::fit_path`] for all strengths but the strongest.
+//! `Logistic::fit_path` for all strengths but the strongest.
 //!
 //! # Codes larger than memory
 //! Where the matrix of step 2, or the codes in f64 with no fewer samples than features, would take

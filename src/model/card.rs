@@ -101,7 +101,7 @@ pub struct CardClassifier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
-    /// The version of the card format: [`CARD_FORMAT`].
+    /// The version of the card format: `CARD_FORMAT`.
     pub format: u32,
     /// The trunk's name, as stores record it.
     pub name: String,
@@ -246,7 +246,7 @@ impl ModelCard {
     /// The card as the text of its file.
     ///
     /// # Errors
-    /// [`CardError::Invalid`], as [`ModelCard::validate`].
+    /// [`CardError::Invalid`], as `ModelCard::validate`.
     ///
     /// # Panics
     /// Never: all that a card holds can be written as TOML.

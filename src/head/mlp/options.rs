@@ -72,7 +72,7 @@ pub struct MlpOptions {
     pub order: BatchOrder,
     /// Share of each class that is held out of training where an epoch has to be chosen, above 0 and
     /// below 1. Without [`Keep::Best`] and patience nothing is held out. [`train`](mod@crate::train)
-    /// holds out; [`Mlp::fit`](super::Mlp::fit) is given the samples. head.json does not have it.
+    /// holds out; `Mlp::fit` is given the samples. head.json does not have it.
     #[serde(skip, default = "default_hold_out")]
     pub hold_out: f64,
 }

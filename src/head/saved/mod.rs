@@ -160,7 +160,7 @@ impl SavedHead {
     ///
     /// # Errors
     /// [`SavedHeadError::Draft`] if `dir` is not free, unless `existing` says to replace a head;
-    /// [`SavedHeadError::Write`] or [`SavedHeadError::Damaged`] as [`SavedHead::write_into`].
+    /// [`SavedHeadError::Write`] or [`SavedHeadError::Damaged`] as `SavedHead::write_into`.
     pub fn save(&self, dir: &Path, existing: Existing) -> Result<(), SavedHeadError> {
         let draft = Draft::begin(dir, KIND, existing)?;
         self.write_into(draft.path())?;
