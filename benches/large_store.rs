@@ -113,10 +113,8 @@ fn measure(dir: &Path, file: &Path, rounds: usize) -> anyhow::Result<()> {
 
 /// Trains for an epoch.
 fn epoch(samples: &Samples, memory: &Memory) -> anyhow::Result<()> {
-    let options = MlpOptions {
-        epochs: 1,
-        ..MlpOptions::default()
-    };
+    let mut options = MlpOptions::default();
+    options.epochs = 1;
     Mlp::fit(samples, None, &options, memory)?;
     Ok(())
 }

@@ -145,9 +145,10 @@ fn gram_seconds((n, d): (usize, usize)) -> f64 {
 }
 
 fn fit(train: &Codes, strengths: &[f64]) -> anyhow::Result<Vec<Fit<Logistic>>> {
-    let options = strengths.iter().map(|&l2| LogisticOptions {
-        l2,
-        ..LogisticOptions::default()
+    let options = strengths.iter().map(|&l2| {
+        let mut options = LogisticOptions::default();
+        options.l2 = l2;
+        options
     });
     Ok(Logistic::fit_all(
         &train.samples()?,

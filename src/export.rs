@@ -82,11 +82,23 @@ named!(Precision, "precision", Float32 => "float32", Float16 => "float16");
 
 /// What to export of a HEAD.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ExportOptions {
     /// Which of its heads.
     pub head: HeadKind,
     /// In which precision.
     pub precision: Precision,
+}
+
+impl ExportOptions {
+    /// This head, as it was trained.
+    #[must_use]
+    pub fn of(head: HeadKind) -> Self {
+        Self {
+            head,
+            precision: Precision::default(),
+        }
+    }
 }
 
 /// A model to be written, and its card.

@@ -64,6 +64,7 @@ const MAX_MATRIX_BYTES: usize = 128 << 20;
 /// How the regression is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LogisticOptions {
     /// Strength of the penalty, above 0; scikit-learn's C is 1 / `l2` (see the module).
     pub l2: f64,

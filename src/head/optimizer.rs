@@ -167,6 +167,7 @@ impl UpdateRule {
 /// Settings of an optimizer; the default is the tutorial's, RMSprop with a learning rate of 2e-4.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct OptimizerOptions {
     /// What is done with a gradient.
     pub rule: UpdateRule,

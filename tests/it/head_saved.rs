@@ -40,12 +40,10 @@ fn head(scaling: ScalingKind) -> SavedHead {
     let scaling = Scaling::fit(scaling, &Samples::new(codes.view(), &labels, 2).unwrap());
     let codes = scaling.apply(codes.view()).unwrap();
     let samples = Samples::new(codes.view(), &labels, 2).unwrap();
-    let options = MlpOptions {
-        hidden: vec![5, 4],
-        epochs: 2,
-        seed: 9,
-        ..MlpOptions::default()
-    };
+    let mut options = MlpOptions::default();
+    options.hidden = vec![5, 4];
+    options.epochs = 2;
+    options.seed = 9;
     let trained = Mlp::fit(&samples, None, &options, &()).unwrap();
     let fit = Logistic::fit(&samples, None, &LogisticOptions::default(), &()).unwrap();
     SavedHead {

@@ -189,12 +189,12 @@ fn finding(store: &Store, input: usize, error: &LabelError) -> Finding {
 
 /// What is looked for.
 pub(super) fn check_options(arguments: &Arguments) -> CheckOptions {
-    CheckOptions {
-        min_side: arguments.min_side,
-        max_aspect: arguments.max_aspect,
-        limits: arguments.limits.limits(),
-        threads: arguments.threads.unwrap_or_else(default_threads),
-    }
+    let mut options = CheckOptions::default();
+    options.min_side = arguments.min_side;
+    options.max_aspect = arguments.max_aspect;
+    options.limits = arguments.limits.limits();
+    options.threads = arguments.threads.unwrap_or_else(default_threads);
+    options
 }
 
 /// A ratio of 1 or more.

@@ -129,6 +129,7 @@ pub enum Placement {
 
 /// How pictures are split.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct SplitOptions {
     /// Which share each part gets.
     pub shares: Shares,

@@ -21,6 +21,7 @@ use crate::head::{ClassWeights, HeadError, Samples};
 /// that those of different choices can be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LossOptions {
     /// How much of a label is spread over all classes: at least 0 and below 1.
     pub label_smoothing: f64,

@@ -48,6 +48,7 @@ named!(Keep, "weights to keep", Last => "last", Best => "best");
 /// How an MLP is built and trained; the default is the tutorial's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MlpOptions {
     /// Units of each hidden layer, from the input on; none leaves one layer with softmax.
     pub hidden: Vec<usize>,

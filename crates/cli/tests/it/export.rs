@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{CodesIdentity, Pool, Store};
-use cnn_codes::export::{ExportOptions, Precision, Target, export_head};
+use cnn_codes::export::{ExportOptions, Target, export_head};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
 use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
@@ -96,6 +96,8 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
         numbers((n_features, n_classes), 3) / largest_code,
         vector(n_classes, 11),
     );
+    let mut mlp = MlpOptions::default();
+    mlp.hidden = hidden.to_vec();
     SavedHead {
         codes,
         classes: ["a", "b \"c\"", "ü"].map(str::to_owned).to_vec(),
@@ -103,10 +105,7 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
         heads: vec![
             OneHead::Mlp(Saved {
                 model: Mlp::from_weights(layers.collect()).unwrap(),
-                options: MlpOptions {
-                    hidden: hidden.to_vec(),
-                    ..MlpOptions::default()
-                },
+                options: mlp,
                 convergence: None,
                 temperature: 0.5,
             }),
@@ -626,11 +625,7 @@ fn a_file_that_appears_during_an_export_is_not_replaced() {
     let Some((place, head)) = place_with_head() else {
         return;
     };
-    let options = ExportOptions {
-        head: HeadKind::Logistic,
-        precision: Precision::Float32,
-    };
-    let exported = export_head(&head, options).unwrap();
+    let exported = export_head(&head, ExportOptions::of(HeadKind::Logistic)).unwrap();
     let path = place.path().join("x.onnx");
     for existing in [Existing::Keep, Existing::Replace] {
         let target = Target::new(&path, false, existing).unwrap();

@@ -44,12 +44,11 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
         weights: weights.clone(),
         bias: bias.clone(),
     };
+    let mut without_hidden = MlpOptions::default();
+    without_hidden.hidden = vec![];
     let mlp = OneHead::Mlp(Saved {
         model: Mlp::from_weights(vec![layer]).unwrap(),
-        options: MlpOptions {
-            hidden: vec![],
-            ..MlpOptions::default()
-        },
+        options: without_hidden,
         convergence: None,
         temperature: 2.0,
     });

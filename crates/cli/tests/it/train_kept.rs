@@ -95,10 +95,9 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
 fn refused(place: &Place, existing: Existing, watch: &dyn Watch) -> TrainError {
     let store = |name: &str| Store::open(&place.path(name)).unwrap();
     let mut options = TrainOptions::default();
-    options.heads[0] = HeadOptions::Mlp(MlpOptions {
-        hidden: vec![8],
-        ..MlpOptions::default()
-    });
+    let mut mlp = MlpOptions::default();
+    mlp.hidden = vec![8];
+    options.heads[0] = HeadOptions::Mlp(mlp);
     let (codes, validation) = (store("train"), store("validation"));
     let draft = Draft::begin(&place.path("head"), saved::KIND, existing).unwrap();
     let trained = train(&codes, Some(&validation), &options, watch).unwrap();

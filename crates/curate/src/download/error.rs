@@ -10,6 +10,7 @@ use cnn_codes_files::{PathError, path_error};
 
 /// Why a download broke off, or left nothing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DownloadError {
     /// The list of URLs cannot be understood.
     #[error("{0}")]

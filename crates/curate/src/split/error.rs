@@ -8,6 +8,7 @@ use cnn_codes_files::DraftError;
 
 /// Why nothing was split. What was at DIR is as it was.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SplitError {
     /// The shares make no split.
     #[error(
