@@ -55,6 +55,7 @@ pub(crate) use invalid::invalid;
 pub use kind::HeadKind;
 pub use samples::Samples;
 pub use softmax::probabilities;
+pub(crate) use span::centred_gram;
 
 /// Rows that prediction takes at a time: enough to use the weights well while they are in cache, few
 /// enough to keep the partial sums small.
