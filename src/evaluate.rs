@@ -28,6 +28,7 @@ const Z_95: f64 = 1.959_963_984_540_054;
 
 /// Why probabilities could not be judged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EvaluateError {
     /// There is nothing to judge.
     #[error("there are no predictions to judge")]
