@@ -129,7 +129,11 @@ impl Evaluation {
             }
         }
         let correct = n - mistakes.len();
-        let right: Vec<_> = labels.iter().zip(&predictions).map(|(l, p)| l == p).collect();
+        let right: Vec<_> = labels
+            .iter()
+            .zip(&predictions)
+            .map(|(l, p)| l == p)
+            .collect();
         let rows: Vec<_> = (0..n).collect();
         Ok(Self {
             n,
@@ -257,7 +261,8 @@ mod tests {
             [0.1, 0.5, 0.4],
             [0.0, 0.9, 0.1]
         ];
-        let evaluation = Evaluation::new(probabilities.view(), &[0, 0, 0, 1, 2], &Design::default()).unwrap();
+        let evaluation =
+            Evaluation::new(probabilities.view(), &[0, 0, 0, 1, 2], &Design::default()).unwrap();
         assert_eq!(
             evaluation.confusion,
             array![[1, 0, 2], [0, 1, 0], [0, 1, 0]]
@@ -276,14 +281,16 @@ mod tests {
 
     #[test]
     fn equal_probabilities_give_the_first_class() {
-        let evaluation = Evaluation::new(array![[0.4, 0.4, 0.2]].view(), &[1], &Design::default()).unwrap();
+        let evaluation =
+            Evaluation::new(array![[0.4, 0.4, 0.2]].view(), &[1], &Design::default()).unwrap();
         assert_eq!(evaluation.mistakes[0].predicted, 0);
     }
 
     #[test]
     fn what_cannot_be_judged_is_said() {
         let two = array![[0.5, 0.5], [f32::NAN, 0.5]];
-        let error = |labels: &[usize]| Evaluation::new(two.view(), labels, &Design::default()).unwrap_err();
+        let error =
+            |labels: &[usize]| Evaluation::new(two.view(), labels, &Design::default()).unwrap_err();
         assert_eq!(error(&[0, 1]), EvaluateError::NotANumber { row: 1 });
         assert_eq!(
             error(&[2, 1]),
@@ -301,7 +308,10 @@ mod tests {
             }
         );
         let none = Array2::zeros((0, 2));
-        assert_eq!(Evaluation::new(none.view(), &[], &Design::default()), Err(EvaluateError::Empty));
+        assert_eq!(
+            Evaluation::new(none.view(), &[], &Design::default()),
+            Err(EvaluateError::Empty)
+        );
         let no_classes = Array2::zeros((1, 0));
         let labelled = Evaluation::new(no_classes.view(), &[0], &Design::default()).unwrap_err();
         assert_eq!(

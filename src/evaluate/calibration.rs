@@ -56,13 +56,18 @@ impl CalibrationError {
         predicted: &[usize],
     ) -> Self {
         let confidences = confidences(probabilities, predicted);
-        let right = labels.iter().zip(predicted).map(|(label, predicted)| label == predicted);
+        let right = labels
+            .iter()
+            .zip(predicted)
+            .map(|(label, predicted)| label == predicted);
         let error = error(&bins(&confidences, right));
         let n = confidences.len();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
         let mut drawn: Vec<f64> = (0..DRAWS.min(MOST_ANSWERS / n).max(20))
             .map(|_| {
-                let right = confidences.iter().map(|&confidence| rng.r#gen::<f64>() < confidence);
+                let right = confidences
+                    .iter()
+                    .map(|&confidence| rng.r#gen::<f64>() < confidence);
                 self::error(&bins(&confidences, right))
             })
             .collect();
@@ -90,13 +95,17 @@ pub fn calibration_bins(
     labels: &[usize],
     predicted: &[usize],
 ) -> Vec<CalibrationBin> {
-    let right = labels.iter().zip(predicted).map(|(label, predicted)| label == predicted);
+    let right = labels
+        .iter()
+        .zip(predicted)
+        .map(|(label, predicted)| label == predicted);
     bins(&confidences(probabilities, predicted), right)
 }
 
 fn confidences(probabilities: ArrayView2<f32>, predicted: &[usize]) -> Vec<f64> {
     let rows = probabilities.rows().into_iter().zip(predicted);
-    rows.map(|(row, &predicted)| f64::from(row[predicted])).collect()
+    rows.map(|(row, &predicted)| f64::from(row[predicted]))
+        .collect()
 }
 
 fn bins(confidences: &[f64], right: impl Iterator<Item = bool>) -> Vec<CalibrationBin> {

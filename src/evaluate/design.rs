@@ -53,7 +53,10 @@ impl Design<'_> {
         let mean = values.iter().sum::<f64>() / n;
         let own = || values.iter().map(|value| value - mean).collect();
         let sums: Vec<f64> = self.group_sums(values, mean).unwrap_or_else(own);
-        let (n_sums, squares) = (sums.len() as f64, sums.iter().map(|sum| sum * sum).sum::<f64>());
+        let (n_sums, squares) = (
+            sums.len() as f64,
+            sums.iter().map(|sum| sum * sum).sum::<f64>(),
+        );
         match sums.len() {
             0 | 1 => f64::INFINITY,
             _ => (squares * n_sums / (n_sums - 1.0)).sqrt() / n,
@@ -76,10 +79,14 @@ impl Design<'_> {
             return (0.0, 1.0);
         }
         let n = rows.len() as f64;
-        let values: Vec<f64> = rows.iter().map(|&row| f64::from(u8::from(right[row]))).collect();
+        let values: Vec<f64> = rows
+            .iter()
+            .map(|&row| f64::from(u8::from(right[row])))
+            .collect();
         let share = values.iter().sum::<f64>() / n;
-        let of_rows: Option<Vec<usize>> =
-            self.groups.map(|groups| rows.iter().map(|&row| groups[row]).collect());
+        let of_rows: Option<Vec<usize>> = self
+            .groups
+            .map(|groups| rows.iter().map(|&row| groups[row]).collect());
         let in_rows = Design {
             groups: of_rows.as_deref(),
             dealings: &[],
@@ -98,6 +105,19 @@ impl Design<'_> {
             z = quantile_975((n_groups - 1.0).max(1.0));
         }
         wilson(share, worth / self.inflation(), z)
+    }
+
+    /// How many of `n` pictures that stand each for itself, kept aside, would tell as much; of groups,
+    /// as if all pictures of a group were alike.
+    #[must_use]
+    pub fn worth(&self, n: usize) -> f64 {
+        let alone = self.groups.map_or(n, |groups| {
+            groups
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+        });
+        alone as f64 / self.inflation()
     }
 
     /// How much more an accuracy varies than one on pictures that were kept aside.

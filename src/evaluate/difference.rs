@@ -130,7 +130,9 @@ impl Correctness {
     pub fn shares(&self) -> Vec<f64> {
         let right = |row: usize| self.runs.iter().filter(|run| run[row]).count();
         let n_runs = self.runs.len() as f64;
-        (0..self.n()).map(|row| right(row) as f64 / n_runs).collect()
+        (0..self.n())
+            .map(|row| right(row) as f64 / n_runs)
+            .collect()
     }
 
     /// Variance of the mean accuracy that comes from the runs alone; 0 where there is one.
@@ -202,7 +204,10 @@ impl Difference {
         let (basis, estimate) = match design.dealings {
             [] if has_seeds => (Basis::Seeds, over_seeds(&pictures, first, second, design)),
             [] if design.groups.is_some() => (Basis::Groups, over_pictures(&pictures, design)),
-            [] => (Basis::Pictures, bonett_price(only_first, only_second, n as f64)),
+            [] => (
+                Basis::Pictures,
+                bonett_price(only_first, only_second, n as f64),
+            ),
             dealings => (Basis::Folds, over_folds(first, second, dealings)),
         };
         let mid_p = match basis {
@@ -288,7 +293,9 @@ impl Estimate {
 
 /// Student's t; nothing where it is the normal distribution.
 fn student(degrees: f64) -> Option<StudentsT> {
-    StudentsT::new(0.0, 1.0, degrees).ok().filter(|_| degrees.is_finite())
+    StudentsT::new(0.0, 1.0, degrees)
+        .ok()
+        .filter(|_| degrees.is_finite())
 }
 
 /// The 97.5th percentile of Student's t: 95% lie within it on both sides.
@@ -310,7 +317,10 @@ fn only_one_right(first: &Correctness, second: &Correctness) -> (f64, f64) {
         let pairs = first.runs.iter().zip(&second.runs);
         pairs.map(|(a, b)| count(a, b)).collect()
     } else {
-        let pairs = first.runs.iter().flat_map(|a| second.runs.iter().map(move |b| (a, b)));
+        let pairs = first
+            .runs
+            .iter()
+            .flat_map(|a| second.runs.iter().map(move |b| (a, b)));
         pairs.map(|(a, b)| count(a, b)).collect()
     };
     let n = counts.len() as f64;
@@ -348,7 +358,10 @@ fn over_pictures(pictures: &[f64], design: &Design) -> Estimate {
         Some(sums) => {
             let n_groups = sums.len() as f64;
             let squares: f64 = sums.iter().map(|sum| sum * sum).sum();
-            (squares * n_groups / (n_groups - 1.0).max(1.0), (n_groups - 1.0).max(1.0))
+            (
+                squares * n_groups / (n_groups - 1.0).max(1.0),
+                (n_groups - 1.0).max(1.0),
+            )
         }
     };
     Estimate {
@@ -378,7 +391,9 @@ fn over_seeds(
         }
     }
     let variance: f64 = parts.iter().map(|(variance, _)| variance).sum();
-    let terms = parts.iter().map(|(variance, degrees)| variance * variance / degrees);
+    let terms = parts
+        .iter()
+        .map(|(variance, degrees)| variance * variance / degrees);
     Estimate {
         standard_error: variance.sqrt(),
         degrees: variance * variance / terms.sum::<f64>(),
@@ -442,7 +457,10 @@ mod tests {
                     assert_eq!(is_better, !holds_0, "{a} {b} {n}");
                     assert!(told.verdict() != Verdict::Second);
                     // Each of the two that it is made of may say no.
-                    assert!(!is_better || (mid_ps[a][b] < SIGNIFICANCE && estimate.p_value() < SIGNIFICANCE));
+                    assert!(
+                        !is_better
+                            || (mid_ps[a][b] < SIGNIFICANCE && estimate.p_value() < SIGNIFICANCE)
+                    );
                     n_better += usize::from(is_better);
                 }
             }

@@ -104,7 +104,9 @@ fn per_class(confusion: &Array2<usize>) -> Vec<ClassMetrics> {
 /// The mean of every number, and the sum of the supports.
 fn mean(classes: &[ClassMetrics], weight: impl Fn(&ClassMetrics) -> f64) -> ClassMetrics {
     let mean = |number: fn(&ClassMetrics) -> Option<f64>| {
-        let numbers = classes.iter().filter_map(|class| Some((number(class)?, weight(class))));
+        let numbers = classes
+            .iter()
+            .filter_map(|class| Some((number(class)?, weight(class))));
         let (sum, total) = numbers.fold((0.0, 0.0), |(sum, total), (number, weight)| {
             (sum + weight * number, total + weight)
         });
@@ -149,7 +151,12 @@ fn brier_score(probabilities: ArrayView2<f32>, labels: &[usize]) -> f64 {
         });
         distances.sum()
     };
-    let sum: f64 = probabilities.rows().into_iter().zip(labels).map(of_row).sum();
+    let sum: f64 = probabilities
+        .rows()
+        .into_iter()
+        .zip(labels)
+        .map(of_row)
+        .sum();
     sum / labels.len() as f64
 }
 
@@ -163,9 +170,10 @@ pub(crate) fn log_losses(
     probabilities: ArrayView2<'_, f32>,
     labels: &[usize],
 ) -> impl Iterator<Item = f64> {
-    labels.iter().enumerate().map(move |(row, &label)| {
-        -f64::from(probabilities[[row, label]].clamp(SMALLEST, 1.0)).ln()
-    })
+    labels
+        .iter()
+        .enumerate()
+        .map(move |(row, &label)| -f64::from(probabilities[[row, label]].clamp(SMALLEST, 1.0)).ln())
 }
 
 #[cfg(test)]
@@ -185,7 +193,11 @@ mod tests {
             [0.25, 0.25, 0.5],
             [0.05, 0.05, 0.9]
         ];
-        let evaluation = Evaluation::new(probabilities.view(), &[0, 0, 1, 1, 2, 2], &Design::default());
+        let evaluation = Evaluation::new(
+            probabilities.view(),
+            &[0, 0, 1, 1, 2, 2],
+            &Design::default(),
+        );
         evaluation.unwrap().metrics
     }
 
@@ -221,7 +233,12 @@ mod tests {
         // 3 of 4 of class 0 are right, and the one of class 1.
         let per_class = per_class(&array![[3, 1], [0, 1]]);
         assert_near(mean(&per_class, |_| 1.0).recall.unwrap(), 0.875);
-        assert_near(mean(&per_class, |class| class.support as f64).recall.unwrap(), 0.8);
+        assert_near(
+            mean(&per_class, |class| class.support as f64)
+                .recall
+                .unwrap(),
+            0.8,
+        );
     }
 
     #[test]

@@ -129,7 +129,10 @@ mod tests {
             let simulated = seen.count() as f64 / f64::from(draws);
             let computed = power(n as f64, difference);
             // Three deviations of a share of 4,000.
-            assert!((simulated - computed).abs() < 0.02, "{n}: {simulated}, {computed}");
+            assert!(
+                (simulated - computed).abs() < 0.02,
+                "{n}: {simulated}, {computed}"
+            );
         }
     }
 

@@ -91,7 +91,8 @@ pub fn fit_temperature(
     let slopes: Vec<f64> = (losses(optimum + NEAR).zip(losses(optimum - NEAR)))
         .map(|(after, before)| (after - before) / (2.0 * NEAR))
         .collect();
-    let curvature = (cost(optimum + NEAR) - 2.0 * cost(optimum) + cost(optimum - NEAR)) / (NEAR * NEAR);
+    let curvature =
+        (cost(optimum + NEAR) - 2.0 * cost(optimum) + cost(optimum - NEAR)) / (NEAR * NEAR);
     let squares: f64 = match design.group_sums(&slopes, 0.0) {
         Some(sums) => sums.iter().map(|sum| sum * sum).sum(),
         None => slopes.iter().map(|slope| slope * slope).sum(),
@@ -208,7 +209,9 @@ mod tests {
             let predicted = usize::from(row % 10 == 0);
             if class == predicted { 500.0 } else { 0.0 }
         });
-        let temperature = fit_temperature(logits.view(), &vec![0; 1000], None).unwrap().value;
+        let temperature = fit_temperature(logits.view(), &vec![0; 1000], None)
+            .unwrap()
+            .value;
         let ratio = temperature / (500.0 / 9f64.ln());
         assert!(ratio > 0.95 && ratio < 1.0, "{temperature}");
     }

@@ -128,7 +128,11 @@ pub(super) fn never_learned(labels: &[usize], folds: &[usize]) -> Vec<bool> {
         let mut others = labels.iter().zip(folds);
         others.any(|(&other, &elsewhere)| other == label && elsewhere != fold)
     };
-    labels.iter().zip(folds).map(|row| !is_elsewhere(row)).collect()
+    labels
+        .iter()
+        .zip(folds)
+        .map(|row| !is_elsewhere(row))
+        .collect()
 }
 
 /// Logits (N, K) on `judged` of a head with each of these settings, trained on the same samples.

@@ -23,6 +23,7 @@ pub(super) struct Judges<'a> {
 /// A head as it comes from training.
 pub(super) struct Unjudged {
     pub(super) kind: HeadKind,
+    pub(super) seed: Option<u64>,
     /// Logits (N, K) on the judged pictures: by each seed's head, the kept one's first, or in each
     /// dealing of folds.
     pub(super) logits: Vec<Array2<f32>>,
@@ -59,7 +60,9 @@ impl Judges<'_> {
         };
         let right = self.right(&head.logits)?;
         Ok(HeadResult {
+            kind: head.kind,
             name: head.kind.name(),
+            seed: head.seed,
             by_fold: self.by_fold(&right),
             by_seed: self.by_seed(&right),
             right: right.shares(),

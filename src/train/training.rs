@@ -12,10 +12,12 @@ use super::progress::{Epochs, Stage};
 use super::result::{FailedHead, Tuning};
 use super::scaled::{ScaledSamples, scale};
 use super::tuning::{Candidate, TUNING_SEEDS, TuningJudge};
-use crate::evaluate::{Temperature, fit_temperature};
+use crate::evaluate::{Temperature, fit_temperature, log_losses};
 use crate::head::nearest_centroid::NearestCentroidOptions;
 use crate::head::saved::Saved;
-use crate::head::{Epoch, Head, HeadError, HeadKind, HeadOptions, HeadVisitor, OneHead, Samples};
+use crate::head::{
+    Epoch, Head, HeadError, HeadKind, HeadOptions, HeadVisitor, OneHead, Samples, probabilities,
+};
 use crate::progress::Watch;
 use crate::quiet;
 
@@ -34,9 +36,8 @@ pub(super) struct Unsaved {
     /// The MLP's learning curve.
     pub(super) history: Vec<Epoch>,
     pub(super) unjudged: Vec<Unjudged>,
-    /// What each head says of the training samples without having learned from them, where that is
-    /// known: logits (N, K).
-    pub(super) out_of_fold: Vec<Option<Array2<f32>>>,
+    /// Log loss of each head on the training samples, out of fold, where that is known.
+    pub(super) log_losses: Vec<(HeadKind, f64)>,
     /// The head that the others are held against, which is not kept.
     pub(super) floor: Option<Unjudged>,
     /// The fold of each judged sample in each dealing; none where they are of a validation store.
@@ -51,9 +52,9 @@ struct UnsavedHead {
     history: Vec<Epoch>,
     unjudged: Unjudged,
     dealings: Vec<Vec<usize>>,
-    /// Logits (N, K) of the training samples with the settings that are kept, each by a head that was
-    /// not trained on it, where they were asked for.
-    out_of_fold: Option<Array2<f32>>,
+    /// Log loss of the training samples with the settings that are kept, each by a head that was not
+    /// trained on it, where that is known.
+    log_loss: Option<f64>,
 }
 
 /// How one head's settings were chosen.
@@ -128,7 +129,8 @@ impl<'s> Training<'_, 's> {
                     unsaved.history.extend(one.history);
                     unsaved.unjudged.push(one.unjudged);
                     unsaved.dealings = one.dealings;
-                    unsaved.out_of_fold.push(one.out_of_fold);
+                    let loss = one.log_loss.map(|loss| (options.kind(), loss));
+                    unsaved.log_losses.extend(loss);
                 }
                 Err(FitError::Stopped(_)) if !is_first => break,
                 Err(error) if error.spares_others() => {
@@ -215,17 +217,23 @@ impl<'s> Training<'_, 's> {
         };
         let first_dealing = || logits.first().filter(|_| !dealings.is_empty()).cloned();
         let out_of_fold = choice.logits.or_else(first_dealing);
-        let temperature = self.temperature(out_of_fold.as_ref())?;
+        let known = out_of_fold.as_ref().map(|logits| self.known(logits));
+        let known = known.transpose()?.flatten();
+        let temperature = self.temperature(known.as_ref())?;
+        let divisor = temperature.map_or(1.0, |fitted| fitted.value);
+        let log_loss = known.map(|known| known.log_loss(divisor));
+        let seed = H::seed(&choice.options);
         Ok(UnsavedHead {
             head: OneHead::from(Saved {
                 model: fit.model,
                 options: choice.options,
                 convergence: fit.convergence,
-                temperature: temperature.map_or(1.0, |fitted| fitted.value),
+                temperature: divisor,
             }),
             history: fit.history,
             unjudged: Unjudged {
                 kind: H::KIND,
+                seed,
                 logits,
                 temperature,
                 tuning: choice.tuning,
@@ -233,7 +241,7 @@ impl<'s> Training<'_, 's> {
                 remark: fit.remark,
             },
             dealings,
-            out_of_fold,
+            log_loss,
         })
     }
 
@@ -338,7 +346,12 @@ impl<'s> Training<'_, 's> {
             seed,
             ..
         } = *self.options;
-        Ok(Folds::new(samples, folds, scaling, seed.wrapping_add(more))?)
+        Ok(Folds::new(
+            samples,
+            folds,
+            scaling,
+            seed.wrapping_add(more),
+        )?)
     }
 
     /// The options of every seed: those given, and those with the seeds after theirs.
@@ -372,21 +385,45 @@ impl<'s> Training<'_, 's> {
         Stage::begin(self.watch, &format!("{purpose} the {}", H::TITLE), fits)
     }
 
-    /// The temperature that fits out-of-fold logits, if calibration is asked for. Rows are left out whose
-    /// class no head could know, as no temperature helps them; with nothing left there is none.
-    fn temperature(&self, logits: Option<&Array2<f32>>) -> Result<Option<Temperature>, FitError> {
-        let Some(logits) = logits.filter(|_| self.options.calibrate) else {
-            return Ok(None);
-        };
+    /// The temperature that fits out-of-fold logits, if calibration is asked for and any picture says
+    /// something of it.
+    fn temperature(
+        &self,
+        known: Option<&OutOfFoldLogits>,
+    ) -> Result<Option<Temperature>, FitError> {
+        match known.filter(|_| self.options.calibrate) {
+            Some(known) => {
+                let groups = known.samples.groups();
+                let fitted = fit_temperature(known.logits.view(), known.samples.labels(), groups)?;
+                Ok(Some(fitted))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Out-of-fold logits of the training samples whose class some head could know; nothing if there
+    /// are none. No temperature helps the others.
+    fn known(&self, logits: &Array2<f32>) -> Result<Option<OutOfFoldLogits<'s>>, FitError> {
         let labels = self.samples.labels();
         let unknown = never_learned(labels, &self.folds(self.samples)?.of_row);
         let rows: Vec<_> = (0..labels.len()).filter(|&row| !unknown[row]).collect();
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let samples = self.samples.select(&rows);
-        let logits = logits.select(Axis(0), &rows);
-        let fitted = fit_temperature(logits.view(), samples.labels(), samples.groups())?;
-        Ok(Some(fitted))
+        Ok((!rows.is_empty()).then(|| OutOfFoldLogits {
+            samples: self.samples.select(&rows),
+            logits: logits.select(Axis(0), &rows),
+        }))
+    }
+}
+
+/// Logits (N, K) of some training samples, each by a head that was not trained on it.
+struct OutOfFoldLogits<'s> {
+    samples: Samples<'s>,
+    logits: Array2<f32>,
+}
+
+impl OutOfFoldLogits<'_> {
+    fn log_loss(&self, temperature: f64) -> f64 {
+        let probabilities = probabilities(self.logits.clone(), temperature as f32);
+        let losses = log_losses(probabilities.view(), self.samples.labels());
+        losses.sum::<f64>() / self.samples.len() as f64
     }
 }

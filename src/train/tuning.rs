@@ -90,7 +90,9 @@ impl TuningJudge<'_> {
 
     /// Judges one setting; nothing if a seed's training diverged.
     fn judge(&self, logits: &[Logits]) -> Result<Option<Judged>, FitError> {
-        let rows: Vec<_> = (0..self.labels.len()).filter(|&row| !self.unknown[row]).collect();
+        let rows: Vec<_> = (0..self.labels.len())
+            .filter(|&row| !self.unknown[row])
+            .collect();
         let labels: Vec<_> = rows.iter().map(|&row| self.labels[row]).collect();
         let (mut losses, mut errors) = (vec![0.0; rows.len()], 0);
         for logits in logits {
@@ -121,7 +123,9 @@ impl TuningJudge<'_> {
         let differences: Vec<f64> = pairs.map(|(judged, given)| judged - given).collect();
         let counted = |groups: &[usize]| -> Vec<usize> {
             let rows = groups.iter().zip(&self.unknown);
-            rows.filter(|(_, unknown)| !**unknown).map(|(&group, _)| group).collect()
+            rows.filter(|(_, unknown)| !**unknown)
+                .map(|(&group, _)| group)
+                .collect()
         };
         let groups = self.groups.map(counted);
         let design = Design {
@@ -198,7 +202,12 @@ mod tests {
         ];
         let chosen = judge.choose(tried).ok().unwrap();
         assert_eq!((chosen.options, chosen.tuning.chosen), ("c", 2));
-        let losses: Vec<_> = chosen.tuning.trials.iter().map(|trial| trial.log_loss).collect();
+        let losses: Vec<_> = chosen
+            .tuning
+            .trials
+            .iter()
+            .map(|trial| trial.log_loss)
+            .collect();
         // ln(1 + e^-1) and ln(1 + e^-3).
         assert!((losses[0].unwrap() - 0.313_262).abs() < 1e-6 && losses[1].is_none());
         assert!((losses[2].unwrap() - 0.048_587).abs() < 1e-6);
@@ -206,7 +215,9 @@ mod tests {
 
     /// Logits of four samples of class 0 against class 1, by how much class 0 is ahead.
     fn ahead(by: [f32; 4]) -> Logits {
-        Ok(Array2::from_shape_fn((4, 2), |(row, class)| if class == 0 { by[row] } else { 0.0 }))
+        Ok(Array2::from_shape_fn((4, 2), |(row, class)| {
+            if class == 0 { by[row] } else { 0.0 }
+        }))
     }
 
     fn judge_of_four(groups: Option<&[usize]>) -> TuningJudge<'_> {
@@ -223,7 +234,10 @@ mod tests {
         // Better on average, by one picture of four.
         let tried = |last| {
             let given = candidate("given", vec![ahead([1.0, 1.0, 1.0, -4.0])]);
-            vec![given, candidate("other", vec![ahead([0.5, 0.5, 0.5, last])])]
+            vec![
+                given,
+                candidate("other", vec![ahead([0.5, 0.5, 0.5, last])]),
+            ]
         };
         let chosen = judge_of_four(None).choose(tried(-3.0)).ok().unwrap();
         assert_eq!(chosen.tuning.chosen, 0);
@@ -236,7 +250,10 @@ mod tests {
         let error = (squares / 3.0 / 4.0).sqrt();
         assert!((trials[1].standard_error.unwrap() - error).abs() < 1e-5);
         // Four groups of one are no groups.
-        let alone = judge_of_four(Some(&[0, 1, 2, 3])).choose(tried(-3.0)).ok().unwrap();
+        let alone = judge_of_four(Some(&[0, 1, 2, 3]))
+            .choose(tried(-3.0))
+            .ok()
+            .unwrap();
         assert!((alone.tuning.trials[1].standard_error.unwrap() - error).abs() < 1e-5);
     }
 
@@ -246,7 +263,10 @@ mod tests {
             unknown: vec![false, false, false, true],
             ..judge_of_four(None)
         };
-        let lucky = vec![ahead([9.0, 9.0, 9.0, -99.0]), ahead([-1.0, -1.0, -1.0, -99.0])];
+        let lucky = vec![
+            ahead([9.0, 9.0, 9.0, -99.0]),
+            ahead([-1.0, -1.0, -1.0, -99.0]),
+        ];
         let steady = vec![ahead([1.0; 4]), ahead([1.0; 4])];
         let tried = vec![candidate("lucky", lucky), candidate("steady", steady)];
         let chosen = judge.choose(tried).ok().unwrap();

@@ -99,7 +99,10 @@ fn assert_told(difference: &Difference, told: &Told) {
     assert_near(low, if drawn { least.min(0.0) } else { least });
     assert_near(high, if drawn { most.max(0.0) } else { most });
     let chances = difference.chances;
-    for (actual, expected) in [chances.first, chances.same, chances.second].iter().zip(told.chances) {
+    for (actual, expected) in [chances.first, chances.same, chances.second]
+        .iter()
+        .zip(told.chances)
+    {
         assert_near(*actual, expected);
     }
 }
@@ -128,9 +131,13 @@ fn two_heads_on_pictures() {
 #[test]
 fn groups_make_intervals_wider() {
     for case in fixtures().grouped {
-        let design = |groups| Design { groups, dealings: &[] };
+        let design = |groups| Design {
+            groups,
+            dealings: &[],
+        };
         let (first, second) = (vec![case.first.clone()], vec![case.second]);
-        let tell = |groups| Difference::new(&runs(&first), &runs(&second), &design(groups)).unwrap();
+        let tell =
+            |groups| Difference::new(&runs(&first), &runs(&second), &design(groups)).unwrap();
         let told = tell(Some(&case.groups[..]));
         assert_eq!(told.basis, Basis::Groups);
         assert_near(told.p_value, case.told.p);

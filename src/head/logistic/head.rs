@@ -2,8 +2,8 @@
 
 use ndarray::Array2;
 
-use crate::head::contract::end_of;
 use super::{Logistic, LogisticFit, LogisticOptions};
+use crate::head::contract::end_of;
 use crate::head::saved::{SavedHeadError, Tensors};
 use crate::head::{CodesView, Fit, Head, HeadError, HeadKind, Layer, Samples};
 use crate::progress::{Stopped, Watch};
@@ -39,7 +39,9 @@ impl Head for Logistic {
     }
 
     fn at_end(chosen: &LogisticOptions, given: &LogisticOptions) -> Option<String> {
-        let strengths = Self::candidates(given).into_iter().map(|options| options.l2);
+        let strengths = Self::candidates(given)
+            .into_iter()
+            .map(|options| options.l2);
         end_of(chosen.l2, strengths, "L2 strength")
     }
 

@@ -2,8 +2,8 @@
 
 use ndarray::Array2;
 
-use crate::head::contract::end_of;
 use super::{Dense, Ended, Keep, Mlp, MlpOptions, Monitored, TrainedMlp};
+use crate::head::contract::end_of;
 use crate::head::saved::{SavedHeadError, Tensors};
 use crate::head::splits::hold_out;
 use crate::head::{CodesView, Fit, Head, HeadError, HeadKind, Layer, Samples};

@@ -67,6 +67,7 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
         temperature: 1.0,
     });
     let head = SavedHead {
+        recommended: None,
         codes,
         classes: CLASSES.map(str::to_owned).to_vec(),
         scaling: Scaling::None,
