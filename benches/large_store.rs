@@ -26,8 +26,8 @@ use cnn_codes::codes::{
     Code, CodesIdentity, Dtype, PictureRow, Pool, Store, StoreDescription, StoreWriter,
 };
 use cnn_codes::files::Existing;
-use cnn_codes::head::Samples;
-use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored};
+use cnn_codes::head::mlp::{Mlp, MlpOptions};
+use cnn_codes::head::{Head, Samples};
 use cnn_codes::model::{OutputSpec, TrunkIdentity};
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
 use cnn_codes::progress::Watch;
@@ -113,11 +113,9 @@ fn measure(dir: &Path, file: &Path, rounds: usize) -> anyhow::Result<()> {
 
 /// Trains for an epoch.
 fn epoch(samples: &Samples, memory: &Memory) -> anyhow::Result<()> {
-    let options = MlpOptions {
-        epochs: 1,
-        ..MlpOptions::default()
-    };
-    Mlp::fit(samples, &Monitored::default(), &options, memory)?;
+    let mut options = MlpOptions::default();
+    options.epochs = 1;
+    Mlp::fit(samples, None, &options, memory)?;
     Ok(())
 }
 

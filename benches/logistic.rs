@@ -20,7 +20,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use cnn_codes::head::logistic::{Logistic, LogisticFit, LogisticOptions};
+use cnn_codes::head::logistic::{Logistic, LogisticOptions};
+use cnn_codes::head::{Fit, Head};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -121,8 +122,10 @@ fn measure(train: &Codes, mut sklearn: Option<&mut Peer>, rounds: usize) -> anyh
         );
     }
     let fits = fit(train, &[1.0])?.into_iter().chain(fit(train, &sweep)?);
-    for fit in fits.filter(|fit| !fit.convergence.converged) {
-        println!("  {}", fit.convergence.explanation);
+    for convergence in fits.filter_map(|fit| fit.convergence) {
+        if !convergence.converged {
+            println!("  {}", convergence.explanation);
+        }
     }
     Ok(())
 }
@@ -141,8 +144,15 @@ fn gram_seconds((n, d): (usize, usize)) -> f64 {
     for_one * multiplications / (SQUARE as f64).powi(3)
 }
 
-fn fit(train: &Codes, strengths: &[f64]) -> anyhow::Result<Vec<LogisticFit>> {
-    let options = LogisticOptions::default();
-    let fits = Logistic::fit_path(&train.samples()?, strengths, &options, &())?;
-    Ok(fits.into_iter().flatten().collect())
+fn fit(train: &Codes, strengths: &[f64]) -> anyhow::Result<Vec<Fit<Logistic>>> {
+    let options = strengths.iter().map(|&l2| {
+        let mut options = LogisticOptions::default();
+        options.l2 = l2;
+        options
+    });
+    Ok(Logistic::fit_all(
+        &train.samples()?,
+        &options.collect::<Vec<_>>(),
+        &(),
+    )?)
 }

@@ -22,13 +22,10 @@ mod timing;
 use std::ffi::OsStr;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored, Trainer};
-use ndarray::Axis;
-use rand::SeedableRng;
-use rand_xoshiro::Xoshiro256PlusPlus;
+use cnn_codes::head::Head;
+use cnn_codes::head::mlp::{Mlp, MlpOptions};
 use rayon::prelude::*;
 
 use made_up::Codes;
@@ -66,8 +63,7 @@ fn main() -> anyhow::Result<()> {
     if keras.is_none() {
         println!("CNN_CODES_TEST_PYTHON names no Python with Keras: nothing to compare with");
     }
-    measure(&train, &validation, keras.as_mut(), rounds)?;
-    shares(&train, &validation)
+    measure(&train, &validation, keras.as_mut(), rounds)
 }
 
 /// A Keras whose model is compiled.
@@ -130,46 +126,8 @@ fn measure(
 
 fn fit(train: &Codes, validation: &Codes, options: &MlpOptions) -> anyhow::Result<()> {
     let (train, validation) = (train.samples()?, validation.samples()?);
-    let monitored = Monitored {
-        validation: Some(&validation),
-        ..Monitored::default()
-    };
-    let trained = Mlp::fit(&train, &monitored, options, &())?;
+    let trained = Mlp::fit(&train, Some(&validation), options, &())?;
     black_box(trained);
-    Ok(())
-}
-
-/// Prints where the time of a training goes, which is done here step by step.
-fn shares(train: &Codes, validation: &Codes) -> anyhow::Result<()> {
-    let options = MlpOptions::default();
-    let sizes = options.sizes(train.codes.ncols(), train.n_classes);
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
-    let begin = Instant::now();
-    let mlp = Mlp::glorot_uniform(&sizes, &mut rng)?;
-    let mut trainer = Trainer::new(mlp, &options, &train.samples()?)?;
-    let mut validated = Duration::ZERO;
-    for _ in 0..options.epochs {
-        let batches = train.codes.axis_chunks_iter(Axis(0), options.batch_size);
-        for (codes, labels) in batches.zip(train.labels.chunks(options.batch_size)) {
-            // Gathered rows are in cache as copies.
-            trainer.step(codes.to_owned().view(), labels);
-        }
-        let start = Instant::now();
-        trainer.mlp().evaluate(&validation.samples()?)?;
-        validated += start.elapsed();
-    }
-    let total = begin.elapsed();
-    let times = trainer.times();
-    let rest = total.saturating_sub(times.forward + times.update + validated);
-    for (name, time) in [
-        ("forward", times.forward),
-        ("update", times.update),
-        ("validation", validated),
-        ("rest", rest),
-    ] {
-        let (time, total) = (time.as_secs_f64(), total.as_secs_f64());
-        println!("    {name:11}{time:6.3} s{:4.0}%", 100.0 * time / total);
-    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ const Z_95: f64 = 1.959_963_984_540_054;
 
 /// Why probabilities could not be judged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EvaluateError {
     /// There is nothing to judge.
     #[error("there are no predictions to judge")]
@@ -125,7 +126,7 @@ impl Evaluation {
         })
     }
 
-    /// Whether each row was classified right (N), for [`mcnemar_exact`].
+    /// Whether each row was classified right (N), for `mcnemar_exact`.
     #[must_use]
     pub fn correct(&self) -> Vec<bool> {
         let mut correct = vec![true; self.n];
@@ -240,7 +241,10 @@ pub struct McNemar {
 ///
 /// # Errors
 /// [`EvaluateError::CountMismatch`] if the heads were not judged on equally many samples.
-pub fn mcnemar_exact(a_correct: &[bool], b_correct: &[bool]) -> Result<McNemar, EvaluateError> {
+pub(crate) fn mcnemar_exact(
+    a_correct: &[bool],
+    b_correct: &[bool],
+) -> Result<McNemar, EvaluateError> {
     let (only_a, only_b) = only_one_correct(a_correct, b_correct)?;
     let p_value = (2.0 * fair_tail(only_a.min(only_b), only_a + only_b)).min(1.0);
     Ok(McNemar {

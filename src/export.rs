@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The file stays in the trunk's operator set and adds only plain operators whose meaning has not
-//! changed since set [`MIN_OPERATOR_SET`], so that any runtime loads it. Pictures are given in the
+//! changed since set `MIN_OPERATOR_SET`, so that any runtime loads it. Pictures are given in the
 //! size that the file declares: fitting them is left to the caller, whom the metadata tells how the
 //! training pictures were fitted.
 //!
@@ -47,17 +47,17 @@ use crate::named;
 use crate::picture::{Layout, Recipe};
 
 /// Name of the input of a whole classifier: uint8 RGB (N, H, W, 3).
-pub const PIXELS: &str = "pixels";
+pub(crate) const PIXELS: &str = "pixels";
 /// Name of the input of a head alone: float32, a store's codes.npy as it is.
-pub const CODES: &str = "codes";
+pub(crate) const CODES: &str = "codes";
 /// Name of the output that holds probabilities: float32 (N, K), rows sum to 1.
-pub const PROBABILITIES: &str = "probabilities";
+pub(crate) const PROBABILITIES: &str = "probabilities";
 /// Name of the output that holds the index of the most probable class: int64 (N).
-pub const LABEL_INDEX: &str = "label_index";
+pub(crate) const LABEL_INDEX: &str = "label_index";
 
 /// The oldest operator set in which every operator used means what it means today (`Max` broadcasts
 /// since then).
-pub const MIN_OPERATOR_SET: i64 = 8;
+pub(crate) const MIN_OPERATOR_SET: i64 = 8;
 /// The operator set of a head alone: that of VGG16's trunk.
 const HEAD_OPERATOR_SET: i64 = 13;
 /// The format version that came with that operator set, and the first that needs no list of
@@ -82,11 +82,23 @@ named!(Precision, "precision", Float32 => "float32", Float16 => "float16");
 
 /// What to export of a HEAD.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ExportOptions {
     /// Which of its heads.
     pub head: HeadKind,
     /// In which precision.
     pub precision: Precision,
+}
+
+impl ExportOptions {
+    /// This head, as it was trained.
+    #[must_use]
+    pub fn of(head: HeadKind) -> Self {
+        Self {
+            head,
+            precision: Precision::default(),
+        }
+    }
 }
 
 /// A model to be written, and its card.

@@ -59,12 +59,13 @@
 //! # }
 //! ```
 
+pub use cnn_codes_files as files;
+
 pub mod codes;
 pub mod dataset;
 pub mod evaluate;
 pub mod export;
 pub mod extract;
-pub mod files;
 pub mod head;
 pub mod messages;
 pub mod model;

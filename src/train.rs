@@ -59,9 +59,9 @@ pub use self::error::TrainError;
 pub use self::label_errors::{LabelError, LabelErrorOptions, Reason, label_errors};
 pub use self::options::TrainOptions;
 pub use self::result::{
-    Calibration, Comparison, FailedHead, Floor, HeadResult, JUDGED_PICTURES, JudgedPicture,
-    METRICS, Origin, PREDICTIONS, PROVENANCE, PairedTests, Provenance, REPORT, Report, ReportError,
-    SIGNIFICANCE, StoreProvenance, Told, Trial, Tuning, percent,
+    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, PairedTests,
+    Provenance, REPORT, Report, ReportError, SIGNIFICANCE, StoreProvenance, Told, Trial, Tuning,
+    percent,
 };
 pub use self::trained::Trained;
 

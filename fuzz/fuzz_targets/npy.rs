@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
-use cnn_codes::codes::npy::{NpyError, NpyHeader, NpyWriter};
+use cnn_codes_files::npy::{NpyError, NpyHeader, NpyWriter};
 use libfuzzer_sys::fuzz_target;
 
 /// Writing a header back costs a file; it holds up to this many bytes of data.

@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::npy::NpyHeader;
 use super::{MANIFEST, Manifest, StoreError};
+use crate::files::npy::NpyHeader;
 use crate::files::{read_exact_at, regular};
 
 /// The codes of a store, or of one of its parts.

@@ -52,7 +52,7 @@ impl StoreDescription {
 
     /// Bytes of one code on the disk.
     #[must_use]
-    pub fn code_bytes(&self) -> usize {
+    pub(crate) fn code_bytes(&self) -> usize {
         self.codes.code_len() * self.dtype.size()
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::npy::ElementType;
+use crate::files::npy::ElementType;
 use crate::named;
 
 /// Element type of codes.npy, little-endian on disk.
@@ -21,7 +21,7 @@ named!(Dtype, "dtype", F32 => "f32", F16 => "f16");
 impl Dtype {
     /// Bytes of one element.
     #[must_use]
-    pub const fn size(self) -> usize {
+    pub(crate) const fn size(self) -> usize {
         self.element_type().size()
     }
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::npy::NpyError;
 use super::{MANIFEST, Shard};
 use crate::files::DraftError;
+use crate::files::npy::NpyError;
 
 /// Why a store could not be written or opened.
 #[derive(Debug, thiserror::Error)]

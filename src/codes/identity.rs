@@ -28,7 +28,7 @@ impl CodesIdentity {
     /// `trunk` is the identity of the trunk that `card` describes. Pictures get the size of the card's
     /// input, whatever `resize` says.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         trunk: TrunkIdentity,
         card: &ModelCard,
         recipe: Recipe,
@@ -49,7 +49,7 @@ impl CodesIdentity {
     /// The trunk is compared by what computes its output, not by its file: the same weights and
     /// operators in two files give the same codes.
     #[must_use]
-    pub fn difference(&self, other: &Self) -> Option<String> {
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if !self.trunk.is_same(&other.trunk) {
             let (ours, theirs) = (&self.trunk, &other.trunk);
             return Some(format!(

@@ -36,7 +36,7 @@ pub struct Job {
 impl Job {
     /// Says how this job differs from the one that was `begun`, or `None` where it is the same.
     #[must_use]
-    pub fn difference(&self, begun: &Self) -> Option<String> {
+    pub(crate) fn difference(&self, begun: &Self) -> Option<String> {
         if self.store.listing != begun.store.listing || self.store.classes != begun.store.classes {
             return Some(if self.n_pictures == begun.n_pictures {
                 "the pictures differ in their names, order or labels".to_owned()

@@ -21,7 +21,6 @@ mod failure;
 mod identity;
 mod journal;
 mod manifest;
-pub mod npy;
 mod parts;
 mod pooling;
 mod shard;
@@ -35,7 +34,7 @@ pub use error::StoreError;
 pub use failure::Failure;
 pub use identity::CodesIdentity;
 pub use journal::{Checkpoint, Job, JournalError, read_journal};
-pub use manifest::{Counts, FORMAT, Manifest, ManifestError};
+pub use manifest::{Counts, Manifest};
 pub use pooling::Pool;
 pub use shard::{Shard, ShardError};
 pub use store::{PictureRow, Store};
@@ -43,12 +42,12 @@ pub(crate) use writer::IN_HAND;
 pub use writer::{Code, Leftover, Opened, StoreWriter};
 
 /// The file without which a directory is no store.
-pub const MANIFEST: &str = "store.json";
+pub(crate) const MANIFEST: &str = "store.json";
 /// The codes' file name inside a store.
-pub const CODES: &str = "codes.npy";
+pub(crate) const CODES: &str = "codes.npy";
 /// The labels' file name inside a store.
-pub const LABELS: &str = "labels.npy";
+pub(crate) const LABELS: &str = "labels.npy";
 /// The name of the table of rows inside a store.
-pub const IMAGES: &str = "images.csv";
+pub(crate) const IMAGES: &str = "images.csv";
 /// The name of the table of unusable pictures inside a store.
-pub const FAILURES: &str = "failures.csv";
+pub(crate) const FAILURES: &str = "failures.csv";

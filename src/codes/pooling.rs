@@ -24,7 +24,7 @@ impl Pool {
     ///
     /// Outputs that are vectors already stay as they are.
     #[must_use]
-    pub fn shape(self, output: &[usize]) -> Vec<usize> {
+    pub(crate) fn shape(self, output: &[usize]) -> Vec<usize> {
         match (self, output) {
             (Self::None, _) | (_, [] | [_]) => output.to_vec(),
             (Self::Avg | Self::Max, [.., channels]) => vec![*channels],
@@ -35,7 +35,7 @@ impl Pool {
     ///
     /// The mean is summed in float64, so that it does not depend on the order of the positions
     /// by more than a rounding.
-    pub fn append(self, code: &[f32], channels: usize, pooled: &mut Vec<f32>) {
+    pub(crate) fn append(self, code: &[f32], channels: usize, pooled: &mut Vec<f32>) {
         match self {
             Self::None => pooled.extend_from_slice(code),
             Self::Avg => {

@@ -62,19 +62,19 @@ impl Shard {
 
     /// Which shard it is, counted from 0.
     #[must_use]
-    pub fn index(self) -> u32 {
+    pub(crate) fn index(self) -> u32 {
         self.index
     }
 
     /// How many shards there are.
     #[must_use]
-    pub fn count(self) -> u32 {
+    pub(crate) fn count(self) -> u32 {
         self.count
     }
 
     /// The name of its folder in the store: `part-00003-of-00008`.
     #[must_use]
-    pub fn folder(self) -> String {
+    pub(crate) fn folder(self) -> String {
         format!("part-{:05}-of-{:05}", self.index, self.count)
     }
 
@@ -96,7 +96,7 @@ impl Shard {
     /// Which of `n` items are of this shard: consecutive ones, so that the shards in their order give
     /// all.
     #[must_use]
-    pub fn range(self, n: usize) -> Range<usize> {
+    pub(crate) fn range(self, n: usize) -> Range<usize> {
         // In 128 bits, where no product overflows; the result is at most n.
         let start = |index: u32| (u128::from(index) * n as u128 / u128::from(self.count)) as usize;
         start(self.index)..start(self.index + 1)

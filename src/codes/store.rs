@@ -9,10 +9,10 @@ use ndarray::Array2;
 use serde::Deserialize;
 
 use super::codes_file::{CodesFile, with_bytes};
-use super::npy::{ElementType, NpyHeader};
 use super::{
     CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Shard, StoreError, parts,
 };
+use crate::files::npy::{ElementType, NpyHeader};
 use crate::files::regular;
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.
@@ -76,7 +76,7 @@ impl Store {
 
     /// Whether there is a store at `dir`, or a part of one. It may be unfinished or damaged.
     #[must_use]
-    pub fn is_at(dir: &Path) -> bool {
+    pub(crate) fn is_at(dir: &Path) -> bool {
         dir.join(MANIFEST).exists() || parts::are_in(dir)
     }
 
@@ -142,7 +142,7 @@ impl Store {
 
     /// What the codes are.
     #[must_use]
-    pub fn codes_identity(&self) -> &CodesIdentity {
+    pub(crate) fn codes_identity(&self) -> &CodesIdentity {
         &self.manifest.store.codes
     }
 
@@ -233,7 +233,7 @@ impl Store {
     ///
     /// # Panics
     /// If there are not as many values as there are elements.
-    pub fn decode_code(&self, bytes: &[u8], values: &mut [f32]) {
+    pub(crate) fn decode_code(&self, bytes: &[u8], values: &mut [f32]) {
         let n_bytes = values.len() * self.manifest.store.dtype.size();
         assert_eq!(bytes.len(), n_bytes, "a value for each element");
         widen(bytes, self.manifest.store.dtype, values);
@@ -241,12 +241,12 @@ impl Store {
 
     /// Bytes of a code on the disk.
     #[must_use]
-    pub fn row_bytes(&self) -> usize {
+    pub(crate) fn row_bytes(&self) -> usize {
         self.manifest.store.code_bytes()
     }
 
     /// Tells the system that these codes will be read soon, so that it may begin to; does not wait.
-    pub fn will_need(&self, rows: Range<usize>) {
+    pub(crate) fn will_need(&self, rows: Range<usize>) {
         for codes in &self.codes {
             let first = rows
                 .start

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use half::slice::HalfFloatSliceExt;
 
 use super::journal::{Checkpoint, JOURNAL, Job, Journal, JournalError};
-use super::npy::{ElementType, NpyWriter};
 use super::store::{read_manifest, read_rows};
 use super::table::TableFile;
 use super::{
     CODES, Counts, Dtype, FAILURES, Failure, IMAGES, LABELS, MANIFEST, Manifest, PictureRow,
     StoreDescription, StoreError,
 };
+use crate::files::npy::{ElementType, NpyWriter};
 use crate::files::{Draft, DraftError, Existing, Kind};
 
 /// The log of large pictures in a draft: those that were being decoded when a run was killed.
@@ -50,7 +50,7 @@ pub enum Leftover {
     Discard,
 }
 
-/// What [`StoreWriter::open`] found.
+/// What `StoreWriter::open` found.
 #[derive(Debug)]
 pub enum Opened {
     /// A store with rows to come, after those that an earlier run left.
@@ -95,7 +95,7 @@ impl StoreWriter {
     /// # Errors
     /// As [`StoreWriter::create`]; [`StoreError::OtherJob`] if what is there belongs to another
     /// job, and is to be gone on with; [`StoreError::Damaged`] if it is not what its journal says.
-    pub fn open(
+    pub(crate) fn open(
         out: &Path,
         existing: Existing,
         leftover: Leftover,
@@ -232,38 +232,38 @@ impl StoreWriter {
     ///
     /// # Errors
     /// [`StoreError`] if images.csv cannot be read.
-    pub fn written(&self) -> Result<Vec<PictureRow>, StoreError> {
+    pub(crate) fn written(&self) -> Result<Vec<PictureRow>, StoreError> {
         let rows = read_rows(&self.at(IMAGES), &self.description.classes);
         rows.map_err(StoreError::in_draft)
     }
 
     /// Whether this is a part of a store, and no whole one.
     #[must_use]
-    pub fn is_part(&self) -> bool {
+    pub(crate) fn is_part(&self) -> bool {
         self.description.part.is_some()
     }
 
     /// Rows so far.
     #[must_use]
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.codes.rows()
     }
 
     /// Pictures that could not be used so far, by the kind of reason.
     #[must_use]
-    pub fn failures(&self) -> &BTreeMap<String, usize> {
+    pub(crate) fn failures(&self) -> &BTreeMap<String, usize> {
         &self.n_failures
     }
 
     /// Pictures dealt with that are safe on the disk: where the next run of the job goes on.
     #[must_use]
-    pub fn n_done(&self) -> usize {
+    pub(crate) fn n_done(&self) -> usize {
         self.n_done
     }
 
     /// Where the unfinished store lies.
     #[must_use]
-    pub fn draft(&self) -> &Path {
+    pub(crate) fn draft(&self) -> &Path {
         self.draft.path()
     }
 
@@ -339,7 +339,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// [`StoreError::Write`]; the last checkpoint still holds then.
-    pub fn checkpoint(&mut self, n_done: usize) -> Result<(), StoreError> {
+    pub(crate) fn checkpoint(&mut self, n_done: usize) -> Result<(), StoreError> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
@@ -364,7 +364,7 @@ impl StoreWriter {
     }
 
     /// Throws away all that was written, what was to be kept too.
-    pub fn discard(self) {
+    pub(crate) fn discard(self) {
         self.draft.discard();
     }
 

@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
-use super::lines::BoundedLines;
 use super::{DatasetError, Picture, Pictures, Place};
 use crate::codes::Failure;
+use crate::files::lines::BoundedLines;
 
 /// Reads a list of pictures without labels: a path in each line, relative to the working folder.
 ///

@@ -12,7 +12,6 @@ mod digest;
 mod error;
 mod folders;
 mod input;
-pub mod lines;
 mod list;
 mod pictures;
 mod read;

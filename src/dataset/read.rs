@@ -58,16 +58,6 @@ impl From<NotOpened> for ReadError {
 }
 
 impl ReadError {
-    /// Every word that [`ReadError::kind`] may return.
-    pub const KINDS: &'static [&'static str] = &[
-        "missing",
-        "unreadable",
-        Failure::OUT_OF_REACH,
-        "not_a_file",
-        "too_large",
-        Failure::TRUNCATED,
-    ];
-
     /// What has become of an archive since its members were listed is no picture's own fault.
     fn of_archive(self) -> Self {
         match self {

@@ -8,9 +8,10 @@ use std::path::Path;
 use csv::ByteRecord;
 
 use super::classes::Classes;
-use super::lines::{BoundedLines, UniversalNewlines, line_of};
+
 use super::{DatasetError, Picture, Pictures, Place};
 use crate::codes::Failure;
+use crate::files::lines::{BoundedLines, UniversalNewlines, line_of};
 
 /// Reads the rows of a table: columns `path`, `label` and `split`, found by the names in its first
 /// line; other columns are passed over.

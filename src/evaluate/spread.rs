@@ -16,7 +16,7 @@ pub struct Spread {
 impl Spread {
     /// Takes mean and standard deviation; nothing of nothing.
     #[must_use]
-    pub fn of(values: Vec<f64>) -> Option<Self> {
+    pub(crate) fn of(values: Vec<f64>) -> Option<Self> {
         let n = values.len() as f64;
         let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / n)?;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

@@ -91,6 +91,7 @@ fn unread(n: usize, is_given_up: bool) -> String {
 /// The decoders' threads could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start {threads} decoder threads: {source}")]
+#[non_exhaustive]
 pub struct ThreadsError {
     /// How many were asked for.
     pub threads: usize,

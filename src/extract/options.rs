@@ -44,7 +44,7 @@ impl ExtractOptions {
     /// Pictures in a batch where nothing else is said.
     pub const BATCH_SIZE: usize = 20;
     /// The time between checkpoints where nothing else is said.
-    pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+    pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
     /// The usual options: whole pictures,
     /// stretched to the trunk's input, by the card's recipe; float32 codes as they are.

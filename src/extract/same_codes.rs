@@ -14,6 +14,7 @@ const ENOUGH: usize = 4;
 #[error(
     "the trunk gives exactly the same code for {n} different pictures, so its codes say nothing"
 )]
+#[non_exhaustive]
 pub struct SameCodesError {
     /// How many pictures.
     pub n: usize,

@@ -24,7 +24,7 @@ impl ClassWeights {
     ///
     /// They sum to N over the samples. A class without samples has weight 0.
     #[must_use]
-    pub fn of_counts(self, counts: &[usize]) -> Vec<f64> {
+    pub(crate) fn of_counts(self, counts: &[usize]) -> Vec<f64> {
         let n_samples: usize = counts.iter().sum();
         let n_present = counts.iter().filter(|&&count| count > 0).count();
         let weight = |&count: &usize| match (self, count) {

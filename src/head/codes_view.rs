@@ -65,7 +65,7 @@ impl<'a> CodesView<'a> {
 
     /// N.
     #[must_use]
-    pub fn n_rows(&self) -> usize {
+    pub(crate) fn n_rows(&self) -> usize {
         match (&self.rows, self.source) {
             (Some(rows), _) => rows.len(),
             (None, Source::Array(codes)) => codes.nrows(),
@@ -75,7 +75,7 @@ impl<'a> CodesView<'a> {
 
     /// D.
     #[must_use]
-    pub fn n_features(&self) -> usize {
+    pub(crate) fn n_features(&self) -> usize {
         match self.source {
             Source::Array(codes) => codes.ncols(),
             Source::Store(store) => store.codes_identity().code_len(),
@@ -87,7 +87,7 @@ impl<'a> CodesView<'a> {
     /// # Panics
     /// If there is no such row.
     #[must_use]
-    pub fn select(&self, rows: &[usize]) -> Self {
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
         let n_rows = self.n_rows();
         assert!(rows.iter().all(|&row| row < n_rows), "a row is not there");
         let norms_of = |norms: &Arc<[f32]>| rows.iter().map(|&row| norms[row]).collect();
@@ -106,7 +106,7 @@ impl<'a> CodesView<'a> {
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the scaling's statistics are of another D.
-    pub fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
+    pub(crate) fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
         scaling.check_features(self.n_features())?;
         let bare = Self {
             scaling: None,
@@ -124,14 +124,9 @@ impl<'a> CodesView<'a> {
         })
     }
 
-    /// Reads some features of a row into `values`, one number each.
-    ///
-    /// # Errors
-    /// [`HeadError::Read`] if the store's codes cannot be read, or were changed since it was opened.
-    ///
-    /// # Panics
-    /// If there is no such row or feature, or `values` is not as long as `features`.
-    pub fn read(
+    /// Reads some features of a row at once, and its error with them.
+    #[cfg(test)]
+    pub(crate) fn read(
         &self,
         row: usize,
         features: Range<usize>,
@@ -146,7 +141,11 @@ impl<'a> CodesView<'a> {
         self.failure.get().cloned().map_or(Ok(()), Err)
     }
 
-    /// Reads as [`read`](Self::read) does; gives zeros where it fails, and remembers.
+    /// Reads some features of a row into `values`, one number each; gives zeros where the store's codes
+    /// cannot be read, or were changed since it was opened, and remembers it for [`CodesView::check`].
+    ///
+    /// # Panics
+    /// If there is no such row or feature, or `values` is not as long as `features`.
     pub(crate) fn fill(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
         let source_row = self.source_row(row);
         match self.source {
@@ -203,11 +202,15 @@ impl<'a> CodesView<'a> {
     /// Reads whole rows into `into` (rows, D), on all threads.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// [`HeadError::Read`] if the store's codes cannot be read, or were changed since it was opened.
     ///
     /// # Panics
     /// If there is no such row, or `into` has another shape.
-    pub fn read_rows(&self, rows: &[usize], into: ArrayViewMut2<f32>) -> Result<(), HeadError> {
+    pub(crate) fn read_rows(
+        &self,
+        rows: &[usize],
+        into: ArrayViewMut2<f32>,
+    ) -> Result<(), HeadError> {
         self.fill_rows(rows, into);
         self.check()
     }

@@ -30,7 +30,7 @@
 //!
 //! linfa knows no weights of classes and no start from another optimum, so there L-BFGS has the
 //! problem to itself: with [`ClassWeights::Balanced`] where classes differ in size, and in
-//! [`Logistic::fit_path`] for all strengths but the strongest.
+//! `Logistic::fit_path` for all strengths but the strongest.
 //!
 //! # Codes larger than memory
 //! Where the matrix of step 2, or the codes in f64 with no fewer samples than features, would take
@@ -64,6 +64,7 @@ const MAX_MATRIX_BYTES: usize = 128 << 20;
 /// How the regression is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LogisticOptions {
     /// Strength of the penalty, above 0; scikit-learn's C is 1 / `l2` (see the module).
     pub l2: f64,
@@ -98,7 +99,7 @@ impl LogisticOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first option that is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         positive("L2 strength", self.l2)?;
         positive("gradient tolerance", self.gradient_tolerance)?;
         if self.max_iterations == 0 {
@@ -135,7 +136,7 @@ impl fmt::Display for Searched {
 
 /// A fitted regression and how sure its optimum is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LogisticFit {
+pub(crate) struct LogisticFit {
     /// The model; usable also where it has not converged.
     pub model: Logistic,
     /// Whether it is the optimum.
@@ -160,7 +161,11 @@ impl Logistic {
     /// [`HeadError::InvalidOption`] or [`HeadError::OneClass`] before any work;
     /// [`HeadError::Solver`] if no finite parameters were found. A fit that stopped short is no
     /// error: it is said in [`LogisticFit::convergence`].
-    pub fn fit(train: &Samples, options: &LogisticOptions) -> Result<LogisticFit, HeadError> {
+    #[cfg(test)]
+    pub(crate) fn fit(
+        train: &Samples,
+        options: &LogisticOptions,
+    ) -> Result<LogisticFit, HeadError> {
         let fits = Self::fit_path(train, &[options.l2], options, &())?;
         let first = fits.into_iter().flatten().next();
         Ok(first.expect("the first strength is always fitted"))
@@ -178,7 +183,7 @@ impl Logistic {
     ///
     /// # Errors
     /// As [`Logistic::fit`], for the first strength for which there is one.
-    pub fn fit_path(
+    pub(crate) fn fit_path(
         train: &Samples,
         strengths: &[f64],
         options: &LogisticOptions,
@@ -190,7 +195,7 @@ impl Logistic {
     /// Memory in bytes that a fit on `train` takes, roughly: three matrices, or as much where the
     /// codes are read in passes.
     #[must_use]
-    pub fn fitting_bytes(train: &Samples) -> usize {
+    pub(crate) fn fitting_bytes(train: &Samples) -> usize {
         3 * training::matrix_bytes(train).min(MAX_MATRIX_BYTES)
     }
 
@@ -230,13 +235,13 @@ impl Logistic {
 
     /// D.
     #[must_use]
-    pub fn n_features(&self) -> usize {
+    pub(crate) fn n_features(&self) -> usize {
         self.weights.nrows()
     }
 
     /// K.
     #[must_use]
-    pub fn n_classes(&self) -> usize {
+    pub(crate) fn n_classes(&self) -> usize {
         self.intercepts.len()
     }
 
@@ -244,7 +249,7 @@ impl Logistic {
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
-    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+    pub(crate) fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
         let (expected, actual) = (self.n_features(), codes.n_features());
         if expected != actual {
             return Err(HeadError::FeatureMismatch { expected, actual });

@@ -55,6 +55,7 @@ pub(crate) use invalid::invalid;
 pub use kind::HeadKind;
 pub use samples::Samples;
 pub use softmax::probabilities;
+pub(crate) use span::centred_gram;
 
 /// Rows that prediction takes at a time: enough to use the weights well while they are in cache, few
 /// enough to keep the partial sums small.
@@ -63,3 +64,6 @@ const PREDICTED_ROWS: usize = 64;
 /// Bias of a class without training samples: its optimum is at minus infinity, and this is low
 /// enough for a probability of 0, and finite.
 const ABSENT_BIAS: f32 = -1e30;
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ impl NearestCentroid {
     ///
     /// # Errors
     /// [`HeadError::OneClass`] before any work, [`HeadError::Read`].
-    pub fn fit(train: &Samples) -> Result<Self, HeadError> {
+    pub(crate) fn fit(train: &Samples) -> Result<Self, HeadError> {
         train.require_two_classes()?;
         let centred = Centred::new(train.codes().clone());
         let mut sums = Array2::<f64>::zeros((train.n_classes(), train.n_features()));
@@ -95,7 +95,7 @@ impl NearestCentroid {
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D; [`HeadError::Read`].
-    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+    pub(crate) fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
         let (expected, actual) = (self.mean.len(), codes.n_features());
         if expected != actual {
             return Err(HeadError::FeatureMismatch { expected, actual });

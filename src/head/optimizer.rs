@@ -118,13 +118,13 @@ impl UpdateRule {
     /// RMSprop's rho where nothing else is said, as Keras 3 has it.
     pub const RHO: f64 = 0.9;
     /// RMSprop's epsilon where nothing else is said, as Keras 3 has it.
-    pub const EPSILON: f64 = 1e-7;
+    pub(crate) const EPSILON: f64 = 1e-7;
     /// The momentum of gradient descent where nothing else is said. Keras 3 has none.
     pub const MOMENTUM: f64 = 0.9;
 
     /// The optimizer that the rule is of.
-    #[must_use]
-    pub fn kind(&self) -> OptimizerKind {
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> OptimizerKind {
         match self {
             Self::RmsProp { .. } => OptimizerKind::RmsProp,
             Self::Adam(_) => OptimizerKind::Adam,
@@ -135,7 +135,7 @@ impl UpdateRule {
 
     /// Numbers that the rule keeps for each weight, 4 bytes each: 0, 1 or 2.
     #[must_use]
-    pub fn n_states(&self) -> usize {
+    pub(crate) fn n_states(&self) -> usize {
         match *self {
             Self::Adam(_) | Self::AdamW(_) => 2,
             Self::RmsProp { .. } => 1,
@@ -167,6 +167,7 @@ impl UpdateRule {
 /// Settings of an optimizer; the default is the tutorial's, RMSprop with a learning rate of 2e-4.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct OptimizerOptions {
     /// What is done with a gradient.
     pub rule: UpdateRule,
@@ -221,7 +222,7 @@ impl OptimizerOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first that is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         positive("learning rate", self.learning_rate)?;
         self.rule.validate()?;
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {

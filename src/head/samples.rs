@@ -89,7 +89,7 @@ impl<'a> Samples<'a> {
     /// # Panics
     /// If there is none in `rows`, or one that is not here.
     #[must_use]
-    pub fn select(&self, rows: &[usize]) -> Self {
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
         assert!(!rows.is_empty(), "samples are never empty");
         Self {
             codes: self.codes.select(rows),
@@ -103,7 +103,7 @@ impl<'a> Samples<'a> {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the scaling's statistics are of another D;
     /// [`HeadError::NotFinite`] if a value is too large after it.
-    pub fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
+    pub(crate) fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
         if scaling == Scaling::None {
             return Ok(self.clone());
         }
@@ -136,19 +136,19 @@ impl<'a> Samples<'a> {
 
     /// D, at least 1.
     #[must_use]
-    pub fn n_features(&self) -> usize {
+    pub(crate) fn n_features(&self) -> usize {
         self.codes.n_features()
     }
 
     /// K.
     #[must_use]
-    pub fn n_classes(&self) -> usize {
+    pub(crate) fn n_classes(&self) -> usize {
         self.n_classes
     }
 
     /// Number of samples of each class (K).
     #[must_use]
-    pub fn class_counts(&self) -> Vec<usize> {
+    pub(crate) fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.n_classes];
         for &label in self.labels() {
             counts[label] += 1;

@@ -81,7 +81,7 @@ impl Scaling {
 
     /// D of the statistics, where there are any.
     #[must_use]
-    pub fn n_features(&self) -> Option<usize> {
+    pub(crate) fn n_features(&self) -> Option<usize> {
         match self {
             Self::None | Self::L2 => None,
             Self::Standard { mean, .. } => Some(mean.len()),

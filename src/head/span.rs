@@ -168,6 +168,17 @@ impl<'a> Centred<'a> {
     }
 }
 
+/// Products (N, N) of codes (N, D), each less the mean of all.
+pub(crate) fn centred_gram(codes: CodesView) -> Array2<f64> {
+    let mut gram = Centred::new(codes).gram();
+    for row in 0..gram.nrows() {
+        for column in 0..row {
+            gram[[column, row]] = gram[[row, column]];
+        }
+    }
+    gram
+}
+
 /// Rows that are read at a time.
 fn chunk_rows(n_features: usize) -> usize {
     (CHUNK_BYTES / (n_features * size_of::<f32>())).clamp(1, MAX_CHUNK_ROWS)

@@ -16,7 +16,7 @@ use crate::picture::{self, Filter, Layout, Recipe, Resize};
 pub use self::error::CardError;
 
 /// The version of the card format that this crate reads.
-pub const CARD_FORMAT: u32 = 1;
+pub(crate) const CARD_FORMAT: u32 = 1;
 
 /// The longest side of a trunk's input: far above any trunk, and below what exhausts memory by a
 /// typing error.
@@ -101,7 +101,7 @@ pub struct CardClassifier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
-    /// The version of the card format: [`CARD_FORMAT`].
+    /// The version of the card format: `CARD_FORMAT`.
     pub format: u32,
     /// The trunk's name, as stores record it.
     pub name: String,
@@ -140,7 +140,7 @@ struct FormatOnly {
 impl ModelCard {
     /// The trunk's output, with its channels last.
     #[must_use]
-    pub fn output(&self) -> OutputSpec {
+    pub(crate) fn output(&self) -> OutputSpec {
         let axes = self.output.shape.iter();
         let mut shape: Vec<_> = axes.map(|&axis| axis as usize).collect();
         if self.output.layout == Some(Layout::ChannelsFirst) {
@@ -246,7 +246,7 @@ impl ModelCard {
     /// The card as the text of its file.
     ///
     /// # Errors
-    /// [`CardError::Invalid`], as [`ModelCard::validate`].
+    /// [`CardError::Invalid`], as `ModelCard::validate`.
     ///
     /// # Panics
     /// Never: all that a card holds can be written as TOML.
@@ -265,7 +265,7 @@ impl ModelCard {
     ///
     /// # Errors
     /// [`CardError::Invalid`] with the first key that is wrong.
-    pub fn validate(&self) -> Result<(), CardError> {
+    pub(crate) fn validate(&self) -> Result<(), CardError> {
         let texts = [
             ("name", &self.name),
             ("file", &self.file),

@@ -33,7 +33,7 @@ impl TrunkIdentity {
     /// The graph's hash decides. Where one of them lacks it, they have the same initializers, and
     /// are the same file, or VGG16 as it is fetched, or at least have initializers.
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         if self.name != other.name {
             return false;
         }
@@ -94,7 +94,7 @@ pub struct OutputSpec {
 impl OutputSpec {
     /// Channels, C: the last axis.
     #[must_use]
-    pub fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
     }
 }

@@ -16,9 +16,9 @@ use self::file::TrunkFile;
 use self::open::{Opened, open_session};
 pub use self::options::{Device, Kernels, Provider, TrunkOptions};
 use self::tensors::{as_levels, channels_last, input_shape, input_tensor, n_pictures};
+use super::Runtime;
 use super::card::{Element, ModelCard};
 use super::identity::{OutputSpec, TrunkIdentity};
-use super::runtime::Runtime;
 use crate::picture::Layout;
 
 /// Pictures that ONNX Runtime gets at once on a CPU.

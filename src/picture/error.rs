@@ -46,7 +46,7 @@ pub enum DecodeError {
         /// The longest side that is read.
         max_side: u32,
     },
-    /// Decoding would take more than [`DecodeLimits::max_bytes`](super::DecodeLimits::max_bytes).
+    /// Decoding would take more than `DecodeLimits::max_bytes`.
     #[error(
         "decoding this {format} would take {} MB of memory: up to {} MB are taken, 8 bytes for \
          each of {max_pixels} pixels",

@@ -33,7 +33,7 @@ impl Default for DecodeLimits {
 impl DecodeLimits {
     /// The most memory in bytes that decoding a picture may take: 8 for each of the most pixels.
     #[must_use]
-    pub fn max_bytes(self) -> u64 {
+    pub(crate) fn max_bytes(self) -> u64 {
         self.max_pixels.saturating_mul(BYTES_PER_PIXEL)
     }
 

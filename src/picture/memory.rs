@@ -138,7 +138,7 @@ impl Room<'_> {
     ///
     /// # Errors
     /// [`Later`], which is to be passed on, unless no other picture is in hand.
-    pub fn alone(&self) -> Result<(), Later> {
+    pub(crate) fn alone(&self) -> Result<(), Later> {
         match self.budget {
             Some(_) => Err(Later::ALONE),
             None => Ok(()),

@@ -9,6 +9,7 @@ use crate::model::TrunkError;
 
 /// Why nothing can be predicted, or no more.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PredictError {
     /// The head cannot be read.
     #[error("{0}")]

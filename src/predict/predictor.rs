@@ -12,6 +12,7 @@ use crate::picture::{DecodeLimits, Preparation};
 
 /// How pictures are predicted; no option changes a prediction.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PredictOptions {
     /// Pictures in a batch, at least 1: how many predictions come at a time.
     pub batch_size: usize,

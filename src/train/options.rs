@@ -54,7 +54,7 @@ impl TrainOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first option that is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         if !(1..=MAX_REPEATS).contains(&self.repeats) {
             return Err(invalid(
                 "number of seeds",

@@ -24,7 +24,7 @@ mod provenance;
 mod report;
 
 pub use self::comparison::{Comparison, FailedHead, PairedTests, SIGNIFICANCE, percent};
-pub use self::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, REPORT};
+pub use self::files::REPORT;
 pub(super) use self::files::{write, write_judgement};
 pub use self::floor::Floor;
 pub use self::head_result::{Calibration, HeadResult, Trial, Tuning};

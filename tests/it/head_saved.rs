@@ -8,11 +8,11 @@ use std::path::Path;
 use cnn_codes::codes::{CodesIdentity, Dtype, Pool};
 use cnn_codes::files::{DraftError, Existing};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
-use cnn_codes::head::mlp::{Mlp, MlpOptions, Monitored};
+use cnn_codes::head::mlp::{Mlp, MlpOptions};
 use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
 use cnn_codes::head::saved::{Saved, SavedHead, SavedHeadError, write_history};
 use cnn_codes::head::scaling::{Scaling, ScalingKind};
-use cnn_codes::head::{Epoch, HeadKind, OneHead, Samples};
+use cnn_codes::head::{Epoch, Head, HeadKind, OneHead, Samples};
 use cnn_codes::model::OutputSpec;
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -40,21 +40,19 @@ fn head(scaling: ScalingKind) -> SavedHead {
     let scaling = Scaling::fit(scaling, &Samples::new(codes.view(), &labels, 2).unwrap());
     let codes = scaling.apply(codes.view()).unwrap();
     let samples = Samples::new(codes.view(), &labels, 2).unwrap();
-    let options = MlpOptions {
-        hidden: vec![5, 4],
-        epochs: 2,
-        seed: 9,
-        ..MlpOptions::default()
-    };
-    let trained = Mlp::fit(&samples, &Monitored::default(), &options, &()).unwrap();
-    let fit = Logistic::fit(&samples, &LogisticOptions::default()).unwrap();
+    let mut options = MlpOptions::default();
+    options.hidden = vec![5, 4];
+    options.epochs = 2;
+    options.seed = 9;
+    let trained = Mlp::fit(&samples, None, &options, &()).unwrap();
+    let fit = Logistic::fit(&samples, None, &LogisticOptions::default(), &()).unwrap();
     SavedHead {
         codes: identity(),
         classes: vec!["a".to_owned(), "b \"é\"".to_owned()],
         scaling,
         heads: vec![
             OneHead::Mlp(Saved {
-                model: trained.mlp,
+                model: trained.model,
                 options,
                 convergence: None,
                 temperature: 1.5,
@@ -62,7 +60,7 @@ fn head(scaling: ScalingKind) -> SavedHead {
             OneHead::Logistic(Saved {
                 model: fit.model,
                 options: LogisticOptions::default(),
-                convergence: Some(fit.convergence),
+                convergence: fit.convergence,
                 temperature: 0.1,
             }),
         ],
@@ -161,12 +159,14 @@ fn a_third_head_comes_back_as_it_was_and_head_json_of_others_does_not_name_it() 
     let codes = Array2::from_shape_fn((12, 12), |(i, j)| ((i * 7 + j * 5) % 11) as f32);
     let labels: Vec<_> = (0..12).map(|i| i % 2).collect();
     let samples = Samples::new(codes.view(), &labels, 2).unwrap();
+    let options = NearestCentroidOptions::default();
+    let fit = NearestCentroid::fit(&samples, None, &options, &()).unwrap();
     // First, and written last: the order is that of the kinds.
     head.heads.insert(
         0,
         OneHead::NearestCentroid(Saved {
-            model: NearestCentroid::fit(&samples).unwrap(),
-            options: NearestCentroidOptions::default(),
+            model: fit.model,
+            options,
             convergence: None,
             temperature: 0.25,
         }),

@@ -2,11 +2,6 @@
 
 mod dataset_inputs;
 mod examples;
-mod head_early_stopping;
-mod head_logistic;
-mod head_mlp;
-mod head_nearest_centroid;
-mod head_optimizers;
 mod head_saved;
 mod hostile_inputs;
 mod model_card;
@@ -14,7 +9,6 @@ mod model_trunk;
 mod picture_decode;
 mod picture_hostile;
 mod picture_prepare;
-mod shared_mlp_keras;
 mod shared_vgg16_keras;
 mod shared_winograd;
 mod store;

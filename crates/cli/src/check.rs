@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use cnn_codes::codes::Store;
 use cnn_codes::dataset::{self, InputKind, Pictures};
-use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::train::{self, LabelError, LabelErrorOptions, Reason};
 use cnn_codes_curate::check::{CheckOptions, Checked, Finding, FindingKind, PictureName, check};
+use cnn_codes_files::{Existing, FileDraft};
 
 use self::report::Report;
 use super::progress::PictureDisplay;
@@ -189,12 +189,12 @@ fn finding(store: &Store, input: usize, error: &LabelError) -> Finding {
 
 /// What is looked for.
 pub(super) fn check_options(arguments: &Arguments) -> CheckOptions {
-    CheckOptions {
-        min_side: arguments.min_side,
-        max_aspect: arguments.max_aspect,
-        limits: arguments.limits.limits(),
-        threads: arguments.threads.unwrap_or_else(default_threads),
-    }
+    let mut options = CheckOptions::default();
+    options.min_side = arguments.min_side;
+    options.max_aspect = arguments.max_aspect;
+    options.limits = arguments.limits.limits();
+    options.threads = arguments.threads.unwrap_or_else(default_threads);
+    options
 }
 
 /// A ratio of 1 or more.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::assets::{RuntimeState, runtime_state, verify_vgg16};
-use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{Library, ModelCard, Runtime};
+use cnn_codes_onnxruntime::Origin;
 use ort_winograd::Instructions;
 use serde_json::json;
 

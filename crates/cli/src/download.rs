@@ -127,20 +127,20 @@ fn read_list(list: &Path) -> anyhow::Result<UrlList> {
 }
 
 pub(super) fn download_options(arguments: &Arguments) -> DownloadOptions {
-    DownloadOptions {
-        jobs: arguments.jobs,
-        per_host: arguments.per_host,
-        timeout: arguments.timeout,
-        retries: arguments.retries,
-        retry_wait: arguments.retry_wait,
-        max_wait: arguments.max_wait,
-        max_bytes: arguments.max_bytes,
-        max_redirects: arguments.max_redirects,
-        user_agent: arguments.user_agent.clone(),
-        allow_private: arguments.allow_private,
-        placeholder_at: arguments.placeholder_at,
-        retry_all: arguments.retry_all,
-    }
+    let mut options = DownloadOptions::default();
+    options.jobs = arguments.jobs;
+    options.per_host = arguments.per_host;
+    options.timeout = arguments.timeout;
+    options.retries = arguments.retries;
+    options.retry_wait = arguments.retry_wait;
+    options.max_wait = arguments.max_wait;
+    options.max_bytes = arguments.max_bytes;
+    options.max_redirects = arguments.max_redirects;
+    options.user_agent = arguments.user_agent.clone();
+    options.allow_private = arguments.allow_private;
+    options.placeholder_at = arguments.placeholder_at;
+    options.retry_all = arguments.retry_all;
+    options
 }
 
 /// The summary for people.

@@ -10,10 +10,10 @@ use cnn_codes::export::{
     Against, CheckPictures, Drift, ExportError, ExportOptions, Exported, Precision, Target, check,
     export_classifier, export_head,
 };
-use cnn_codes::files::Existing;
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::model::{Device, Kernels, OnnxModel, TrunkOptions};
+use cnn_codes_files::Existing;
 
 use self::summary::Summary;
 use super::progress::PictureDisplay;
@@ -76,14 +76,11 @@ pub struct Arguments {
 /// Exports, and prints what was written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let head = SavedHead::load(&arguments.source)?;
-    let options = ExportOptions {
-        head: arguments.head.unwrap_or_else(|| head.default_kind()),
-        precision: if arguments.fp16 {
-            Precision::Float16
-        } else {
-            Precision::Float32
-        },
-    };
+    let kind = arguments.head.unwrap_or_else(|| head.default_kind());
+    let mut options = ExportOptions::of(kind);
+    if arguments.fp16 {
+        options.precision = Precision::Float16;
+    }
     let existing = if arguments.overwrite {
         Existing::Replace
     } else {
@@ -130,12 +127,8 @@ fn classifier(
         Precision::Float32 if arguments.check.is_none() => return Ok((exported, None)),
         Precision::Float32 => None,
         Precision::Float16 => {
-            let precision = Precision::Float32;
-            let options = ExportOptions {
-                precision,
-                ..options
-            };
-            Some(export_classifier(trunk, &card, head, options)?)
+            let as_trained = ExportOptions::of(options.head);
+            Some(export_classifier(trunk, &card, head, as_trained)?)
         }
     };
     let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;

@@ -11,9 +11,9 @@ use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
-use cnn_codes::files::{Existing, resolve};
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Trunk, TrunkOptions};
 use cnn_codes::picture::{self, Filter, Fit, Recipe};
+use cnn_codes_files::{Existing, resolve};
 use ort_winograd::Rewritten;
 
 use super::numbers::batch_size;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use cnn_codes::model::pins::Flavour;
+use cnn_codes_onnxruntime::pins::Flavour;
 
 use super::{Format, ModelsOption, print_result, say, shown};
 use crate::assets::{Fetched, fetch_onnxruntime, fetch_vgg16};

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use cnn_codes::model::telemetry;
 use cnn_codes::quiet;
+use cnn_codes_onnxruntime::telemetry;
 
 fn main() -> ExitCode {
     // SAFETY: nothing has started a thread yet.

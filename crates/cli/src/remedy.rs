@@ -11,14 +11,14 @@ use cnn_codes::codes::{Failure, StoreError};
 use cnn_codes::dataset::DatasetError;
 use cnn_codes::export::ExportError;
 use cnn_codes::extract::{ExtractError, SameCodesError};
-use cnn_codes::files::DraftError;
 use cnn_codes::head::saved::SavedHeadError;
-use cnn_codes::model::runtime::Origin;
 use cnn_codes::model::{RuntimeError, TrunkError};
 use cnn_codes::predict::PredictError;
 use cnn_codes::train::{ReportError, TrainError};
 use cnn_codes_curate::download::DownloadError;
 use cnn_codes_curate::split::SplitError;
+use cnn_codes_files::DraftError;
+use cnn_codes_onnxruntime::Origin;
 
 /// What helps, as the end of a sentence. Nothing where the message says it all.
 type Advice = Cow<'static, str>;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::train::{REPORT, Report};
+use cnn_codes_files::{Existing, FileDraft};
 
 use super::page::page;
 use super::{Format, folder, print_result, shown};

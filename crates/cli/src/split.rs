@@ -94,15 +94,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// How pictures are split.
 pub(super) fn split_options(arguments: &Arguments) -> anyhow::Result<SplitOptions> {
-    Ok(SplitOptions {
-        shares: Shares::new(arguments.train, arguments.validation, arguments.test)?,
-        seed: arguments.seed,
-        placement: if arguments.link {
-            Placement::HardLink
-        } else {
-            Placement::Copy
-        },
-    })
+    let mut options = SplitOptions::default();
+    options.shares = Shares::new(arguments.train, arguments.validation, arguments.test)?;
+    options.seed = arguments.seed;
+    if arguments.link {
+        options.placement = Placement::HardLink;
+    }
+    Ok(options)
 }
 
 /// What [`check`] takes: the only input here.
@@ -119,10 +117,8 @@ fn find_copies(
     if arguments.ignore_duplicates {
         return Ok((None, inputs));
     }
-    let options = CheckOptions {
-        threads: arguments.threads.unwrap_or_else(default_threads),
-        ..CheckOptions::default()
-    };
+    let mut options = CheckOptions::default();
+    options.threads = arguments.threads.unwrap_or_else(default_threads);
     let display = PictureDisplay::new(total, stop);
     let checked = check(&inputs, &options, &display);
     display.finish();

@@ -6,9 +6,9 @@ mod progress;
 use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
-use cnn_codes::files::Draft;
 use cnn_codes::head::saved;
 use cnn_codes::train::{Comparison, FailedHead, REPORT, check, train};
+use cnn_codes_files::Draft;
 
 pub use self::arguments::Arguments;
 use self::progress::Display;

@@ -126,10 +126,8 @@ fn input(path: &Path) -> anyhow::Result<(String, Pictures)> {
 }
 
 fn run(inputs: &[(String, Pictures)]) -> anyhow::Result<Checked> {
-    let options = CheckOptions {
-        threads: rayon::current_num_threads(),
-        ..CheckOptions::default()
-    };
+    let mut options = CheckOptions::default();
+    options.threads = rayon::current_num_threads();
     Ok(check(inputs, &options, &())?)
 }
 

@@ -27,6 +27,7 @@ const CHUNK: usize = 64;
 
 /// When a picture is remarkable.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct CheckOptions {
     /// A picture with a shorter side (pixels) is tiny.
     pub min_side: u32,

@@ -61,6 +61,7 @@ const N_FIRST: usize = 5;
 
 /// How to download.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DownloadOptions {
     /// Requests at once, at least 1. Each may hold `max_bytes` in memory; the pictures that are decoded
     /// share 384 MiB, whatever their number.

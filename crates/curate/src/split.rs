@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 pub use self::error::SplitError;
 pub use self::grouping::{Grouping, group};
 use cnn_codes::dataset::Pictures;
-use cnn_codes::files::{Draft, Existing, Kind};
 use cnn_codes::named;
 use cnn_codes::progress::Watch;
+use cnn_codes_files::{Draft, Existing, Kind};
 
 /// What DIR is called in messages, and the file that makes it one.
 pub const KIND: Kind = Kind {
@@ -129,6 +129,7 @@ pub enum Placement {
 
 /// How pictures are split.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct SplitOptions {
     /// Which share each part gets.
     pub shares: Shares,

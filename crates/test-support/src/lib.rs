@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 use cnn_codes::codes::{
     Code, CodesIdentity, Dtype, PictureRow, Pool, StoreDescription, StoreWriter,
 };
-use cnn_codes::files::Existing;
 use cnn_codes::model::{OutputSpec, TrunkIdentity};
 use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
+use cnn_codes_files::Existing;
 
 /// A description of codes of shape (2, 1, 3), of the classes `a` and `b c`.
 pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {

@@ -21,6 +21,7 @@ use crate::head::{ClassWeights, HeadError, Samples};
 /// that those of different choices can be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LossOptions {
     /// How much of a label is spread over all classes: at least 0 and below 1.
     pub label_smoothing: f64,
@@ -33,7 +34,7 @@ impl LossOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] if the smoothing is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             let expected = "at least 0 and below 1";
             return Err(invalid("label smoothing", self.label_smoothing, expected));

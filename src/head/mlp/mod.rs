@@ -28,7 +28,6 @@ mod training;
 pub use loss::LossOptions;
 pub use network::{Dense, Mlp};
 pub use options::{BatchOrder, Keep, MlpOptions};
-#[doc(hidden)]
-pub use trainer::StepTimes;
-pub use trainer::{BatchResult, Trainer};
-pub use training::{Ended, Monitored, TrainedMlp};
+#[cfg(test)]
+pub(crate) use trainer::Trainer;
+pub(crate) use training::{Ended, Monitored, TrainedMlp};

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Ix2, Ix3,
 use rand::Rng;
 use rand::distributions::{Distribution, Uniform};
 
+#[cfg(test)]
 use super::LossOptions;
 use super::loss::Loss;
 use crate::head::fused_update::{aligned_zeros, descend, multiply, n_partials};
@@ -26,7 +27,7 @@ impl Dense {
     /// Weights are uniform within sqrt(6 / (in + out)) on both sides of zero (X. Glorot and
     /// Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     /// 2010, equation 16).
-    pub fn glorot_uniform(n_in: usize, n_out: usize, rng: &mut impl Rng) -> Self {
+    pub(crate) fn glorot_uniform(n_in: usize, n_out: usize, rng: &mut impl Rng) -> Self {
         let limit = (6.0 / (n_in + n_out) as f64).sqrt() as f32;
         let uniform = Uniform::new_inclusive(-limit, limit);
         Self {
@@ -105,8 +106,10 @@ impl Dense {
 }
 
 /// Not a rule of training: keeps the gradient as the state.
+#[cfg(test)]
 struct KeepGradient;
 
+#[cfg(test)]
 impl Rule<1> for KeepGradient {
     #[inline(always)]
     fn step(&self, weight: f32, gradient: f32, _: [f32; 1]) -> (f32, [f32; 1]) {
@@ -130,7 +133,7 @@ impl Mlp {
     ///
     /// # Errors
     /// [`HeadError::Layers`] for fewer than two sizes, or a size of 0.
-    pub fn glorot_uniform(sizes: &[usize], rng: &mut impl Rng) -> Result<Self, HeadError> {
+    pub(crate) fn glorot_uniform(sizes: &[usize], rng: &mut impl Rng) -> Result<Self, HeadError> {
         if sizes.len() < 2 || sizes.contains(&0) {
             let reason = format!("sizes {sizes:?} are not two or more numbers above 0");
             return Err(HeadError::Layers { reason });
@@ -171,13 +174,13 @@ impl Mlp {
 
     /// D.
     #[must_use]
-    pub fn n_features(&self) -> usize {
+    pub(crate) fn n_features(&self) -> usize {
         self.layers[0].weights.nrows()
     }
 
     /// K.
     #[must_use]
-    pub fn n_classes(&self) -> usize {
+    pub(crate) fn n_classes(&self) -> usize {
         self.layers[self.layers.len() - 1].bias.len()
     }
 
@@ -185,7 +188,7 @@ impl Mlp {
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
-    pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+    pub(crate) fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
         check_features(self.n_features(), codes.n_features())?;
         let mut logits = Array2::zeros((codes.n_rows(), self.n_classes()));
         let mut pass = Pass::new(self, codes.n_rows().min(PREDICTED_ROWS));
@@ -203,7 +206,7 @@ impl Mlp {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] or [`HeadError::ClassMismatch`] if the samples are not such
     /// as the network takes.
-    pub fn evaluate(&self, samples: &Samples) -> Result<(f64, f64), HeadError> {
+    pub(crate) fn evaluate(&self, samples: &Samples) -> Result<(f64, f64), HeadError> {
         self.check(samples)?;
         let mut pass = Pass::new(self, samples.len().min(PREDICTED_ROWS));
         let (mut loss, mut correct) = (0.0, 0);
@@ -227,8 +230,8 @@ impl Mlp {
     ///
     /// # Errors
     /// As [`Mlp::evaluate`], and [`HeadError::InvalidOption`].
-    #[doc(hidden)]
-    pub fn loss_and_gradient(
+    #[cfg(test)]
+    pub(crate) fn loss_and_gradient(
         &self,
         samples: &Samples,
         loss: &LossOptions,

@@ -48,6 +48,7 @@ named!(Keep, "weights to keep", Last => "last", Best => "best");
 /// How an MLP is built and trained; the default is the tutorial's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MlpOptions {
     /// Units of each hidden layer, from the input on; none leaves one layer with softmax.
     pub hidden: Vec<usize>,
@@ -72,7 +73,7 @@ pub struct MlpOptions {
     pub order: BatchOrder,
     /// Share of each class that is held out of training where an epoch has to be chosen, above 0 and
     /// below 1. Without [`Keep::Best`] and patience nothing is held out. [`train`](mod@crate::train)
-    /// holds out; [`Mlp::fit`](super::Mlp::fit) is given the samples. head.json does not have it.
+    /// holds out; `Mlp::fit` is given the samples. head.json does not have it.
     #[serde(skip, default = "default_hold_out")]
     pub hold_out: f64,
 }
@@ -104,7 +105,7 @@ impl MlpOptions {
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] for the first option that is outside.
-    pub fn validate(&self) -> Result<(), HeadError> {
+    pub(crate) fn validate(&self) -> Result<(), HeadError> {
         if let Some(units) = self
             .hidden
             .iter()
@@ -164,7 +165,7 @@ impl MlpOptions {
     /// Memory in bytes that training on `train` takes, roughly: weights, the rule's state, the best
     /// weights, and what is read ahead of a large store.
     #[must_use]
-    pub fn training_bytes(&self, train: &Samples) -> usize {
+    pub(crate) fn training_bytes(&self, train: &Samples) -> usize {
         let sizes = self.sizes(train.n_features(), train.n_classes());
         let weights: usize = sizes.windows(2).map(|pair| pair[0] * pair[1]).sum();
         let copies = 2 + self.optimizer.rule.n_states();
@@ -173,7 +174,7 @@ impl MlpOptions {
 
     /// Sizes of all layers for D = `n_features` and K = `n_classes`: D, hidden, K.
     #[must_use]
-    pub fn sizes(&self, n_features: usize, n_classes: usize) -> Vec<usize> {
+    pub(crate) fn sizes(&self, n_features: usize, n_classes: usize) -> Vec<usize> {
         let mut sizes = vec![n_features];
         sizes.extend(&self.hidden);
         sizes.push(n_classes);

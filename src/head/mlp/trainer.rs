@@ -1,7 +1,5 @@
 //! A network and its optimizer, step by step.
 
-use std::time::{Duration, Instant};
-
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -14,20 +12,11 @@ use crate::head::{HeadError, Samples};
 
 /// What one step gave; both are of the weights before the step, with dropout.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchResult {
+pub(crate) struct BatchResult {
     /// Mean loss of the batch.
     pub loss: f64,
     /// How many samples were classified right.
     pub correct: usize,
-}
-
-/// How long the parts of all steps so far took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StepTimes {
-    /// From the codes to the logits, with dropout.
-    pub forward: Duration,
-    /// From the logits to the new weights.
-    pub update: Duration,
 }
 
 /// Streams of random numbers from one seed, 2^128 numbers apart, so that an option that takes more
@@ -55,7 +44,7 @@ impl Streams {
 
 /// A network in training, step by step: [`Mlp::fit`] is a loop around it.
 #[derive(Debug)]
-pub struct Trainer {
+pub(crate) struct Trainer {
     mlp: Mlp,
     options: MlpOptions,
     loss: Loss,
@@ -66,7 +55,6 @@ pub struct Trainer {
     dropout_rng: Xoshiro256PlusPlus,
     steps: usize,
     steps_per_epoch: usize,
-    times: StepTimes,
 }
 
 impl Trainer {
@@ -77,7 +65,7 @@ impl Trainer {
     /// [`HeadError::InvalidOption`] if an option is outside its range;
     /// [`HeadError::FeatureMismatch`] or [`HeadError::ClassMismatch`] if the samples are not such
     /// as the network takes.
-    pub fn new(mlp: Mlp, options: &MlpOptions, train: &Samples) -> Result<Self, HeadError> {
+    pub(crate) fn new(mlp: Mlp, options: &MlpOptions, train: &Samples) -> Result<Self, HeadError> {
         options.validate()?;
         mlp.check(train)?;
         let mlp = mlp.aligned();
@@ -91,7 +79,6 @@ impl Trainer {
             dropout_rng: Streams::new(options.seed).dropout,
             steps: 0,
             steps_per_epoch: train.len().div_ceil(options.batch_size),
-            times: StepTimes::default(),
             options: options.clone(),
             mlp,
         })
@@ -101,7 +88,7 @@ impl Trainer {
     ///
     /// # Panics
     /// If the shapes are not the network's, which [`Mlp::fit`] has checked before.
-    pub fn step(&mut self, codes: ArrayView2<f32>, labels: &[usize]) -> BatchResult {
+    pub(crate) fn step(&mut self, codes: ArrayView2<f32>, labels: &[usize]) -> BatchResult {
         assert_eq!(
             codes.dim(),
             (labels.len(), self.mlp.n_features()),
@@ -111,18 +98,14 @@ impl Trainer {
             self.batch_size = labels.len();
             self.pass = Pass::new(&self.mlp, self.batch_size);
         }
-        let start = Instant::now();
         let (dropout, rng) = (self.options.dropout, &mut self.dropout_rng);
         self.pass
             .forward(&self.mlp, codes, |hidden| drop_units(hidden, dropout, rng));
-        let forward = start.elapsed();
         let (loss, correct) = self.pass.training_loss(labels, &self.loss);
         let dropout_scale = 1.0 / (1.0 - dropout);
         self.pass
             .backward(&self.mlp, labels, &self.loss, dropout_scale);
         self.update(codes);
-        self.times.forward += forward;
-        self.times.update += start.elapsed() - forward;
         BatchResult {
             loss: loss / labels.len() as f64,
             correct,
@@ -160,7 +143,7 @@ impl Trainer {
 
     /// The learning rate of the next step.
     #[must_use]
-    pub fn learning_rate(&self) -> f64 {
+    pub(crate) fn learning_rate(&self) -> f64 {
         let optimizer = &self.options.optimizer;
         let (step, epochs) = (self.steps, self.options.epochs);
         optimizer
@@ -168,22 +151,15 @@ impl Trainer {
             .rate(optimizer.learning_rate, step, self.steps_per_epoch, epochs)
     }
 
-    /// How long the parts of all steps so far took; for measurements.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn times(&self) -> StepTimes {
-        self.times
-    }
-
     /// The network as it is now.
     #[must_use]
-    pub fn mlp(&self) -> &Mlp {
+    pub(crate) fn mlp(&self) -> &Mlp {
         &self.mlp
     }
 
     /// The network as it is now, without the rule's state.
     #[must_use]
-    pub fn into_mlp(self) -> Mlp {
+    pub(crate) fn into_mlp(self) -> Mlp {
         self.mlp
     }
 }

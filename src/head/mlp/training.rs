@@ -9,7 +9,7 @@ use crate::progress::{Progress, Watch};
 
 /// Samples that are not trained on, and measured after every epoch.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Monitored<'a, 's> {
+pub(crate) struct Monitored<'a, 's> {
     /// A part of the training store that is held out: their loss chooses the epoch whose weights
     /// are kept, and ends training early. What is measured on them is therefore a little too good.
     pub held_out: Option<&'a Samples<'s>>,
@@ -19,7 +19,7 @@ pub struct Monitored<'a, 's> {
 
 /// Why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// All epochs were done.
     Completed,
     /// The loss on held-out samples had not become smaller for as long as patience allows.
@@ -30,7 +30,7 @@ pub enum Ended {
 
 /// A trained network and how it came about.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TrainedMlp {
+pub(crate) struct TrainedMlp {
     /// The network with the weights after epoch `kept_epoch` and `unfinished_steps` more.
     pub mlp: Mlp,
     /// One entry for each epoch that was finished.
@@ -55,7 +55,7 @@ impl Mlp {
     /// [`HeadError::InvalidOption`], [`HeadError::OneClass`], [`HeadError::FeatureMismatch`] or
     /// [`HeadError::ClassMismatch`] before any work; [`HeadError::Diverged`] as soon as the loss is
     /// no longer finite, or if a weight is not at the end.
-    pub fn fit(
+    pub(crate) fn fit(
         train: &Samples,
         monitored: &Monitored,
         options: &MlpOptions,
@@ -72,7 +72,7 @@ impl Mlp {
     ///
     /// # Errors
     /// As [`Mlp::fit`].
-    pub fn train(
+    pub(crate) fn train(
         self,
         train: &Samples,
         monitored: &Monitored,

@@ -67,8 +67,8 @@ impl Schedule {
     pub const STEP_FACTOR: f64 = 0.1;
 
     /// The schedule's kind.
-    #[must_use]
-    pub fn kind(&self) -> ScheduleKind {
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> ScheduleKind {
         match self {
             Self::Constant => ScheduleKind::Constant,
             Self::Cosine => ScheduleKind::Cosine,
@@ -79,7 +79,7 @@ impl Schedule {
     /// The rate in step number `step`, from 0, of a training of `epochs` with `steps_per_epoch`
     /// each; later steps have the rate that the last one would be followed by.
     #[must_use]
-    pub fn rate(
+    pub(crate) fn rate(
         &self,
         learning_rate: f64,
         step: usize,

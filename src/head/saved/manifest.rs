@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, MANIFEST, SavedHead, SavedHeadError, damaged, read_file};
 use crate::codes::CodesIdentity;
-use crate::files::{Open, regular};
+use crate::files::Open;
 use crate::head::list::for_each_head;
 use crate::head::scaling::ScalingKind;
 use crate::head::{Convergence, Head, HeadKind, HeadOptions, OneHead};
@@ -159,20 +159,12 @@ impl HeadManifest {
         Ok(json)
     }
 
-    /// Reads head.json in `dir`, which may not be a head at all.
+    /// Reads head.json in `dir`, which may not be a head at all, from a file that `open` opens.
     ///
     /// # Errors
     /// [`SavedHeadError::NotAHead`], [`SavedHeadError::Format`], [`SavedHeadError::Read`] or
     /// [`SavedHeadError::Damaged`].
-    pub fn read(dir: &Path) -> Result<Self, SavedHeadError> {
-        Self::read_from(dir, &regular::open_boxed)
-    }
-
-    /// As [`HeadManifest::read`], from a file that `open` opens.
-    ///
-    /// # Errors
-    /// As [`HeadManifest::read`].
-    pub fn read_from(dir: &Path, open: Open) -> Result<Self, SavedHeadError> {
+    pub(crate) fn read_from(dir: &Path, open: Open) -> Result<Self, SavedHeadError> {
         let path = &dir.join(MANIFEST);
         let bytes = match read_file(path, open) {
             Err(SavedHeadError::Read { source, .. })

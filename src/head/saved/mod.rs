@@ -30,13 +30,13 @@ use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{Convergence, Epoch, Head, HeadKind, Layer, OneHead};
 
 /// Version of the format that this code writes and reads.
-pub const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 2;
 /// The file without which a directory is no head.
 pub const MANIFEST: &str = "head.json";
 /// The scaling's statistics.
-pub const SCALING: &str = "scaling.safetensors";
+pub(crate) const SCALING: &str = "scaling.safetensors";
 /// The MLP's learning curve.
-pub const HISTORY: &str = "history.csv";
+pub(crate) const HISTORY: &str = "history.csv";
 /// What a published HEAD is, for a [`Draft`].
 pub const KIND: Kind = Kind {
     name: "head",
@@ -120,7 +120,7 @@ pub struct Saved<H: Head> {
 
 /// The file of a head's weights, inside a HEAD directory.
 #[must_use]
-pub fn weights_file(kind: HeadKind) -> String {
+pub(crate) fn weights_file(kind: HeadKind) -> String {
     format!("{kind}.safetensors")
 }
 
@@ -152,7 +152,7 @@ impl SavedHead {
 
     /// What the heads are, without their weights.
     #[must_use]
-    pub fn manifest(&self) -> HeadManifest {
+    pub(crate) fn manifest(&self) -> HeadManifest {
         HeadManifest::of(self)
     }
 
@@ -160,7 +160,7 @@ impl SavedHead {
     ///
     /// # Errors
     /// [`SavedHeadError::Draft`] if `dir` is not free, unless `existing` says to replace a head;
-    /// [`SavedHeadError::Write`] or [`SavedHeadError::Damaged`] as [`SavedHead::write_into`].
+    /// [`SavedHeadError::Write`] or [`SavedHeadError::Damaged`] as `SavedHead::write_into`.
     pub fn save(&self, dir: &Path, existing: Existing) -> Result<(), SavedHeadError> {
         let draft = Draft::begin(dir, KIND, existing)?;
         self.write_into(draft.path())?;
@@ -173,7 +173,7 @@ impl SavedHead {
     /// # Errors
     /// [`SavedHeadError::Damaged`] if the parts contradict each other, before anything is written;
     /// [`SavedHeadError::Write`] with the file.
-    pub fn write_into(&self, dir: &Path) -> Result<(), SavedHeadError> {
+    pub(crate) fn write_into(&self, dir: &Path) -> Result<(), SavedHeadError> {
         let manifest_path = dir.join(MANIFEST);
         self.validate().map_err(damaged(&manifest_path))?;
         for head in self.in_order() {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::error::TrunkError;
 use crate::model::card::ModelCard;
 use crate::model::identity::TrunkIdentity;
-use crate::model::sha256::hex;
+use cnn_codes_onnxruntime::sha256::hex;
 
 /// An ONNX file that has the card's input and output. It is read once, so the bytes that are hashed
 /// are those that run.

@@ -11,8 +11,8 @@ use super::error::TrunkError;
 use super::file::TrunkFile;
 use super::options::{Device, Kernels, Provider, TrunkOptions};
 use super::tensors::input_tensor;
+use crate::model::Runtime;
 use crate::model::card::ModelCard;
-use crate::model::runtime::Runtime;
 
 /// A session, and where it really runs.
 pub(super) struct Opened {

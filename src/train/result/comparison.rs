@@ -64,7 +64,7 @@ impl PairedTests {
     ///
     /// # Errors
     /// [`EvaluateError`] if they were not judged on the same number of pictures.
-    pub fn of(heads: &[HeadResult]) -> Result<Option<Self>, EvaluateError> {
+    pub(crate) fn of(heads: &[HeadResult]) -> Result<Option<Self>, EvaluateError> {
         let [a, b] = heads else { return Ok(None) };
         let (a, b) = (a.evaluation.correct(), b.evaluation.correct());
         Ok(Some(Self {

@@ -11,13 +11,13 @@ use crate::files::fill;
 use crate::train::TrainError;
 
 /// The comparison for programs, inside a HEAD directory.
-pub const METRICS: &str = "metrics.json";
+pub(crate) const METRICS: &str = "metrics.json";
 /// Every judged picture and head, inside a HEAD directory.
-pub const PREDICTIONS: &str = "predictions.csv";
+pub(crate) const PREDICTIONS: &str = "predictions.csv";
 /// Where the heads come from, inside a HEAD directory.
-pub const PROVENANCE: &str = "provenance.json";
+pub(crate) const PROVENANCE: &str = "provenance.json";
 /// Every judged picture, inside a HEAD directory.
-pub const JUDGED_PICTURES: &str = "pictures.csv";
+pub(crate) const JUDGED_PICTURES: &str = "pictures.csv";
 /// The page for people, inside a HEAD directory.
 pub const REPORT: &str = "report.html";
 

@@ -1,13 +1,10 @@
 //! The two directions in which codes vary the most.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::head::CodesView;
-
-/// Features of all rows that are in memory at a time.
-const BLOCK: usize = 4096;
+use crate::head::{CodesView, centred_gram};
 
 /// Vectors that are iterated on: two are wanted, and the others speed up what lies between them and
 /// the rest of the spectrum.
@@ -38,7 +35,7 @@ pub(super) struct PrincipalComponents {
 /// roots of their eigenvalues; they are found by subspace iteration (G. Golub and C. Van Loan,
 /// "Matrix computations", 4th edition, section 8.2.4). Time goes with N^2 D, memory with N^2.
 pub(super) fn principal_components(codes: &CodesView, rows: &[usize]) -> PrincipalComponents {
-    let gram = centred_gram(codes, rows);
+    let gram = centred_gram(codes.select(rows));
     let variance = gram.diag().sum();
     let (values, vectors) = leading_eigenvectors(gram.view());
     let mut scores = Array2::zeros((rows.len(), 2));
@@ -62,29 +59,6 @@ pub(super) fn principal_components(codes: &CodesView, rows: &[usize]) -> Princip
         };
     }
     PrincipalComponents { scores, explained }
-}
-
-/// Products (N, N) of the rows, each less the mean of all.
-fn centred_gram(codes: &CodesView, rows: &[usize]) -> Array2<f64> {
-    let n = rows.len();
-    let mut gram = Array2::<f64>::zeros((n, n));
-    let mut block = Array2::<f32>::zeros((n, BLOCK.min(codes.n_features())));
-    for first in (0..codes.n_features()).step_by(BLOCK) {
-        let end = (first + BLOCK).min(codes.n_features());
-        let mut block = block.slice_mut(s![.., ..end - first]);
-        for (mut values, &row) in block.axis_iter_mut(Axis(0)).zip(rows) {
-            let mut read = vec![0.0; end - first];
-            codes.fill(row, first..end, &mut read);
-            values.assign(&Array1::from(read));
-        }
-        for mut feature in block.columns_mut() {
-            let sum: f64 = feature.iter().map(|&value| f64::from(value)).sum();
-            let mean = sum / n as f64;
-            feature.mapv_inplace(|value| (f64::from(value) - mean) as f32);
-        }
-        gram += &block.dot(&block.t()).mapv(f64::from);
-    }
-    gram
 }
 
 /// The largest eigenvalues of a symmetric matrix (N, N), [`SUBSPACE`] or N of them in descending

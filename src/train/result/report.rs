@@ -115,7 +115,7 @@ struct PredictionRow {
 impl Report {
     /// Of heads that were just trained.
     #[must_use]
-    pub fn of(trained: &Trained, origin: &Origin) -> Self {
+    pub(crate) fn of(trained: &Trained, origin: &Origin) -> Self {
         Self {
             comparison: trained.comparison.clone(),
             history: trained.history.clone(),

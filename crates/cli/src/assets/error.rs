@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cnn_codes::files::{PathError, path_error};
 use cnn_codes::model::GraphError;
 use cnn_codes::model::card::CardError;
-use cnn_codes::model::pins::{Flavour, Wheel};
+use cnn_codes_files::{PathError, path_error};
+use cnn_codes_onnxruntime::pins::{Flavour, Wheel};
 
 use super::pins::{fetch_command, known_wheel, pip_command};
 

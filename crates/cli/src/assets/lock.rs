@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cnn_codes::files::Lock;
+use cnn_codes_files::Lock;
 use tempfile::TempDir;
 
 use super::error::{AssetError, io_error};

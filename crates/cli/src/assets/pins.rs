@@ -1,6 +1,6 @@
 //! The wheels that are fetched, and the commands that bring them.
 
-use cnn_codes::model::pins::{Flavour, RUNTIMES, Wheel};
+use cnn_codes_onnxruntime::pins::{Flavour, RUNTIMES, Wheel};
 
 /// The Python version whose wheels are taken, whatever Python runs pip: the libraries inside
 /// do not depend on it.
@@ -56,7 +56,7 @@ pub(super) fn fetch_command(wheel: &Wheel) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use cnn_codes::model::pins::RuntimePin;
+    use cnn_codes_onnxruntime::pins::RuntimePin;
 
     use super::*;
 

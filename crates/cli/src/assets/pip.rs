@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cnn_codes::model::pins::Wheel;
+use cnn_codes_onnxruntime::pins::Wheel;
 
 use super::error::{AssetError, io_error};
 use super::pins::pip_arguments;

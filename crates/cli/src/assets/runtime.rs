@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use cnn_codes::files::{put_in_place, sync_directory};
-use cnn_codes::model::fetched::{
+use cnn_codes_files::{put_in_place, sync_directory};
+use cnn_codes_onnxruntime::fetched::{
     DIRECTORY, FileRecord, LICENCES, RECORD, RECORD_FORMAT, Record, check_libraries, foreign_names,
     is_of_pin,
 };
-use cnn_codes::model::pins::{Flavour, RUNTIMES, RuntimePin, this_os};
-use cnn_codes::model::sha256;
+use cnn_codes_onnxruntime::pins::{Flavour, RUNTIMES, RuntimePin, this_os};
+use cnn_codes_onnxruntime::sha256;
 
 use super::error::{AssetError, io_error};
 use super::lock::FetchLock;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use cnn_codes::files::{Existing, FileDraft};
 use cnn_codes::model::OnnxModel;
 use cnn_codes::model::card::{CardError, ModelCard};
-use cnn_codes::model::pins::Wheel;
 use cnn_codes::model::vgg16::cut_trunk;
+use cnn_codes_files::{Existing, FileDraft};
+use cnn_codes_onnxruntime::pins::Wheel;
 
 use super::error::{AssetError, io_error};
 use super::lock::FetchLock;

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use cnn_codes::model::pins::Wheel;
-use cnn_codes::model::sha256;
+use cnn_codes_onnxruntime::pins::Wheel;
+use cnn_codes_onnxruntime::sha256;
 
 use super::error::{AssetError, io_error};
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use cnn_codes::files::Existing;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
 use cnn_codes::head::nearest_centroid::NearestCentroidOptions;
@@ -14,6 +13,7 @@ use cnn_codes::head::optimizer::{
 use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::head::{ClassWeights, HeadOptions};
 use cnn_codes::train::{Told, TrainOptions};
+use cnn_codes_files::Existing;
 
 use crate::command_line::{command_line, without_folders};
 use crate::{Format, folder, one_of, positive};
@@ -240,12 +240,7 @@ impl Arguments {
 
     fn heads(&self) -> Vec<HeadOptions> {
         let mlp = HeadOptions::Mlp(self.mlp_options());
-        let logistic = HeadOptions::Logistic(LogisticOptions {
-            l2: self.logistic.l2,
-            max_iterations: self.logistic.max_iterations,
-            class_weights: self.loss.class_weights,
-            ..LogisticOptions::default()
-        });
+        let logistic = HeadOptions::Logistic(self.logistic_options());
         match self.head {
             Heads::Mlp => vec![mlp],
             Heads::Logistic => vec![logistic],
@@ -280,30 +275,35 @@ impl Arguments {
         }
     }
 
+    fn logistic_options(&self) -> LogisticOptions {
+        let mut options = LogisticOptions::default();
+        options.l2 = self.logistic.l2;
+        options.max_iterations = self.logistic.max_iterations;
+        options.class_weights = self.loss.class_weights;
+        options
+    }
+
     fn mlp_options(&self) -> MlpOptions {
         let mlp = &self.mlp;
-        MlpOptions {
-            hidden: mlp.hidden.0.clone(),
-            dropout: mlp.dropout,
-            epochs: mlp.epochs,
-            batch_size: mlp.batch_size,
-            optimizer: self.optimizer.options(mlp.epochs),
-            loss: LossOptions {
-                label_smoothing: mlp.label_smoothing,
-                class_weights: self.loss.class_weights,
-            },
-            keep: mlp.keep,
-            patience: mlp.patience,
-            seed: mlp.seed,
-            hold_out: mlp.hold_out,
-            ..MlpOptions::default()
-        }
+        let mut options = MlpOptions::default();
+        options.hidden = mlp.hidden.0.clone();
+        options.dropout = mlp.dropout;
+        options.epochs = mlp.epochs;
+        options.batch_size = mlp.batch_size;
+        options.optimizer = self.optimizer.options(mlp.epochs);
+        options.loss.label_smoothing = mlp.label_smoothing;
+        options.loss.class_weights = self.loss.class_weights;
+        options.keep = mlp.keep;
+        options.patience = mlp.patience;
+        options.seed = mlp.seed;
+        options.hold_out = mlp.hold_out;
+        options
     }
 }
 
 impl OptimizerArguments {
     fn options(&self, epochs: usize) -> OptimizerOptions {
-        let defaults = OptimizerOptions::of(self.optimizer);
+        let mut options = OptimizerOptions::of(self.optimizer);
         let Self {
             beta_1,
             beta_2,
@@ -315,27 +315,26 @@ impl OptimizerArguments {
             beta_2,
             epsilon,
         };
-        OptimizerOptions {
-            rule: match self.optimizer {
-                OptimizerKind::RmsProp => UpdateRule::RmsProp {
-                    rho: self.rho,
-                    epsilon,
-                },
-                OptimizerKind::Adam => UpdateRule::Adam(means),
-                OptimizerKind::AdamW => UpdateRule::AdamW(means),
-                OptimizerKind::Sgd => UpdateRule::Sgd {
-                    momentum: self.momentum,
-                },
+        options.rule = match self.optimizer {
+            OptimizerKind::RmsProp => UpdateRule::RmsProp {
+                rho: self.rho,
+                epsilon,
             },
-            learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
-            weight_decay: self.weight_decay.unwrap_or(defaults.weight_decay),
-            schedule: match self.schedule.schedule(epochs) {
-                Schedule::Step { every, .. } => Schedule::Step {
-                    factor: self.step_factor,
-                    every: self.step_every.unwrap_or(every),
-                },
-                schedule => schedule,
+            OptimizerKind::Adam => UpdateRule::Adam(means),
+            OptimizerKind::AdamW => UpdateRule::AdamW(means),
+            OptimizerKind::Sgd => UpdateRule::Sgd {
+                momentum: self.momentum,
             },
-        }
+        };
+        options.learning_rate = self.learning_rate.unwrap_or(options.learning_rate);
+        options.weight_decay = self.weight_decay.unwrap_or(options.weight_decay);
+        options.schedule = match self.schedule.schedule(epochs) {
+            Schedule::Step { every, .. } => Schedule::Step {
+                factor: self.step_factor,
+                every: self.step_every.unwrap_or(every),
+            },
+            schedule => schedule,
+        };
+        options
     }
 }

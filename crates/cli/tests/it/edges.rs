@@ -24,9 +24,14 @@ const HAVE_ANYHOW: [&str; 3] = ["argmin", "argmin-math", "prost-derive"];
 
 /// The names of packages that `cargo tree` prints for the library with these arguments.
 fn tree(arguments: &[&str]) -> Vec<String> {
+    tree_of("cnn-codes", arguments)
+}
+
+/// The same for another package.
+fn tree_of(package: &str, arguments: &[&str]) -> Vec<String> {
     let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     tree.current_dir(support::root())
-        .args(["tree", "--package", "cnn-codes", "--edges", "normal"])
+        .args(["tree", "--package", package, "--edges", "normal"])
         .args(["--prefix", "none", "--format", "{p}"])
         .args(["--locked", "--offline"])
         .args(arguments);
@@ -55,4 +60,17 @@ fn the_library_has_anyhow_by_its_solver_and_a_macro_alone() {
     for user in &users[1..] {
         assert!(HAVE_ANYHOW.contains(&user.as_str()), "{users:?}");
     }
+}
+
+#[test]
+fn the_packages_at_the_bottom_know_nothing_of_ours() {
+    for package in ["ort-winograd", "cnn-codes-files", "cnn-codes-onnxruntime"] {
+        let names = tree_of(package, &[]);
+        assert_eq!(names[0], package);
+        let is_ours = |name: &&String| name.starts_with("cnn-codes") || *name == "ort-winograd";
+        let ours: Vec<_> = names[1..].iter().filter(is_ours).collect();
+        assert!(ours.is_empty(), "{package}: {ours:?}");
+    }
+    let of_files = tree_of("cnn-codes-files", &[]);
+    assert!(!of_files.iter().any(|name| name == "ort"), "{of_files:?}");
 }

@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{CodesIdentity, Pool, Store};
-use cnn_codes::export::{ExportOptions, Precision, Target, export_head};
-use cnn_codes::files::Existing;
+use cnn_codes::export::{ExportOptions, Target, export_head};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
 use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
 use cnn_codes::head::saved::{Saved, SavedHead};
 use cnn_codes::head::scaling::Scaling;
-use cnn_codes::head::{Convergence, HeadKind, OneHead, Samples};
+use cnn_codes::head::{Convergence, Head, HeadKind, OneHead, Samples};
 use cnn_codes::model::{ModelCard, OnnxModel};
 use cnn_codes::picture::Recipe;
+use cnn_codes_files::Existing;
 use image::{Rgb, RgbImage};
 use ndarray::{Array, Array1, Array2, Array4, ArrayView2};
 use ndarray_npy::{read_npy, write_npy};
@@ -96,6 +96,8 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
         numbers((n_features, n_classes), 3) / largest_code,
         vector(n_classes, 11),
     );
+    let mut mlp = MlpOptions::default();
+    mlp.hidden = hidden.to_vec();
     SavedHead {
         codes,
         classes: ["a", "b \"c\"", "ü"].map(str::to_owned).to_vec(),
@@ -103,10 +105,7 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
         heads: vec![
             OneHead::Mlp(Saved {
                 model: Mlp::from_weights(layers.collect()).unwrap(),
-                options: MlpOptions {
-                    hidden: hidden.to_vec(),
-                    ..MlpOptions::default()
-                },
+                options: mlp,
                 convergence: None,
                 temperature: 0.5,
             }),
@@ -133,9 +132,11 @@ fn nearest_centroid(scaling: &Scaling, codes: ArrayView2<f32>) -> OneHead {
     let codes = scaling.apply(codes).unwrap();
     let labels: Vec<_> = (0..codes.nrows()).map(|row| row % 3).collect();
     let samples = Samples::new(codes.view(), &labels, 3).unwrap();
+    let options = NearestCentroidOptions::default();
+    let fit = NearestCentroid::fit(&samples, None, &options, &()).unwrap();
     OneHead::NearestCentroid(Saved {
-        model: NearestCentroid::fit(&samples).unwrap(),
-        options: NearestCentroidOptions::default(),
+        model: fit.model,
+        options,
         convergence: None,
         temperature: 0.25,
     })
@@ -624,11 +625,7 @@ fn a_file_that_appears_during_an_export_is_not_replaced() {
     let Some((place, head)) = place_with_head() else {
         return;
     };
-    let options = ExportOptions {
-        head: HeadKind::Logistic,
-        precision: Precision::Float32,
-    };
-    let exported = export_head(&head, options).unwrap();
+    let exported = export_head(&head, ExportOptions::of(HeadKind::Logistic)).unwrap();
     let path = place.path().join("x.onnx");
     for existing in [Existing::Keep, Existing::Replace] {
         let target = Target::new(&path, false, existing).unwrap();

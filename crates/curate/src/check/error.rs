@@ -6,6 +6,7 @@ use cnn_codes::progress::Stopped;
 
 /// Why a check gave nothing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckError {
     /// The decoders' threads could not be started.
     #[error("cannot start {threads} decoder threads: {source}")]

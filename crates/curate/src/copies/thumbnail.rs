@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use cnn_codes::files::read_exact_at;
 use cnn_codes::picture::{Filter, Fit, Resize, RgbImage};
+use cnn_codes_files::read_exact_at;
 
 /// Pixels along each side of a thumbnail.
 pub(super) const SIDE: usize = 32;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::Downloaded;
 use cnn_codes::dataset::DatasetError;
-use cnn_codes::files::{PathError, path_error};
 use cnn_codes::progress::Stopped;
+use cnn_codes_files::{PathError, path_error};
 
 /// Why a download broke off, or left nothing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DownloadError {
     /// The list of URLs cannot be understood.
     #[error("{0}")]

@@ -13,7 +13,7 @@ use super::DownloadError;
 use super::error::io_error;
 use super::label::RESULTS;
 use super::picture_file::PictureFile;
-use cnn_codes::files::{Existing, FileDraft, Lock, sweep, sync_directory};
+use cnn_codes_files::{Existing, FileDraft, Lock, sweep, sync_directory};
 
 /// The program's own folder within the one that is downloaded into. Hidden, so it is no class.
 const OWN: &str = ".download";

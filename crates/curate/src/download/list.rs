@@ -8,8 +8,7 @@ use csv::ByteRecord;
 
 use super::{COLUMNS, DownloadError, label, url};
 use cnn_codes::dataset::DatasetError;
-use cnn_codes::dataset::lines::line_of;
-use cnn_codes::dataset::lines::{BoundedLines, UniversalNewlines};
+use cnn_codes_files::lines::{BoundedLines, UniversalNewlines, line_of};
 
 /// The rows of a list of URLs, and the names of its other columns.
 #[derive(Clone, Debug)]

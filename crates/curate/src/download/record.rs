@@ -17,7 +17,7 @@ use super::error::io_error;
 use super::folder::Folder;
 use super::picture_file::PictureFile;
 use super::{DownloadError, Fate, label, url};
-use cnn_codes::files::{JsonLines, WholeLines};
+use cnn_codes_files::{JsonLines, WholeLines};
 
 /// The columns of results.csv before those that the list has besides.
 ///

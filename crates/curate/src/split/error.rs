@@ -3,11 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use cnn_codes::files::DraftError;
 use cnn_codes::progress::Stopped;
+use cnn_codes_files::DraftError;
 
 /// Why nothing was split. What was at DIR is as it was.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SplitError {
     /// The shares make no split.
     #[error(

@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Grouping, Part, Placement, SplitError, TABLE};
 use cnn_codes::dataset::Pictures;
-use cnn_codes::files::{Existing, FileDraft, regular, sync_directory};
 use cnn_codes::progress::{Progress, Watch};
+use cnn_codes_files::{Existing, FileDraft, regular, sync_directory};
 
 /// A row of the table.
 const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];

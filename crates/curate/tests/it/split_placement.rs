@@ -30,11 +30,10 @@ fn a_folder_that_appears_while_pictures_are_placed_stays_and_the_split_is_kept()
     images(folder.path());
     let pictures = dataset::find(&folder.path().join("images")).unwrap();
     let grouping = group(&pictures, None, None);
-    let options = SplitOptions {
-        shares: Shares::new(0.8, None, None).unwrap(),
-        seed: 0,
-        placement: Placement::Copy,
-    };
+    let mut options = SplitOptions::default();
+    options.shares = Shares::new(0.8, None, None).unwrap();
+    options.seed = 0;
+    options.placement = Placement::Copy;
     let out = folder.path().join("out");
     let appears = Appears { out: &out };
     let refused = split::split(&pictures, &grouping, &options, &out, &appears);
@@ -70,11 +69,10 @@ fn paths_of_a_table_that_lead_out_of_the_parts_are_refused() {
         .unwrap();
         let pictures = dataset::read_table(&csv, None).unwrap();
         let grouping = split::group(&pictures, None, None);
-        let options = SplitOptions {
-            shares: Shares::new(0.5, None, None).unwrap(),
-            seed: 0,
-            placement: Placement::Copy,
-        };
+        let mut options = SplitOptions::default();
+        options.shares = Shares::new(0.5, None, None).unwrap();
+        options.seed = 0;
+        options.placement = Placement::Copy;
         let out = folder.path().join("out");
         let before = names(folder.path());
         let error = split::split(&pictures, &grouping, &options, &out, &()).unwrap_err();

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use cnn_codes::model::pins::{RUNTIMES, RuntimePin, Wheel};
 use cnn_codes_cli::assets::{WheelSource, install_onnxruntime};
+use cnn_codes_onnxruntime::pins::{RUNTIMES, RuntimePin, Wheel};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 

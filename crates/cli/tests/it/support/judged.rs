@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Code, Dtype, PictureRow, Pool, StoreWriter};
-use cnn_codes::files::Existing;
+use cnn_codes_files::Existing;
 use image::{Rgb, RgbImage};
 
 /// A folder with pictures, a training store and a validation store of two classes.

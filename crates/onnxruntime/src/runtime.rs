@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider as _};
 
-use super::fetched::pinned_library;
-use super::telemetry;
+use crate::fetched::pinned_library;
+use crate::telemetry;
 
 /// The oldest minor version of ONNX Runtime 1 that `ort` speaks to without an `api-NN` feature.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
@@ -291,7 +291,9 @@ impl Runtime {
         ep::CUDA::is_available().unwrap_or(false)
     }
 
-    pub(super) fn environment(&self) -> &Environment {
+    /// The environment, from which sessions are built.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
         &self.environment
     }
 }

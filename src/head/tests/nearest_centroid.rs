@@ -1,7 +1,7 @@
 //! The nearest centroid against NumPy.
 
-use cnn_codes::head::nearest_centroid::NearestCentroid;
-use cnn_codes::head::{HeadError, Samples};
+use crate::head::nearest_centroid::NearestCentroid;
+use crate::head::{HeadError, Samples};
 use ndarray::{Array2, array};
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ struct Fixture {
 
 #[test]
 fn logits_are_numpys_cosines() {
-    let text = include_str!("../fixtures/head/nearest_centroid.json");
+    let text = include_str!("fixtures/nearest_centroid.json");
     let Fixture {
         shape,
         codes,

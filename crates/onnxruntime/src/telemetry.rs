@@ -24,7 +24,7 @@ pub unsafe fn disable() {
 }
 
 /// Switches the telemetry off where that is safe, and tells whether it is off now.
-pub(super) fn ensure_disabled() -> bool {
+pub(crate) fn ensure_disabled() -> bool {
     if std::env::var_os(SWITCH).is_some_and(|value| switches_off(&value)) {
         return true;
     }

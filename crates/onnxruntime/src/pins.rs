@@ -223,7 +223,7 @@ impl RuntimePin {
     }
 
     /// The ONNX Runtime for this machine that comes out of the wheel with this SHA-256.
-    pub(super) fn of_wheel(sha256: &str) -> Option<&'static Self> {
+    pub(crate) fn of_wheel(sha256: &str) -> Option<&'static Self> {
         let flavours = [Flavour::Cpu, Flavour::Cuda].into_iter();
         let mut pins = flavours.filter_map(Self::here);
         pins.find(|pin| pin.wheel.sha256 == sha256)

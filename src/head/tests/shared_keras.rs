@@ -1,12 +1,12 @@
 //! The MLP's losses and weights against a training run of Keras (../shared/fixtures/mlp_keras).
 
-use crate::support;
+use test_support as support;
 
 use std::path::PathBuf;
 
-use cnn_codes::head::Samples;
-use cnn_codes::head::mlp::{BatchOrder, Dense, Mlp, MlpOptions, Trainer};
-use cnn_codes::head::optimizer::{OptimizerOptions, UpdateRule};
+use crate::head::Samples;
+use crate::head::mlp::{BatchOrder, Dense, Mlp, MlpOptions, Trainer};
+use crate::head::optimizer::{OptimizerOptions, UpdateRule};
 use ndarray::{Array1, Array2, ArrayBase, Axis, Data, Dimension};
 use ndarray_npy::{ReadableElement, read_npy};
 use serde::Deserialize;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::pins::{Flavour, RuntimePin};
+use crate::pins::{Flavour, RuntimePin};
 
 /// The directory's name under the models directory.
 pub const DIRECTORY: &str = "onnxruntime";
@@ -93,7 +93,7 @@ impl Record {
 ///
 /// # Errors
 /// What is not as it should be, in words that go after the folder's name.
-pub(super) fn pinned_library(models: &Path) -> Result<Option<PathBuf>, String> {
+pub(crate) fn pinned_library(models: &Path) -> Result<Option<PathBuf>, String> {
     let directory = models.join(DIRECTORY);
     let Some(record) = Record::read(&directory)? else {
         return Ok(None);

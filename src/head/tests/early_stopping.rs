@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cnn_codes::head::Epoch;
-use cnn_codes::head::mlp::{Ended, Keep, Mlp, MlpOptions, Monitored, TrainedMlp};
-use cnn_codes::head::optimizer::{OptimizerKind, OptimizerOptions, Schedule};
-use cnn_codes::head::{HeadError, Samples};
-use cnn_codes::progress::Watch;
+use crate::head::Epoch;
+use crate::head::mlp::{Ended, Keep, Mlp, MlpOptions, Monitored, TrainedMlp};
+use crate::head::optimizer::{OptimizerKind, OptimizerOptions, Schedule};
+use crate::head::{HeadError, Samples};
+use crate::progress::Watch;
 use ndarray::{Array2, s};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

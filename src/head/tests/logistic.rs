@@ -1,13 +1,13 @@
 //! Logistic regression against scikit-learn, and on data that would break it.
 //!
-//! The expected values are made by tests/fixtures/head/make_head_fixtures.py.
+//! The expected values are made by src/head/tests/fixtures/make_head_fixtures.py.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cnn_codes::head::logistic::{Logistic, LogisticFit, LogisticOptions};
-use cnn_codes::head::{ClassWeights, HeadError, Samples, probabilities};
-use cnn_codes::progress::{Progress, Watch};
+use crate::head::logistic::{Logistic, LogisticFit, LogisticOptions};
+use crate::head::{ClassWeights, HeadError, Samples, probabilities};
+use crate::progress::{Progress, Watch};
 use ndarray::{Array2, Axis, array};
 use serde::Deserialize;
 
@@ -105,27 +105,24 @@ fn check_against_scikit_learn(name: &str, text: &str) {
 
 #[test]
 fn fewer_samples_than_features_as_scikit_learn() {
-    check_against_scikit_learn("wide", include_str!("../fixtures/head/logistic_wide.json"));
+    check_against_scikit_learn("wide", include_str!("fixtures/logistic_wide.json"));
 }
 
 #[test]
 fn codes_as_large_as_those_of_caffe_and_a_repeated_sample_as_scikit_learn() {
-    check_against_scikit_learn(
-        "large",
-        include_str!("../fixtures/head/logistic_large.json"),
-    );
+    check_against_scikit_learn("large", include_str!("fixtures/logistic_large.json"));
 }
 
 #[test]
 fn more_samples_than_features_and_uneven_classes_as_scikit_learn() {
-    check_against_scikit_learn("tall", include_str!("../fixtures/head/logistic_tall.json"));
+    check_against_scikit_learn("tall", include_str!("fixtures/logistic_tall.json"));
 }
 
 #[test]
 fn two_classes_as_scikit_learn_with_twice_the_c() {
     check_against_scikit_learn(
         "two classes",
-        include_str!("../fixtures/head/logistic_two_classes.json"),
+        include_str!("fixtures/logistic_two_classes.json"),
     );
 }
 
@@ -133,19 +130,16 @@ fn two_classes_as_scikit_learn_with_twice_the_c() {
 fn two_classes_with_more_samples_than_features_as_scikit_learn() {
     check_against_scikit_learn(
         "two classes, tall",
-        include_str!("../fixtures/head/logistic_two_classes_tall.json"),
+        include_str!("fixtures/logistic_two_classes_tall.json"),
     );
 }
 
 #[test]
 fn balanced_classes_as_scikit_learn() {
-    check_against_scikit_learn(
-        "balanced",
-        include_str!("../fixtures/head/logistic_balanced.json"),
-    );
+    check_against_scikit_learn("balanced", include_str!("fixtures/logistic_balanced.json"));
     check_against_scikit_learn(
         "balanced, tall",
-        include_str!("../fixtures/head/logistic_balanced_tall.json"),
+        include_str!("fixtures/logistic_balanced_tall.json"),
     );
 }
 

@@ -1,13 +1,13 @@
 //! Every optimizer, schedule and loss against trainings of Keras
-//! (tests/fixtures/head/make_optimizer_fixtures.py).
+//! (src/head/tests/fixtures/make_optimizer_fixtures.py).
 
-use cnn_codes::head::mlp::{BatchOrder, Dense, LossOptions, Mlp, MlpOptions, Monitored};
-use cnn_codes::head::optimizer::{OptimizerKind, OptimizerOptions, ScheduleKind};
-use cnn_codes::head::{ClassWeights, Samples};
+use crate::head::mlp::{BatchOrder, Dense, LossOptions, Mlp, MlpOptions, Monitored};
+use crate::head::optimizer::{OptimizerKind, OptimizerOptions, ScheduleKind};
+use crate::head::{ClassWeights, Samples};
 use ndarray::{Array1, Array2};
 use serde::Deserialize;
 
-const FIXTURE: &str = include_str!("../fixtures/head/optimizers.json");
+const FIXTURE: &str = include_str!("fixtures/optimizers.json");
 const N_FEATURES: usize = 7;
 const N_CLASSES: usize = 3;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 ///
 /// For the files of a [`Draft`](super::Draft). A file with a place of its own is written by
 /// [`FileDraft`](super::FileDraft).
-pub(crate) fn fill(
+pub fn fill(
     file: File,
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Mutex;
 
-use cnn_codes::head::mlp::{
+use crate::head::mlp::{
     BatchOrder, Dense, Ended, LossOptions, Mlp, MlpOptions, Monitored, TrainedMlp,
 };
-use cnn_codes::head::optimizer::OptimizerOptions;
-use cnn_codes::head::{ClassWeights, Epoch, HeadError, Samples, probabilities};
-use cnn_codes::progress::{Progress, Watch};
+use crate::head::optimizer::OptimizerOptions;
+use crate::head::{ClassWeights, Epoch, HeadError, Samples, probabilities};
+use crate::progress::{Progress, Watch};
 use ndarray::{Array1, Array2, array};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

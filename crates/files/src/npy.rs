@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use crate::files::open_itself;
+use crate::open_itself;
 
 /// Bytes that the writer reserves for magic, version, length and header text.
 const HEADER_BYTES: usize = 128;

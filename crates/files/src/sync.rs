@@ -17,7 +17,7 @@ pub fn sync_directory(path: &Path) -> Result<(), PathError> {
 }
 
 /// The directory that `path` lies in.
-pub(crate) fn parent(path: &Path) -> &Path {
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
