@@ -12,6 +12,5 @@ mod picture_prepare;
 mod shared_vgg16_keras;
 mod shared_winograd;
 mod store;
-mod telemetry;
 
 use test_support as support;
