@@ -13,6 +13,5 @@ mod shared_vgg16_keras;
 mod shared_winograd;
 mod statistics;
 mod store;
-mod telemetry;
 
 use test_support as support;

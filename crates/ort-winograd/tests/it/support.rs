@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use cnn_codes_onnxruntime::{Library, Runtime, RuntimeError};
 use ort::environment::Environment;
 
 /// A file of the checkout.
@@ -19,33 +20,17 @@ pub fn seed_file(name: &str) -> PathBuf {
 /// ONNX Runtime from the checkout's models folder, of which a process may have one; `None`, with a
 /// message, where it was not fetched.
 pub fn environment() -> Option<&'static Environment> {
-    static ENVIRONMENT: OnceLock<Option<Environment>> = OnceLock::new();
-    let environment = ENVIRONMENT.get_or_init(|| {
-        let library = library(&checkout("models/onnxruntime"))?;
-        // Set by .cargo/config.toml; once the library is loaded it is too late.
-        assert_eq!(std::env::var("ORT_DISABLE_TELEMETRY").as_deref(), Ok("1"));
-        let builder = ort::init_from(library).unwrap();
-        Some(builder.with_telemetry(false).build().unwrap())
+    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| match Library::find(None, &checkout("models")) {
+        // Refused where its telemetry is not off; .cargo/config.toml switches it off.
+        Ok(library) => Some(Runtime::load(&library).unwrap()),
+        Err(RuntimeError::NotFound { .. }) => None,
+        Err(error) => panic!("{error}"),
     });
-    if environment.is_none() {
+    if runtime.is_none() {
         crate::skip!("no ONNX Runtime in models/ (run `cnn-codes fetch`)");
     }
-    environment.as_ref()
-}
-
-fn library(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).ok()?;
-    let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    files.find(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        [
-            "libonnxruntime.so",
-            "libonnxruntime.dylib",
-            "onnxruntime.dll",
-        ]
-        .iter()
-        .any(|library| name.starts_with(library))
-    })
+    runtime.as_ref().map(Runtime::environment)
 }
 
 /// Python with onnx, which scripts/test.sh sets up; says so where it is absent.

@@ -1,11 +1,24 @@
 //! The library is not loaded where it might start ONNX Runtime's telemetry.
 #![cfg(target_os = "linux")]
 
-use crate::support;
-
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use cnn_codes::model::{Library, Runtime, RuntimeError, telemetry};
+use cnn_codes_onnxruntime::{Library, Runtime, RuntimeError, telemetry};
+
+/// The library from the checkout's models folder; without it the test is skipped.
+fn library() -> Option<Library> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    match Library::find(None, &models) {
+        Ok(library) => Some(library),
+        Err(RuntimeError::NotFound { .. }) => {
+            crate::skip!("no ONNX Runtime in models/ (run `cnn-codes fetch`)");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
 
 /// Runs in a process of its own, which has no switch and, as each test, more than one thread.
 #[test]
@@ -15,21 +28,21 @@ fn load_with_other_threads() {
         // It was not started by the test below.
         return;
     }
-    let models = support::models_with_onnxruntime().unwrap();
-    let library = Library::find(None, &models).unwrap();
-    let error = Runtime::load(&library).unwrap_err();
+    let error = Runtime::load(&library().unwrap()).unwrap_err();
     assert!(matches!(error, RuntimeError::Telemetry), "{error}");
     println!("refused: {error}");
 }
 
 #[test]
 fn a_program_that_has_threads_and_did_not_switch_telemetry_off_is_refused_the_library() {
-    if support::models_with_onnxruntime().is_none() {
+    if library().is_none() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
     let this = std::env::current_exe().unwrap();
-    let mut test = support::in_empty_home(&this, home.path());
+    let mut test = Command::new(&this);
+    // Nothing that switches the telemetry off, and a home to write to.
+    test.env_clear().env("HOME", home.path());
     test.args([
         "--exact",
         "--ignored",
