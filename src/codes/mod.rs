@@ -34,7 +34,7 @@ pub use error::StoreError;
 pub use failure::Failure;
 pub use identity::CodesIdentity;
 pub use journal::{Checkpoint, Job, JournalError, read_journal};
-pub use manifest::{Counts, Manifest};
+pub use manifest::{Counts, Manifest, ManifestError};
 pub use pooling::Pool;
 pub use shard::{Shard, ShardError};
 pub use store::{PictureRow, Store};
