@@ -4,11 +4,10 @@ use std::io;
 
 use super::Comparison;
 
-/// Writes a table with the columns row, path, label, group, fold, head, prediction, confidence, right, and
-/// one `probability of CLASS` for each class. The group is a number, and empty where there are no
-/// groups; the fold is empty for pictures of a validation store, and has a number for each dealing,
-/// with `;` between them; right is the share of seeds or dealings with which the picture was classified
-/// right.
+/// Writes a table with the columns row, path, label, fold, head, prediction, confidence, right, group, and
+/// one `probability of CLASS` for each class. The fold is empty for pictures of a validation store, and
+/// has a number for each dealing, with `;` between them; right is the share of seeds or dealings with
+/// which the picture was classified right; the group is a number, and empty where there are no groups.
 ///
 /// # Errors
 /// What `out` answers.
@@ -18,12 +17,12 @@ pub(super) fn write_predictions(comparison: &Comparison, out: impl io::Write) ->
         "row",
         "path",
         "label",
-        "group",
         "fold",
         "head",
         "prediction",
         "confidence",
         "right",
+        "group",
     ];
     let classes = &comparison.classes;
     let probabilities = classes
@@ -48,12 +47,12 @@ pub(super) fn write_predictions(comparison: &Comparison, out: impl io::Write) ->
                 row.to_string(),
                 comparison.pictures[row].clone(),
                 classes[comparison.labels[row]].clone(),
-                group(row),
                 folds(row),
                 head.name.to_owned(),
                 classes[predicted].clone(),
                 probabilities[predicted].to_string(),
                 head.right[row].to_string(),
+                group(row),
             ];
             let probabilities = probabilities.iter().map(ToString::to_string);
             table.write_record(fixed.into_iter().chain(probabilities))?;
