@@ -35,13 +35,17 @@ impl<'a> Samples<'a> {
         Self::checked(codes.into(), labels, n_classes)
     }
 
-    /// The codes of a store, read from it whenever they are needed, and its labels.
+    /// The codes of a store, read from it whenever they are needed, its labels and its groups.
     ///
     /// # Errors
     /// [`HeadError::Unlabelled`] if it has none, and as [`Samples::new`].
     pub fn of_store(store: &'a Store) -> Result<Self, HeadError> {
         let labels = store.labels().ok_or(HeadError::Unlabelled)?;
-        Self::checked(store.into(), labels, store.classes().len())
+        let samples = Self::checked(store.into(), labels, store.classes().len())?;
+        Ok(Self {
+            groups: store.groups().map(Into::into),
+            ..samples
+        })
     }
 
     fn checked(

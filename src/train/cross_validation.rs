@@ -38,7 +38,7 @@ impl<'a> Folds<'a> {
         scaling: ScalingKind,
         seed: u64,
     ) -> Result<Self, HeadError> {
-        let of_row = stratified_folds(samples.labels(), n_folds, seed)?;
+        let of_row = stratified_folds(samples.labels(), samples.groups(), n_folds, seed)?;
         let fold = |fold| {
             let (inside, outside): (Vec<_>, Vec<_>) =
                 (0..samples.len()).partition(|&row| of_row[row] == fold);

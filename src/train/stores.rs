@@ -36,7 +36,8 @@ impl<'s> Stores<'s> {
         check_classes(self.train)
     }
 
-    /// Judged pictures of a validation store whose files stand in the training store too, if there are.
+    /// Judged pictures of a validation store whose files, or whose groups, stand in the training store
+    /// too, if there are.
     ///
     /// # Errors
     /// [`TrainError::SamePictures`] if all do.
@@ -45,8 +46,14 @@ impl<'s> Stores<'s> {
             return Ok(None);
         };
         let trained: HashSet<_> = self.train.pictures().iter().map(|row| row.blake3).collect();
+        let rows = 0..self.train.pictures().len();
+        let groups: HashSet<_> = rows.filter_map(|row| self.train.group_name(row)).collect();
         let judged = validation.pictures();
-        let is_trained = |row: &usize| trained.contains(&judged[*row].blake3);
+        let is_trained = |row: &usize| {
+            let group = validation.group_name(*row);
+            trained.contains(&judged[*row].blake3)
+                || group.is_some_and(|name| groups.contains(name))
+        };
         let rows: Vec<_> = (0..judged.len()).filter(is_trained).collect();
         match rows.len() {
             0 => Ok(None),

@@ -90,7 +90,12 @@ impl Head for Mlp {
             };
             Self::fit(train, &monitored, options, watch)?
         } else {
-            let (kept, held_out) = hold_out(train.labels(), options.hold_out, options.seed)?;
+            let (kept, held_out) = hold_out(
+                train.labels(),
+                train.groups(),
+                options.hold_out,
+                options.seed,
+            )?;
             let monitored = Monitored {
                 held_out: Some(&train.select(&held_out)),
                 validation,
