@@ -51,6 +51,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// refused early.
 fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparison> {
     let options = arguments.options();
+    arguments.unused().iter().for_each(|told| say(told));
     let groups = arguments.groups()?;
     let open = |path: &Path| -> anyhow::Result<Store> {
         let mut store = Store::open(path)?;

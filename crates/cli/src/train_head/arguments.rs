@@ -27,7 +27,7 @@ use crate::{Format, folder, one_of, positive};
 /// head.json, history.csv, metrics.json, predictions.csv, and all of it for people in report.html.
 ///
 /// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate
-/// look at the training store alone. Ctrl-C keeps the best head so far; where a head would be
+/// look at the training store alone. Ctrl-C keeps the weights of that moment (with --keep best, the best so far); where a head would be
 /// replaced, it stays, and the new one is kept as HEAD.kept.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -193,7 +193,8 @@ struct LossArguments {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of the logistic regression")]
 struct LogisticArguments {
-    /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH
+    /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH, with two
+    /// classes 2 / STRENGTH
     #[arg(long, value_name = "STRENGTH", default_value_t = LogisticOptions::default().l2)]
     l2: f64,
     /// Most iterations of the solver: passes over the codes, where there are more than fit memory
@@ -263,6 +264,28 @@ impl Arguments {
             }
             Heads::Both => vec![mlp, logistic],
         }
+    }
+
+    /// What was asked for and changes nothing here, a sentence each.
+    pub fn unused(&self) -> Vec<String> {
+        let JudgingArguments {
+            tune,
+            calibrate,
+            folds,
+            repeats,
+            ..
+        } = self.judging;
+        let mut told = Vec::new();
+        if self.validation.is_some() && folds.is_some() && !tune && !calibrate {
+            let unused = "--folds changes nothing: the heads are judged on --validation, and without --tune or --calibrate no folds are needed";
+            told.push(unused.to_owned());
+        }
+        let has_seeds = matches!(self.head, Heads::Mlp | Heads::Both);
+        if self.validation.is_some() && repeats > 1 && !has_seeds {
+            let unused = "--repeats changes nothing: without the MLP there is no seed, and folds are dealt anew only where there is no --validation";
+            told.push(unused.to_owned());
+        }
+        told
     }
 
     /// Which pictures belong together, where that is said.
