@@ -5,6 +5,7 @@
 //! stores             the stores, and whether heads can be trained and judged on them
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
+//! learning_curve     accuracy by the number of training pictures
 //! scaled             samples read through a scaling of their own
 //! progress           what is told of stages, fits and epochs
 //! judgement          logits -> probabilities -> results
@@ -37,6 +38,7 @@ mod cross_validation;
 mod error;
 mod judgement;
 mod label_errors;
+mod learning_curve;
 mod options;
 mod progress;
 mod result;
@@ -61,9 +63,9 @@ pub use self::error::TrainError;
 pub use self::label_errors::{LabelError, LabelErrorOptions, Reason, label_errors};
 pub use self::options::TrainOptions;
 pub use self::result::{
-    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, Overlap,
-    Provenance, REPORT, Recommendation, Report, ReportError, StoreProvenance, Told, Trial, Tuning,
-    percent,
+    Calibration, Comparison, CurvePoint, FailedHead, Floor, GrowthOf, HeadResult, JudgedPicture,
+    LearningCurve, Origin, Overlap, Provenance, REPORT, Recommendation, Report, ReportError,
+    StoreProvenance, Told, Trial, Tuning, percent,
 };
 pub use self::trained::Trained;
 
@@ -114,10 +116,17 @@ pub fn train<'s>(
     };
     let scaled = training.scale().map_err(on_train)?;
     let scaled_validation = validation
-        .zip(validation_samples)
-        .map(|(store, samples)| stores::scaled(store, &samples, &scaled.scaling))
+        .zip(validation_samples.as_ref())
+        .map(|(store, samples)| stores::scaled(store, samples, &scaled.scaling))
         .transpose()?;
     let unsaved = training.train(&scaled.samples, scaled_validation.as_ref());
+    let unsaved = unsaved.and_then(|unsaved| {
+        let curve = training.wanted_curve(&unsaved.heads, validation_samples.as_ref())?;
+        Ok(Unsaved {
+            learning_curve: curve,
+            ..unsaved
+        })
+    });
     // Before what came of it is believed, be it heads or an error.
     stores.check_unchanged()?;
     let mut unsaved = unsaved.map_err(on_train)?;
@@ -193,6 +202,7 @@ fn compare(
         difference,
         floors,
         overlap: stores.overlap()?,
+        learning_curve: unsaved.learning_curve,
         recommended: Recommendation::of(&kinds, unsaved.log_losses),
         heads,
         failed: unsaved.failed,

@@ -65,7 +65,7 @@ pub(crate) fn stratified_folds(
 ///
 /// # Errors
 /// [`HeadError::InvalidOption`] if the share is not between 0 and 1, or is no row of any class.
-pub(super) fn hold_out(
+pub(crate) fn hold_out(
     labels: &[usize],
     groups: Option<&[usize]>,
     share: f64,

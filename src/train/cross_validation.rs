@@ -154,7 +154,7 @@ pub(super) fn fit_seeds<H: Head>(
 }
 
 /// Logits on `judged` of a head with each of these settings, trained on `train`.
-fn fit_and_judge<H: Head>(
+pub(super) fn fit_and_judge<H: Head>(
     train: &Samples,
     judged: &Samples,
     settings: &[H::Options],

@@ -3,6 +3,7 @@
 //! ```text
 //! comparison, head_result   how the heads did, as text and as JSON
 //! verdict                   what the comparison of two heads says
+//! growth                    how accuracy grew with the training pictures
 //! floor                     the simplest answers, which the heads are held against
 //! overlap                   judged pictures that the heads were trained on
 //! recommendation            the head that is taken where none is named
@@ -18,6 +19,7 @@
 mod comparison;
 mod files;
 mod floor;
+mod growth;
 mod head_result;
 mod judged_pictures;
 mod origin;
@@ -33,6 +35,7 @@ pub use self::comparison::{Comparison, FailedHead, percent};
 pub use self::files::REPORT;
 pub(super) use self::files::{write, write_judgement};
 pub use self::floor::Floor;
+pub use self::growth::{CurvePoint, GrowthOf, LearningCurve};
 pub use self::head_result::{Calibration, HeadResult, Trial, Tuning};
 pub use self::judged_pictures::JudgedPicture;
 pub use self::origin::{Origin, Told};

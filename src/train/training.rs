@@ -9,7 +9,7 @@ use super::error::FitError;
 use super::judgement::Unjudged;
 use super::options::TrainOptions;
 use super::progress::{Epochs, Stage};
-use super::result::{FailedHead, Tuning};
+use super::result::{FailedHead, LearningCurve, Tuning};
 use super::scaled::{ScaledSamples, scale};
 use super::tuning::{Candidate, TUNING_SEEDS, TuningJudge};
 use crate::evaluate::{Temperature, fit_temperature, log_losses};
@@ -42,6 +42,8 @@ pub(super) struct Unsaved {
     pub(super) floor: Option<Unjudged>,
     /// The fold of each judged sample in each dealing; none where they are of a validation store.
     pub(super) dealings: Vec<Vec<usize>>,
+    /// Accuracy by the number of training pictures, where that is asked for.
+    pub(super) learning_curve: Option<LearningCurve>,
     /// Heads that could not be trained.
     pub(super) failed: Vec<FailedHead>,
 }

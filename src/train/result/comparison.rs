@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Floor, HeadResult, Overlap, Recommendation};
+use super::{Floor, HeadResult, LearningCurve, Overlap, Recommendation};
 use crate::evaluate::{ClassMetrics, Design, Difference, smallest_difference};
 use crate::messages::visible;
 
@@ -40,6 +40,8 @@ pub struct Comparison {
     pub difference: Option<Difference>,
     /// Judged pictures that heads were trained on as well, where there are some.
     pub overlap: Option<Overlap>,
+    /// Accuracy by the number of training pictures, where that was asked for.
+    pub learning_curve: Option<LearningCurve>,
     /// The head that `predict` and `export` take where none is named.
     pub recommended: Option<Recommendation>,
     /// Whether training was stopped before all was done that was asked for.
@@ -75,6 +77,9 @@ impl Comparison {
         }
         if let Some(overlap) = &self.overlap {
             text += &format!("\nwarning: {}\n", overlap.sentence(self));
+        }
+        if let Some(curve) = &self.learning_curve {
+            text += &curve.to_text();
         }
         if let Some(recommended) = &self.recommended {
             text += &format!("\n{}\n", recommended.sentence());
@@ -273,6 +278,7 @@ impl Comparison {
             "evidence": self.evidence(),
             "smallest_difference": smallest_difference(self.design().worth(self.labels.len())),
             "in_both_stores": self.overlap,
+            "learning_curve": self.learning_curve,
             "recommended": self.recommended,
             "interrupted": self.interrupted,
         })

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 use super::provenance::FORMAT;
 use super::{
-    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, Overlap,
-    Provenance, Recommendation, Tuning,
+    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, LearningCurve, Origin,
+    Overlap, Provenance, Recommendation, Tuning,
 };
 use crate::evaluate::{Correctness, Design, Difference, EvaluateError, Evaluation, Spread};
 use crate::files::{Open, regular};
@@ -86,6 +86,8 @@ struct Metrics {
     difference: Option<Difference>,
     #[serde(default)]
     in_both_stores: Option<Overlap>,
+    #[serde(default)]
+    learning_curve: Option<LearningCurve>,
     #[serde(default)]
     recommended: Option<Recommendation>,
     /// Why heads could not be trained, by their names.
@@ -275,6 +277,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
         heads,
         floors: metrics.floors.into_iter().chain(metrics.floor).collect(),
         overlap: metrics.in_both_stores,
+        learning_curve: metrics.learning_curve,
         recommended: metrics.recommended,
         interrupted: metrics.interrupted,
     })

@@ -189,7 +189,7 @@ pub(super) fn p_value(p: f64) -> String {
 }
 
 /// A share as points with a sign, such as `+2.7`; no sign for what rounds to 0.
-fn points(share: f64) -> String {
+pub(super) fn points(share: f64) -> String {
     match format!("{:+.1}", 100.0 * share).as_str() {
         "+0.0" | "-0.0" => "0.0".to_owned(),
         text => text.to_owned(),

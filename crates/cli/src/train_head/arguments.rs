@@ -88,6 +88,10 @@ struct JudgingArguments {
     /// Choose L2 strength, learning rate and dropout by cross-validation of the training store
     #[arg(long)]
     tune: bool,
+    /// Train on an eighth, a quarter and half of the pictures too, five times each, to tell whether more
+    /// pictures would help
+    #[arg(long)]
+    learning_curve: bool,
     /// Fit a temperature to each head's out-of-fold logits, so that its probabilities hold
     #[arg(long)]
     calibrate: bool,
@@ -248,6 +252,7 @@ impl Arguments {
         options.tune = self.judging.tune;
         options.repeats = self.judging.repeats;
         options.calibrate = self.judging.calibrate;
+        options.learning_curve = self.judging.learning_curve;
         options
     }
 
