@@ -19,14 +19,14 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
     html! {
         section #growth {
             h2 { "Would more pictures help?" }
-            @for growth in &curve.growth { p { (growth.sentence()) } }
+            @for growth in &curve.growth { p { (names::typographic(&growth.sentence())) } }
             ul.legend {
                 @for (head, style) in heads.iter().zip(STYLES) {
                     li { svg.key viewBox="0 0 30 10" aria-hidden="true" {
                         line class={ "curve " (style) } x1="0" x2="30" y1="5" y2="5" {} } (head.title()) }
                 }
             }
-            div.plots { figure {
+            div.plots.one { figure {
                 figcaption { "Accuracy by the number of training pictures" }
                 (plot(curve, &heads))
             } }
@@ -70,7 +70,7 @@ fn plot(curve: &LearningCurve, heads: &[HeadKind]) -> Markup {
                 @let x = plot.at_x(*n as f64);
                 line class={ "curve " (style) } x1=(x) x2=(x)
                     y1=(plot.at_y(100.0 * spread.min())) y2=(plot.at_y(100.0 * spread.max())) {}
-                circle.bin cx=(x) cy=(plot.at_y(100.0 * spread.mean)) r="4" {
+                circle class={ "bin " (style) } cx=(x) cy=(plot.at_y(100.0 * spread.mean)) r="4" {
                     title { (names::capitalised(head.title())) " with " (names::pictures(*n)) ": " (percent(spread.mean)) ", "
                         (percent(spread.min())) " to " (percent(spread.max())) }
                 }

@@ -12,7 +12,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             p.verdict { (verdict(comparison)) }
             @let evidence = comparison.evidence();
             @if !evidence.is_empty() {
-                ul.evidence { @for sentence in &evidence { li { (typographic(sentence)) } } }
+                ul.evidence { @for sentence in &evidence { li { (names::typographic(sentence)) } } }
             }
             p { (judged_on(comparison)) }
             @if let Some(overlap) = &comparison.overlap {
@@ -43,7 +43,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
 /// The one sentence.
 fn verdict(comparison: &Comparison) -> String {
     if let Some(verdict) = comparison.verdict() {
-        return typographic(&verdict);
+        return names::typographic(&verdict);
     }
     let Some(head) = comparison.heads.first() else {
         return "No head was judged.".to_owned();
@@ -54,11 +54,6 @@ fn verdict(comparison: &Comparison) -> String {
         head.evaluation.n - head.evaluation.errors,
         head.evaluation.n
     )
-}
-
-/// With a minus before negative numbers.
-fn typographic(sentence: &str) -> String {
-    sentence.replace(" -", " \u{2212}")
 }
 
 fn judged_on(comparison: &Comparison) -> String {
