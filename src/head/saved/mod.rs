@@ -139,6 +139,26 @@ impl SavedHead {
         heads.next().map_or(HeadKind::Mlp, OneHead::kind)
     }
 
+    /// Which head is meant where none is named, and why, in a sentence without a full stop; nothing where
+    /// there is one only.
+    #[must_use]
+    pub fn choice(&self) -> Option<String> {
+        if self.heads.len() < 2 {
+            return None;
+        }
+        let title = self.default_kind().title();
+        Some(match self.recommended {
+            Some(_) => format!(
+                "of {} heads the {title} answers, which is recommended",
+                self.heads.len()
+            ),
+            None => format!(
+                "of {} heads the {title} answers, the first one: they are of a version that recommends none",
+                self.heads.len()
+            ),
+        })
+    }
+
     /// The head of this kind, if there is one.
     #[must_use]
     pub fn of_kind(&self, kind: HeadKind) -> Option<&OneHead> {
