@@ -1,17 +1,27 @@
 //! Accuracy, confusion, intervals and paired tests, the same for every head.
 
-mod bootstrap;
+mod calibration;
+mod design;
+mod difference;
+mod mcnemar;
 mod metrics;
+mod power;
 mod spread;
 mod temperature;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
 
-pub use self::bootstrap::{AccuracyDifference, accuracy_difference};
-pub use self::metrics::{CalibrationBin, ClassMetrics, Metrics, calibration_bins};
+pub use self::calibration::{CalibrationBin, CalibrationError, calibration_bins};
+pub use self::design::Design;
+pub use self::difference::{
+    Basis, Chances, Correctness, Difference, MARGIN, SIGNIFICANCE, Verdict,
+};
+pub(crate) use self::metrics::log_losses;
+pub use self::metrics::{ClassMetrics, Metrics};
+pub use self::power::{OTHER_WAY, POWER, pictures_to_tell, smallest_difference};
 pub use self::spread::Spread;
-pub use self::temperature::fit_temperature;
+pub use self::temperature::{Temperature, fit_temperature};
 
 /// The 97.5th percentile of the standard normal distribution: 95% lie within it on both sides.
 const Z_95: f64 = 1.959_963_984_540_054;
@@ -60,7 +70,7 @@ pub struct Evaluation {
     pub errors: usize,
     /// Share that was classified right, 0 to 1.
     pub top1_accuracy: f64,
-    /// 95% interval of the accuracy, by [`wilson_95`].
+    /// 95% interval of the accuracy, by [`Design::interval_95`].
     pub wilson_95: (f64, f64),
     /// Counts (K, K): `confusion[[truth, predicted]]`.
     pub confusion: Array2<usize>,
@@ -86,16 +96,21 @@ pub struct Mistake {
 }
 
 impl Evaluation {
-    /// Judges probabilities (N, K) by labels (N).
+    /// Judges probabilities (N, K) by labels (N), of samples that came about by `design`.
     ///
     /// The prediction is the class of the largest probability, the first one of equals.
     ///
     /// # Errors
-    /// An [`EvaluateError`] if there are no rows, if counts differ, if a label is not below K, or
+    /// An [`EvaluateError`] if there are no rows, if counts differ (also from the design's), if a label is not below K, or
     /// if a probability is NaN.
-    pub fn new(probabilities: ArrayView2<f32>, labels: &[usize]) -> Result<Self, EvaluateError> {
+    pub fn new(
+        probabilities: ArrayView2<f32>,
+        labels: &[usize],
+        design: &Design,
+    ) -> Result<Self, EvaluateError> {
         let (n, n_classes) = probabilities.dim();
         check_labels((n, n_classes), labels)?;
+        design.check(n, design.dealings.len())?;
         let mut confusion = Array2::zeros((n_classes, n_classes));
         let mut mistakes = Vec::new();
         let mut predictions = Vec::with_capacity(n);
@@ -114,19 +129,25 @@ impl Evaluation {
             }
         }
         let correct = n - mistakes.len();
+        let right: Vec<_> = labels
+            .iter()
+            .zip(&predictions)
+            .map(|(l, p)| l == p)
+            .collect();
+        let rows: Vec<_> = (0..n).collect();
         Ok(Self {
             n,
             errors: mistakes.len(),
             top1_accuracy: correct as f64 / n as f64,
-            wilson_95: wilson_95(correct, n),
-            metrics: Metrics::new(probabilities, labels, &predictions, &confusion),
+            wilson_95: design.interval_95(&right, &rows),
+            metrics: Metrics::new(probabilities, labels, &predictions, &confusion, design),
             confusion,
             predicted: predictions,
             mistakes,
         })
     }
 
-    /// Whether each row was classified right (N), for `mcnemar_exact`.
+    /// Whether each row was classified right (N), for [`Correctness`].
     #[must_use]
     pub fn correct(&self) -> Vec<bool> {
         let mut correct = vec![true; self.n];
@@ -135,6 +156,23 @@ impl Evaluation {
         }
         correct
     }
+}
+
+/// Whether each row (N) of probabilities (N, K) is largest at its label.
+///
+/// # Errors
+/// As [`Evaluation::new`].
+pub(crate) fn is_right(
+    probabilities: ArrayView2<f32>,
+    labels: &[usize],
+) -> Result<Vec<bool>, EvaluateError> {
+    check_labels(probabilities.dim(), labels)?;
+    let rows = probabilities.rows().into_iter().zip(labels).enumerate();
+    rows.map(|(row, (given, &label))| {
+        let (predicted, _) = largest(given).ok_or(EvaluateError::NotANumber { row })?;
+        Ok(predicted == label)
+    })
+    .collect()
 }
 
 /// Checks labels against predictions (N, K): as many, at least one, all below K.
@@ -156,23 +194,6 @@ fn check_labels((n, n_classes): (usize, usize), labels: &[usize]) -> Result<(), 
         }),
         None => Ok(()),
     }
-}
-
-/// How many samples only the first and only the second of two heads classified right.
-fn only_one_correct(
-    a_correct: &[bool],
-    b_correct: &[bool],
-) -> Result<(usize, usize), EvaluateError> {
-    if a_correct.len() != b_correct.len() {
-        return Err(EvaluateError::CountMismatch {
-            predictions: a_correct.len(),
-            labels: b_correct.len(),
-        });
-    }
-    let pairs = || a_correct.iter().zip(b_correct);
-    let only_a = pairs().filter(|&(&a, &b)| a && !b).count();
-    let only_b = pairs().filter(|&(&a, &b)| b && !a).count();
-    Ok((only_a, only_b))
 }
 
 /// Index and value of the first largest probability; `None` if there is none, or a NaN.
@@ -200,71 +221,29 @@ fn largest(probabilities: ArrayView1<f32>) -> Option<(usize, f32)> {
 /// Journal of the American Statistical Association 22, 1927; without continuity correction).
 #[must_use]
 pub fn wilson_95(successes: usize, n: usize) -> (f64, f64) {
-    if n == 0 {
-        return (0.0, 1.0);
+    match n {
+        0 => (0.0, 1.0),
+        _ => wilson(successes as f64 / n as f64, n as f64, Z_95),
     }
-    let size = n as f64;
-    let share = successes as f64 / size;
-    let z2 = Z_95 * Z_95;
-    let centre = share + z2 / (2.0 * size);
-    let half = Z_95 * (share * (1.0 - share) / size + z2 / (4.0 * size * size)).sqrt();
-    let bound = |value: f64| (value / (1.0 + z2 / size)).clamp(0.0, 1.0);
-    let low = if successes == 0 {
+}
+
+/// Wilson's interval for a share of 0 to 1 in `n`, above 0, for the quantile `z`.
+fn wilson(share: f64, n: f64, z: f64) -> (f64, f64) {
+    let z2 = z * z;
+    let centre = share + z2 / (2.0 * n);
+    let half = z * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+    let bound = |value: f64| (value / (1.0 + z2 / n)).clamp(0.0, 1.0);
+    let low = if share <= 0.0 {
         0.0
     } else {
         bound(centre - half)
     };
-    let high = if successes >= n {
+    let high = if share >= 1.0 {
         1.0
     } else {
         bound(centre + half)
     };
     (low, high)
-}
-
-/// McNemar's exact test between two heads on the same samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct McNemar {
-    /// Samples that only the first head classified right.
-    pub only_a: usize,
-    /// Samples that only the second head classified right.
-    pub only_b: usize,
-    /// Probability of a split at least this uneven if both heads were equally good, two-sided.
-    pub p_value: f64,
-}
-
-/// Compares two heads by the samples on which exactly one of them is right.
-///
-/// If neither is better, each such sample is a toss of a fair coin. The p-value is twice the
-/// smaller tail of that binomial distribution, at most 1, and 1 where there is no such sample
-/// (Q. McNemar, Psychometrika 12, 1947; exact form after A. Edwards 1948 and later textbooks).
-///
-/// # Errors
-/// [`EvaluateError::CountMismatch`] if the heads were not judged on equally many samples.
-pub(crate) fn mcnemar_exact(
-    a_correct: &[bool],
-    b_correct: &[bool],
-) -> Result<McNemar, EvaluateError> {
-    let (only_a, only_b) = only_one_correct(a_correct, b_correct)?;
-    let p_value = (2.0 * fair_tail(only_a.min(only_b), only_a + only_b)).min(1.0);
-    Ok(McNemar {
-        only_a,
-        only_b,
-        p_value,
-    })
-}
-
-/// Probability of at most `heads` heads in `tosses` of a fair coin.
-///
-/// In logarithms: 2^-tosses alone underflows from 1,075 tosses on.
-fn fair_tail(heads: usize, tosses: usize) -> f64 {
-    let mut log_term = -(tosses as f64) * std::f64::consts::LN_2;
-    let mut sum = log_term.exp();
-    for k in 1..=heads {
-        log_term += ((tosses - k + 1) as f64 / k as f64).ln();
-        sum += log_term.exp();
-    }
-    sum
 }
 
 #[cfg(test)]
@@ -282,7 +261,8 @@ mod tests {
             [0.1, 0.5, 0.4],
             [0.0, 0.9, 0.1]
         ];
-        let evaluation = Evaluation::new(probabilities.view(), &[0, 0, 0, 1, 2]).unwrap();
+        let evaluation =
+            Evaluation::new(probabilities.view(), &[0, 0, 0, 1, 2], &Design::default()).unwrap();
         assert_eq!(
             evaluation.confusion,
             array![[1, 0, 2], [0, 1, 0], [0, 1, 0]]
@@ -301,14 +281,16 @@ mod tests {
 
     #[test]
     fn equal_probabilities_give_the_first_class() {
-        let evaluation = Evaluation::new(array![[0.4, 0.4, 0.2]].view(), &[1]).unwrap();
+        let evaluation =
+            Evaluation::new(array![[0.4, 0.4, 0.2]].view(), &[1], &Design::default()).unwrap();
         assert_eq!(evaluation.mistakes[0].predicted, 0);
     }
 
     #[test]
     fn what_cannot_be_judged_is_said() {
         let two = array![[0.5, 0.5], [f32::NAN, 0.5]];
-        let error = |labels: &[usize]| Evaluation::new(two.view(), labels).unwrap_err();
+        let error =
+            |labels: &[usize]| Evaluation::new(two.view(), labels, &Design::default()).unwrap_err();
         assert_eq!(error(&[0, 1]), EvaluateError::NotANumber { row: 1 });
         assert_eq!(
             error(&[2, 1]),
@@ -326,9 +308,12 @@ mod tests {
             }
         );
         let none = Array2::zeros((0, 2));
-        assert_eq!(Evaluation::new(none.view(), &[]), Err(EvaluateError::Empty));
+        assert_eq!(
+            Evaluation::new(none.view(), &[], &Design::default()),
+            Err(EvaluateError::Empty)
+        );
         let no_classes = Array2::zeros((1, 0));
-        let labelled = Evaluation::new(no_classes.view(), &[0]).unwrap_err();
+        let labelled = Evaluation::new(no_classes.view(), &[0], &Design::default()).unwrap_err();
         assert_eq!(
             labelled,
             EvaluateError::UnknownLabel {
@@ -362,36 +347,5 @@ mod tests {
             );
         }
         assert_eq!(wilson_95(0, 0), (0.0, 1.0));
-    }
-
-    /// Expected values: scipy 1.17.1, `binomtest(min(a, b), a + b).pvalue`.
-    const MCNEMAR: [(usize, usize, f64); 7] = [
-        (0, 0, 1.0),
-        (1, 0, 1.0),
-        (13, 1, 0.001_831_054_687_5),
-        (2, 9, 0.065_429_687_5),
-        (10, 10, 1.0),
-        (900, 1100, 8.457_089_535_503_81e-6),
-        (400, 900, 1.2013456864239799e-44),
-    ];
-
-    #[test]
-    fn mcnemar_as_scipy_gives_it() {
-        for (only_a, only_b, p_value) in MCNEMAR {
-            let mut a = vec![true; only_a];
-            let mut b = vec![false; only_a];
-            a.extend(vec![false; only_b + 1]);
-            b.extend(vec![true; only_b]);
-            b.push(false);
-            let test = mcnemar_exact(&a, &b).unwrap();
-            assert_eq!((test.only_a, test.only_b), (only_a, only_b));
-            let error = (test.p_value - p_value).abs();
-            assert!(
-                error <= 1e-10 * p_value,
-                "{only_a} against {only_b}: {}",
-                test.p_value
-            );
-        }
-        assert!(mcnemar_exact(&[true], &[]).is_err());
     }
 }

@@ -5,6 +5,7 @@
 //! stores             the stores, and whether heads can be trained and judged on them
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
+//! learning_curve     accuracy by the number of training pictures
 //! scaled             samples read through a scaling of their own
 //! progress           what is told of stages, fits and epochs
 //! judgement          logits -> probabilities -> results
@@ -37,6 +38,7 @@ mod cross_validation;
 mod error;
 mod judgement;
 mod label_errors;
+mod learning_curve;
 mod options;
 mod progress;
 mod result;
@@ -52,6 +54,8 @@ use self::judgement::Judges;
 use self::stores::Stores;
 use self::training::{Training, Unsaved};
 use crate::codes::Store;
+use crate::evaluate::{Design, Difference};
+use crate::head::Samples;
 use crate::head::saved::SavedHead;
 use crate::progress::Watch;
 
@@ -59,9 +63,9 @@ pub use self::error::TrainError;
 pub use self::label_errors::{LabelError, LabelErrorOptions, Reason, label_errors};
 pub use self::options::TrainOptions;
 pub use self::result::{
-    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, PairedTests,
-    Provenance, REPORT, Report, ReportError, SIGNIFICANCE, StoreProvenance, Told, Trial, Tuning,
-    percent,
+    Calibration, Comparison, CurvePoint, FailedHead, Floor, GrowthOf, HeadResult, JudgedPicture,
+    LearningCurve, Origin, Overlap, Provenance, REPORT, Recommendation, Report, ReportError,
+    StoreProvenance, Told, Trial, Tuning, percent,
 };
 pub use self::trained::Trained;
 
@@ -112,25 +116,34 @@ pub fn train<'s>(
     };
     let scaled = training.scale().map_err(on_train)?;
     let scaled_validation = validation
-        .zip(validation_samples)
-        .map(|(store, samples)| stores::scaled(store, &samples, &scaled.scaling))
+        .zip(validation_samples.as_ref())
+        .map(|(store, samples)| stores::scaled(store, samples, &scaled.scaling))
         .transpose()?;
     let unsaved = training.train(&scaled.samples, scaled_validation.as_ref());
+    let unsaved = unsaved.and_then(|unsaved| {
+        let curve = training.wanted_curve(&unsaved.heads, validation_samples.as_ref())?;
+        Ok(Unsaved {
+            learning_curve: curve,
+            ..unsaved
+        })
+    });
     // Before what came of it is believed, be it heads or an error.
     stores.check_unchanged()?;
     let mut unsaved = unsaved.map_err(on_train)?;
 
+    let history = std::mem::take(&mut unsaved.history);
+    let heads = std::mem::take(&mut unsaved.heads);
+    let judged = scaled_validation.as_ref().unwrap_or(&scaled.samples);
+    let comparison = compare(&training, stores, judged, unsaved)?;
+    stores.check_read(&scaled.samples, scaled_validation.as_ref())?;
+    stores.check_unchanged()?;
     let heads = SavedHead {
         codes: train.codes_identity().clone(),
         classes: train.classes().to_vec(),
         scaling: scaled.scaling,
-        heads: std::mem::take(&mut unsaved.heads),
+        recommended: comparison.recommended.as_ref().map(|told| told.head),
+        heads,
     };
-    let history = std::mem::take(&mut unsaved.history);
-    let judged = scaled_validation.as_ref().unwrap_or(&scaled.samples);
-    let comparison = compare(&training, stores, judged.labels(), unsaved)?;
-    stores.check_read(&scaled.samples, scaled_validation.as_ref())?;
-    stores.check_unchanged()?;
     Ok(Trained {
         heads,
         history,
@@ -140,20 +153,40 @@ pub fn train<'s>(
     })
 }
 
-/// Judges the heads on the pictures with these `labels`, in the order of the store that judges.
+/// Judges the heads on these samples, of the store that judges.
 fn compare(
     training: &Training,
     stores: Stores,
-    labels: &[usize],
+    judged: &Samples,
     unsaved: Unsaved,
 ) -> Result<Comparison, TrainError> {
-    let judges = Judges {
-        labels,
-        folds: unsaved.folds.as_deref(),
+    let labels = judged.labels();
+    let design = Design {
+        groups: judged.groups(),
+        dealings: &unsaved.dealings,
     };
+    let judges = Judges { labels, design };
     let heads = unsaved.unjudged.into_iter().map(|head| judges.judge(head));
     let heads = heads.collect::<Result<Vec<_>, _>>()?;
-    let floor = unsaved.floor.and_then(|head| judges.judge(head).ok());
+    let trained = training.samples;
+    let mut floors = vec![Floor::majority(
+        trained.labels(),
+        labels,
+        trained.n_classes(),
+        &design,
+    )?];
+    if let Some(head) = unsaved.floor.and_then(|head| judges.judge(head).ok()) {
+        floors.push(Floor::of(head.title(), &head.evaluation));
+    }
+    let difference = match heads.as_slice() {
+        [first, second] => match (&first.runs, &second.runs) {
+            (Some(first), Some(second)) => Some(Difference::new(first, second, &design)?),
+            _ => None,
+        },
+        _ => None,
+    };
+    let kinds: Vec<_> = heads.iter().map(|head| head.kind).collect();
+    let n_groups = |groups: Option<&[usize]>| Some(groups?.iter().max()? + 1);
     Ok(Comparison {
         classes: stores.train.classes().to_vec(),
         pictures: stores
@@ -163,12 +196,17 @@ fn compare(
             .map(|row| row.path.to_string())
             .collect(),
         labels: labels.to_vec(),
-        n_train: training.samples.len(),
-        paired: PairedTests::of(&heads)?,
-        floor: floor.as_ref().map(Floor::of),
+        groups: judged.groups().map(<[usize]>::to_vec),
+        n_train: trained.len(),
+        n_train_groups: n_groups(trained.groups()),
+        difference,
+        floors,
+        overlap: stores.overlap()?,
+        learning_curve: unsaved.learning_curve,
+        recommended: Recommendation::of(&kinds, unsaved.log_losses),
         heads,
         failed: unsaved.failed,
         interrupted: training.watch.is_stopped(),
-        folds: unsaved.folds,
+        dealings: unsaved.dealings,
     })
 }

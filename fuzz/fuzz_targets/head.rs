@@ -5,15 +5,17 @@ mod sections;
 
 use std::path::Path;
 
-use cnn_codes::head::HeadKind;
 use cnn_codes::head::logistic::Logistic;
 use cnn_codes::head::mlp::Mlp;
-use cnn_codes::head::saved::{MANIFEST, SCALING, SavedHead, weights_file};
+use cnn_codes::head::Head as _;
+use cnn_codes::head::saved::{MANIFEST, SavedHead};
 use libfuzzer_sys::fuzz_target;
 
+/// The files of HEAD that are read.
+const FILES: [&str; 4] = [MANIFEST, "mlp.safetensors", "logistic.safetensors", "scaling.safetensors"];
+
 fuzz_target!(|input: &[u8]| {
-    let [mlp, logistic] = [HeadKind::Mlp, HeadKind::Logistic].map(weights_file);
-    let files = sections::sections(&[MANIFEST, &mlp, &logistic, SCALING], input);
+    let files = sections::sections(&FILES, input);
     let dir = Path::new("HEAD");
     let head = match SavedHead::load_from(dir, &|path| sections::open(&files, path)) {
         Ok(head) => head,
@@ -24,8 +26,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let (n_features, n_classes) = (head.codes.code_len(), head.classes.len());
     if let Some(mlp) = head.get::<Mlp>() {
-        let shape = (mlp.model.n_features(), mlp.model.n_classes());
-        assert_eq!(shape, (n_features, n_classes));
+        assert_eq!(mlp.model.shape(), (n_features, n_classes));
         let layers = mlp.model.layers().iter();
         assert!(layers.flat_map(|layer| &layer.weights).all(|value| value.is_finite()));
         assert!(mlp.temperature > 0.0);

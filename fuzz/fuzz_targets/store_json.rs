@@ -11,7 +11,6 @@ fuzz_target!(|text: &str| {
     let store = &manifest.store;
     let n_values: usize = manifest.shape().iter().product();
     assert_eq!(n_values, manifest.counts.pictures * store.codes.code_len());
-    assert!(n_values.checked_mul(store.dtype.size()).is_some());
+    assert!(n_values.checked_mul(8).is_some());
     assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
-    assert_eq!(store.codes.difference(&store.codes), None);
 });

@@ -12,7 +12,7 @@ pub(crate) const FORMAT: u32 = 1;
 /// Why a text is no store.json.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum ManifestError {
+pub enum ManifestError {
     /// It is not JSON, lacks a key, or has one that a manifest does not have.
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
@@ -160,7 +160,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestError`].
-    pub(crate) fn from_json(text: &str) -> Result<Self, ManifestError> {
+    pub fn from_json(text: &str) -> Result<Self, ManifestError> {
         let json: StoreJson = serde_json::from_str(text)?;
         let checked = json.checked();
         checked.map_err(|reason| ManifestError::Invalid { reason })
@@ -168,7 +168,7 @@ impl Manifest {
 
     /// The text of store.json.
     #[must_use]
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let json = StoreJson::from(self);
         let mut text = serde_json::to_string_pretty(&json).expect("a manifest is plain data");
         text.push('\n');

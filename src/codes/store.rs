@@ -40,7 +40,9 @@ pub struct Store {
     manifest: Manifest,
     codes: Vec<CodesFile>,
     labels: Option<Vec<usize>>,
-    pictures: Vec<PictureRow>,
+    pub(super) pictures: Vec<PictureRow>,
+    /// Names of the pictures' groups, once they are given; see [`Store::group_by`].
+    pub(super) group_names: Vec<Option<Box<str>>>,
 }
 
 impl Store {
@@ -97,6 +99,7 @@ impl Store {
             codes: vec![codes],
             labels,
             pictures,
+            group_names: Vec::new(),
         })
     }
 
@@ -114,6 +117,7 @@ impl Store {
             codes: Vec::new(),
             labels: is_labelled.then(Vec::new),
             pictures: Vec::new(),
+            group_names: Vec::new(),
         };
         for part in parts {
             for mut codes in part.codes {

@@ -1,27 +1,30 @@
 //! What else there is to say of predictions: by class, by rank, and how far probabilities hold.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
+
+use super::{CalibrationError, Design};
 
 /// Ranks that [`Metrics::top_k_accuracy`] goes to.
 const MAX_RANK: usize = 5;
 
-/// Bins of confidence that the calibration error is taken over: as many as in C. Guo and others,
-/// "On calibration of modern neural networks", 2017.
-const CALIBRATION_BINS: usize = 15;
-
 /// The smallest probability that a logarithm is taken of: scikit-learn's, the machine epsilon.
 const SMALLEST: f32 = f32::EPSILON;
 
-/// How well a class was recognised; all but `support` from 0 to 1.
+/// How well a class was recognised, or several on average; shares are from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct ClassMetrics {
-    /// Share of what was taken for the class that is of it; 0 where nothing was.
-    pub precision: f64,
-    /// Share of the class that was taken for it; 0 where the class has no samples.
-    pub recall: f64,
-    /// Harmonic mean of precision and recall; 0 where both are.
-    pub f1: f64,
+    /// Share of what was taken for the class that is of it; `None` where nothing was.
+    pub precision: Option<f64>,
+    /// 95% interval of the precision, by [`Design::interval_95`]; `None` for means.
+    pub precision_95: Option<(f64, f64)>,
+    /// Share of the class that was taken for it; `None` where the class has no samples.
+    pub recall: Option<f64>,
+    /// 95% interval of the recall, by [`Design::interval_95`]; `None` for means.
+    pub recall_95: Option<(f64, f64)>,
+    /// Harmonic mean of precision and recall, 0 where one of them is 0 or nothing was taken for the
+    /// class; `None` where it has neither samples nor predictions.
+    pub f1: Option<f64>,
     /// Samples of the class.
     pub support: usize,
 }
@@ -31,7 +34,8 @@ pub struct ClassMetrics {
 pub struct Metrics {
     /// One for each class.
     pub per_class: Vec<ClassMetrics>,
-    /// Means over the classes, each of the same weight.
+    /// Means over the classes, each of the same weight: recall over those with samples, precision and
+    /// F1 over those with samples or predictions, as scikit-learn takes them.
     pub macro_mean: ClassMetrics,
     /// Means over the classes, weighted with their samples.
     pub weighted_mean: ClassMetrics,
@@ -39,37 +43,48 @@ pub struct Metrics {
     pub top_k_accuracy: Vec<f64>,
     /// Mean negative logarithm of the probability of the true class.
     pub log_loss: f64,
-    /// Expected calibration error, 0 to 1: how far confidence and accuracy are apart, the mean over
-    /// 15 bins of confidence, weighted with their samples.
-    pub calibration_error: f64,
+    /// Mean over samples of the squared distance between probabilities and truth, summed over the
+    /// classes, 0 to 2 (G. Brier, "Verification of forecasts expressed in terms of probability",
+    /// Monthly Weather Review 78, 1950).
+    pub brier_score: f64,
+    /// How far confidence and accuracy are apart.
+    pub calibration: CalibrationError,
 }
 
 impl Metrics {
-    /// Takes the measure of probabilities (N, K) by labels (N) below K; `confusion` (K, K) counts
-    /// truth in rows and predictions in columns. N is at least 1.
+    /// Takes the measure of probabilities (N, K) by labels (N) below K, of samples that came about by
+    /// `design`; `confusion` (K, K) counts truth in rows and predictions in columns. N is at least 1.
     pub(super) fn new(
         probabilities: ArrayView2<f32>,
         labels: &[usize],
         predicted: &[usize],
         confusion: &Array2<usize>,
+        design: &Design,
     ) -> Self {
-        let per_class = per_class(confusion);
+        let mut per_class = per_class(confusion);
+        let right: Vec<bool> = labels.iter().zip(predicted).map(|(l, p)| l == p).collect();
+        for (class, metrics) in per_class.iter_mut().enumerate() {
+            let interval = |of: &[usize]| {
+                let rows: Vec<_> = (0..of.len()).filter(|&row| of[row] == class).collect();
+                (!rows.is_empty()).then(|| design.interval_95(&right, &rows))
+            };
+            metrics.precision_95 = interval(predicted);
+            metrics.recall_95 = interval(labels);
+        }
         Self {
             macro_mean: mean(&per_class, |_| 1.0),
             weighted_mean: mean(&per_class, |class| class.support as f64),
             per_class,
             top_k_accuracy: top_k_accuracy(probabilities, labels),
             log_loss: log_loss(probabilities, labels),
-            calibration_error: calibration_error(probabilities, labels, predicted),
+            brier_score: brier_score(probabilities, labels),
+            calibration: CalibrationError::of(probabilities, labels, predicted),
         }
     }
 }
 
 fn per_class(confusion: &Array2<usize>) -> Vec<ClassMetrics> {
-    let share = |part: usize, whole: usize| match whole {
-        0 => 0.0,
-        _ => part as f64 / whole as f64,
-    };
+    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
     (0..confusion.nrows())
         .map(|class| {
             let right = confusion[[class, class]];
@@ -80,6 +95,7 @@ fn per_class(confusion: &Array2<usize>) -> Vec<ClassMetrics> {
                 recall: share(right, support),
                 f1: share(2 * right, taken + support),
                 support,
+                ..ClassMetrics::default()
             }
         })
         .collect()
@@ -87,19 +103,22 @@ fn per_class(confusion: &Array2<usize>) -> Vec<ClassMetrics> {
 
 /// The mean of every number, and the sum of the supports.
 fn mean(classes: &[ClassMetrics], weight: impl Fn(&ClassMetrics) -> f64) -> ClassMetrics {
-    let total: f64 = classes.iter().map(&weight).sum();
-    let mean = |number: fn(&ClassMetrics) -> f64| {
-        let sum: f64 = classes
+    let mean = |number: fn(&ClassMetrics) -> Option<f64>| {
+        let numbers = classes
             .iter()
-            .map(|class| weight(class) * number(class))
-            .sum();
-        sum / total
+            .filter_map(|class| Some((number(class)?, weight(class))));
+        let (sum, total) = numbers.fold((0.0, 0.0), |(sum, total), (number, weight)| {
+            (sum + weight * number, total + weight)
+        });
+        (total > 0.0).then(|| sum / total)
     };
     ClassMetrics {
-        precision: mean(|class| class.precision),
+        // Of a class with samples that nothing was taken for, it is 0.
+        precision: mean(|class| class.precision.or((class.support > 0).then_some(0.0))),
         recall: mean(|class| class.recall),
         f1: mean(|class| class.f1),
         support: classes.iter().map(|class| class.support).sum(),
+        ..ClassMetrics::default()
     }
 }
 
@@ -125,57 +144,36 @@ fn top_k_accuracy(probabilities: ArrayView2<f32>, labels: &[usize]) -> Vec<f64> 
         .collect()
 }
 
-fn log_loss(probabilities: ArrayView2<f32>, labels: &[usize]) -> f64 {
-    let losses = probabilities.rows().into_iter().zip(labels);
-    let sum: f64 = losses
-        .map(|(row, &label)| -f64::from(row[label].clamp(SMALLEST, 1.0)).ln())
+fn brier_score(probabilities: ArrayView2<f32>, labels: &[usize]) -> f64 {
+    let of_row = |(row, &label): (ArrayView1<f32>, &usize)| -> f64 {
+        let distances = row.iter().enumerate().map(|(class, &probability)| {
+            (f64::from(probability) - f64::from(u8::from(class == label))).powi(2)
+        });
+        distances.sum()
+    };
+    let sum: f64 = probabilities
+        .rows()
+        .into_iter()
+        .zip(labels)
+        .map(of_row)
         .sum();
     sum / labels.len() as f64
 }
 
-/// Samples whose confidence lies in one of 15 intervals of equal length.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct CalibrationBin {
-    /// How many there are.
-    pub n: usize,
-    /// Their mean confidence, 0 to 1; 0 where there are none.
-    pub confidence: f64,
-    /// Share of them that was classified right, 0 to 1; 0 where there are none.
-    pub accuracy: f64,
+fn log_loss(probabilities: ArrayView2<f32>, labels: &[usize]) -> f64 {
+    log_losses(probabilities, labels).sum::<f64>() / labels.len() as f64
 }
 
-/// Sorts samples by the probability (N, K) of their predictions into intervals of confidence, from
-/// 0 on; each is open below and closed above, as in the paper.
-#[must_use]
-pub fn calibration_bins(
-    probabilities: ArrayView2<f32>,
+/// Negative logarithm of each label's probability (N), of probabilities (N, K); at most that of the
+/// smallest probability that a logarithm is taken of.
+pub(crate) fn log_losses(
+    probabilities: ArrayView2<'_, f32>,
     labels: &[usize],
-    predicted: &[usize],
-) -> Vec<CalibrationBin> {
-    let mut bins = vec![CalibrationBin::default(); CALIBRATION_BINS];
-    let rows = probabilities.rows().into_iter().zip(labels).zip(predicted);
-    for ((row, &label), &predicted) in rows {
-        let confidence = f64::from(row[predicted]);
-        let index = (confidence * CALIBRATION_BINS as f64).ceil() as usize;
-        let bin = &mut bins[index.clamp(1, CALIBRATION_BINS) - 1];
-        bin.n += 1;
-        bin.confidence += confidence;
-        bin.accuracy += f64::from(u8::from(label == predicted));
-    }
-    for bin in &mut bins {
-        let n = bin.n.max(1) as f64;
-        bin.confidence /= n;
-        bin.accuracy /= n;
-    }
-    bins
-}
-
-fn calibration_error(probabilities: ArrayView2<f32>, labels: &[usize], predicted: &[usize]) -> f64 {
-    let bins = calibration_bins(probabilities, labels, predicted);
-    let gaps = bins
+) -> impl Iterator<Item = f64> {
+    labels
         .iter()
-        .map(|bin| bin.n as f64 * (bin.confidence - bin.accuracy).abs());
-    gaps.sum::<f64>() / labels.len() as f64
+        .enumerate()
+        .map(move |(row, &label)| -f64::from(probabilities[[row, label]].clamp(SMALLEST, 1.0)).ln())
 }
 
 #[cfg(test)]
@@ -195,7 +193,11 @@ mod tests {
             [0.25, 0.25, 0.5],
             [0.05, 0.05, 0.9]
         ];
-        let evaluation = Evaluation::new(probabilities.view(), &[0, 0, 1, 1, 2, 2]);
+        let evaluation = Evaluation::new(
+            probabilities.view(),
+            &[0, 0, 1, 1, 2, 2],
+            &Design::default(),
+        );
         evaluation.unwrap().metrics
     }
 
@@ -215,14 +217,14 @@ mod tests {
             (2.0 / 3.0, 1.0, 0.8, 2),
         ];
         for (class, (precision, recall, f1, support)) in metrics.per_class.iter().zip(expected) {
-            assert_near(class.precision, precision);
-            assert_near(class.recall, recall);
-            assert_near(class.f1, f1);
+            assert_near(class.precision.unwrap_or(0.0), precision);
+            assert_near(class.recall.unwrap(), recall);
+            assert_near(class.f1.unwrap(), f1);
             assert_eq!(class.support, support);
         }
-        assert_near(metrics.macro_mean.precision, 1.0 / 3.0);
-        assert_near(metrics.macro_mean.recall, 0.5);
-        assert_near(metrics.macro_mean.f1, 0.4);
+        assert_near(metrics.macro_mean.precision.unwrap(), 1.0 / 3.0);
+        assert_near(metrics.macro_mean.recall.unwrap(), 0.5);
+        assert_near(metrics.macro_mean.f1.unwrap(), 0.4);
         assert_eq!(metrics.weighted_mean.support, 6);
     }
 
@@ -230,8 +232,13 @@ mod tests {
     fn means_are_weighted_with_the_samples_or_not() {
         // 3 of 4 of class 0 are right, and the one of class 1.
         let per_class = per_class(&array![[3, 1], [0, 1]]);
-        assert_near(mean(&per_class, |_| 1.0).recall, 0.875);
-        assert_near(mean(&per_class, |class| class.support as f64).recall, 0.8);
+        assert_near(mean(&per_class, |_| 1.0).recall.unwrap(), 0.875);
+        assert_near(
+            mean(&per_class, |class| class.support as f64)
+                .recall
+                .unwrap(),
+            0.8,
+        );
     }
 
     #[test]
@@ -258,6 +265,6 @@ mod tests {
         // Bins of 1/15: 0.7 and 0.9 are right, 0.5 (in (7/15, 8/15]) once wrong and once right,
         // 0.6 (in (8/15, 9/15]) and 0.4 (in (5/15, 6/15]) wrong.
         let expected = (0.3 + 0.1 + (0.5 + 0.5 - 1.0) + 0.6 + 0.4) / 6.0;
-        assert_near(metrics().calibration_error, expected);
+        assert_near(metrics().calibration.error, expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::{EvaluateError, check_labels};
+use super::{Design, EvaluateError, Z_95, check_labels};
 
 /// Temperatures that are looked at: 1 / 10,000 to 10,000. Logits of unscaled codes are hundreds.
 const LARGEST: f64 = 1e4;
@@ -12,6 +12,27 @@ const GRID: usize = 81;
 
 /// Steps of the golden section around the best of them: enough for a relative 1e-8.
 const STEPS: usize = 40;
+
+/// Half the distance, in ln T, over which the cost's curvature is measured.
+const NEAR: f64 = 1e-3;
+
+/// A temperature that was fitted, and how far other samples might have moved it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Temperature {
+    /// What logits are divided by, 1e-4 to 1e4.
+    pub value: f64,
+    /// 95% interval of it, within the same bounds.
+    pub range_95: (f64, f64),
+}
+
+impl Temperature {
+    /// Whether it ran to the end of the temperatures that are looked at, where it means nothing.
+    #[must_use]
+    pub fn is_at_bound(&self) -> bool {
+        self.value.ln().abs() > LARGEST.ln() - grid_step()
+    }
+}
 
 /// Finds the temperature T for which softmax(logits / T) fits labels best.
 ///
@@ -23,27 +44,39 @@ const STEPS: usize = 40;
 /// is known before: most heads need no T far from 1. It matters only where the samples say little,
 /// as when all of them are classified right, whose loss is the smaller the nearer T is to 0.
 ///
-/// Logits are (N, K), labels (N) below K. The result is from 1e-4 to 1e4.
+/// The range is that of an estimate by moments, in ln T: the sum of squared slopes over the square of
+/// the curvature (P. Huber, "The behavior of maximum likelihood estimates under nonstandard
+/// conditions", 1967); slopes of a group's samples are added before they are squared.
+///
+/// Logits are (N, K), labels (N) below K, groups (N) numbers from 0 on. The result is from 1e-4 to 1e4.
 ///
 /// # Errors
 /// [`EvaluateError::CountMismatch`], [`EvaluateError::Empty`], [`EvaluateError::UnknownLabel`], or
 /// [`EvaluateError::NotANumber`] for logits that are not finite.
-pub fn fit_temperature(logits: ArrayView2<f32>, labels: &[usize]) -> Result<f64, EvaluateError> {
+pub fn fit_temperature(
+    logits: ArrayView2<f32>,
+    labels: &[usize],
+    groups: Option<&[usize]>,
+) -> Result<Temperature, EvaluateError> {
     check_labels(logits.dim(), labels)?;
+    let design = Design {
+        groups,
+        dealings: &[],
+    };
+    design.check(labels.len(), 1)?;
     let mut rows = logits.rows().into_iter();
     if let Some(row) = rows.position(|row| row.iter().any(|logit| !logit.is_finite())) {
         return Err(EvaluateError::NotANumber { row });
     }
-    let cost = |log_temperature: f64| {
+    let losses = |log_temperature: f64| {
         let inverse = (-log_temperature).exp();
         let rows = logits.rows().into_iter().zip(labels);
-        let losses: f64 = rows
-            .map(|(row, &label)| log_loss(row, label, inverse))
-            .sum();
-        losses + 0.5 * log_temperature * log_temperature
+        rows.map(move |(row, &label)| log_loss(row, label, inverse))
     };
-    let step = 2.0 * LARGEST.ln() / (GRID - 1) as f64;
-    let place = |index: usize| index as f64 * step - LARGEST.ln();
+    let cost = |log_temperature: f64| {
+        losses(log_temperature).sum::<f64>() + 0.5 * log_temperature * log_temperature
+    };
+    let place = |index: usize| index as f64 * grid_step() - LARGEST.ln();
     let costs: Vec<_> = (0..GRID).map(|index| cost(place(index))).collect();
     let best = (0..GRID).fold(0, |best, index| {
         if costs[index] < costs[best] {
@@ -54,7 +87,27 @@ pub fn fit_temperature(logits: ArrayView2<f32>, labels: &[usize]) -> Result<f64,
     });
     let low = place(best.saturating_sub(1));
     let high = place((best + 1).min(GRID - 1));
-    Ok(golden_section(low, high, cost).exp())
+    let optimum = golden_section(low, high, cost);
+    let slopes: Vec<f64> = (losses(optimum + NEAR).zip(losses(optimum - NEAR)))
+        .map(|(after, before)| (after - before) / (2.0 * NEAR))
+        .collect();
+    let curvature =
+        (cost(optimum + NEAR) - 2.0 * cost(optimum) + cost(optimum - NEAR)) / (NEAR * NEAR);
+    let squares: f64 = match design.group_sums(&slopes, 0.0) {
+        Some(sums) => sums.iter().map(|sum| sum * sum).sum(),
+        None => slopes.iter().map(|slope| slope * slope).sum(),
+    };
+    let half = Z_95 * squares.sqrt() / curvature.max(f64::MIN_POSITIVE);
+    let bounded = |log: f64| log.clamp(-LARGEST.ln(), LARGEST.ln()).exp();
+    Ok(Temperature {
+        value: optimum.exp(),
+        range_95: (bounded(optimum - half), bounded(optimum + half)),
+    })
+}
+
+/// Distance of two temperatures that are tried first, in their logarithms.
+fn grid_step() -> f64 {
+    2.0 * LARGEST.ln() / (GRID - 1) as f64
 }
 
 /// The log loss of softmax(inverse * logits).
@@ -109,7 +162,7 @@ mod tests {
             })
             .map(|class| class.unwrap_or(2))
             .collect();
-        let temperature = fit_temperature(logits.view(), &labels).unwrap();
+        let temperature = fit_temperature(logits.view(), &labels, None).unwrap().value;
         assert!((temperature - 2.5).abs() < 0.1, "{temperature}");
     }
 
@@ -122,7 +175,7 @@ mod tests {
             if class == predicted { 1.0 } else { -1.0 }
         });
         let labels: Vec<_> = (0..20).map(|row| usize::from(row < 10)).collect();
-        let temperature = fit_temperature(logits.view(), &labels).unwrap();
+        let temperature = fit_temperature(logits.view(), &labels, None).unwrap().value;
         let inverse = 1.0 / temperature;
         let p = 1.0 / (1.0 + (-2.0 * inverse).exp());
         let slope = temperature.ln() - 20.0 * 2.0 * inverse * (p - 0.8);
@@ -140,7 +193,7 @@ mod tests {
             },
         );
         let labels: Vec<_> = (0..30).map(|row| row % 3).collect();
-        let temperature = fit_temperature(logits.view(), &labels).unwrap();
+        let temperature = fit_temperature(logits.view(), &labels, None).unwrap().value;
         // The slope again, where each sample's loss is ln(1 + 2 e^(-4 b)).
         let inverse = 1.0 / temperature;
         let others = 2.0 * (-4.0 * inverse).exp();
@@ -156,7 +209,9 @@ mod tests {
             let predicted = usize::from(row % 10 == 0);
             if class == predicted { 500.0 } else { 0.0 }
         });
-        let temperature = fit_temperature(logits.view(), &vec![0; 1000]).unwrap();
+        let temperature = fit_temperature(logits.view(), &vec![0; 1000], None)
+            .unwrap()
+            .value;
         let ratio = temperature / (500.0 / 9f64.ln());
         assert!(ratio > 0.95 && ratio < 1.0, "{temperature}");
     }
@@ -165,14 +220,55 @@ mod tests {
     fn what_cannot_be_fitted_is_refused() {
         let logits = array![[0.0, f32::NAN]];
         assert_eq!(
-            fit_temperature(logits.view(), &[1]),
+            fit_temperature(logits.view(), &[1], None),
             Err(EvaluateError::NotANumber { row: 0 })
         );
-        assert!(fit_temperature(logits.view(), &[2]).is_err());
-        assert!(fit_temperature(logits.view(), &[]).is_err());
+        assert!(fit_temperature(logits.view(), &[2], None).is_err());
+        assert!(fit_temperature(logits.view(), &[], None).is_err());
         assert_eq!(
-            fit_temperature(Array2::zeros((0, 2)).view(), &[]),
+            fit_temperature(Array2::zeros((0, 2)).view(), &[], None),
             Err(EvaluateError::Empty)
         );
+    }
+
+    #[test]
+    fn its_range_is_that_of_other_samples() {
+        // T of 200 draws of 300 samples each: as far apart as the range of one of them says.
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
+        let mut draw = || {
+            let logits = Array2::from_shape_simple_fn((300, 3), || rng.gen_range(-6.0..6.0f32));
+            let labels: Vec<_> = (logits.rows().into_iter())
+                .map(|row| {
+                    let weights: Vec<_> = row.iter().map(|z| f64::from(z / 2.0).exp()).collect();
+                    let mut left = rng.gen_range(0.0..weights.iter().sum());
+                    let class = weights.iter().position(|weight| {
+                        left -= weight;
+                        left < 0.0
+                    });
+                    class.unwrap_or(2)
+                })
+                .collect();
+            fit_temperature(logits.view(), &labels, None).unwrap()
+        };
+        let fits: Vec<_> = (0..200).map(|_| draw()).collect();
+        let holds = |fit: &&Temperature| fit.range_95.0 < 2.0 && 2.0 < fit.range_95.1;
+        let n_holding = fits.iter().filter(holds).count();
+        assert!((180..=199).contains(&n_holding), "{n_holding}");
+        assert!(fits.iter().all(|fit| !fit.is_at_bound()));
+    }
+
+    #[test]
+    fn copies_in_one_group_say_it_once() {
+        let logits = array![[2.0, 0.0], [0.0, 1.0], [1.0, 0.0], [3.0, 0.0], [0.0, 2.0]];
+        let labels = [0, 1, 1, 0, 1];
+        let twice = ndarray::concatenate![ndarray::Axis(0), logits, logits];
+        let groups: Vec<_> = (0..5).chain(0..5).collect();
+        let width = |groups| {
+            let fit = fit_temperature(twice.view(), &labels.repeat(2), groups).unwrap();
+            (fit.range_95.1 / fit.range_95.0).ln()
+        };
+        // Slopes are doubled in place of being twice as many.
+        let ratio = width(Some(&groups[..])) / width(None);
+        assert!((ratio - 2f64.sqrt()).abs() < 1e-6, "{ratio}");
     }
 }

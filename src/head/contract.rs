@@ -48,9 +48,20 @@ pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
         "as given".to_owned()
     }
 
+    /// At which end of what tuning tries the settings are, in words such as "the largest L2 strength that
+    /// was tried", of the candidates for `given`; nothing where both neighbours were tried.
+    fn at_end(_chosen: &Self::Options, _given: &Self::Options) -> Option<String> {
+        None
+    }
+
     /// The same options with the seed that comes so many after theirs; nothing where no random number
     /// plays a part.
     fn reseeded(_options: &Self::Options, _more: u64) -> Option<Self::Options> {
+        None
+    }
+
+    /// The seed of its random numbers; nothing where none plays a part.
+    fn seed(_options: &Self::Options) -> Option<u64> {
         None
     }
 
@@ -152,4 +163,23 @@ pub enum Layer<'a> {
         /// Bias (out).
         bias: ArrayView1<'a, f32>,
     },
+}
+
+/// Whether `chosen` is the smallest or the largest of several values of a setting that were tried, in
+/// words.
+pub(super) fn end_of(
+    chosen: f64,
+    tried: impl IntoIterator<Item = f64>,
+    setting: &str,
+) -> Option<String> {
+    let (mut smaller, mut larger) = (false, false);
+    for value in tried {
+        smaller |= value < chosen;
+        larger |= value > chosen;
+    }
+    match (smaller, larger) {
+        (false, true) => Some(format!("the smallest {setting} that was tried")),
+        (true, false) => Some(format!("the largest {setting} that was tried")),
+        _ => None,
+    }
 }

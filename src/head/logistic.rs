@@ -66,7 +66,8 @@ const MAX_MATRIX_BYTES: usize = 128 << 20;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LogisticOptions {
-    /// Strength of the penalty, above 0; scikit-learn's C is 1 / `l2` (see the module).
+    /// Strength of the penalty, above 0; scikit-learn's C is 1 / `l2`, with two classes 2 / `l2`
+    /// (see the module).
     pub l2: f64,
     /// Most iterations of linfa, and then most evaluations of F and its gradient: passes over the
     /// codes, where there are more than a matrix may hold.

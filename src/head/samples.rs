@@ -14,6 +14,8 @@ use crate::codes::Store;
 pub struct Samples<'a> {
     codes: CodesView<'a>,
     labels: Arc<[usize]>,
+    /// Group of each sample (N), a number from 0 on, where there are groups.
+    groups: Option<Arc<[usize]>>,
     n_classes: usize,
 }
 
@@ -33,13 +35,17 @@ impl<'a> Samples<'a> {
         Self::checked(codes.into(), labels, n_classes)
     }
 
-    /// The codes of a store, read from it whenever they are needed, and its labels.
+    /// The codes of a store, read from it whenever they are needed, its labels and its groups.
     ///
     /// # Errors
     /// [`HeadError::Unlabelled`] if it has none, and as [`Samples::new`].
     pub fn of_store(store: &'a Store) -> Result<Self, HeadError> {
         let labels = store.labels().ok_or(HeadError::Unlabelled)?;
-        Self::checked(store.into(), labels, store.classes().len())
+        let samples = Self::checked(store.into(), labels, store.classes().len())?;
+        Ok(Self {
+            groups: store.groups().map(Into::into),
+            ..samples
+        })
     }
 
     fn checked(
@@ -68,6 +74,7 @@ impl<'a> Samples<'a> {
         Self {
             codes,
             labels: labels.into(),
+            groups: None,
             n_classes,
         }
         .finite()
@@ -94,6 +101,8 @@ impl<'a> Samples<'a> {
         Self {
             codes: self.codes.select(rows),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            groups: (self.groups.as_ref())
+                .map(|groups| rows.iter().map(|&row| groups[row]).collect()),
             n_classes: self.n_classes,
         }
     }
@@ -125,6 +134,13 @@ impl<'a> Samples<'a> {
     #[must_use]
     pub fn labels(&self) -> &[usize] {
         &self.labels
+    }
+
+    /// Group of each sample (N), a number from 0 on; samples of a group are much alike, and are not
+    /// divided between training and judging. Nothing where each stands for itself.
+    #[must_use]
+    pub fn groups(&self) -> Option<&[usize]> {
+        self.groups.as_deref()
     }
 
     /// N, at least 1.

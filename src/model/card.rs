@@ -265,7 +265,7 @@ impl ModelCard {
     ///
     /// # Errors
     /// [`CardError::Invalid`] with the first key that is wrong.
-    pub(crate) fn validate(&self) -> Result<(), CardError> {
+    pub fn validate(&self) -> Result<(), CardError> {
         let texts = [
             ("name", &self.name),
             ("file", &self.file),

@@ -21,6 +21,8 @@ pub struct Classifier {
     codes: CodesIdentity,
     classes: Vec<String>,
     name: String,
+    /// Why it is this head, where it was one of several and none was named.
+    choice: Option<String>,
     /// Nothing where the codes are probabilities already.
     head: Option<Head>,
 }
@@ -51,12 +53,14 @@ impl Classifier {
     /// One of the heads, chosen as [`Classifier::load`] does; nothing where it is not there.
     #[must_use]
     pub fn new(head: SavedHead, kind: Option<HeadKind>) -> Option<Self> {
+        let choice = head.choice().filter(|_| kind.is_none());
         let kind = kind.unwrap_or_else(|| head.default_kind());
         let model = head.heads.into_iter().find(|head| head.kind() == kind)?;
         Some(Self {
             codes: head.codes,
             classes: head.classes,
             name: kind.to_string(),
+            choice,
             head: Some(Head {
                 scaling: head.scaling,
                 model,
@@ -81,6 +85,7 @@ impl Classifier {
             codes,
             classes,
             name: card.name.clone(),
+            choice: None,
             head: None,
         })
     }
@@ -95,6 +100,13 @@ impl Classifier {
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// Which head it is and why, in a sentence without a full stop, where there were several and none
+    /// was named.
+    #[must_use]
+    pub fn choice(&self) -> Option<&str> {
+        self.choice.as_deref()
     }
 
     /// The kind of head, such as `mlp`; of an exported classifier the name on its card.

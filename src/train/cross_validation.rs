@@ -38,7 +38,7 @@ impl<'a> Folds<'a> {
         scaling: ScalingKind,
         seed: u64,
     ) -> Result<Self, HeadError> {
-        let of_row = stratified_folds(samples.labels(), n_folds, seed)?;
+        let of_row = stratified_folds(samples.labels(), samples.groups(), n_folds, seed)?;
         let fold = |fold| {
             let (inside, outside): (Vec<_>, Vec<_>) =
                 (0..samples.len()).partition(|&row| of_row[row] == fold);
@@ -122,6 +122,19 @@ impl<'a> Folds<'a> {
     }
 }
 
+/// Whether no head could know a row's class (N): all rows of the class are in its own fold.
+pub(super) fn never_learned(labels: &[usize], folds: &[usize]) -> Vec<bool> {
+    let is_elsewhere = |(&label, &fold): (&usize, &usize)| {
+        let mut others = labels.iter().zip(folds);
+        others.any(|(&other, &elsewhere)| other == label && elsewhere != fold)
+    };
+    labels
+        .iter()
+        .zip(folds)
+        .map(|row| !is_elsewhere(row))
+        .collect()
+}
+
 /// Logits (N, K) on `judged` of a head with each of these settings, trained on the same samples.
 pub(super) fn fit_seeds<H: Head>(
     train: &Samples,
@@ -141,7 +154,7 @@ pub(super) fn fit_seeds<H: Head>(
 }
 
 /// Logits on `judged` of a head with each of these settings, trained on `train`.
-fn fit_and_judge<H: Head>(
+pub(super) fn fit_and_judge<H: Head>(
     train: &Samples,
     judged: &Samples,
     settings: &[H::Options],

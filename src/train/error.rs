@@ -24,6 +24,17 @@ pub enum TrainError {
         /// What differs, and what to do about it.
         reason: String,
     },
+    /// All pictures of the validation store were trained on.
+    #[error(
+        "every picture of {} stands in {} too, and heads cannot be judged on pictures that they were trained on; give pictures that were kept aside, or judge in folds",
+        validation.display(), train.display()
+    )]
+    SamePictures {
+        /// The training store.
+        train: PathBuf,
+        /// The validation store.
+        validation: PathBuf,
+    },
     /// The training store holds one class only.
     #[error("{} has pictures of one class only, '{class}'; a head needs two or more", store.display())]
     OneClass {

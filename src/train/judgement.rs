@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use ndarray::{Array2, Axis};
 
+use super::cross_validation::never_learned;
 use super::result::{Calibration, HeadResult, Tuning};
-use crate::evaluate::{EvaluateError, Evaluation, Spread, fit_temperature};
+use crate::evaluate::{
+    Correctness, Design, EvaluateError, Evaluation, Spread, Temperature, fit_temperature, is_right,
+};
 use crate::head::{HeadKind, probabilities};
 
 /// The pictures that heads are judged on: of a validation store, or of the training store, each by
@@ -13,16 +16,18 @@ use crate::head::{HeadKind, probabilities};
 pub(super) struct Judges<'a> {
     /// Class of each (N).
     pub(super) labels: &'a [usize],
-    /// Fold of each (N), if there are any.
-    pub(super) folds: Option<&'a [usize]>,
+    /// Their groups, and their folds where there are any.
+    pub(super) design: Design<'a>,
 }
 
 /// A head as it comes from training.
 pub(super) struct Unjudged {
     pub(super) kind: HeadKind,
-    /// Logits (N, K) on the judged pictures, by each seed's network, the kept one's first.
+    pub(super) seed: Option<u64>,
+    /// Logits (N, K) on the judged pictures: by each seed's head, the kept one's first, or in each
+    /// dealing of folds.
     pub(super) logits: Vec<Array2<f32>>,
-    pub(super) temperature: Option<f64>,
+    pub(super) temperature: Option<Temperature>,
     pub(super) tuning: Option<Tuning>,
     pub(super) training_time: Duration,
     pub(super) remark: String,
@@ -31,26 +36,38 @@ pub(super) struct Unjudged {
 impl Judges<'_> {
     /// Judges a head.
     pub(super) fn judge(&self, head: Unjudged) -> Result<HeadResult, EvaluateError> {
+        // The first run alone is shown picture by picture.
+        let design = Design {
+            dealings: &self.design.dealings[..self.design.dealings.len().min(1)],
+            ..self.design
+        };
+        let judge = |given: &Array2<f32>| Evaluation::new(given.view(), self.labels, &design);
         let bare = probabilities(head.logits[0].clone(), 1.0);
         let (probabilities, calibration) = match head.temperature {
             None => (bare, None),
             Some(temperature) => {
-                let before = Evaluation::new(bare.view(), self.labels)?.metrics;
+                let before = judge(&bare)?.metrics;
                 let calibration = Calibration {
-                    temperature,
+                    temperature: temperature.value,
+                    temperature_95: Some(temperature.range_95),
                     log_loss_before: before.log_loss,
-                    calibration_error_before: before.calibration_error,
+                    calibration_error_before: before.calibration.error,
+                    brier_score_before: Some(before.brier_score),
                 };
-                let calibrated = self.calibrated(&head.logits[0], temperature)?;
+                let calibrated = self.calibrated(&head.logits[0], temperature.value)?;
                 (calibrated, Some(calibration))
             }
         };
-        let evaluation = Evaluation::new(probabilities.view(), self.labels)?;
+        let right = self.right(&head.logits)?;
         Ok(HeadResult {
+            kind: head.kind,
             name: head.kind.name(),
-            by_fold: self.by_fold(&evaluation),
-            by_seed: self.by_seed(&head.logits)?,
-            evaluation,
+            seed: head.seed,
+            by_fold: self.by_fold(&right),
+            by_seed: self.by_seed(&right),
+            right: right.shares(),
+            runs: Some(right),
+            evaluation: judge(&probabilities)?,
             probabilities,
             calibration,
             tuning: head.tuning,
@@ -59,22 +76,28 @@ impl Judges<'_> {
         })
     }
 
-    /// Probabilities at the head's temperature, which was fitted elsewhere. In folds, where it was
-    /// fitted to these very logits, each fold takes the temperature of the others.
+    /// Probabilities at the head's temperature, which was fitted elsewhere. In folds each fold takes a
+    /// temperature that was fitted to the logits of the other folds.
     fn calibrated(
         &self,
         logits: &Array2<f32>,
         temperature: f64,
     ) -> Result<Array2<f32>, EvaluateError> {
-        let Some(folds) = self.folds else {
+        let Some(folds) = self.design.dealings.first() else {
             return Ok(probabilities(logits.clone(), temperature as f32));
         };
+        let unknown = never_learned(self.labels, folds);
         let mut calibrated = Array2::zeros(logits.raw_dim());
         for fold in 0..=folds.iter().copied().max().unwrap_or(0) {
-            let (inside, outside): (Vec<_>, Vec<_>) =
+            let (inside, mut outside): (Vec<_>, Vec<_>) =
                 (0..folds.len()).partition(|&row| folds[row] == fold);
+            outside.retain(|&row| !unknown[row]);
             let labels: Vec<_> = outside.iter().map(|&row| self.labels[row]).collect();
-            let temperature = fit_temperature(logits.select(Axis(0), &outside).view(), &labels)?;
+            let outside = logits.select(Axis(0), &outside);
+            let temperature = match fit_temperature(outside.view(), &labels, None) {
+                Err(EvaluateError::Empty) => 1.0,
+                fitted => fitted?.value,
+            };
             let inside_logits = logits.select(Axis(0), &inside);
             let rows = probabilities(inside_logits, temperature as f32);
             for (&row, probabilities) in inside.iter().zip(rows.rows()) {
@@ -84,34 +107,36 @@ impl Judges<'_> {
         Ok(calibrated)
     }
 
-    /// Accuracy in each fold.
-    fn by_fold(&self, evaluation: &Evaluation) -> Option<Spread> {
-        let folds = self.folds?;
-        let correct = evaluation.correct();
-        let n_folds = folds.iter().max()? + 1;
-        let (mut right, mut all) = (vec![0.0; n_folds], vec![0.0; n_folds]);
-        for (&fold, correct) in folds.iter().zip(correct) {
-            right[fold] += f64::from(u8::from(correct));
-            all[fold] += 1.0;
-        }
-        Spread::of(
-            right
-                .iter()
-                .zip(&all)
-                .map(|(right, all)| right / all)
-                .collect(),
-        )
+    /// Which pictures each run classified right. A temperature changes no prediction.
+    fn right(&self, logits: &[Array2<f32>]) -> Result<Correctness, EvaluateError> {
+        let runs = logits.iter().map(|logits| {
+            let probabilities = probabilities(logits.clone(), 1.0);
+            is_right(probabilities.view(), self.labels)
+        });
+        Correctness::new(runs.collect::<Result<_, _>>()?)
     }
 
-    /// Errors with each seed, where there are several.
-    fn by_seed(&self, logits: &[Array2<f32>]) -> Result<Option<Spread>, EvaluateError> {
-        if logits.len() < 2 {
-            return Ok(None);
-        }
-        let errors = logits.iter().map(|logits| {
-            let probabilities = probabilities(logits.clone(), 1.0);
-            Ok(Evaluation::new(probabilities.view(), self.labels)?.errors as f64)
+    /// Accuracy in each fold, dealing after dealing.
+    fn by_fold(&self, right: &Correctness) -> Option<Spread> {
+        let dealings = self.design.dealings.iter().zip(right.runs());
+        let accuracies = dealings.flat_map(|(folds, right)| {
+            let n_folds = folds.iter().max().map_or(0, |last| last + 1);
+            let mut of_fold = vec![(0.0, 0.0); n_folds];
+            for (&fold, &right) in folds.iter().zip(right) {
+                of_fold[fold].0 += f64::from(u8::from(right));
+                of_fold[fold].1 += 1.0;
+            }
+            of_fold.into_iter().map(|(right, all)| right / all)
         });
-        Ok(Spread::of(errors.collect::<Result<_, EvaluateError>>()?))
+        Spread::of(accuracies.collect())
+    }
+
+    /// Errors in each run, where there are several.
+    fn by_seed(&self, right: &Correctness) -> Option<Spread> {
+        if right.runs().len() < 2 {
+            return None;
+        }
+        let wrong = |run: &Vec<bool>| run.iter().filter(|&&right| !right).count() as f64;
+        Spread::of(right.runs().iter().map(wrong).collect())
     }
 }

@@ -210,9 +210,11 @@ fn distances(codes: &CodesView, rows: &[usize]) -> Vec<f64> {
     rows.iter().map(distance).collect()
 }
 
+/// The middle value; of an even number, the mean of the two in the middle.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let n = values.len();
+    f64::midpoint(values[(n - 1) / 2], values[n / 2])
 }
 
 impl fmt::Display for Reason {

@@ -27,6 +27,9 @@ pub struct TrainOptions {
     /// Seeds that a head with random numbers is trained with, 1 to 1,000,000: its own, and those after
     /// it. The first one's network is kept, whichever does best.
     pub repeats: usize,
+    /// Whether the heads are also trained on an eighth, a quarter and half of the training samples, five
+    /// times each, to tell how accuracy grows with their number.
+    pub learning_curve: bool,
     /// Whether a temperature is fitted to each head's out-of-fold logits.
     pub calibrate: bool,
 }
@@ -44,6 +47,7 @@ impl Default for TrainOptions {
             seed: 0,
             tune: false,
             repeats: 1,
+            learning_curve: false,
             calibrate: false,
         }
     }

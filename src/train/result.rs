@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! comparison, head_result   how the heads did, as text and as JSON
-//! floor                     the simplest head, which the others are held against
+//! verdict                   what the comparison of two heads says
+//! growth                    how accuracy grew with the training pictures
+//! floor                     the simplest answers, which the heads are held against
+//! overlap                   judged pictures that the heads were trained on
+//! recommendation            the head that is taken where none is named
 //! predictions               every judged picture, as CSV
 //! provenance                the stores, the command
 //! judged_pictures           every judged picture's hash and its place on the map of codes
@@ -15,20 +19,27 @@
 mod comparison;
 mod files;
 mod floor;
+mod growth;
 mod head_result;
 mod judged_pictures;
 mod origin;
+mod overlap;
 mod predictions;
 mod principal_components;
 mod provenance;
+mod recommendation;
 mod report;
+mod verdict;
 
-pub use self::comparison::{Comparison, FailedHead, PairedTests, SIGNIFICANCE, percent};
+pub use self::comparison::{Comparison, FailedHead, percent};
 pub use self::files::REPORT;
 pub(super) use self::files::{write, write_judgement};
 pub use self::floor::Floor;
+pub use self::growth::{CurvePoint, GrowthOf, LearningCurve};
 pub use self::head_result::{Calibration, HeadResult, Trial, Tuning};
 pub use self::judged_pictures::JudgedPicture;
 pub use self::origin::{Origin, Told};
+pub use self::overlap::Overlap;
 pub use self::provenance::{Provenance, StoreProvenance};
+pub use self::recommendation::Recommendation;
 pub use self::report::{Report, ReportError};

@@ -1,6 +1,9 @@
 //! The stores that heads are trained and judged on.
 
+use std::collections::HashSet;
+
 use super::error::{FitError, TrainError};
+use super::result::Overlap;
 use crate::codes::Store;
 use crate::head::scaling::Scaling;
 use crate::head::{HeadError, Samples};
@@ -28,8 +31,38 @@ impl<'s> Stores<'s> {
         self.all().try_for_each(check_labels)?;
         if let Some(validation) = self.validation {
             check_pair(self.train, validation)?;
+            self.overlap()?;
         }
         check_classes(self.train)
+    }
+
+    /// Judged pictures of a validation store whose files, or whose groups, stand in the training store
+    /// too, if there are.
+    ///
+    /// # Errors
+    /// [`TrainError::SamePictures`] if all do.
+    pub(super) fn overlap(self) -> Result<Option<Overlap>, TrainError> {
+        let Some(validation) = self.validation else {
+            return Ok(None);
+        };
+        let trained: HashSet<_> = self.train.pictures().iter().map(|row| row.blake3).collect();
+        let rows = 0..self.train.pictures().len();
+        let groups: HashSet<_> = rows.filter_map(|row| self.train.group_name(row)).collect();
+        let judged = validation.pictures();
+        let is_trained = |row: &usize| {
+            let group = validation.group_name(*row);
+            trained.contains(&judged[*row].blake3)
+                || group.is_some_and(|name| groups.contains(name))
+        };
+        let rows: Vec<_> = (0..judged.len()).filter(is_trained).collect();
+        match rows.len() {
+            0 => Ok(None),
+            n if n == judged.len() => Err(TrainError::SamePictures {
+                train: self.train.dir().to_owned(),
+                validation: validation.dir().to_owned(),
+            }),
+            _ => Ok(Some(Overlap { rows })),
+        }
     }
 
     /// Refuses stores that were written to since they were opened.

@@ -2,20 +2,22 @@
 
 use std::time::Instant;
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
-use super::cross_validation::{Folds, fit_seeds};
+use super::cross_validation::{Folds, fit_seeds, never_learned};
 use super::error::FitError;
 use super::judgement::Unjudged;
 use super::options::TrainOptions;
 use super::progress::{Epochs, Stage};
-use super::result::{FailedHead, Tuning};
+use super::result::{FailedHead, LearningCurve, Tuning};
 use super::scaled::{ScaledSamples, scale};
-use super::tuning::choose;
-use crate::evaluate::fit_temperature;
+use super::tuning::{Candidate, TUNING_SEEDS, TuningJudge};
+use crate::evaluate::{Temperature, fit_temperature, log_losses};
 use crate::head::nearest_centroid::NearestCentroidOptions;
 use crate::head::saved::Saved;
-use crate::head::{Epoch, Head, HeadError, HeadKind, HeadOptions, HeadVisitor, OneHead, Samples};
+use crate::head::{
+    Epoch, Head, HeadError, HeadKind, HeadOptions, HeadVisitor, OneHead, Samples, probabilities,
+};
 use crate::progress::Watch;
 use crate::quiet;
 
@@ -34,10 +36,14 @@ pub(super) struct Unsaved {
     /// The MLP's learning curve.
     pub(super) history: Vec<Epoch>,
     pub(super) unjudged: Vec<Unjudged>,
+    /// Log loss of each head on the training samples, out of fold, where that is known.
+    pub(super) log_losses: Vec<(HeadKind, f64)>,
     /// The head that the others are held against, which is not kept.
     pub(super) floor: Option<Unjudged>,
-    /// The fold of each judged sample, where they are judged in folds.
-    pub(super) folds: Option<Vec<usize>>,
+    /// The fold of each judged sample in each dealing; none where they are of a validation store.
+    pub(super) dealings: Vec<Vec<usize>>,
+    /// Accuracy by the number of training pictures, where that is asked for.
+    pub(super) learning_curve: Option<LearningCurve>,
     /// Heads that could not be trained.
     pub(super) failed: Vec<FailedHead>,
 }
@@ -47,7 +53,10 @@ struct UnsavedHead {
     head: OneHead,
     history: Vec<Epoch>,
     unjudged: Unjudged,
-    folds: Option<Vec<usize>>,
+    dealings: Vec<Vec<usize>>,
+    /// Log loss of the training samples with the settings that are kept, each by a head that was not
+    /// trained on it, where that is known.
+    log_loss: Option<f64>,
 }
 
 /// How one head's settings were chosen.
@@ -58,11 +67,11 @@ struct Choice<H: Head> {
     logits: Option<Array2<f32>>,
 }
 
-/// Logits (N, K) of all samples by heads that were not trained on them.
+/// Logits (N, K) of all samples by heads that were not trained on them, for each dealing of folds.
 struct OutOfFold {
-    /// One for each seed.
     logits: Vec<Array2<f32>>,
-    folds: Vec<usize>,
+    /// Folds of the samples (N).
+    dealings: Vec<Vec<usize>>,
 }
 
 /// What a head is judged on.
@@ -121,7 +130,9 @@ impl<'s> Training<'_, 's> {
                     unsaved.heads.push(one.head);
                     unsaved.history.extend(one.history);
                     unsaved.unjudged.push(one.unjudged);
-                    unsaved.folds = unsaved.folds.or(one.folds);
+                    unsaved.dealings = one.dealings;
+                    let loss = one.log_loss.map(|loss| (options.kind(), loss));
+                    unsaved.log_losses.extend(loss);
                 }
                 Err(FitError::Stopped(_)) if !is_first => break,
                 Err(error) if error.spares_others() => {
@@ -188,8 +199,9 @@ impl<'s> Training<'_, 's> {
             Some(validation) => Judging::Validation(validation),
             None => Judging::Folds(self.out_of_fold::<H>(given)?),
         };
-        let calibrate_on_choice = self.options.calibrate && validation.is_some();
-        let choice = self.choose::<H>(given, self.samples, calibrate_on_choice)?;
+        // In folds, untuned, the first dealing's are with these settings.
+        let calibrates = self.options.calibrate && (validation.is_some() || self.options.tune);
+        let choice = self.choose::<H>(given, self.samples, calibrates)?;
         self.watch
             .stage(&format!("{} the {}", H::FITTING, H::TITLE), 1);
         let (epochs, steps) = (Epochs(self.watch), Stage::untold(self.watch, 1));
@@ -197,35 +209,41 @@ impl<'s> Training<'_, 's> {
         let start = Instant::now();
         let fit = H::fit(train, validation, &choice.options, watch)?;
         let training_time = start.elapsed();
-        let (logits, out_of_fold, folds) = match judging {
-            Judging::Folds(judged) => {
-                let first = judged.logits.first().cloned();
-                (judged.logits, first, Some(judged.folds))
-            }
+        let (logits, dealings) = match judging {
+            Judging::Folds(judged) => (judged.logits, judged.dealings),
             Judging::Validation(validation) => {
                 let mut logits = vec![H::logits(&fit.model, validation.codes())?];
                 logits.extend(self.other_seeds::<H>(train, validation, &choice.options)?);
-                (logits, choice.logits, None)
+                (logits, Vec::new())
             }
         };
-        let temperature = self.temperature(out_of_fold.as_ref())?;
+        let first_dealing = || logits.first().filter(|_| !dealings.is_empty()).cloned();
+        let out_of_fold = choice.logits.or_else(first_dealing);
+        let known = out_of_fold.as_ref().map(|logits| self.known(logits));
+        let known = known.transpose()?.flatten();
+        let temperature = self.temperature(known.as_ref())?;
+        let divisor = temperature.map_or(1.0, |fitted| fitted.value);
+        let log_loss = known.map(|known| known.log_loss(divisor));
+        let seed = H::seed(&choice.options);
         Ok(UnsavedHead {
             head: OneHead::from(Saved {
                 model: fit.model,
                 options: choice.options,
                 convergence: fit.convergence,
-                temperature: temperature.unwrap_or(1.0),
+                temperature: divisor,
             }),
             history: fit.history,
             unjudged: Unjudged {
                 kind: H::KIND,
+                seed,
                 logits,
                 temperature,
                 tuning: choice.tuning,
                 training_time,
                 remark: fit.remark,
             },
-            folds,
+            dealings,
+            log_loss,
         })
     }
 
@@ -250,58 +268,92 @@ impl<'s> Training<'_, 's> {
             });
         }
         let folds = self.folds(samples)?;
-        let purpose = if tunes { "tuning" } else { "calibrating" };
-        let stage = self.stage::<H>(purpose, candidates.len() * folds.len());
-        let mut logits = folds.logits::<H>(&candidates, &stage)?;
         if !tunes {
+            let stage = self.stage::<H>("calibrating", folds.len());
+            let mut logits = folds.logits::<H>(&candidates, &stage)?;
             return Ok(Choice {
                 options: candidates.swap_remove(0),
                 tuning: None,
                 logits: Some(logits.swap_remove(0)?),
             });
         }
-        let chosen = choose(candidates, logits, samples.labels(), H::setting)?;
+        let seeds = |options: &H::Options| {
+            let others = (1..TUNING_SEEDS).map_while(|more| H::reseeded(options, more));
+            std::iter::once(options.clone()).chain(others).collect()
+        };
+        let settings: Vec<Vec<_>> = candidates.iter().map(seeds).collect();
+        let n_seeds = settings[0].len();
+        let stage = self.stage::<H>("tuning", candidates.len() * n_seeds * folds.len());
+        let logits = folds.logits::<H>(&settings.concat(), &stage)?;
+        let mut logits = logits.into_iter();
+        let tried = candidates.into_iter().map(|options| Candidate {
+            setting: H::setting(&options),
+            options,
+            logits: logits.by_ref().take(n_seeds).collect(),
+        });
+        let judging = TuningJudge {
+            labels: samples.labels(),
+            groups: samples.groups(),
+            unknown: never_learned(samples.labels(), &folds.of_row),
+            calibrates: self.options.calibrate,
+        };
+        let chosen = judging.choose(tried.collect())?;
+        let tuning = Tuning {
+            at_end: H::at_end(&chosen.options, given),
+            ..chosen.tuning
+        };
         Ok(Choice {
             options: chosen.options,
-            tuning: Some(chosen.tuning),
+            tuning: Some(tuning),
             logits: Some(chosen.logits),
         })
     }
 
-    /// Logits of every sample by heads that were trained, and tuned if need be, outside of its fold.
+    /// Logits of every sample by heads that were trained, and tuned if need be, outside of its fold; for
+    /// each dealing with a seed of its own.
     fn out_of_fold<H: Head>(&self, given: &H::Options) -> Result<OutOfFold, FitError> {
-        let n_folds = self.options.folds;
-        let folds = self.folds(self.samples)?;
-        let chosen = |fold| {
-            let (_, outside) = folds.split(fold);
-            let outside = self.samples.select(&outside);
-            Ok(self.choose::<H>(given, &outside, false)?.options)
-        };
-        let choices: Vec<_> = match self.options.tune {
-            true => (0..n_folds).map(chosen).collect::<Result<_, FitError>>()?,
-            false => vec![given.clone(); n_folds],
-        };
-        let by_fold: Vec<_> = (choices.iter())
-            .map(|options| self.seeds::<H>(options))
-            .collect();
-        let n_fits = by_fold.iter().map(Vec::len).sum();
-        let stage = self.stage::<H>("judging", n_fits);
-        let logits = folds.logits_by_fold::<H>(&by_fold, &stage)?;
-        Ok(OutOfFold {
-            logits: logits.into_iter().collect::<Result<_, _>>()?,
-            folds: folds.of_row,
-        })
+        let n_runs = self.options.repeats;
+        let (mut logits, mut dealings) = (Vec::new(), Vec::new());
+        for more in 0..n_runs as u64 {
+            let folds = self.dealing(self.samples, more)?;
+            let given = H::reseeded(given, more).unwrap_or_else(|| given.clone());
+            let settings = |fold| {
+                if !self.options.tune {
+                    return Ok(vec![given.clone()]);
+                }
+                let (_, outside) = folds.split(fold);
+                let outside = self.samples.select(&outside);
+                Ok(vec![self.choose::<H>(&given, &outside, false)?.options])
+            };
+            let settings = (0..folds.len()).map(settings);
+            let settings: Vec<_> = settings.collect::<Result<_, FitError>>()?;
+            let stage = self.stage::<H>("judging", folds.len());
+            let mut of_folds = folds.logits_by_fold::<H>(&settings, &stage)?;
+            logits.push(of_folds.swap_remove(0)?);
+            dealings.push(folds.of_row);
+        }
+        Ok(OutOfFold { logits, dealings })
     }
 
     /// The folds of `samples`, the same for every head.
     fn folds<'a>(&self, samples: &Samples<'a>) -> Result<Folds<'a>, FitError> {
+        self.dealing(samples, 0)
+    }
+
+    /// Folds that were dealt with the seed that comes so many after the first.
+    fn dealing<'a>(&self, samples: &Samples<'a>, more: u64) -> Result<Folds<'a>, FitError> {
         let TrainOptions {
             folds,
             scaling,
             seed,
             ..
         } = *self.options;
-        Ok(Folds::new(samples, folds, scaling, seed)?)
+        Ok(Folds::new(
+            samples,
+            folds,
+            scaling,
+            seed.wrapping_add(more),
+        )?)
     }
 
     /// The options of every seed: those given, and those with the seeds after theirs.
@@ -335,10 +387,45 @@ impl<'s> Training<'_, 's> {
         Stage::begin(self.watch, &format!("{purpose} the {}", H::TITLE), fits)
     }
 
-    /// The temperature that fits out-of-fold logits, if calibration is asked for.
-    fn temperature(&self, logits: Option<&Array2<f32>>) -> Result<Option<f64>, FitError> {
-        let logits = logits.filter(|_| self.options.calibrate);
-        let fit = |logits: &Array2<f32>| fit_temperature(logits.view(), self.samples.labels());
-        Ok(logits.map(fit).transpose()?)
+    /// The temperature that fits out-of-fold logits, if calibration is asked for and any picture says
+    /// something of it.
+    fn temperature(
+        &self,
+        known: Option<&OutOfFoldLogits>,
+    ) -> Result<Option<Temperature>, FitError> {
+        match known.filter(|_| self.options.calibrate) {
+            Some(known) => {
+                let groups = known.samples.groups();
+                let fitted = fit_temperature(known.logits.view(), known.samples.labels(), groups)?;
+                Ok(Some(fitted))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Out-of-fold logits of the training samples whose class some head could know; nothing if there
+    /// are none. No temperature helps the others.
+    fn known(&self, logits: &Array2<f32>) -> Result<Option<OutOfFoldLogits<'s>>, FitError> {
+        let labels = self.samples.labels();
+        let unknown = never_learned(labels, &self.folds(self.samples)?.of_row);
+        let rows: Vec<_> = (0..labels.len()).filter(|&row| !unknown[row]).collect();
+        Ok((!rows.is_empty()).then(|| OutOfFoldLogits {
+            samples: self.samples.select(&rows),
+            logits: logits.select(Axis(0), &rows),
+        }))
+    }
+}
+
+/// Logits (N, K) of some training samples, each by a head that was not trained on it.
+struct OutOfFoldLogits<'s> {
+    samples: Samples<'s>,
+    logits: Array2<f32>,
+}
+
+impl OutOfFoldLogits<'_> {
+    fn log_loss(&self, temperature: f64) -> f64 {
+        let probabilities = probabilities(self.logits.clone(), temperature as f32);
+        let losses = log_losses(probabilities.view(), self.samples.labels());
+        losses.sum::<f64>() / self.samples.len() as f64
     }
 }

@@ -47,6 +47,7 @@ fn head(scaling: ScalingKind) -> SavedHead {
     let trained = Mlp::fit(&samples, None, &options, &()).unwrap();
     let fit = Logistic::fit(&samples, None, &LogisticOptions::default(), &()).unwrap();
     SavedHead {
+        recommended: None,
         codes: identity(),
         classes: vec!["a".to_owned(), "b \"é\"".to_owned()],
         scaling,

@@ -11,6 +11,7 @@ mod picture_hostile;
 mod picture_prepare;
 mod shared_vgg16_keras;
 mod shared_winograd;
+mod statistics;
 mod store;
 
 use test_support as support;

@@ -19,7 +19,9 @@ use self::summary::Summary;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::trunk::{TrunkOption, load_runtime, load_trunk};
-use super::{Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, threads};
+use super::{
+    Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, say, threads,
+};
 
 /// Write recipe, trunk and head as one ONNX file that any runtime loads
 ///
@@ -77,6 +79,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let head = SavedHead::load(&arguments.source)?;
     let kind = arguments.head.unwrap_or_else(|| head.default_kind());
+    if let Some(choice) = head.choice().filter(|_| arguments.head.is_none()) {
+        say(&format!("{choice} (--head names another)"));
+    }
     let mut options = ExportOptions::of(kind);
     if arguments.fp16 {
         options.precision = Precision::Float16;

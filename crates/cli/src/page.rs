@@ -8,6 +8,7 @@ mod configuration;
 mod confusion;
 mod curves;
 mod gallery;
+mod growth;
 mod map;
 mod names;
 mod per_class;
@@ -43,6 +44,7 @@ pub fn page(report: &Report, pictures: Option<&Path>) -> String {
         header { h1 { (title) } (contents(report)) }
         main {
             (verdict::section(comparison))
+            (growth::section(comparison))
             (curves::section(report))
             (confusion::section(comparison, &gallery))
             (gallery.section(comparison))
@@ -106,6 +108,7 @@ fn contents(report: &Report) -> Markup {
     html! {
         nav aria-label="Sections" {
             a href="#verdict" { "Result" }
+            @if report.comparison.learning_curve.is_some() { a href="#growth" { "More pictures" } }
             @if !report.history.is_empty() { a href="#curves" { "Learning curves" } }
             a href="#confusion" { "Confusion" }
             a href="#gallery" { "Pictures" }

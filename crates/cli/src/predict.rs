@@ -200,12 +200,20 @@ fn predict_pictures(
     session.end()
 }
 
+/// Says which head answers, where none was named.
+fn tell_choice(classifier: &Classifier) {
+    if let Some(choice) = classifier.choice() {
+        say(&format!("{choice} (--head names another)"));
+    }
+}
+
 fn predict_stores(
     arguments: &Arguments,
     head: &Path,
     stores: &[Store],
 ) -> anyhow::Result<ExitCode> {
     let classifier = Classifier::load(head, arguments.kind)?;
+    tell_choice(&classifier);
     let pictures = stores.iter().flat_map(Store::pictures);
     let paths = pictures.map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, &classifier, paths)?;
@@ -278,6 +286,7 @@ fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predi
                 (classifier, runtime)
             });
             let classifier = classifier?;
+            tell_choice(&classifier);
             let models = arguments.models.path()?;
             let (card, file) = arguments
                 .trunk

@@ -1,8 +1,10 @@
 //! `cnn-codes train-head`: arguments to options, the library's call, the comparison.
 
 mod arguments;
+mod groups;
 mod progress;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use cnn_codes::codes::Store;
@@ -49,9 +51,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// refused early.
 fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparison> {
     let options = arguments.options();
-    let store = Store::open(&arguments.train)?;
-    let validation = arguments.validation.as_deref().map(Store::open);
-    let validation = validation.transpose()?;
+    arguments.unused().iter().for_each(|told| say(told));
+    let groups = arguments.groups()?;
+    let open = |path: &Path| -> anyhow::Result<Store> {
+        let mut store = Store::open(path)?;
+        if let Some(groups) = &groups {
+            groups.apply(&mut store);
+        }
+        Ok(store)
+    };
+    let store = open(&arguments.train)?;
+    let validation = arguments.validation.as_deref().map(open).transpose()?;
     check(&store, validation.as_ref(), &options)?;
     let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
     if let Some(kept) = draft.kept_before() {

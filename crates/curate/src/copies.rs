@@ -14,7 +14,6 @@
 //! picture: its numbers and its hash (16), the index (72) and its group (4).
 
 mod alignment;
-mod groups;
 mod index;
 mod perceptual_hash;
 mod probes;
@@ -26,12 +25,12 @@ use std::io;
 use rayon::prelude::*;
 
 use self::alignment::align;
-pub(super) use self::groups::Groups;
 use self::index::Index;
 use self::perceptual_hash::{Hasher, PerceptualHash};
 use self::probes::Prober;
 pub(super) use self::thumbnail::Thumbnail;
 use self::thumbnail::Thumbnails;
+pub(super) use cnn_codes::codes::Groups;
 
 /// Pictures whose partners are looked for at a time; a constant, so that what is found does not
 /// depend on the number of threads.

@@ -72,7 +72,7 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
             label: Some(label),
             width: 10,
             height: 20,
-            blake3: blake3::hash(b"picture"),
+            blake3: blake3::hash(&row.to_le_bytes()),
         };
         writer.append(&picture, Code::Values(&codes)).unwrap();
     }
@@ -88,11 +88,16 @@ pub fn write_codes(out: &Path, description: StoreDescription, rows: &[(usize, Ve
             label: Some(*label),
             width: 1,
             height: 1,
-            blake3: blake3::hash(&[0]),
+            blake3: hash_of_row(out, row),
         };
         writer.append(&picture, Code::Values(code)).unwrap();
     }
     writer.finish().unwrap();
+}
+
+/// The hash of a picture that is in no other store.
+fn hash_of_row(store: &Path, row: usize) -> blake3::Hash {
+    blake3::hash(format!("{row} of {:?}", store.file_name()).as_bytes())
 }
 
 /// The checkout: the folder of the workspace.

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::{Logistic, LogisticFit, LogisticOptions};
+use crate::head::contract::end_of;
 use crate::head::saved::{SavedHeadError, Tensors};
 use crate::head::{CodesView, Fit, Head, HeadError, HeadKind, Layer, Samples};
 use crate::progress::{Stopped, Watch};
@@ -35,6 +36,13 @@ impl Head for Logistic {
 
     fn setting(options: &LogisticOptions) -> String {
         format!("L2 strength {}", options.l2)
+    }
+
+    fn at_end(chosen: &LogisticOptions, given: &LogisticOptions) -> Option<String> {
+        let strengths = Self::candidates(given)
+            .into_iter()
+            .map(|options| options.l2);
+        end_of(chosen.l2, strengths, "L2 strength")
     }
 
     fn training_bytes(train: &Samples, _options: &LogisticOptions) -> usize {

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::{Dense, Ended, Keep, Mlp, MlpOptions, Monitored, TrainedMlp};
+use crate::head::contract::end_of;
 use crate::head::saved::{SavedHeadError, Tensors};
 use crate::head::splits::hold_out;
 use crate::head::{CodesView, Fit, Head, HeadError, HeadKind, Layer, Samples};
@@ -61,6 +62,15 @@ impl Head for Mlp {
         })
     }
 
+    fn seed(options: &MlpOptions) -> Option<u64> {
+        Some(options.seed)
+    }
+
+    fn at_end(chosen: &MlpOptions, given: &MlpOptions) -> Option<String> {
+        let rates = RATE_FACTORS.map(|factor| given.optimizer.learning_rate * factor);
+        end_of(chosen.optimizer.learning_rate, rates, "learning rate")
+    }
+
     fn training_bytes(train: &Samples, options: &MlpOptions) -> usize {
         options.training_bytes(train)
     }
@@ -72,6 +82,7 @@ impl Head for Mlp {
         options: &MlpOptions,
         watch: &dyn Watch,
     ) -> Result<Fit<Self>, HeadError> {
+        let mut n_trained = train.len();
         let trained = if options.keep == Keep::Last && options.patience.is_none() {
             let held_out = None;
             let monitored = Monitored {
@@ -80,18 +91,24 @@ impl Head for Mlp {
             };
             Self::fit(train, &monitored, options, watch)?
         } else {
-            let (kept, held_out) = hold_out(train.labels(), options.hold_out, options.seed)?;
+            let (kept, held_out) = hold_out(
+                train.labels(),
+                train.groups(),
+                options.hold_out,
+                options.seed,
+            )?;
             let monitored = Monitored {
                 held_out: Some(&train.select(&held_out)),
                 validation,
             };
+            n_trained = kept.len();
             Self::fit(&train.select(&kept), &monitored, options, watch)?
         };
         if trained.kept_epoch == 0 && trained.unfinished_steps == 0 {
             return Err(HeadError::Stopped(Stopped));
         }
         Ok(Fit {
-            remark: remark(&trained, options),
+            remark: remark(&trained, options, (n_trained, train.len())),
             is_stopped: trained.ended == Ended::Interrupted,
             convergence: None,
             history: trained.history,
@@ -150,13 +167,17 @@ fn dense(index: usize, layer: &Dense) -> Layer<'_> {
 }
 
 /// How long the MLP was trained, and which epoch's weights it has.
-fn remark(fit: &TrainedMlp, options: &MlpOptions) -> String {
+fn remark(fit: &TrainedMlp, options: &MlpOptions, (n_trained, n): (usize, usize)) -> String {
     let MlpOptions { epochs, seed, .. } = options;
     let n_done = fit.history.len();
     let trained = match fit.ended {
         Ended::Completed => format!("trained for {n_done} epochs"),
         Ended::StoppedEarly => format!("stopped early after epoch {n_done} of {epochs}"),
         Ended::Interrupted => format!("interrupted after epoch {n_done} of {epochs}"),
+    };
+    let on = match n_trained == n {
+        true => String::new(),
+        false => format!(" on {n_trained} of {n} pictures, the others chose the epoch"),
     };
     let kept = match (options.keep, fit.unfinished_steps) {
         (Keep::Best, 0) => {
@@ -177,7 +198,7 @@ fn remark(fit: &TrainedMlp, options: &MlpOptions) -> String {
     let last = fit.history.last().map_or(String::new(), |epoch| {
         format!("; last training loss {:.4}", epoch.loss)
     });
-    format!("{trained}, seed {seed}; {kept}{last}")
+    format!("{trained}{on}, seed {seed}; {kept}{last}")
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct HeadManifest {
     pub scaling: ScalingKind,
     /// The heads, in the order of the kinds.
     pub heads: Vec<HeadEntry>,
+    /// The one of them that is taken where none is named, if that was decided.
+    pub recommended: Option<HeadKind>,
 }
 
 /// What head.json has of one head.
@@ -85,6 +87,8 @@ macro_rules! written {
             codes: CodesIdentity,
             classes: Vec<String>,
             scaling: ScalingKind,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            recommended: Option<HeadKind>,
             $(
                 #[serde(rename = $name, default, skip_serializing_if = $left_out)]
                 $field: Option<WrittenEntry<<$model as Head>::Options>>,
@@ -117,13 +121,14 @@ macro_rules! written {
                 self
             }
 
-            fn new(codes: CodesIdentity, classes: Vec<String>, scaling: ScalingKind) -> Self {
+            fn without_heads(manifest: &HeadManifest) -> Self {
                 Self {
                     format: FORMAT,
                     created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
-                    codes,
-                    classes,
-                    scaling,
+                    codes: manifest.codes.clone(),
+                    classes: manifest.classes.clone(),
+                    scaling: manifest.scaling,
+                    recommended: manifest.recommended,
                     $($field: None),+
                 }
             }
@@ -148,12 +153,13 @@ impl HeadManifest {
             classes: head.classes.clone(),
             scaling: head.scaling.kind(),
             heads: head.in_order().map(OneHead::entry).collect(),
+            recommended: head.recommended,
         }
     }
 
     /// The bytes of head.json.
     pub(super) fn to_json(&self) -> io::Result<Vec<u8>> {
-        let written = Written::new(self.codes.clone(), self.classes.clone(), self.scaling);
+        let written = Written::without_heads(self);
         let mut json = serde_json::to_vec_pretty(&written.with_entries(self.heads.clone()))?;
         json.push(b'\n');
         Ok(json)
@@ -201,6 +207,7 @@ impl HeadManifest {
             codes: written.codes.clone(),
             classes: written.classes.clone(),
             scaling: written.scaling,
+            recommended: written.recommended,
             heads: written.into_entries(),
         })
     }
@@ -228,6 +235,13 @@ impl HeadManifest {
             return Err(format!(
                 "it holds none of the heads: {}",
                 HeadKind::NAMES.join(", ")
+            ));
+        }
+        if let Some(recommended) = self.recommended
+            && self.of_kind(recommended).is_none()
+        {
+            return Err(format!(
+                "it recommends the head {recommended}, and does not hold it"
             ));
         }
         let temperatures = || self.heads.iter().map(|head| head.temperature);

@@ -103,6 +103,9 @@ pub struct SavedHead {
     pub scaling: Scaling,
     /// The heads: one or more, at most one of a kind.
     pub heads: Vec<OneHead>,
+    /// The one of them that is taken where none is named; `None` for the first, in the order of the
+    /// kinds, as heads of before have it.
+    pub recommended: Option<HeadKind>,
 }
 
 /// A trained head of a known kind, and how it was trained.
@@ -125,11 +128,35 @@ pub(crate) fn weights_file(kind: HeadKind) -> String {
 }
 
 impl SavedHead {
-    /// The head that is meant where none is named: the first there is, in the order of the kinds.
+    /// The head that is meant where none is named: the recommended one, or the first there is in the
+    /// order of the kinds.
     #[must_use]
     pub fn default_kind(&self) -> HeadKind {
+        if let Some(recommended) = self.recommended {
+            return recommended;
+        }
         let mut heads = self.in_order();
         heads.next().map_or(HeadKind::Mlp, OneHead::kind)
+    }
+
+    /// Which head is meant where none is named, and why, in a sentence without a full stop; nothing where
+    /// there is one only.
+    #[must_use]
+    pub fn choice(&self) -> Option<String> {
+        if self.heads.len() < 2 {
+            return None;
+        }
+        let title = self.default_kind().title();
+        Some(match self.recommended {
+            Some(_) => format!(
+                "of {} heads the {title} answers, which is recommended",
+                self.heads.len()
+            ),
+            None => format!(
+                "of {} heads the {title} answers, the first one: they are of a version that recommends none",
+                self.heads.len()
+            ),
+        })
     }
 
     /// The head of this kind, if there is one.
@@ -207,6 +234,7 @@ impl SavedHead {
             classes,
             scaling,
             heads,
+            recommended,
             ..
         } = HeadManifest::read_from(dir, open)?;
         let shape = (codes.code_len(), classes.len());
@@ -225,6 +253,7 @@ impl SavedHead {
             heads: heads.into_iter().map(read).collect::<Result<_, _>>()?,
             codes,
             classes,
+            recommended,
         };
         let manifest_path = dir.join(MANIFEST);
         head.validate().map_err(damaged(&manifest_path))?;

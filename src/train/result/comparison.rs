@@ -5,14 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Floor, HeadResult};
-use crate::evaluate::{
-    AccuracyDifference, EvaluateError, McNemar, accuracy_difference, mcnemar_exact,
-};
+use super::{Floor, HeadResult, LearningCurve, Overlap, Recommendation};
+use crate::evaluate::{ClassMetrics, Design, Difference, smallest_difference};
 use crate::messages::visible;
-
-/// Below this probability a difference between two heads is not called luck.
-pub const SIGNIFICANCE: f64 = 0.05;
 
 /// Heads that were trained on one store and judged on the same pictures.
 #[derive(Clone, Debug)]
@@ -23,20 +18,32 @@ pub struct Comparison {
     pub pictures: Vec<String>,
     /// Class index of each judged picture.
     pub labels: Vec<usize>,
-    /// Fold of each judged picture where they are those of the training store, each judged by heads
-    /// that were trained outside of its fold; nothing where they are of a validation store.
-    pub folds: Option<Vec<usize>>,
+    /// Fold of each judged picture, for each time that folds were dealt, where they are those of the
+    /// training store, each judged by heads that were trained outside of its fold; empty where they
+    /// are of a validation store.
+    pub dealings: Vec<Vec<usize>>,
+    /// Group of each judged picture, a number from 0 on: pictures that are equal, or that were said to
+    /// belong together. Nothing where each stands for itself.
+    pub groups: Option<Vec<usize>>,
     /// Pictures in the training store.
     pub n_train: usize,
+    /// Groups in the training store; nothing where each picture stands for itself.
+    pub n_train_groups: Option<usize>,
     /// The heads, in the order in which they are told.
     pub heads: Vec<HeadResult>,
-    /// The simplest head, which the others are held against; none where it is one of them, or was not
-    /// trained.
-    pub floor: Option<Floor>,
+    /// The simplest answers, which the heads are held against: the most frequent class, and the
+    /// nearest centroid where it is none of the heads.
+    pub floors: Vec<Floor>,
     /// Heads that were asked for and could not be trained.
     pub failed: Vec<FailedHead>,
     /// The first head against the second, where there are two.
-    pub paired: Option<PairedTests>,
+    pub difference: Option<Difference>,
+    /// Judged pictures that heads were trained on as well, where there are some.
+    pub overlap: Option<Overlap>,
+    /// Accuracy by the number of training pictures, where that was asked for.
+    pub learning_curve: Option<LearningCurve>,
+    /// The head that `predict` and `export` take where none is named.
+    pub recommended: Option<Recommendation>,
     /// Whether training was stopped before all was done that was asked for.
     pub interrupted: bool,
 }
@@ -48,30 +55,6 @@ pub struct FailedHead {
     pub name: String,
     /// Why, in a sentence or two.
     pub reason: String,
-}
-
-/// Two heads compared picture by picture.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PairedTests {
-    /// Whether one of them is better.
-    pub mcnemar: McNemar,
-    /// By how much.
-    pub difference: AccuracyDifference,
-}
-
-impl PairedTests {
-    /// The first head against the second, picture by picture; nothing unless there are two.
-    ///
-    /// # Errors
-    /// [`EvaluateError`] if they were not judged on the same number of pictures.
-    pub(crate) fn of(heads: &[HeadResult]) -> Result<Option<Self>, EvaluateError> {
-        let [a, b] = heads else { return Ok(None) };
-        let (a, b) = (a.evaluation.correct(), b.evaluation.correct());
-        Ok(Some(Self {
-            mcnemar: mcnemar_exact(&a, &b)?,
-            difference: accuracy_difference(&a, &b)?,
-        }))
-    }
 }
 
 impl Comparison {
@@ -86,8 +69,20 @@ impl Comparison {
                 "\n{name}: failed, and is not among the heads: {reason}"
             );
         }
-        if let Some(sentences) = self.paired_sentences() {
-            text += &format!("\n{sentences}\n");
+        if let Some(verdict) = self.verdict() {
+            text += &format!("\n{verdict}\n");
+        }
+        for sentence in self.evidence() {
+            text += &format!("  {sentence}\n");
+        }
+        if let Some(overlap) = &self.overlap {
+            text += &format!("\nwarning: {}\n", overlap.sentence(self));
+        }
+        if let Some(curve) = &self.learning_curve {
+            text += &curve.to_text();
+        }
+        if let Some(recommended) = &self.recommended {
+            text += &format!("\n{}\n", recommended.sentence());
         }
         for head in &self.heads {
             text += &format!("\n{}", head.remarks());
@@ -124,55 +119,56 @@ impl Comparison {
                 format!("{:.2} s", head.training_time.as_secs_f64()),
             );
         }
-        text += &self.floor.as_ref().map_or(String::new(), Floor::line);
+        text.extend(self.floors.iter().map(Floor::line));
         text
     }
 
     /// On which pictures the heads were trained and judged.
     fn judged_on(&self) -> String {
-        let n_train = self.n_train;
-        match self.folds.iter().flatten().max() {
-            Some(last) => format!(
-                "{n_train} training pictures, each judged by heads trained without its fold, one of {}",
-                last + 1
+        let in_groups = |groups: Option<usize>| {
+            groups.map_or(String::new(), |groups| format!(" in {groups} groups"))
+        };
+        let training = format!(
+            "{} training pictures{}",
+            self.n_train,
+            in_groups(self.n_train_groups)
+        );
+        match (self.n_folds(), self.dealings.len()) {
+            (Some(n_folds), 1) => {
+                format!(
+                    "{training}, each judged by heads trained without its fold, one of {n_folds}"
+                )
+            }
+            (Some(n_folds), n) => format!(
+                "{training}, each judged by heads trained without its fold, one of {n_folds}, dealt {n} times"
             ),
-            None => format!(
-                "{n_train} training pictures, {} validation pictures",
-                self.labels.len()
+            (None, _) => format!(
+                "{training}, {} validation pictures{}",
+                self.labels.len(),
+                in_groups(self.n_groups())
             ),
         }
     }
 
-    /// What the paired tests say, in words.
-    fn paired_sentences(&self) -> Option<String> {
-        let (paired, [first, second]) = (self.paired.as_ref()?, self.heads.as_slice()) else {
-            return None;
-        };
-        let McNemar {
-            only_a,
-            only_b,
-            p_value,
-        } = paired.mcnemar;
-        let meaning = if p_value >= SIGNIFICANCE {
-            "no more than luck can explain".to_owned()
-        } else if only_a > only_b {
-            format!("{} is better than luck explains", first.name)
-        } else {
-            format!("{} is better than luck explains", second.name)
-        };
-        let AccuracyDifference {
-            difference,
-            interval_95: (low, high),
-        } = paired.difference;
-        Some(format!(
-            "{first} minus {second}: accuracy {:+.1} points, 95% from {:+.1} to {:+.1} (paired bootstrap)\n\
-             McNemar's exact test: right by {first} alone {only_a}, by {second} alone {only_b}; p = {p_value:.3}: {meaning}",
-            100.0 * difference,
-            100.0 * low,
-            100.0 * high,
-            first = first.name,
-            second = second.name
-        ))
+    /// How the judged pictures came about.
+    #[must_use]
+    pub fn design(&self) -> Design<'_> {
+        Design {
+            groups: self.groups.as_deref(),
+            dealings: &self.dealings,
+        }
+    }
+
+    /// Number of folds; nothing where the heads are judged on a validation store.
+    #[must_use]
+    pub fn n_folds(&self) -> Option<usize> {
+        self.dealings.iter().flatten().max().map(|last| last + 1)
+    }
+
+    /// Groups of the judged pictures; nothing where each stands for itself.
+    #[must_use]
+    pub fn n_groups(&self) -> Option<usize> {
+        self.groups.as_ref()?.iter().max().map(|last| last + 1)
     }
 
     /// Precision, recall and F1 of each class and their means, and the losses.
@@ -180,9 +176,18 @@ impl Comparison {
         let metrics = &head.evaluation.metrics;
         let names = self.class_names();
         let width = widest(&names).max("weighted mean".len());
+        let calibration = &metrics.calibration;
         let mut text = format!(
-            "log loss {:.4}, expected calibration error {:.4}\n  {:width$}  precision  recall      F1  pictures\n",
-            metrics.log_loss, metrics.calibration_error, ""
+            "log loss {:.4}, Brier score {:.4}; confidence {} on average, accuracy {}\n\
+             expected calibration error {:.4}; a calibrated head shows {:.4} on average on so few pictures, up to {:.4}\n  {:width$}  precision            recall               F1  pictures\n",
+            metrics.log_loss,
+            metrics.brier_score,
+            percent(calibration.mean_confidence),
+            percent(head.evaluation.top1_accuracy),
+            calibration.error,
+            calibration.mean_if_calibrated,
+            calibration.highest_if_calibrated,
+            ""
         );
         let means = [
             ("macro mean", &metrics.macro_mean),
@@ -190,11 +195,7 @@ impl Comparison {
         ];
         let classes = names.iter().map(String::as_str);
         for (name, class) in classes.zip(&metrics.per_class).chain(means) {
-            let _ = writeln!(
-                text,
-                "  {name:width$}  {:9.3}  {:6.3}  {:6.3}  {:8}",
-                class.precision, class.recall, class.f1, class.support
-            );
+            text += &class_line(&format!("{name:width$}"), class);
         }
         text
     }
@@ -256,28 +257,29 @@ impl Comparison {
             .iter()
             .map(|head| (head.name.to_owned(), self.head_json(head)))
             .collect();
-        let pair = self.paired.as_ref().zip(self.heads.get(..2));
-        let mcnemar = pair.map(|(tests, pair)| {
-            json!({
-                "heads": [pair[0].name, pair[1].name],
-                "only_first_correct": tests.mcnemar.only_a,
-                "only_second_correct": tests.mcnemar.only_b,
-                "p_value": tests.mcnemar.p_value,
-            })
-        });
+        let compared = (self.difference.as_ref())
+            .map(|_| self.heads.iter().map(|head| head.name).collect::<Vec<_>>());
         let failed = self.failed.iter().map(|head| (&head.name, &head.reason));
         let failed: BTreeMap<_, _> = failed.collect();
-        let n_folds = self.folds.iter().flatten().max().map(|last| last + 1);
         json!({
             "classes": self.classes,
             "training_pictures": self.n_train,
             "judged_pictures": self.labels.len(),
-            "folds": n_folds,
+            "training_groups": self.n_train_groups,
+            "judged_groups": self.n_groups(),
+            "folds": self.n_folds(),
+            "dealings": self.dealings.len(),
             "heads": heads,
-            "floor": self.floor,
+            "floors": self.floors,
             "failed": failed,
-            "mcnemar": mcnemar,
-            "accuracy_difference": self.paired.map(|tests| tests.difference),
+            "compared": compared,
+            "difference": self.difference,
+            "verdict": self.verdict(),
+            "evidence": self.evidence(),
+            "smallest_difference": smallest_difference(self.design().worth(self.labels.len())),
+            "in_both_stores": self.overlap,
+            "learning_curve": self.learning_curve,
+            "recommended": self.recommended,
             "interrupted": self.interrupted,
         })
     }
@@ -303,6 +305,7 @@ impl Comparison {
             })
             .collect();
         json!({
+            "seed": head.seed,
             "top1_accuracy": evaluation.top1_accuracy,
             "errors": evaluation.errors,
             "n": evaluation.n,
@@ -310,6 +313,7 @@ impl Comparison {
             "metrics": evaluation.metrics,
             "accuracy_by_fold": head.by_fold,
             "errors_by_seed": head.by_seed,
+            "mean_accuracy": head.right.iter().sum::<f64>() / head.right.len() as f64,
             "tuning": head.tuning,
             "calibration": head.calibration,
             "training_seconds": head.training_time.as_secs_f64(),
@@ -318,6 +322,22 @@ impl Comparison {
             "misclassified": mistakes,
         })
     }
+}
+
+/// A class's line of the table, after its name: each share with its interval.
+fn class_line(name: &str, class: &ClassMetrics) -> String {
+    let share = |share: Option<f64>, interval: Option<(f64, f64)>| match (share, interval) {
+        (None, _) => "-".to_owned(),
+        (Some(share), None) => format!("{share:.3}"),
+        (Some(share), Some((low, high))) => format!("{share:.3} ({low:.2} to {high:.2})"),
+    };
+    format!(
+        "  {name}  {:19}  {:19}  {:5}  {:8}\n",
+        share(class.precision, class.precision_95),
+        share(class.recall, class.recall_95),
+        share(class.f1, None),
+        class.support
+    )
 }
 
 /// Characters of the longest name.

@@ -1,18 +1,20 @@
-//! The simplest head, which the others are held against.
+//! The simplest answers, which the heads are held against.
 
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::{HeadResult, percent};
-use crate::head::HeadKind;
+use super::percent;
+use crate::evaluate::{Design, EvaluateError, Evaluation};
 
-/// How the nearest centroid did on the pictures that judged the heads. It is not one of them, and is
-/// not kept: a head that is not better than it has learned nothing that class means do not say.
+/// How a simple answer did on the pictures that judged the heads. It is not one of them, and is not
+/// kept: a head that is not better than it has learned nothing that counts or class means do not say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Floor {
-    /// Which head it is.
-    pub head: HeadKind,
+    /// What answers, as `nearest centroid`.
+    #[serde(alias = "head")]
+    pub name: String,
     /// Share of pictures that it classified right, 0 to 1.
     pub top1_accuracy: f64,
     /// Pictures that it misclassified.
@@ -26,11 +28,10 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// The numbers of a head that was judged.
-    pub(in crate::train) fn of(result: &HeadResult) -> Self {
-        let evaluation = &result.evaluation;
+    /// The numbers of an answer that was judged.
+    pub(in crate::train) fn of(name: &str, evaluation: &Evaluation) -> Self {
         Self {
-            head: HeadKind::NearestCentroid,
+            name: name.to_owned(),
             top1_accuracy: evaluation.top1_accuracy,
             errors: evaluation.errors,
             n: evaluation.n,
@@ -39,12 +40,55 @@ impl Floor {
         }
     }
 
+    /// The class that most training pictures have, whatever the picture: each class with the share that
+    /// it has in training, which in folds is that outside of the picture's fold.
+    pub(in crate::train) fn majority(
+        training: &[usize],
+        labels: &[usize],
+        n_classes: usize,
+        design: &Design,
+    ) -> Result<Self, EvaluateError> {
+        let shares = |counts: Vec<usize>| -> Vec<f32> {
+            let n: usize = counts.iter().sum();
+            counts
+                .iter()
+                .map(|&count| count as f32 / n.max(1) as f32)
+                .collect()
+        };
+        let count = |is_counted: &dyn Fn(usize) -> bool| {
+            let mut counts = vec![0; n_classes];
+            for (row, &label) in training.iter().enumerate() {
+                counts[label] += usize::from(is_counted(row));
+            }
+            shares(counts)
+        };
+        let by_fold: Vec<_> = match design.dealings.first() {
+            None => vec![count(&|_| true)],
+            Some(folds) => (0..=folds.iter().copied().max().unwrap_or(0))
+                .map(|fold| count(&|row| folds[row] != fold))
+                .collect(),
+        };
+        let of_row = |row: usize| design.dealings.first().map_or(0, |folds| folds[row]);
+        let probabilities = Array2::from_shape_fn((labels.len(), n_classes), |(row, class)| {
+            by_fold[of_row(row)][class]
+        });
+        let view: ArrayView2<f32> = probabilities.view();
+        let first = Design {
+            dealings: &design.dealings[..design.dealings.len().min(1)],
+            ..*design
+        };
+        Ok(Self::of(
+            "most frequent class",
+            &Evaluation::new(view, labels, &first)?,
+        ))
+    }
+
     /// A line for the end of the table of heads.
     pub(super) fn line(&self) -> String {
         let (low, high) = self.wilson_95;
         format!(
             "floor: {}, {} top-1 accuracy, {}/{} errors, Wilson 95% {} to {}\n",
-            self.head.title(),
+            self.name,
             percent(self.top1_accuracy),
             self.errors,
             self.n,

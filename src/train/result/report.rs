@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
 use super::provenance::FORMAT;
 use super::{
-    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, Origin, PairedTests,
-    Provenance, Tuning,
+    Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, LearningCurve, Origin,
+    Overlap, Provenance, Recommendation, Tuning,
 };
-use crate::evaluate::{Evaluation, Spread};
+use crate::evaluate::{Correctness, Design, Difference, EvaluateError, Evaluation, Spread};
 use crate::files::{Open, regular};
 use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
 use crate::head::{Epoch, HeadKind};
@@ -74,9 +74,22 @@ struct Metrics {
     training_pictures: usize,
     interrupted: bool,
     heads: BTreeMap<String, HeadMetrics>,
-    /// Heads of before have none.
+    #[serde(default)]
+    training_groups: Option<usize>,
+    /// Heads of before have one, or none.
+    #[serde(default)]
+    floors: Vec<Floor>,
     #[serde(default)]
     floor: Option<Floor>,
+    /// Heads of before have another test, and it is taken again.
+    #[serde(default)]
+    difference: Option<Difference>,
+    #[serde(default)]
+    in_both_stores: Option<Overlap>,
+    #[serde(default)]
+    learning_curve: Option<LearningCurve>,
+    #[serde(default)]
+    recommended: Option<Recommendation>,
     /// Why heads could not be trained, by their names.
     #[serde(default)]
     failed: BTreeMap<String, String>,
@@ -84,6 +97,8 @@ struct Metrics {
 
 #[derive(Deserialize)]
 struct HeadMetrics {
+    #[serde(default)]
+    seed: Option<u64>,
     accuracy_by_fold: Option<Spread>,
     errors_by_seed: Option<Spread>,
     tuning: Option<Tuning>,
@@ -97,9 +112,19 @@ struct Predictions {
     classes: Vec<String>,
     pictures: Vec<String>,
     labels: Vec<usize>,
-    folds: Vec<Option<usize>>,
-    /// Name and probabilities, row after row.
-    heads: Vec<(String, Vec<f32>)>,
+    groups: Vec<Option<usize>>,
+    /// Fold of each picture in each dealing.
+    folds: Vec<Vec<usize>>,
+    heads: Vec<HeadPredictions>,
+}
+
+/// What one head says of each picture.
+struct HeadPredictions {
+    name: String,
+    /// Row after row.
+    probabilities: Vec<f32>,
+    /// Share of the runs in which it was right, where that is told.
+    right: Vec<Option<f64>>,
 }
 
 /// Columns of predictions.csv before the probabilities.
@@ -108,8 +133,12 @@ struct PredictionRow {
     row: usize,
     path: String,
     label: String,
-    fold: Option<usize>,
+    #[serde(default)]
+    group: Option<usize>,
+    fold: String,
     head: String,
+    #[serde(default)]
+    right: Option<f64>,
 }
 
 impl Report {
@@ -190,33 +219,93 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
         return Err(damaged(&path)("its classes are not the head's".to_owned()));
     }
     let shape = (predictions.pictures.len(), classes.len());
+    let groups: Option<Vec<_>> = predictions.groups.iter().copied().collect();
+    if groups.iter().flatten().any(|&group| group >= shape.0) {
+        return Err(damaged(&path)(
+            "it has more groups than pictures".to_owned(),
+        ));
+    }
+    let dealings = dealings(&predictions.folds).map_err(damaged(&path))?;
+    let design = Design {
+        groups: groups.as_deref(),
+        dealings: &dealings,
+    };
     let mut heads = Vec::new();
-    for (name, probabilities) in predictions.heads {
-        let probabilities = Array2::from_shape_vec(shape, probabilities);
-        let probabilities = probabilities
-            .map_err(|_| damaged(&path)(format!("{name} lacks predictions of some pictures")))?;
-        let told = metrics.heads.remove(&name).ok_or_else(|| {
+    for told in predictions.heads {
+        let name = &told.name;
+        let lacks = || damaged(&path)(format!("{name} lacks predictions of some pictures"));
+        let probabilities =
+            Array2::from_shape_vec(shape, told.probabilities).map_err(|_| lacks())?;
+        let metrics = metrics.heads.remove(name).ok_or_else(|| {
             damaged(&metrics_path)(format!("it lacks the head {name} of {PREDICTIONS}"))
         })?;
-        let head = told.judged(&name, probabilities, &predictions.labels);
+        let head = metrics.judged(
+            name,
+            probabilities,
+            told.right,
+            &predictions.labels,
+            &design,
+        );
         heads.push(head.map_err(damaged(&metrics_path))?);
     }
-    let folds: Option<Vec<_>> = predictions.folds.into_iter().collect();
-    let paired = PairedTests::of(&heads).map_err(|error| damaged(&path)(error.to_string()))?;
+    let difference = match metrics.difference {
+        Some(told) => Some(told),
+        None => difference(&heads, &design).map_err(|error| damaged(&path)(error.to_string()))?,
+    };
+    let n_pictures = predictions.labels.len();
+    if let Some(Overlap { rows }) = &metrics.in_both_stores
+        && (rows.len() >= n_pictures
+            || !rows.is_sorted_by(|a, b| a < b)
+            || rows.last() >= Some(&n_pictures))
+    {
+        return Err(damaged(&metrics_path)(
+            "its pictures of both stores are not there".to_owned(),
+        ));
+    }
     Ok(Comparison {
         classes: predictions.classes,
         pictures: predictions.pictures,
         labels: predictions.labels,
-        folds,
+        groups,
+        dealings,
         n_train: metrics.training_pictures,
+        n_train_groups: metrics.training_groups,
         failed: (metrics.failed.into_iter())
             .map(|(name, reason)| FailedHead { name, reason })
             .collect(),
-        paired,
+        difference,
         heads,
-        floor: metrics.floor,
+        floors: metrics.floors.into_iter().chain(metrics.floor).collect(),
+        overlap: metrics.in_both_stores,
+        learning_curve: metrics.learning_curve,
+        recommended: metrics.recommended,
         interrupted: metrics.interrupted,
     })
+}
+
+/// The difference of two heads of before, by the one run of each that there is.
+fn difference(heads: &[HeadResult], design: &Design) -> Result<Option<Difference>, EvaluateError> {
+    let [first, second] = heads else {
+        return Ok(None);
+    };
+    let of = |head: &HeadResult| Correctness::new(vec![head.evaluation.correct()]);
+    Difference::new(&of(first)?, &of(second)?, design).map(Some)
+}
+
+/// Folds dealing by dealing, from those picture by picture.
+fn dealings(of_pictures: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> {
+    let n = of_pictures.first().map_or(0, Vec::len);
+    if of_pictures.iter().any(|folds| folds.len() != n) {
+        return Err("pictures are in different numbers of folds".to_owned());
+    }
+    let dealing =
+        |index: usize| -> Vec<usize> { of_pictures.iter().map(|folds| folds[index]).collect() };
+    let dealings: Vec<_> = (0..n).map(dealing).collect();
+    let is_sound = |folds: &Vec<usize>| folds.iter().all(|&fold| fold < folds.len());
+    match dealings.iter().all(is_sound) {
+        true => Ok(dealings),
+        false => Err("it has more folds than pictures".to_owned()),
+    }
 }
 
 impl HeadMetrics {
@@ -224,20 +313,38 @@ impl HeadMetrics {
         self,
         name: &str,
         probabilities: Array2<f32>,
+        right: Vec<Option<f64>>,
         labels: &[usize],
+        design: &Design,
     ) -> Result<HeadResult, String> {
         let kind: HeadKind = name.parse().map_err(|error| format!("{error}"))?;
         let name = kind.name();
-        if let Some(Tuning { trials, chosen }) = &self.tuning
+        if let Some(Tuning { trials, chosen, .. }) = &self.tuning
             && *chosen >= trials.len()
         {
             return Err(format!("{name} was tuned to a trial that is not there"));
         }
         let training_time = Duration::try_from_secs_f64(self.training_seconds);
+        let first = Design {
+            dealings: &design.dealings[..design.dealings.len().min(1)],
+            ..*design
+        };
+        let evaluation = Evaluation::new(probabilities.view(), labels, &first)
+            .map_err(|error| error.to_string())?;
+        let of_one = || {
+            evaluation
+                .correct()
+                .into_iter()
+                .map(|right| f64::from(u8::from(right)))
+        };
+        let right: Option<Vec<f64>> = right.into_iter().collect();
         Ok(HeadResult {
+            kind,
             name,
-            evaluation: Evaluation::new(probabilities.view(), labels)
-                .map_err(|error| error.to_string())?,
+            seed: self.seed,
+            right: right.unwrap_or_else(|| of_one().collect()),
+            runs: None,
+            evaluation,
             probabilities,
             by_fold: self.accuracy_by_fold,
             by_seed: self.errors_by_seed,
@@ -263,6 +370,7 @@ fn read_predictions(path: &Path, open: Open) -> Result<Predictions, ReportError>
         classes,
         pictures: Vec::new(),
         labels: Vec::new(),
+        groups: Vec::new(),
         folds: Vec::new(),
         heads: Vec::new(),
     };
@@ -284,27 +392,39 @@ fn read_predictions(path: &Path, open: Open) -> Result<Predictions, ReportError>
 
 impl Predictions {
     fn add(&mut self, line: PredictionRow, probabilities: Vec<f32>) -> Result<(), String> {
-        let n_classes = self.classes.len();
         let label = self.classes.iter().position(|class| *class == line.label);
         let label = label.ok_or_else(|| format!("'{}' is none of the classes", line.label))?;
-        if self.heads.last().is_none_or(|(name, _)| *name != line.head) {
-            self.heads.push((line.head, Vec::new()));
+        if self.heads.last().is_none_or(|head| head.name != line.head) {
+            self.heads.push(HeadPredictions {
+                name: line.head,
+                probabilities: Vec::new(),
+                right: Vec::new(),
+            });
         }
         let is_first = self.heads.len() == 1;
-        let (_, values) = self.heads.last_mut().expect("there is one now");
-        if line.row != values.len() / n_classes.max(1) {
+        let head = self.heads.last_mut().expect("there is one now");
+        if line.row != head.right.len() {
             return Err(format!("it calls itself row {}", line.row));
         }
         if is_first {
             self.pictures.push(line.path);
             self.labels.push(label);
-            self.folds.push(line.fold);
+            self.groups.push(line.group);
+            self.folds.push(numbers(&line.fold)?);
         } else if self.labels.get(line.row) != Some(&label) {
             return Err("two heads have different labels for it".to_owned());
         }
-        values.extend(probabilities);
+        head.right.push(line.right);
+        head.probabilities.extend(probabilities);
         Ok(())
     }
+}
+
+/// Numbers with `;` between them; none of nothing.
+fn numbers(text: &str) -> Result<Vec<usize>, String> {
+    let parts = text.split(';').filter(|part| !part.is_empty());
+    let numbers = parts.map(str::parse).collect::<Result<_, _>>();
+    numbers.map_err(|error| format!("fold {text:?}: {error}"))
 }
 
 /// A row of history.csv.

@@ -22,9 +22,11 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 @for head in &comparison.heads {
                     figure {
                         figcaption {
-                            (names::capitalised(names::head(head.name))) ": expected calibration error "
-                            (percent(head.evaluation.metrics.calibration_error))
+                            (names::capitalised(head.title())) ": log loss "
+                            (format!("{:.3}", head.evaluation.metrics.log_loss)) ", Brier score "
+                            (format!("{:.3}", head.evaluation.metrics.brier_score))
                         }
+                        p { (calibration_error(head)) }
                         (plot(head, &comparison.labels))
                         @if let Some(calibration) = &head.calibration {
                             p.note { (names::capitalised(&calibration.sentence())) "." }
@@ -34,6 +36,24 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
         }
     }
+}
+
+/// The calibration error beside what a calibrated head would show.
+fn calibration_error(head: &HeadResult) -> String {
+    let told = &head.evaluation.metrics.calibration;
+    let meaning = if told.is_miscalibrated() {
+        "more than a calibrated head would show"
+    } else {
+        "no more than a calibrated head would show"
+    };
+    format!(
+        "Confidence {} on average, accuracy {}. The expected calibration error is {}, {meaning} on so few pictures: {} on average, up to {} in 95 of 100 cases.",
+        percent(told.mean_confidence),
+        percent(head.evaluation.top1_accuracy),
+        percent(told.error),
+        percent(told.mean_if_calibrated),
+        percent(told.highest_if_calibrated)
+    )
 }
 
 fn plot(head: &HeadResult, labels: &[usize]) -> Markup {

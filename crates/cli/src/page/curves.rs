@@ -84,8 +84,8 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// The epoch with the smallest loss on pictures that were not trained on, whose they are, and the
-/// loss.
+/// The epoch with the smallest loss on pictures that were held out of training, whose they are, and the
+/// loss. Validation pictures choose nothing, and so none is pointed out by them.
 fn best_epoch(history: &[Epoch]) -> Option<(usize, &'static str, f64)> {
     let smallest = |of: fn(&Epoch) -> Option<f64>| {
         let losses = history
@@ -93,11 +93,7 @@ fn best_epoch(history: &[Epoch]) -> Option<(usize, &'static str, f64)> {
             .filter_map(|epoch| Some((epoch.epoch, of(epoch)?)));
         losses.reduce(|best, other| if other.1 < best.1 { other } else { best })
     };
-    let held_out =
-        smallest(|epoch| epoch.held_out_loss).map(|(epoch, loss)| (epoch, "held-out", loss));
-    held_out.or_else(|| {
-        smallest(|epoch| epoch.val_loss).map(|(epoch, loss)| (epoch, "validation", loss))
-    })
+    smallest(|epoch| epoch.held_out_loss).map(|(epoch, loss)| (epoch, "held-out", loss))
 }
 
 /// The epoch whose weights are kept.

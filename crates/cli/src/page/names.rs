@@ -54,6 +54,11 @@ pub(super) fn class(index: usize, classes: &[String]) -> Markup {
     }
 }
 
+/// With a minus before negative numbers.
+pub(super) fn typographic(sentence: &str) -> String {
+    sentence.replace(" -", " \u{2212}")
+}
+
 /// A head's name in a sentence.
 pub(super) fn head(name: &str) -> &str {
     match name.parse::<HeadKind>() {

@@ -61,7 +61,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
             p.note {
                 "Precision: of what was taken for the class, the share that is of it. Recall: of the class, the share \
-                 that was taken for it. F1: their harmonic mean. All from 0 to 1."
+                 that was taken for it. F1: their harmonic mean. All from 0 to 1, with 95% intervals below."
             }
         }
     }
@@ -69,8 +69,19 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
 
 fn cells(metrics: &ClassMetrics) -> Markup {
     html! {
-        td.number.group { (format!("{:.3}", metrics.precision)) }
-        td.number { (format!("{:.3}", metrics.recall)) }
-        td.number { (format!("{:.3}", metrics.f1)) }
+        td.number.group { (share(metrics.precision)) (interval(metrics.precision_95)) }
+        td.number { (share(metrics.recall)) (interval(metrics.recall_95)) }
+        td.number { (share(metrics.f1)) }
+    }
+}
+
+fn share(share: Option<f64>) -> String {
+    share.map_or("\u{2013}".to_owned(), |share| format!("{share:.3}"))
+}
+
+/// The interval in small, in a line of its own.
+fn interval(interval: Option<(f64, f64)>) -> Markup {
+    html! {
+        @if let Some((low, high)) = interval { br; small { (format!("{low:.2} to {high:.2}")) } }
     }
 }

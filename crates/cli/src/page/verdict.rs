@@ -1,20 +1,23 @@
-//! Which head won, and whether that is more than luck.
+//! Which head is better, and how sure that is.
 
 use maud::{Markup, html};
 
 use super::names;
-use cnn_codes::evaluate::McNemar;
-use cnn_codes::train::{Comparison, Floor, HeadResult, PairedTests, SIGNIFICANCE, percent};
+use cnn_codes::train::{Comparison, Floor, HeadResult, percent};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
     html! {
         section #verdict {
             h2 { "Result" }
             p.verdict { (verdict(comparison)) }
-            @if let (Some(paired), [first, second]) = (&comparison.paired, &comparison.heads[..]) {
-                p { (evidence(paired, first, second)) }
+            @let evidence = comparison.evidence();
+            @if !evidence.is_empty() {
+                ul.evidence { @for sentence in &evidence { li { (names::typographic(sentence)) } } }
             }
             p { (judged_on(comparison)) }
+            @if let Some(overlap) = &comparison.overlap {
+                p.warning { (overlap.sentence(comparison)) "." }
+            }
             @for failed in &comparison.failed {
                 p.warning {
                     "The " (names::head(&failed.name)) " failed, and is not among the heads: "
@@ -25,6 +28,9 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 p.warning { "Training was stopped before all was done that was asked for." }
             }
             (table(comparison))
+            @if let Some(recommended) = &comparison.recommended {
+                p { (names::capitalised(&recommended.sentence())) }
+            }
             ul {
                 @for head in &comparison.heads {
                     @for sentence in spreads(head) { li { (sentence) } }
@@ -36,89 +42,36 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
 
 /// The one sentence.
 fn verdict(comparison: &Comparison) -> String {
-    let (Some(paired), [first, second]) = (&comparison.paired, &comparison.heads[..]) else {
-        let Some(head) = comparison.heads.first() else {
-            return "No head was judged.".to_owned();
-        };
-        return format!(
-            "The {} got {} of {} pictures right; it is the only head, so there is no other to compare it with.",
-            names::head(head.name),
-            head.evaluation.n - head.evaluation.errors,
-            head.evaluation.n
-        );
-    };
-    let McNemar {
-        only_a,
-        only_b,
-        p_value,
-    } = paired.mcnemar;
-    let (ahead, behind) = if only_b > only_a {
-        (second, first)
-    } else {
-        (first, second)
-    };
-    let (better, worse) = (names::head(ahead.name), names::head(behind.name));
-    let (fewer, more, n) = (
-        ahead.evaluation.errors,
-        behind.evaluation.errors,
-        ahead.evaluation.n,
-    );
-    if only_a == only_b {
-        return format!(
-            "Neither head won: the {better} and the {worse} both misclassified {fewer} of {n} pictures."
-        );
+    if let Some(verdict) = comparison.verdict() {
+        return names::typographic(&verdict);
     }
-    if p_value < SIGNIFICANCE {
-        format!(
-            "The {better} won, and by more than luck explains: it misclassified {fewer} of {n} pictures, the {worse} {more}."
-        )
-    } else {
-        format!(
-            "The {better} is ahead, but by no more than luck can explain: it misclassified {fewer} of {n} pictures, the {worse} {more}."
-        )
-    }
-}
-
-fn evidence(paired: &PairedTests, first: &HeadResult, second: &HeadResult) -> String {
-    let McNemar {
-        only_a,
-        only_b,
-        p_value,
-    } = paired.mcnemar;
-    let (low, high) = paired.difference.interval_95;
-    let p = if p_value < 0.001 {
-        "p < 0.001".to_owned()
-    } else {
-        format!("p = {p_value:.3}")
-    };
-    let points = |share: f64| match format!("{:+.1}", 100.0 * share).as_str() {
-        "+0.0" | "-0.0" => "0.0".to_owned(),
-        text => text.replace('-', "−"),
+    let Some(head) = comparison.heads.first() else {
+        return "No head was judged.".to_owned();
     };
     format!(
-        "Classified right by the {a} alone: {}; by the {b} alone: {only_b} (McNemar's exact test: {p}). \
-         The {a}'s accuracy minus the {b}'s is {} points, with a 95% interval from {} to {} (paired bootstrap).",
-        names::pictures(only_a),
-        points(paired.difference.difference),
-        points(low),
-        points(high),
-        a = names::head(first.name),
-        b = names::head(second.name)
+        "The {} got {} of {} pictures right; it is the only head, so there is no other to compare it with.",
+        head.title(),
+        head.evaluation.n - head.evaluation.errors,
+        head.evaluation.n
     )
 }
 
 fn judged_on(comparison: &Comparison) -> String {
-    match comparison.folds.iter().flatten().max() {
-        Some(last) => format!(
-            "Judged on the {} training pictures, each by heads that were trained without its fold, one of {}. \
+    let in_groups = |groups: Option<usize>| {
+        groups.map_or(String::new(), |groups| format!(" in {groups} groups"))
+    };
+    let trained = in_groups(comparison.n_train_groups);
+    match comparison.n_folds() {
+        Some(n_folds) => format!(
+            "Judged on the {} training pictures{trained}, each by heads that were trained without its fold, one of {n_folds}. \
              The heads that are kept were trained on all of them.",
-            comparison.n_train,
-            last + 1
+            comparison.n_train
         ),
         None => format!(
-            "Trained on {} pictures and judged on {} others.",
+            "Trained on {} pictures{trained} and judged on {} others{}.",
             comparison.n_train,
-            comparison.labels.len()
+            comparison.labels.len(),
+            in_groups(comparison.n_groups())
         ),
     }
 }
@@ -150,7 +103,7 @@ fn table(comparison: &Comparison) -> Markup {
                             td.number { (format!("{:.3}", evaluation.metrics.log_loss)) }
                         }
                     }
-                    @if let Some(floor) = &comparison.floor { (floor_row(floor)) }
+                    @for floor in &comparison.floors { (floor_row(floor)) }
                 }
             }
         }
@@ -162,7 +115,7 @@ fn floor_row(floor: &Floor) -> Markup {
     let (low, high) = floor.wilson_95;
     html! {
         tr.floor {
-            th scope="row" { (floor.head.title()) " (the floor, not kept)" }
+            th scope="row" { (names::capitalised(&floor.name)) " (a floor, not kept)" }
             td.number { (percent(floor.top1_accuracy)) }
             td.number { (floor.errors) " of " (floor.n) }
             td.number { (percent(low)) " to " (percent(high)) }
@@ -186,27 +139,29 @@ fn interval(accuracy: f64, low: f64, high: f64) -> Markup {
 
 /// How far the result moves with the seed or the fold.
 fn spreads(head: &HeadResult) -> Vec<String> {
-    let name = names::head(head.name);
+    let name = head.title();
     let mut sentences = Vec::new();
-    if let Some(seeds) = &head.by_seed {
+    if let Some(runs) = &head.by_seed {
+        let (what, shown) = match head.by_fold {
+            None => ("Seeds", "The first seed's head is kept."),
+            Some(_) => ("Dealings of folds", "The first one is shown."),
+        };
         sentences.push(format!(
-            "Seeds alone move the {name}'s errors from {} to {}: {:.1} on average with {} seeds, standard deviation {:.1}. \
-             The first seed's network is kept.",
-            seeds.min(),
-            seeds.max(),
-            seeds.mean,
-            seeds.values.len(),
-            seeds.standard_deviation
+            "{what} alone move the {name}'s errors from {} to {}: {:.1} on average of {}, standard deviation {:.1}. {shown}",
+            runs.min(),
+            runs.max(),
+            runs.mean,
+            runs.values.len(),
+            runs.standard_deviation
         ));
     }
     if let Some(folds) = &head.by_fold {
         sentences.push(format!(
-            "In {} folds the {name}'s accuracy is {} on average, from {} to {}, standard deviation {:.1} points.",
+            "In {} folds the {name}'s accuracy is {} on average, from {} to {}.",
             folds.values.len(),
             percent(folds.mean),
             percent(folds.min()),
-            percent(folds.max()),
-            100.0 * folds.standard_deviation
+            percent(folds.max())
         ));
     }
     sentences

@@ -14,7 +14,9 @@ use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::head::{ClassWeights, HeadOptions};
 use cnn_codes::train::{Told, TrainOptions};
 use cnn_codes_files::Existing;
+use regex::Regex;
 
+use super::groups::Groups;
 use crate::command_line::{command_line, without_folders};
 use crate::{Format, folder, one_of, positive};
 
@@ -25,7 +27,7 @@ use crate::{Format, folder, one_of, positive};
 /// head.json, history.csv, metrics.json, predictions.csv, and all of it for people in report.html.
 ///
 /// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate
-/// look at the training store alone. Ctrl-C keeps the best head so far; where a head would be
+/// look at the training store alone. Ctrl-C keeps the weights of that moment (with --keep best, the best so far); where a head would be
 /// replaced, it stays, and the new one is kept as HEAD.kept.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -86,13 +88,27 @@ struct JudgingArguments {
     /// Choose L2 strength, learning rate and dropout by cross-validation of the training store
     #[arg(long)]
     tune: bool,
+    /// Train on an eighth, a quarter and half of the pictures too, five times each, to tell whether more
+    /// pictures would help
+    #[arg(long)]
+    learning_curve: bool,
     /// Fit a temperature to each head's out-of-fold logits, so that its probabilities hold
     #[arg(long)]
     calibrate: bool,
     /// Folds of cross-validation [default: 5]; without --validation the heads are judged in them
     #[arg(long, value_name = "K", value_parser = positive)]
     folds: Option<usize>,
-    /// Seeds that the MLP is trained with, in parallel; the first one's network is kept
+    /// Pictures belong together for whose paths (CLASS/NAME) the pattern gives the same text: its first
+    /// capture group, or else all that it matches. They are not divided between training and judging,
+    /// and intervals reckon with them. Equal files always belong together
+    #[arg(long, value_name = "REGEX", conflicts_with = "groups")]
+    group_by: Option<Regex>,
+    /// Table (CSV) with the columns path and group, as `split` writes it: pictures of a group belong
+    /// together
+    #[arg(long, value_name = "FILE")]
+    groups: Option<PathBuf>,
+    /// Seeds that the MLP is trained with, in parallel; the first one's network is kept, and the
+    /// comparison speaks of all. With --folds alone, how often folds are dealt
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().repeats, value_parser = positive)]
     repeats: usize,
 }
@@ -181,7 +197,8 @@ struct LossArguments {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of the logistic regression")]
 struct LogisticArguments {
-    /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH
+    /// Strength of the L2 penalty; scikit-learn's C is 1 / STRENGTH, with two
+    /// classes 2 / STRENGTH
     #[arg(long, value_name = "STRENGTH", default_value_t = LogisticOptions::default().l2)]
     l2: f64,
     /// Most iterations of the solver: passes over the codes, where there are more than fit memory
@@ -235,6 +252,7 @@ impl Arguments {
         options.tune = self.judging.tune;
         options.repeats = self.judging.repeats;
         options.calibrate = self.judging.calibrate;
+        options.learning_curve = self.judging.learning_curve;
         options
     }
 
@@ -251,6 +269,37 @@ impl Arguments {
             }
             Heads::Both => vec![mlp, logistic],
         }
+    }
+
+    /// What was asked for and changes nothing here, a sentence each.
+    pub fn unused(&self) -> Vec<String> {
+        let JudgingArguments {
+            tune,
+            calibrate,
+            folds,
+            repeats,
+            ..
+        } = self.judging;
+        let mut told = Vec::new();
+        if self.validation.is_some() && folds.is_some() && !tune && !calibrate {
+            let unused = "--folds changes nothing: the heads are judged on --validation, and without --tune or --calibrate no folds are needed";
+            told.push(unused.to_owned());
+        }
+        let has_seeds = matches!(self.head, Heads::Mlp | Heads::Both);
+        if self.validation.is_some() && repeats > 1 && !has_seeds {
+            let unused = "--repeats changes nothing: without the MLP there is no seed, and folds are dealt anew only where there is no --validation";
+            told.push(unused.to_owned());
+        }
+        told
+    }
+
+    /// Which pictures belong together, where that is said.
+    pub fn groups(&self) -> anyhow::Result<Option<Groups>> {
+        let judging = &self.judging;
+        if let Some(table) = &judging.groups {
+            return Groups::read(table).map(Some);
+        }
+        Ok(judging.group_by.clone().map(Groups::Pattern))
     }
 
     /// What the files tell of this run.

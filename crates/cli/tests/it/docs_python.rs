@@ -61,7 +61,7 @@ fn python() -> Option<PathBuf> {
 
 /// The page's pictures, codes and head, of the tiny trunk.
 fn prepare(place: &Place) {
-    for (set, n, brightest) in [("train", 6, 250), ("validation", 4, 230)] {
+    for (set, n, brightest) in [("train", 6, 250), ("validation", 4, 235)] {
         for i in 0..n {
             let level = brightest - 10 * i;
             let classes = [

@@ -35,8 +35,8 @@ fn classify_pictures_names_the_class_of_each_picture() {
         "train-head",
         "--train",
         "codes",
-        "--validation",
-        "codes",
+        "--folds",
+        "2",
         "--out",
         "head",
     ]);

@@ -99,6 +99,7 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
     let mut mlp = MlpOptions::default();
     mlp.hidden = hidden.to_vec();
     SavedHead {
+        recommended: None,
         codes,
         classes: ["a", "b \"c\"", "ü"].map(str::to_owned).to_vec(),
         scaling,

@@ -67,6 +67,7 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
         temperature: 1.0,
     });
     let head = SavedHead {
+        recommended: None,
         codes,
         classes: CLASSES.map(str::to_owned).to_vec(),
         scaling: Scaling::None,
@@ -560,7 +561,12 @@ fn a_closed_pipe_ends_it_quietly() {
         .read_to_string(&mut said)
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(said.lines().count(), 1, "{said}");
+    // Which head answers, and what goes through it.
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(
+        said.starts_with("of 2 heads the MLP answers, the first one: "),
+        "{said}"
+    );
 }
 
 #[cfg(unix)]

@@ -75,10 +75,12 @@ fn a_long_run_opens_no_socket() {
     let trace = place.path().join("trace");
     let Some(tracer) = traced(&trace) else { return };
     // Its own weights make a head of any kind; what is printed matters here.
+    place.save("pictures/Äpfel & Birnen/3.png", &quarters([30, 20, 10]));
+    place.save("pictures/zwei Wörter/sub/4.png", &quarters([90, 100, 0]));
     place.extract().assert().success();
     let mut train = support::cnn_codes();
     train.current_dir(place.path()).arg("train-head");
-    train.args(["--train", "store", "--validation", "store"]);
+    train.args(["--train", "store", "--folds", "2"]);
     train.args(["--out", "head", "--head", "logistic"]);
     train.assert().success();
     place.save("many/1.png", &quarters([9, 9, 9]));

@@ -125,8 +125,10 @@ fn in_folds_nothing_is_known_by_heart() {
         let accuracy = judged["top1_accuracy"].as_f64().unwrap();
         assert!((accuracy - 0.5).abs() < 4.0 * 0.046, "{name}: {accuracy}");
         let loss = judged["metrics"]["log_loss"].as_f64().unwrap();
-        // Once calibrated, a head that knows nothing says so: ln 2 is 0.693.
-        assert!((loss - 2f64.ln()).abs() < 0.06, "{name}: {loss}");
+        // Once calibrated, a head that knows nothing says so: ln 2 is 0.693, and the temperatures that
+        // it takes cost the regression something, as the settings that were given stay where others are
+        // better by noise alone. Without calibration it is 8 and more.
+        assert!((loss - 2f64.ln()).abs() < 0.14, "{name}: {loss}");
         let by_fold = judged["accuracy_by_fold"]["values"].as_array().unwrap();
         assert_eq!(by_fold.len(), 4);
         let mean = by_fold
@@ -171,17 +173,18 @@ fn the_floor_is_the_nearest_centroid_as_it_is_judged_alone_and_is_not_kept() {
             String::from_utf8(run.get_output().stdout.clone()).unwrap()
         };
         let text = train("nearest-centroid");
-        assert!(!text.contains("floor"), "{text}");
+        assert!(text.contains("floor: most frequent class, "), "{text}");
+        assert!(!text.contains("floor: nearest centroid"), "{text}");
         let alone = place.metrics();
-        assert_eq!(alone["floor"], Value::Null);
+        assert_eq!(alone["floors"].as_array().unwrap().len(), 1);
         let alone = &alone["heads"]["nearest-centroid"];
         assert!(place.head().get::<NearestCentroid>().is_some());
         assert!(place.path("head/nearest-centroid.safetensors").exists());
 
         let text = train("logistic");
         let metrics = place.metrics();
-        let floor = &metrics["floor"];
-        assert_eq!(floor["head"], "nearest-centroid");
+        let floor = &metrics["floors"][1];
+        assert_eq!(floor["name"], "nearest centroid");
         for number in ["top1_accuracy", "errors", "n", "wilson_95"] {
             assert_eq!(floor[number], alone[number], "{number}");
         }
@@ -299,7 +302,7 @@ fn probabilities_are_those_of_the_saved_temperature() {
         for (row, logits) in place.predictions(name).iter().zip(logits.rows()) {
             let gap = f64::from(logits[1] - logits[0]) / temperature;
             let expected = 1.0 / (1.0 + (-gap).exp());
-            let found: f64 = row[8].parse().unwrap();
+            let found: f64 = row[10].parse().unwrap();
             assert!(
                 (found - expected).abs() < 1e-5,
                 "{name}: {found} for {expected}"
@@ -473,4 +476,235 @@ fn a_store_is_judged_by_another_or_in_folds() {
         .code(1)
         .stderr(predicate::str::contains("number of folds is 1"));
     place.command(&["--folds", "0"]).assert().code(2);
+}
+
+/// Pictures with random labels, each of them twice, as `0.jpg` and `1.jpg`, and so on.
+fn write_twice(place: &Place, name: &str, n: usize, seed: u64) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut description = support::description(Dtype::F32, Pool::None);
+    description.codes.output.shape = vec![1, 1, N_FEATURES];
+    let rows = (0..n).flat_map(|_| {
+        let code: Vec<f32> = (0..N_FEATURES).map(|_| rng.gen_range(-1.7..1.7)).collect();
+        let row = (usize::from(rng.gen_bool(0.5)), code);
+        [row.clone(), row]
+    });
+    support::write_codes(&place.path(name), description, &rows.collect::<Vec<_>>());
+}
+
+#[test]
+fn copies_that_are_said_to_belong_together_teach_nothing() {
+    let place = Place::new();
+    write_twice(&place, "train", 60, 30);
+    let folds = ["--folds", "5", "--head", "logistic"];
+    place.command(&folds).assert().success();
+    let accuracy = || {
+        let judged = &place.metrics()["heads"]["logistic"];
+        judged["top1_accuracy"].as_f64().unwrap()
+    };
+    assert!(
+        accuracy() > 0.7,
+        "copies in other folds are known by heart: {}",
+        accuracy()
+    );
+    let rows = (0..120).map(|row| format!("{row}.jpg,pair {}\n", row / 2));
+    let table = place.path("groups.csv");
+    fs::write(&table, format!("path,group\n{}", rows.collect::<String>())).unwrap();
+    let grouped = ["--groups", "groups.csv"];
+    place
+        .command(&[&folds[..], &grouped].concat())
+        .assert()
+        .success()
+        .stdout(predicate::str::contains(
+            "120 training pictures in 60 groups, each judged",
+        ));
+    // A fair coin's share of 60 is within four deviations of 0.065.
+    assert!((accuracy() - 0.5).abs() < 4.0 * 0.065, "{}", accuracy());
+    assert_eq!(place.metrics()["judged_groups"], 60);
+    let rows = place.predictions("logistic");
+    assert!(
+        rows.iter()
+            .enumerate()
+            .all(|(row, told)| told[8] == *format!("{}", row / 2))
+    );
+    let pairs = rows.chunks(2);
+    assert!(
+        pairs.into_iter().all(|pair| pair[0][3] == pair[1][3]),
+        "one fold"
+    );
+    // The page says so too, from HEAD alone.
+    let page = place.read("report.html");
+    assert!(page.contains("120 training pictures in 60 groups"));
+
+    let pattern = ["--group-by", "^([0-9]*)[0-9].jpg"];
+    let run = place
+        .command(&[&folds[..], &pattern].concat())
+        .assert()
+        .success();
+    run.stdout(predicate::str::contains(
+        "120 training pictures in 12 groups",
+    ));
+    let wrong = ["--groups", "absent.csv"];
+    let run = place
+        .command(&[&folds[..], &wrong].concat())
+        .assert()
+        .code(1);
+    run.stderr(predicate::str::contains("cannot read absent.csv"));
+    fs::write(&table, "path,part\na,b\n").unwrap();
+    let run = place
+        .command(&[&folds[..], &grouped].concat())
+        .assert()
+        .code(1);
+    run.stderr(predicate::str::contains("needs the columns path and group"));
+}
+
+#[test]
+fn pictures_that_were_trained_on_are_counted_and_a_store_does_not_judge_itself() {
+    let place = Place::new();
+    place.write("train", &alternating(40), 3.0, 31);
+    place.write("validation", &alternating(20), 3.0, 32);
+    let itself = place.command(&["--validation", "train"]).assert().code(1);
+    itself.stderr(predicate::str::contains(
+        "every picture of train stands in train too",
+    ));
+    // Picture 0 of both stores is one patient, and so is picture 1.
+    fs::write(place.path("groups.csv"), "path,group\n0.jpg,p\n1.jpg,q\n").unwrap();
+    let arguments = ["--validation", "validation", "--groups", "groups.csv"];
+    place
+        .command(&arguments)
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("38 of 40 pictures are of no group"))
+        .stdout(predicate::str::contains(
+            "warning: 2 of 20 validation pictures stand in the training store too: 0.jpg, 1.jpg. Accuracy without them: mlp ",
+        ))
+        .stdout(predicate::str::contains("/18 errors)"));
+    assert_eq!(
+        place.metrics()["in_both_stores"]["rows"],
+        serde_json::json!([0, 1])
+    );
+    assert!(
+        place
+            .read("report.html")
+            .contains("stand in the training store too")
+    );
+}
+
+#[test]
+fn a_class_with_one_picture_does_not_make_all_probabilities_equal() {
+    let place = Place::new();
+    // Class 2 has one picture in training; in its fold no head knows it.
+    for (name, n_of_last, seed) in [("train", 1, 33), ("validation", 10, 34)] {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut description = support::description(Dtype::F32, Pool::None);
+        description.codes.output.shape = vec![1, 1, N_FEATURES];
+        description.classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let labels = [alternating(40), vec![2; n_of_last]].concat();
+        let rows = labels.into_iter().map(|label| {
+            let mut code: Vec<f32> = (0..N_FEATURES).map(|_| rng.gen_range(-1.0..1.0)).collect();
+            code[label] += 6.0;
+            (label, code)
+        });
+        support::write_codes(&place.path(name), description, &rows.collect::<Vec<_>>());
+    }
+    let judged = ["--validation", "validation", "--head", "logistic"];
+    place
+        .command(&[&judged[..], &["--calibrate"]].concat())
+        .assert()
+        .success();
+    let metrics = place.metrics();
+    let told = &metrics["heads"]["logistic"]["calibration"];
+    let temperature = told["temperature"].as_f64().unwrap();
+    assert!(temperature < 100.0, "{temperature}");
+    let rows = place.predictions("logistic");
+    let sure = rows
+        .iter()
+        .filter(|row| row[6].parse::<f64>().unwrap() > 0.9);
+    assert!(sure.count() > 20);
+}
+
+#[test]
+fn the_temperature_that_is_kept_is_that_of_the_settings_that_are_kept() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 1.5, 35);
+    place.write("validation", &alternating(30), 1.5, 36);
+    let kept = |arguments: &[&str]| {
+        let all = [&["--tune", "--calibrate", "--folds", "3"], arguments].concat();
+        place.command(&all).assert().success();
+        let head = place.head();
+        let (mlp, logistic) = (head.get::<Mlp>().unwrap(), head.get::<Logistic>().unwrap());
+        let weights = fs::read(place.path("head/mlp.safetensors")).unwrap();
+        (weights, mlp.temperature, logistic.temperature)
+    };
+    // How they are judged changes nothing of what is kept.
+    assert!(kept(&[]) == kept(&["--validation", "validation"]));
+}
+
+#[test]
+fn folds_are_dealt_anew_by_repeats() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 1.5, 37);
+    let folds = ["--folds", "3", "--repeats", "4"];
+    place
+        .command(&folds)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("one of 3, dealt 4 times"))
+        .stdout(predicate::str::contains(
+            "(4 times 3 folds, Nadeau and Bengio's correction)",
+        ));
+    let metrics = place.metrics();
+    assert_eq!(metrics["difference"]["basis"], "folds");
+    for name in ["mlp", "logistic"] {
+        let judged = &metrics["heads"][name];
+        assert_eq!(
+            judged["accuracy_by_fold"]["values"]
+                .as_array()
+                .unwrap()
+                .len(),
+            12
+        );
+        let errors = judged["errors_by_seed"]["values"].as_array().unwrap();
+        assert_eq!(errors.len(), 4);
+        assert_eq!(errors[0], judged["errors"].as_f64().unwrap());
+        let rows = place.predictions(name);
+        assert!(
+            rows.iter().all(|row| row[3].split(';').count() == 4),
+            "a fold of each dealing"
+        );
+        let right: f64 = rows.iter().map(|row| row[7].parse::<f64>().unwrap()).sum();
+        let mean = errors.iter().map(|n| n.as_f64().unwrap()).sum::<f64>() / 4.0;
+        assert!((right - (60.0 - mean)).abs() < 1e-6);
+    }
+    let page = place.read("report.html");
+    let report = support::cnn_codes()
+        .current_dir(place.folder.path())
+        .args(["report", "head"])
+        .assert();
+    report.success();
+    assert!(place.read("report.html") == page);
+}
+
+#[test]
+fn the_training_store_recommends_the_head_that_predict_takes() {
+    let place = Place::new();
+    place.write("train", &alternating(60), 1.5, 38);
+    place.write("validation", &alternating(20), 1.5, 39);
+    let head_json = || place.read("head.json");
+    place
+        .command(&["--validation", "validation"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains(
+            "predict and export take the logistic regression, the simplest",
+        ));
+    assert!(head_json().contains("\"recommended\": \"logistic\""));
+    place.command(&["--folds", "3"]).assert().success();
+    let recommended = place.metrics()["recommended"].clone();
+    let losses = recommended["log_losses"].as_array().unwrap();
+    let loss = |index: usize| losses[index][1].as_f64().unwrap();
+    let better = usize::from(loss(1) < loss(0));
+    assert_eq!(recommended["head"], losses[better][0]);
+    let told = format!("\"recommended\": {}", losses[better][0]);
+    assert!(head_json().contains(&told));
+    assert_eq!(place.head().default_kind().name(), recommended["head"]);
 }

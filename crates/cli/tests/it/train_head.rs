@@ -30,7 +30,14 @@ fn both_heads_are_compared_and_the_wrong_picture_is_named() {
         .stdout(predicate::str::is_match(r"mlp +90\.0% +1/10 +59\.6% to 98\.2%").unwrap())
         .stdout(predicate::str::is_match(r"logistic +90\.0% +1/10 +59\.6% to 98\.2%").unwrap())
         .stdout(predicate::str::contains(
-            "right by mlp alone 0, by logistic alone 0; p = 1.000",
+            // Bonett and Price's interval of 0 : 0 on 10 pictures: 1.96 sqrt(2 / 12 / 12).
+            "Not decided: the MLP's accuracy minus the logistic regression's is 0.0 points, 95% from -23.1 to +23.1 (p = 1.000).",
+        ))
+        .stdout(predicate::str::contains(
+            "this MLP (seed 0) and this logistic regression, on pictures like these 10",
+        ))
+        .stdout(predicate::str::contains(
+            "Right by the MLP alone: 0; by the logistic regression alone: 0.",
         ))
         .stdout(predicate::str::contains("logistic: converged"))
         .stdout(predicate::str::contains("  9.jpg: label b c, prediction a, confidence ").count(2))
@@ -47,7 +54,8 @@ fn both_heads_are_compared_and_the_wrong_picture_is_named() {
         metrics["heads"]["logistic"]["misclassified"][0]["path"],
         "9.jpg"
     );
-    assert_eq!(metrics["mcnemar"]["p_value"], 1.0);
+    assert_eq!(metrics["difference"]["p_value"], 1.0);
+    assert_eq!(metrics["compared"], serde_json::json!(["mlp", "logistic"]));
 
     let history = place.read("head/history.csv");
     assert_eq!(history.lines().count(), 21);
@@ -64,7 +72,7 @@ fn both_heads_are_compared_and_the_wrong_picture_is_named() {
     let last: Vec<_> = rows[9].iter().take(6).collect();
     assert_eq!(last, ["9", "9.jpg", "b c", "", "mlp", "a"]);
     for row in rows {
-        let proba: Vec<f64> = row.iter().skip(7).map(|p| p.parse().unwrap()).collect();
+        let proba: Vec<f64> = row.iter().skip(9).map(|p| p.parse().unwrap()).collect();
         assert!((proba.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");
     }
 
@@ -108,7 +116,7 @@ fn one_head_alone_has_no_paired_test() {
         .args(["--head", "logistic", "--format", "json"])
         .assert()
         .success()
-        .stdout(predicate::str::contains("\"mcnemar\": null"));
+        .stdout(predicate::str::contains("\"difference\": null"));
     let names = [
         "head.json",
         "logistic.safetensors",

@@ -1,0 +1,85 @@
+//! Which pictures of a store belong together, by a pattern or a table.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use cnn_codes::codes::Store;
+use cnn_codes_files::lines::{BoundedLines, UniversalNewlines};
+use regex::Regex;
+
+use crate::{say, shown};
+
+/// How the names of groups are found.
+pub enum Groups {
+    /// What the pattern gives for a path: its first capture group, or all that it matches.
+    Pattern(Regex),
+    /// Names by paths.
+    Table(HashMap<String, String>),
+}
+
+impl Groups {
+    /// Reads a table with the columns `path` and `group`, as split.csv has them; a picture whose group is
+    /// empty stands for itself.
+    pub fn read(table: &Path) -> anyhow::Result<Self> {
+        let name = shown(table);
+        let file = File::open(table).with_context(|| format!("cannot read {name}"))?;
+        let text = BoundedLines::new(file, b"\r\n").chain(&b"\n"[..]);
+        let mut reader = csv::Reader::from_reader(UniversalNewlines::new(text));
+        let header = reader
+            .headers()
+            .with_context(|| format!("cannot read {name}"))?;
+        let column = |wanted: &str| header.iter().position(|column| column.trim() == wanted);
+        let (Some(path), Some(group)) = (column("path"), column("group")) else {
+            bail!("{name} needs the columns path and group in its first line");
+        };
+        let mut names = HashMap::new();
+        for record in reader.records() {
+            let record = record.with_context(|| format!("cannot read {name}"))?;
+            let (path, group) = (record[path].to_owned(), record[group].trim().to_owned());
+            if group.is_empty() {
+                continue;
+            }
+            if let Some(other) = names.insert(path.clone(), group.clone())
+                && other != group
+            {
+                bail!(
+                    "{name} gives {} two groups: {other} and {group}",
+                    cnn_codes::messages::visible(&path)
+                );
+            }
+        }
+        Ok(Self::Table(names))
+    }
+
+    fn name_of(&self, path: &str) -> Option<String> {
+        match self {
+            Self::Pattern(pattern) => {
+                let found = pattern.captures(path)?;
+                let name = found.get(1).or(found.get(0))?;
+                Some(name.as_str().to_owned())
+            }
+            Self::Table(names) => names.get(path).cloned(),
+        }
+    }
+
+    /// Groups the pictures of a store, and says how many stand for themselves.
+    pub fn apply(&self, store: &mut Store) {
+        let of = |path: &str| self.name_of(path);
+        let alone = store
+            .pictures()
+            .iter()
+            .filter(|row| of(&row.path).is_none());
+        let alone = alone.count();
+        store.group_by(of);
+        if alone > 0 {
+            say(&format!(
+                "{}: {alone} of {} pictures are of no group; each of these stands by itself",
+                shown(store.dir()),
+                store.pictures().len()
+            ));
+        }
+    }
+}

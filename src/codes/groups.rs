@@ -1,0 +1,124 @@
+//! Groups of pictures, joined pair by pair: those of a store whose files are equal, or which were said to
+//! belong together.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::Store;
+
+/// Which pictures belong together (union-find, the smallest number of a group is its name).
+#[derive(Clone, Debug)]
+pub struct Groups {
+    /// A picture of the same group with a smaller number, or the picture itself.
+    parents: Vec<u32>,
+}
+
+impl Groups {
+    /// `n` pictures, each in a group of its own.
+    #[must_use]
+    pub fn new(n: u32) -> Self {
+        Self {
+            parents: (0..n).collect(),
+        }
+    }
+
+    /// The group of a picture: the smallest number in it.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    #[must_use]
+    pub fn of(&self, picture: u32) -> u32 {
+        let mut at = picture;
+        while self.parents[at as usize] != at {
+            at = self.parents[at as usize];
+        }
+        at
+    }
+
+    /// Makes one group of two; whether they were two.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    pub fn join(&mut self, a: u32, b: u32) -> bool {
+        let (a_group, b_group) = (self.of(a), self.of(b));
+        let name = a_group.min(b_group);
+        // Both paths are cut short, so that they do not grow with the group.
+        for mut at in [a, b] {
+            while self.parents[at as usize] != at {
+                at = std::mem::replace(&mut self.parents[at as usize], name);
+            }
+            self.parents[at as usize] = name;
+        }
+        a_group != b_group
+    }
+}
+
+/// Joins the pictures that have the same key.
+fn join_equal<K: Eq + Hash>(groups: &mut Groups, keys: impl Iterator<Item = Option<K>>) {
+    let mut firsts = HashMap::new();
+    for (row, key) in (0..).zip(keys) {
+        if let Some(key) = key {
+            let first = *firsts.entry(key).or_insert(row);
+            groups.join(first, row);
+        }
+    }
+}
+
+impl Store {
+    /// Says which pictures belong together, as those of one patient or of one burst do: `name_of` gives
+    /// a picture's path the name of its group, or nothing where it stands for itself. Pictures of a group
+    /// are not divided between training and judging, and intervals reckon with them.
+    pub fn group_by(&mut self, name_of: impl Fn(&str) -> Option<String>) {
+        let names = self
+            .pictures
+            .iter()
+            .map(|row| name_of(&row.path).map(Into::into));
+        self.group_names = names.collect();
+    }
+
+    /// The group of each picture, a number from 0 on, in the order in which they first appear: pictures
+    /// whose files are equal, and those of one name (see [`Store::group_by`]). Nothing where each
+    /// picture stands for itself.
+    ///
+    /// # Panics
+    /// If there are 2^32 pictures, or more.
+    #[must_use]
+    pub fn groups(&self) -> Option<Vec<usize>> {
+        let n = u32::try_from(self.pictures.len()).expect("fewer than 2^32 pictures");
+        let mut groups = Groups::new(n);
+        join_equal(
+            &mut groups,
+            self.pictures.iter().map(|row| Some(row.blake3)),
+        );
+        join_equal(&mut groups, self.group_names.iter().map(Option::as_deref));
+        let mut numbers = HashMap::new();
+        let of_rows: Vec<_> = (0..n)
+            .map(|row| {
+                let next = numbers.len();
+                *numbers.entry(groups.of(row)).or_insert(next)
+            })
+            .collect();
+        (numbers.len() < of_rows.len()).then_some(of_rows)
+    }
+
+    /// The name of a picture's group, where it was given one.
+    pub(crate) fn group_name(&self, row: usize) -> Option<&str> {
+        self.group_names.get(row)?.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_named_for_their_smallest_picture() {
+        let mut groups = Groups::new(6);
+        assert!(groups.join(5, 3));
+        assert!(groups.join(1, 2));
+        assert!(groups.join(3, 2));
+        assert!(!groups.join(5, 1));
+        let of: Vec<_> = (0..6).map(|picture| groups.of(picture)).collect();
+        assert_eq!(of, [0, 1, 1, 1, 4, 1]);
+    }
+}

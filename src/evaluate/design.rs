@@ -1,0 +1,131 @@
+//! How judged pictures came about, on which the width of an interval depends.
+
+use super::difference::quantile_975;
+use super::{EvaluateError, Z_95, wilson};
+
+/// How the judged pictures (N) came about: each for itself or in groups, kept aside or in folds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Design<'a> {
+    /// Group of each picture (N), a number from 0 on; pictures of a group are much alike. `None` where
+    /// each stands for itself.
+    pub groups: Option<&'a [usize]>,
+    /// Fold of each picture (N), for each time that folds were dealt; empty where the heads were judged
+    /// on pictures that were kept aside.
+    pub dealings: &'a [Vec<usize>],
+}
+
+impl Design<'_> {
+    /// Refuses numbers of pictures and of runs that are not the design's.
+    pub(super) fn check(&self, n: usize, n_runs: usize) -> Result<(), EvaluateError> {
+        let mismatch = |predictions, labels| EvaluateError::CountMismatch {
+            predictions,
+            labels,
+        };
+        let lengths = self.groups.iter().map(|groups| groups.len());
+        let mut lengths = lengths.chain(self.dealings.iter().map(Vec::len));
+        if let Some(length) = lengths.find(|&length| length != n) {
+            return Err(mismatch(length, n));
+        }
+        if !self.dealings.is_empty() && self.dealings.len() != n_runs {
+            return Err(mismatch(n_runs, self.dealings.len()));
+        }
+        Ok(())
+    }
+
+    /// Number of folds.
+    pub(super) fn n_folds(dealings: &[Vec<usize>]) -> usize {
+        dealings.iter().flatten().max().map_or(0, |last| last + 1)
+    }
+
+    /// Sums over groups of how far values (N) lie from their mean; nothing where there are no groups.
+    pub(super) fn group_sums(&self, values: &[f64], mean: f64) -> Option<Vec<f64>> {
+        let groups = self.groups?;
+        let mut sums = vec![None; groups.iter().max().map_or(0, |last| last + 1)];
+        for (&group, value) in groups.iter().zip(values) {
+            *sums[group].get_or_insert(0.0) += value - mean;
+        }
+        Some(sums.into_iter().flatten().collect())
+    }
+
+    /// Standard error of the mean of values (N), each for itself or between groups; infinite for one.
+    pub(crate) fn standard_error(&self, values: &[f64]) -> f64 {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let own = || values.iter().map(|value| value - mean).collect();
+        let sums: Vec<f64> = self.group_sums(values, mean).unwrap_or_else(own);
+        let (n_sums, squares) = (
+            sums.len() as f64,
+            sums.iter().map(|sum| sum * sum).sum::<f64>(),
+        );
+        match sums.len() {
+            0 | 1 => f64::INFINITY,
+            _ => (squares * n_sums / (n_sums - 1.0)).sqrt() / n,
+        }
+    }
+
+    /// 95% interval of the share of `rows` that are right, given whether each picture is (N).
+    ///
+    /// Wilson's, for as many pictures as these are worth. In folds an accuracy varies more than that
+    /// many answers would: by Nadeau's and Bengio's argument, for R dealings of K folds,
+    /// `1 / R + K / (K - 1)` times as much. In groups, by the variance between groups over the
+    /// variance that pictures each for itself would have (the design effect; L. Kish, "Survey
+    /// sampling", 1965; in Wilson's interval as E. Korn and B. Graubard do, 1998), at least 1, and
+    /// groups of equals count as one picture each where all answers are alike; z is then Student's t.
+    ///
+    /// All of 0 to 1 where there are no rows.
+    #[must_use]
+    pub fn interval_95(&self, right: &[bool], rows: &[usize]) -> (f64, f64) {
+        if rows.is_empty() {
+            return (0.0, 1.0);
+        }
+        let n = rows.len() as f64;
+        let values: Vec<f64> = rows
+            .iter()
+            .map(|&row| f64::from(u8::from(right[row])))
+            .collect();
+        let share = values.iter().sum::<f64>() / n;
+        let of_rows: Option<Vec<usize>> = self
+            .groups
+            .map(|groups| rows.iter().map(|&row| groups[row]).collect());
+        let in_rows = Design {
+            groups: of_rows.as_deref(),
+            dealings: &[],
+        };
+        let (mut worth, mut z) = (n, Z_95);
+        if let Some(sums) = in_rows.group_sums(&values, share) {
+            let n_groups = sums.len() as f64;
+            let between = sums.iter().map(|sum| sum * sum).sum::<f64>() * n_groups
+                / (n_groups - 1.0).max(1.0);
+            let alone = n * share * (1.0 - share);
+            worth = if alone > 0.0 {
+                n / (between / alone).max(1.0)
+            } else {
+                n_groups
+            };
+            z = quantile_975((n_groups - 1.0).max(1.0));
+        }
+        wilson(share, worth / self.inflation(), z)
+    }
+
+    /// How many of `n` pictures that stand each for itself, kept aside, would tell as much; of groups,
+    /// as if all pictures of a group were alike.
+    #[must_use]
+    pub fn worth(&self, n: usize) -> f64 {
+        let alone = self.groups.map_or(n, |groups| {
+            groups
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+        });
+        alone as f64 / self.inflation()
+    }
+
+    /// How much more an accuracy varies than one on pictures that were kept aside.
+    pub(super) fn inflation(&self) -> f64 {
+        if self.dealings.is_empty() {
+            return 1.0;
+        }
+        let n_folds = Self::n_folds(self.dealings).max(2) as f64;
+        1.0 / self.dealings.len() as f64 + n_folds / (n_folds - 1.0)
+    }
+}

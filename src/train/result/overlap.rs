@@ -1,0 +1,53 @@
+//! Judged pictures that the heads were trained on.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Comparison, percent};
+use crate::messages::visible;
+
+/// Pictures that are named in a sentence, at most.
+const NAMED: usize = 3;
+
+/// Judged pictures that stand in the training store as well: equal files, or pictures of a group that
+/// is there too. They say nothing of other pictures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Overlap {
+    /// Their rows among the judged pictures, ascending; at least one, and not all.
+    pub rows: Vec<usize>,
+}
+
+impl Overlap {
+    /// How many there are, which, and how the heads do without them; without a full stop.
+    #[must_use]
+    pub fn sentence(&self, comparison: &Comparison) -> String {
+        let n = comparison.labels.len();
+        let named = self.rows.iter().take(NAMED);
+        let mut names: Vec<_> = named
+            .map(|&row| visible(&comparison.pictures[row]))
+            .collect();
+        if self.rows.len() > NAMED {
+            names.push(format!("and {} more", self.rows.len() - NAMED));
+        }
+        let without = comparison.heads.iter().map(|head| {
+            let right = head.evaluation.correct();
+            let is_other = |row: &usize| self.rows.binary_search(row).is_err();
+            let others: Vec<_> = (0..n).filter(is_other).collect();
+            let errors = others.iter().filter(|&&row| !right[row]).count();
+            let accuracy = (others.len() - errors) as f64 / others.len() as f64;
+            format!(
+                "{} {} ({errors}/{} errors)",
+                head.name,
+                percent(accuracy),
+                others.len()
+            )
+        });
+        format!(
+            "{} of {n} validation pictures stand in the training store too: {}. Accuracy without them: {}",
+            self.rows.len(),
+            names.join(", "),
+            without.collect::<Vec<_>>().join(", ")
+        )
+    }
+}

@@ -1,0 +1,83 @@
+//! The head that is taken where none is named.
+
+use serde::{Deserialize, Serialize};
+
+use crate::head::HeadKind;
+
+/// The head that is taken where none is named, chosen by the training store alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Recommendation {
+    /// The head.
+    pub head: HeadKind,
+    /// Log loss of each head's out-of-fold predictions on the training store, in the order of the
+    /// heads; empty where there are none, and the simplest head is taken.
+    pub log_losses: Vec<(HeadKind, f64)>,
+}
+
+impl Recommendation {
+    /// The head with the smallest log loss, the first of equals; without losses the logistic
+    /// regression if it is among `heads`, or else the first of these.
+    pub(in crate::train) fn of(
+        heads: &[HeadKind],
+        log_losses: Vec<(HeadKind, f64)>,
+    ) -> Option<Self> {
+        let smallest = log_losses.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        let is_judged = log_losses.len() == heads.len();
+        let simplest = heads.iter().find(|&&head| head == HeadKind::Logistic);
+        let head = match smallest {
+            Some(&(head, _)) if is_judged => head,
+            _ => *simplest.or(heads.first())?,
+        };
+        Some(Self {
+            head,
+            log_losses: if is_judged { log_losses } else { Vec::new() },
+        })
+    }
+
+    /// Which head, and why.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let taken = format!("predict and export take the {}", self.head.title());
+        match self.log_losses.as_slice() {
+            [] => format!(
+                "{taken}, the simplest: the training store was not asked which is better, as cross-validation would."
+            ),
+            [_] => format!("{taken}, the only head."),
+            losses => {
+                let losses = losses
+                    .iter()
+                    .map(|(head, loss)| format!("{head} {loss:.4}"));
+                format!(
+                    "{taken}, whose log loss out of fold on the training store is the smallest: {}.",
+                    losses.collect::<Vec<_>>().join(", ")
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use HeadKind::{Logistic, Mlp, NearestCentroid};
+
+    fn head(heads: &[HeadKind], losses: &[(HeadKind, f64)]) -> HeadKind {
+        Recommendation::of(heads, losses.to_vec()).unwrap().head
+    }
+
+    #[test]
+    fn the_training_store_decides_or_else_the_simplest_is_taken() {
+        assert_eq!(head(&[Mlp, Logistic], &[(Mlp, 0.1), (Logistic, 0.2)]), Mlp);
+        assert_eq!(
+            head(&[Mlp, Logistic], &[(Mlp, 0.3), (Logistic, 0.2)]),
+            Logistic
+        );
+        assert_eq!(head(&[Mlp, Logistic], &[]), Logistic);
+        // One that was not judged cannot be beaten.
+        assert_eq!(head(&[Mlp, Logistic], &[(Mlp, 0.1)]), Logistic);
+        assert_eq!(head(&[NearestCentroid], &[]), NearestCentroid);
+        assert_eq!(Recommendation::of(&[], Vec::new()), None);
+    }
+}
