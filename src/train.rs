@@ -200,6 +200,7 @@ fn compare(
         n_train: trained.len(),
         n_train_groups: n_groups(trained.groups()),
         difference,
+        is_of_before: false,
         floors,
         overlap: stores.overlap()?,
         learning_curve: unsaved.learning_curve,

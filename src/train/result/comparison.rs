@@ -38,6 +38,9 @@ pub struct Comparison {
     pub failed: Vec<FailedHead>,
     /// The first head against the second, where there are two.
     pub difference: Option<Difference>,
+    /// Whether it is read from a HEAD of before, which told another difference: then this one is taken
+    /// from its predictions, of one run of each head, and no groups are known.
+    pub is_of_before: bool,
     /// Judged pictures that heads were trained on as well, where there are some.
     pub overlap: Option<Overlap>,
     /// Accuracy by the number of training pictures, where that was asked for.

@@ -248,6 +248,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
         );
         heads.push(head.map_err(damaged(&metrics_path))?);
     }
+    let is_of_before = metrics.difference.is_none() && heads.len() == 2;
     let difference = match metrics.difference {
         Some(told) => Some(told),
         None => difference(&heads, &design).map_err(|error| damaged(&path)(error.to_string()))?,
@@ -274,6 +275,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
             .map(|(name, reason)| FailedHead { name, reason })
             .collect(),
         difference,
+        is_of_before,
         heads,
         floors: metrics.floors.into_iter().chain(metrics.floor).collect(),
         overlap: metrics.in_both_stores,
