@@ -10,15 +10,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
-use super::provenance::FORMAT;
+use super::judged_pictures::Mapped;
+use super::provenance::{FORMAT, StoreProvenance};
 use super::{
     Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, LearningCurve, Origin,
     Overlap, Provenance, Recommendation, Tuning,
 };
+use crate::codes::Store;
 use crate::evaluate::{Correctness, Design, Difference, EvaluateError, Evaluation, Spread};
 use crate::files::{Open, regular};
 use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
-use crate::head::{Epoch, HeadKind};
+use crate::head::{Epoch, HeadKind, Samples};
 use crate::train::Trained;
 
 /// Why what tells of the heads could not be read.
@@ -195,6 +197,27 @@ impl Report {
             provenance,
             heads,
         })
+    }
+
+    /// The same heads, judged anew on `store`, whose samples they saw as `judged`.
+    pub(in crate::train) fn judged_anew(
+        &self,
+        comparison: Comparison,
+        store: &Store,
+        judged: &Samples,
+        pictures: Option<&Path>,
+    ) -> Self {
+        let mapped = Mapped::of(store, judged);
+        let mut provenance = self.provenance.clone();
+        provenance.validation = Some(StoreProvenance::of(store, pictures));
+        provenance.explained_variance = mapped.explained_variance;
+        Self {
+            comparison,
+            history: self.history.clone(),
+            pictures: mapped.pictures,
+            provenance,
+            heads: self.heads.clone(),
+        }
     }
 
     /// The folder of the judged pictures, where HEAD names it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use cnn_codes::codes::Store;
@@ -11,6 +11,31 @@ use cnn_codes_files::lines::{BoundedLines, UniversalNewlines};
 use regex::Regex;
 
 use crate::{say, shown};
+
+/// Which pictures belong together.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Pictures that belong together")]
+pub struct GroupArguments {
+    /// Pictures belong together for whose paths (CLASS/NAME) the pattern gives the same text: its first
+    /// capture group, or else all that it matches. They are not divided between training and judging,
+    /// and intervals reckon with them. Equal files always belong together
+    #[arg(long, value_name = "REGEX", conflicts_with = "groups")]
+    group_by: Option<Regex>,
+    /// Table (CSV) with the columns path and group, as `split` writes it: pictures of a group belong
+    /// together
+    #[arg(long, value_name = "FILE")]
+    groups: Option<PathBuf>,
+}
+
+impl GroupArguments {
+    /// How the names of groups are found, where that is said.
+    pub fn groups(&self) -> anyhow::Result<Option<Groups>> {
+        if let Some(table) = &self.groups {
+            return Groups::read(table).map(Some);
+        }
+        Ok(self.group_by.clone().map(Groups::Pattern))
+    }
+}
 
 /// How the names of groups are found.
 pub enum Groups {
