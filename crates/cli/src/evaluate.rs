@@ -104,19 +104,32 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// The training store where HEAD says that it was, if it is still there and still the same one.
 fn training_store(told: &Report, open: impl Fn(&Path) -> anyhow::Result<Store>) -> Option<Store> {
     let provenance = &told.provenance.train;
-    let store = open(Path::new(&provenance.store)).ok();
-    let store = store.filter(|store| {
+    let is_same = |store: &Store| {
         store.pictures().len() == provenance.pictures
             && store.manifest().store.codes == told.heads.codes
             && store.classes() == told.heads.classes
-    });
-    if store.is_none() {
-        say(&format!(
-            "the training store is not at {}: whether pictures of it are judged is not known (--train names it)",
-            cnn_codes::messages::visible(&provenance.store)
-        ));
-    }
-    store
+    };
+    let why = match open(Path::new(&provenance.store)) {
+        Ok(store) if is_same(&store) => return Some(store),
+        Ok(_) => "it is another store now".to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    say(&format!(
+        "whether pictures of the training store are judged is not known: {} cannot be looked at: {why} (--train names it)",
+        cnn_codes::messages::visible(&provenance.store)
+    ));
+    None
+}
+
+/// Seconds since 1970; as <https://reproducible-builds.org/specs/source-date-epoch/> has it where that is
+/// set.
+fn unix_seconds() -> u64 {
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let given = given.and_then(|seconds| seconds.parse().ok());
+    given.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.unwrap_or_default().as_secs()
+    })
 }
 
 /// Adds a line to HEAD's list of evaluations, and says how many there are.
@@ -151,12 +164,10 @@ fn note(arguments: &Arguments, store: &Store, comparison: &Comparison) -> anyhow
     };
     let errors = comparison.heads.iter();
     let errors = errors.map(|head| format!("{} {}", head.name, head.evaluation.errors));
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = unix_seconds();
     let mut line = csv::Writer::from_writer(Vec::new());
     line.write_record([
-        now.as_secs().to_string(),
+        now.to_string(),
         name.display().to_string(),
         comparison.labels.len().to_string(),
         pictures,

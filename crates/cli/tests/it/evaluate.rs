@@ -112,8 +112,10 @@ fn what_cannot_be_judged_is_refused_and_not_noted() {
     // Without the training store it is not known which pictures it has.
     fs::rename(place.path("train"), place.path("elsewhere")).unwrap();
     let run = evaluate(&place, &["validation"]).assert().success();
-    run.stderr(predicate::str::contains("the training store is not at "))
-        .stdout(predicate::str::contains("floor").not());
+    run.stderr(predicate::str::contains(
+        "whether pictures of the training store are judged is not known: ",
+    ))
+    .stdout(predicate::str::contains("floor").not());
     let run = evaluate(&place, &["validation", "--train", "elsewhere"])
         .assert()
         .success();
