@@ -119,7 +119,11 @@ impl Comparison {
                 percent(evaluation.top1_accuracy),
                 format!("{}/{}", evaluation.errors, evaluation.n),
                 format!("{} to {}", percent(low), percent(high)),
-                format!("{:.2} s", head.training_time.as_secs_f64()),
+                match head.training_time.as_secs_f64() {
+                    // Judged anew, not trained.
+                    0.0 => "-".to_owned(),
+                    seconds => format!("{seconds:.2} s"),
+                },
             );
         }
         text.extend(self.floors.iter().map(Floor::line));
