@@ -350,11 +350,7 @@ impl HeadMetrics {
             return Err(format!("{name} was tuned to a trial that is not there"));
         }
         let training_time = Duration::try_from_secs_f64(self.training_seconds);
-        let first = Design {
-            dealings: &design.dealings[..design.dealings.len().min(1)],
-            ..*design
-        };
-        let evaluation = Evaluation::new(probabilities.view(), labels, &first)
+        let evaluation = Evaluation::new(probabilities.view(), labels, &design.first())
             .map_err(|error| error.to_string())?;
         let of_one = || {
             evaluation
