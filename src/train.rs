@@ -12,6 +12,7 @@
 //! training           the heads, chosen, trained and ready to be judged
 //! workers            many fits at once
 //! result             results, where heads come from, and the files that tell it
+//! evaluation         heads that are there, judged on pictures that were kept aside
 //! trained            all that a training gives, and how it is saved
 //! label_errors       labels that the codes speak against
 //! ```
@@ -36,6 +37,7 @@
 
 mod cross_validation;
 mod error;
+mod evaluation;
 mod judgement;
 mod label_errors;
 mod learning_curve;
@@ -60,6 +62,7 @@ use crate::head::saved::SavedHead;
 use crate::progress::Watch;
 
 pub use self::error::TrainError;
+pub use self::evaluation::evaluate;
 pub use self::label_errors::{LabelError, LabelErrorOptions, Reason, label_errors};
 pub use self::options::TrainOptions;
 pub use self::result::{
@@ -200,6 +203,7 @@ fn compare(
         n_train: trained.len(),
         n_train_groups: n_groups(trained.groups()),
         difference,
+        is_of_before: false,
         floors,
         overlap: stores.overlap()?,
         learning_curve: unsaved.learning_curve,

@@ -15,6 +15,15 @@ pub struct Design<'a> {
 }
 
 impl Design<'_> {
+    /// The same pictures in the first dealing of folds alone.
+    #[must_use]
+    pub fn first(&self) -> Self {
+        Self {
+            dealings: &self.dealings[..self.dealings.len().min(1)],
+            ..*self
+        }
+    }
+
     /// Refuses numbers of pictures and of runs that are not the design's.
     pub(super) fn check(&self, n: usize, n_runs: usize) -> Result<(), EvaluateError> {
         let mismatch = |predictions, labels| EvaluateError::CountMismatch {

@@ -5,7 +5,7 @@ use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 use super::design::Design;
 use super::mcnemar::mid_p;
-use super::{EvaluateError, Z_95};
+use super::{EvaluateError, Spread, Z_95};
 
 /// Below this probability a difference is not taken for chance.
 pub const SIGNIFICANCE: f64 = 0.05;
@@ -135,21 +135,21 @@ impl Correctness {
             .collect()
     }
 
+    /// Accuracy of each run, 0 to 1.
+    #[must_use]
+    pub fn accuracies(&self) -> Vec<f64> {
+        let right = |run: &Vec<bool>| run.iter().filter(|&&right| right).count();
+        let n = self.n() as f64;
+        self.runs.iter().map(|run| right(run) as f64 / n).collect()
+    }
+
     /// Variance of the mean accuracy that comes from the runs alone; 0 where there is one.
     fn variance_of_runs(&self) -> f64 {
-        let n_runs = self.runs.len() as f64;
-        let accuracies: Vec<f64> = self.runs.iter().map(|run| share_of(run)).collect();
-        if accuracies.len() < 2 {
-            return 0.0;
-        }
-        let mean = accuracies.iter().sum::<f64>() / n_runs;
-        let squares: f64 = accuracies.iter().map(|a| (a - mean).powi(2)).sum();
-        squares / (n_runs - 1.0) / n_runs
+        let spread = Spread::of(self.accuracies());
+        spread.map_or(0.0, |spread| {
+            spread.standard_deviation.powi(2) / self.runs.len() as f64
+        })
     }
-}
-
-fn share_of(run: &[bool]) -> f64 {
-    run.iter().filter(|&&right| right).count() as f64 / run.len() as f64
 }
 
 impl Difference {

@@ -37,10 +37,7 @@ impl Judges<'_> {
     /// Judges a head.
     pub(super) fn judge(&self, head: Unjudged) -> Result<HeadResult, EvaluateError> {
         // The first run alone is shown picture by picture.
-        let design = Design {
-            dealings: &self.design.dealings[..self.design.dealings.len().min(1)],
-            ..self.design
-        };
+        let design = self.design.first();
         let judge = |given: &Array2<f32>| Evaluation::new(given.view(), self.labels, &design);
         let bare = probabilities(head.logits[0].clone(), 1.0);
         let (probabilities, calibration) = match head.temperature {

@@ -209,13 +209,7 @@ impl<'s> Training<'_, 's> {
             None => self.samples.len() - self.samples.len() / self.options.folds,
         };
         let accuracies = |curve: &[Correctness], index: usize| -> Option<Spread> {
-            Spread::of(
-                curve[index]
-                    .runs()
-                    .iter()
-                    .map(|run| share_of(run))
-                    .collect(),
-            )
+            Spread::of(curve[index].accuracies())
         };
         let point = |(index, share): (usize, f64)| CurvePoint {
             pictures: (share * n_train as f64).round() as usize,
@@ -232,8 +226,4 @@ impl<'s> Training<'_, 's> {
             growth: of_heads.iter().map(growth).collect(),
         })
     }
-}
-
-fn share_of(run: &[bool]) -> f64 {
-    run.iter().filter(|&&right| right).count() as f64 / run.len() as f64
 }

@@ -59,6 +59,9 @@ pub struct Arguments {
     /// Write a page that shows what was found, copies side by side
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write a table (CSV) of pictures that show the same, for `train-head --groups`: path, group
+    #[arg(long, value_name = "FILE")]
+    groups: Option<PathBuf>,
     /// Threads to decode with, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
@@ -92,10 +95,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         printed => printed?,
     }
     if let Some(path) = &arguments.html {
-        let page = html::page(&report, &inputs);
-        // In one line with its cause, as the library's errors are.
-        write(path, page.as_bytes())
-            .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
+        write(path, html::page(&report, &inputs).as_bytes())?;
+    }
+    if let Some(path) = &arguments.groups {
+        write(path, &groups(&report)?)?;
     }
     let found = report.counts();
     let is_found = |kinds: &Vec<FindingKind>| match kinds.as_slice() {
@@ -108,8 +111,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// A table with the columns path and group: pictures that show the same.
+fn groups(report: &Report) -> anyhow::Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["path", "group"])?;
+    for (number, group) in report.duplicates.iter().enumerate() {
+        for member in &group.members {
+            table.write_record([&member.picture.path, &format!("copies {number}")])?;
+        }
+    }
+    Ok(table.into_inner()?)
+}
+
+/// Writes a file, and tells which where that fails, in one line with its cause, as the library's errors
+/// are.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_whole(path, bytes).map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
+}
+
 /// Writes a file that is there whole or not at all; what is no file, as a pipe, is written to.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Where a link leads, and not in the link's place.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&target) {

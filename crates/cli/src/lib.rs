@@ -12,6 +12,7 @@ mod command_line;
 mod defaults;
 mod doctor;
 mod download;
+mod evaluate;
 mod export;
 mod extract_features;
 mod fetch;
@@ -76,6 +77,7 @@ enum Verb {
     Check(check::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    Evaluate(evaluate::Arguments),
     Report(report::Arguments),
     Predict(predict::Arguments),
     Export(export::Arguments),
@@ -144,6 +146,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::Evaluate(arguments) => evaluate::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Predict(arguments) => predict::run(&arguments),
         Verb::Export(arguments) => export::run(&arguments),

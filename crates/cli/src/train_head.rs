@@ -13,6 +13,7 @@ use cnn_codes::train::{Comparison, FailedHead, REPORT, check, train};
 use cnn_codes_files::Draft;
 
 pub use self::arguments::Arguments;
+pub use self::groups::GroupArguments;
 use self::progress::Display;
 use super::page::page;
 use super::stop::Stop;
@@ -52,7 +53,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparison> {
     let options = arguments.options();
     arguments.unused().iter().for_each(|told| say(told));
-    let groups = arguments.groups()?;
+    let groups = arguments.groups.groups()?;
     let open = |path: &Path| -> anyhow::Result<Store> {
         let mut store = Store::open(path)?;
         if let Some(groups) = &groups {

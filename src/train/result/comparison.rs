@@ -38,6 +38,9 @@ pub struct Comparison {
     pub failed: Vec<FailedHead>,
     /// The first head against the second, where there are two.
     pub difference: Option<Difference>,
+    /// Whether it is read from a HEAD of before, which told another difference: then this one is taken
+    /// from its predictions, of one run of each head, and no groups are known.
+    pub is_of_before: bool,
     /// Judged pictures that heads were trained on as well, where there are some.
     pub overlap: Option<Overlap>,
     /// Accuracy by the number of training pictures, where that was asked for.
@@ -116,7 +119,11 @@ impl Comparison {
                 percent(evaluation.top1_accuracy),
                 format!("{}/{}", evaluation.errors, evaluation.n),
                 format!("{} to {}", percent(low), percent(high)),
-                format!("{:.2} s", head.training_time.as_secs_f64()),
+                match head.training_time.as_secs_f64() {
+                    // Judged anew, not trained.
+                    0.0 => "-".to_owned(),
+                    seconds => format!("{seconds:.2} s"),
+                },
             );
         }
         text.extend(self.floors.iter().map(Floor::line));

@@ -73,10 +73,7 @@ impl Floor {
             by_fold[of_row(row)][class]
         });
         let view: ArrayView2<f32> = probabilities.view();
-        let first = Design {
-            dealings: &design.dealings[..design.dealings.len().min(1)],
-            ..*design
-        };
+        let first = design.first();
         Ok(Self::of(
             "most frequent class",
             &Evaluation::new(view, labels, &first)?,

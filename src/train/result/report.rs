@@ -10,15 +10,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
-use super::provenance::FORMAT;
+use super::judged_pictures::Mapped;
+use super::provenance::{FORMAT, StoreProvenance};
 use super::{
     Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, LearningCurve, Origin,
     Overlap, Provenance, Recommendation, Tuning,
 };
+use crate::codes::Store;
 use crate::evaluate::{Correctness, Design, Difference, EvaluateError, Evaluation, Spread};
 use crate::files::{Open, regular};
 use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
-use crate::head::{Epoch, HeadKind};
+use crate::head::{Epoch, HeadKind, Samples};
 use crate::train::Trained;
 
 /// Why what tells of the heads could not be read.
@@ -197,6 +199,27 @@ impl Report {
         })
     }
 
+    /// The same heads, judged anew on `store`, whose samples they saw as `judged`.
+    pub(in crate::train) fn judged_anew(
+        &self,
+        comparison: Comparison,
+        store: &Store,
+        judged: &Samples,
+        pictures: Option<&Path>,
+    ) -> Self {
+        let mapped = Mapped::of(store, judged);
+        let mut provenance = self.provenance.clone();
+        provenance.validation = Some(StoreProvenance::of(store, pictures));
+        provenance.explained_variance = mapped.explained_variance;
+        Self {
+            comparison,
+            history: self.history.clone(),
+            pictures: mapped.pictures,
+            provenance,
+            heads: self.heads.clone(),
+        }
+    }
+
     /// The folder of the judged pictures, where HEAD names it.
     #[must_use]
     pub fn pictures_folder(&self) -> Option<PathBuf> {
@@ -248,6 +271,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
         );
         heads.push(head.map_err(damaged(&metrics_path))?);
     }
+    let is_of_before = metrics.difference.is_none() && heads.len() == 2;
     let difference = match metrics.difference {
         Some(told) => Some(told),
         None => difference(&heads, &design).map_err(|error| damaged(&path)(error.to_string()))?,
@@ -274,6 +298,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
             .map(|(name, reason)| FailedHead { name, reason })
             .collect(),
         difference,
+        is_of_before,
         heads,
         floors: metrics.floors.into_iter().chain(metrics.floor).collect(),
         overlap: metrics.in_both_stores,
@@ -325,11 +350,7 @@ impl HeadMetrics {
             return Err(format!("{name} was tuned to a trial that is not there"));
         }
         let training_time = Duration::try_from_secs_f64(self.training_seconds);
-        let first = Design {
-            dealings: &design.dealings[..design.dealings.len().min(1)],
-            ..*design
-        };
-        let evaluation = Evaluation::new(probabilities.view(), labels, &first)
+        let evaluation = Evaluation::new(probabilities.view(), labels, &design.first())
             .map_err(|error| error.to_string())?;
         let of_one = || {
             evaluation

@@ -14,6 +14,13 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             @if !evidence.is_empty() {
                 ul.evidence { @for sentence in &evidence { li { (names::typographic(sentence)) } } }
             }
+            @if comparison.is_of_before {
+                p.warning {
+                    "HEAD is of a version that told another interval. This one is taken from its predictions: \
+                     of one run of each head, whatever the number of seeds, without groups of pictures, \
+                     and without a head that is recommended."
+                }
+            }
             p { (judged_on(comparison)) }
             @if let Some(overlap) = &comparison.overlap {
                 p.warning { (overlap.sentence(comparison)) "." }

@@ -14,9 +14,8 @@ use cnn_codes::head::scaling::ScalingKind;
 use cnn_codes::head::{ClassWeights, HeadOptions};
 use cnn_codes::train::{Told, TrainOptions};
 use cnn_codes_files::Existing;
-use regex::Regex;
 
-use super::groups::Groups;
+use super::groups::GroupArguments;
 use crate::command_line::{command_line, without_folders};
 use crate::{Format, folder, one_of, positive};
 
@@ -64,6 +63,8 @@ pub struct Arguments {
     #[command(flatten)]
     judging: JudgingArguments,
     #[command(flatten)]
+    pub groups: GroupArguments,
+    #[command(flatten)]
     loss: LossArguments,
     #[command(flatten)]
     mlp: MlpArguments,
@@ -98,15 +99,6 @@ struct JudgingArguments {
     /// Folds of cross-validation [default: 5]; without --validation the heads are judged in them
     #[arg(long, value_name = "K", value_parser = positive)]
     folds: Option<usize>,
-    /// Pictures belong together for whose paths (CLASS/NAME) the pattern gives the same text: its first
-    /// capture group, or else all that it matches. They are not divided between training and judging,
-    /// and intervals reckon with them. Equal files always belong together
-    #[arg(long, value_name = "REGEX", conflicts_with = "groups")]
-    group_by: Option<Regex>,
-    /// Table (CSV) with the columns path and group, as `split` writes it: pictures of a group belong
-    /// together
-    #[arg(long, value_name = "FILE")]
-    groups: Option<PathBuf>,
     /// Seeds that the MLP is trained with, in parallel; the first one's network is kept, and the
     /// comparison speaks of all. With --folds alone, how often folds are dealt
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().repeats, value_parser = positive)]
@@ -291,15 +283,6 @@ impl Arguments {
             told.push(unused.to_owned());
         }
         told
-    }
-
-    /// Which pictures belong together, where that is said.
-    pub fn groups(&self) -> anyhow::Result<Option<Groups>> {
-        let judging = &self.judging;
-        if let Some(table) = &judging.groups {
-            return Groups::read(table).map(Some);
-        }
-        Ok(judging.group_by.clone().map(Groups::Pattern))
     }
 
     /// What the files tell of this run.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use cnn_codes::codes::Store;
@@ -11,6 +11,31 @@ use cnn_codes_files::lines::{BoundedLines, UniversalNewlines};
 use regex::Regex;
 
 use crate::{say, shown};
+
+/// Which pictures belong together.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Pictures that belong together")]
+pub struct GroupArguments {
+    /// Pictures belong together for whose paths (CLASS/NAME) the pattern gives the same text: its first
+    /// capture group, or else all that it matches. They are not divided between training and judging,
+    /// and intervals reckon with them. Equal files always belong together
+    #[arg(long, value_name = "REGEX", conflicts_with = "groups")]
+    group_by: Option<Regex>,
+    /// Table (CSV) with the columns path and group, as `split` writes it: pictures of a group belong
+    /// together
+    #[arg(long, value_name = "FILE")]
+    groups: Option<PathBuf>,
+}
+
+impl GroupArguments {
+    /// How the names of groups are found, where that is said.
+    pub fn groups(&self) -> anyhow::Result<Option<Groups>> {
+        if let Some(table) = &self.groups {
+            return Groups::read(table).map(Some);
+        }
+        Ok(self.group_by.clone().map(Groups::Pattern))
+    }
+}
 
 /// How the names of groups are found.
 pub enum Groups {
@@ -35,23 +60,16 @@ impl Groups {
         let (Some(path), Some(group)) = (column("path"), column("group")) else {
             bail!("{name} needs the columns path and group in its first line");
         };
-        let mut names = HashMap::new();
+        let mut names = Names::default();
         for record in reader.records() {
             let record = record.with_context(|| format!("cannot read {name}"))?;
             let (path, group) = (record[path].to_owned(), record[group].trim().to_owned());
             if group.is_empty() {
                 continue;
             }
-            if let Some(other) = names.insert(path.clone(), group.clone())
-                && other != group
-            {
-                bail!(
-                    "{name} gives {} two groups: {other} and {group}",
-                    cnn_codes::messages::visible(&path)
-                );
-            }
+            names.add(path, group);
         }
-        Ok(Self::Table(names))
+        Ok(Self::Table(names.joined()))
     }
 
     fn name_of(&self, path: &str) -> Option<String> {
@@ -81,5 +99,61 @@ impl Groups {
                 store.pictures().len()
             ));
         }
+    }
+}
+
+/// Names of groups by paths; a path with two names makes one group of them.
+#[derive(Default)]
+struct Names {
+    by_path: HashMap<String, usize>,
+    /// Numbers of the names.
+    numbers: HashMap<String, usize>,
+    /// Pairs of names that are of one group.
+    joined: Vec<(usize, usize)>,
+}
+
+impl Names {
+    fn add(&mut self, path: String, group: String) {
+        let next = self.numbers.len();
+        let number = *self.numbers.entry(group).or_insert(next);
+        let first = *self.by_path.entry(path).or_insert(number);
+        if first != number {
+            self.joined.push((first, number));
+        }
+    }
+
+    /// The name of each path's group; of joined groups, that of the first.
+    fn joined(self) -> HashMap<String, String> {
+        let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let mut groups = cnn_codes::codes::Groups::new(number(self.numbers.len()));
+        for (first, second) in self.joined {
+            groups.join(number(first), number(second));
+        }
+        let mut names = vec![String::new(); self.numbers.len()];
+        for (name, index) in self.numbers {
+            names[index] = name;
+        }
+        let name = |index: usize| names[groups.of(number(index)) as usize].clone();
+        self.by_path
+            .into_iter()
+            .map(|(path, index)| (path, name(index)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_two_names_joins_their_groups() {
+        let mut names = Names::default();
+        for (path, group) in [("a", "x"), ("b", "y"), ("c", "z"), ("b", "x"), ("d", "y")] {
+            names.add(path.to_owned(), group.to_owned());
+        }
+        let joined = names.joined();
+        assert_eq!(joined["a"], joined["b"]);
+        assert_eq!(joined["a"], joined["d"]);
+        assert_ne!(joined["a"], joined["c"]);
     }
 }

@@ -148,6 +148,33 @@ fn copies_are_found_in_a_class_in_two_classes_and_in_two_inputs() {
 }
 
 #[test]
+fn the_copies_are_a_table_of_groups_for_train_head() {
+    let folder = tempfile::tempdir().unwrap();
+    sound(folder.path());
+    let train = folder.path().join("train");
+    save(&train, "a/again.png", &imageops::flip_horizontal(&scene(1)));
+    let original = fs::read(train.join("b/1.png")).unwrap();
+    fs::write(train.join("b/same.png"), original).unwrap();
+    let (found, _) = check(folder.path(), &["train", "--groups", "groups.csv"]);
+    let expected = groups(&found)
+        .into_iter()
+        .enumerate()
+        .flat_map(|(number, (paths, _))| {
+            let row = move |path| [path, format!("copies {number}")];
+            paths.into_iter().map(row).collect::<Vec<_>>()
+        });
+    let mut table = csv::Reader::from_path(folder.path().join("groups.csv")).unwrap();
+    assert_eq!(table.headers().unwrap(), &vec!["path", "group"]);
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert!(rows.iter().any(|row| &row[0] == "b/same.png"));
+    assert!(
+        rows.iter()
+            .map(|row| [row[0].to_owned(), row[1].to_owned()])
+            .eq(expected)
+    );
+}
+
+#[test]
 fn any_number_of_threads_finds_the_same() {
     let folder = tempfile::tempdir().unwrap();
     sound(folder.path());

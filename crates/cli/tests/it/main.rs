@@ -8,6 +8,7 @@ mod docs_python;
 mod download;
 mod download_again;
 mod edges;
+mod evaluate;
 mod examples;
 mod export;
 mod extract_features;

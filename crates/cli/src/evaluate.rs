@@ -1,0 +1,187 @@
+//! `cnn-codes evaluate`: HEAD and a store that was kept aside to a comparison, and a line in HEAD that
+//! says so.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use cnn_codes::codes::Store;
+use cnn_codes::head::saved::SavedHead;
+use cnn_codes::train::{self, Comparison, Report};
+use cnn_codes_files::{Existing, FileDraft, regular};
+
+use super::page::page;
+use super::train_head::GroupArguments;
+use super::{Format, folder, print_result, say, shown};
+
+/// The file of HEAD that lists how often, and on what, it was judged.
+const EVALUATIONS: &str = "evaluations.csv";
+
+/// Judge the heads of HEAD on a store that was kept aside
+///
+/// STORE has pictures that neither trained the heads nor chose anything of them: a test set. What is
+/// printed is what train-head prints of a validation store. HEAD/evaluations.csv gets a line for each
+/// run: the more often one looks, and changes something after it, the less the numbers are worth.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  cnn-codes extract-features pictures/test --out codes/test
+  cnn-codes evaluate head codes/test --html test.html")]
+pub struct Arguments {
+    /// The folder that train-head made
+    #[arg(value_name = "HEAD")]
+    head: PathBuf,
+    /// Store of labelled pictures that were kept aside
+    #[arg(value_name = "STORE")]
+    store: PathBuf,
+    /// Store that HEAD was trained on, in which pictures of STORE are looked for [default: where it was]
+    #[arg(long, value_name = "STORE")]
+    train: Option<PathBuf>,
+    /// Write the page of the result
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Folder of the judged pictures [default: where they were when their codes were taken]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
+    pictures: Option<PathBuf>,
+    /// Leave absolute paths out of the page and of HEAD/evaluations.csv
+    #[arg(long)]
+    private: bool,
+    /// How the comparison is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    groups: GroupArguments,
+}
+
+/// Judges, notes it in HEAD, and prints the comparison.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let told = Report::read(&arguments.head)?;
+    let heads = SavedHead::load(&arguments.head)?;
+    let groups = arguments.groups.groups()?;
+    let open = |path: &Path| -> anyhow::Result<Store> {
+        let mut store = Store::open(path)?;
+        if let Some(groups) = &groups {
+            groups.apply(&mut store);
+        }
+        Ok(store)
+    };
+    let store = open(&arguments.store)?;
+    let training = match &arguments.train {
+        Some(train) => Some(open(train)?),
+        None => training_store(&told, open),
+    };
+    let mut report = train::evaluate(
+        &heads,
+        &told,
+        &store,
+        training.as_ref(),
+        arguments.pictures.as_deref(),
+    )?;
+    let pictures = arguments
+        .pictures
+        .clone()
+        .or_else(|| report.pictures_folder());
+    if arguments.private {
+        report.forget_folders();
+    }
+    if let Some(html) = &arguments.html {
+        let page = page(&report, pictures.as_deref());
+        FileDraft::write(html, page.as_bytes())
+            .and_then(|draft| draft.publish(Existing::Replace))
+            .with_context(|| format!("cannot write {}", shown(html)))?;
+    }
+    let comparison = &report.comparison;
+    let counted = note(arguments, &store, comparison)?;
+    let result = match arguments.format {
+        Format::Text => format!("{}\n{counted}\n", comparison.to_text()),
+        Format::Json => format!("{:#}\n", comparison.to_json()),
+    };
+    print_result(arguments.format, &result, &counted)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The training store where HEAD says that it was, if it is still there and still the same one.
+fn training_store(told: &Report, open: impl Fn(&Path) -> anyhow::Result<Store>) -> Option<Store> {
+    let provenance = &told.provenance.train;
+    let is_same = |store: &Store| {
+        store.pictures().len() == provenance.pictures
+            && store.manifest().store.codes == told.heads.codes
+            && store.classes() == told.heads.classes
+    };
+    let why = match open(Path::new(&provenance.store)) {
+        Ok(store) if is_same(&store) => return Some(store),
+        Ok(_) => "it is another store now".to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    say(&format!(
+        "whether pictures of the training store are judged is not known: {} cannot be looked at: {why} (--train names it)",
+        cnn_codes::messages::visible(&provenance.store)
+    ));
+    None
+}
+
+/// Seconds since 1970; as <https://reproducible-builds.org/specs/source-date-epoch/> has it where that is
+/// set.
+fn unix_seconds() -> u64 {
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let given = given.and_then(|seconds| seconds.parse().ok());
+    given.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.unwrap_or_default().as_secs()
+    })
+}
+
+/// Adds a line to HEAD's list of evaluations, and says how many there are.
+fn note(arguments: &Arguments, store: &Store, comparison: &Comparison) -> anyhow::Result<String> {
+    let path = arguments.head.join(EVALUATIONS);
+    let cannot = || format!("cannot note the evaluation in {}", shown(&path));
+    let mut table = match regular::open(&path) {
+        Ok(mut file) => {
+            let mut text = Vec::new();
+            io::Read::read_to_end(&mut file, &mut text).with_context(cannot)?;
+            text
+        }
+        Err(_) if !path.exists() => {
+            b"unix_seconds,store,pictures,pictures_blake3,errors\n".to_vec()
+        }
+        Err(error) => return Err(anyhow::Error::from(error).context(cannot())),
+    };
+    let mut pictures = blake3::Hasher::new();
+    for row in store.pictures() {
+        pictures.update(row.blake3.as_bytes());
+    }
+    let pictures = pictures.finalize().to_hex().to_string();
+    let is_same = |line: &&str| line.contains(&pictures);
+    let before = String::from_utf8_lossy(&table)
+        .lines()
+        .skip(1)
+        .filter(is_same)
+        .count();
+    let name = match arguments.private {
+        true => Path::new(store.dir().file_name().unwrap_or_default()).to_owned(),
+        false => std::path::absolute(store.dir()).unwrap_or(store.dir().to_owned()),
+    };
+    let errors = comparison.heads.iter();
+    let errors = errors.map(|head| format!("{} {}", head.name, head.evaluation.errors));
+    let now = unix_seconds();
+    let mut line = csv::Writer::from_writer(Vec::new());
+    line.write_record([
+        now.to_string(),
+        name.display().to_string(),
+        comparison.labels.len().to_string(),
+        pictures,
+        errors.collect::<Vec<_>>().join("; "),
+    ])?;
+    table.extend(line.into_inner()?);
+    FileDraft::write(&path, &table)
+        .and_then(|draft| draft.publish(Existing::Replace))
+        .with_context(cannot)?;
+    let n = table.split(|&byte| byte == b'\n').count() - 2;
+    Ok(format!(
+        "{} lists {n} evaluation{} of this HEAD, {} of them on these pictures",
+        shown(&path),
+        if n == 1 { "" } else { "s" },
+        before + 1
+    ))
+}

@@ -1,0 +1,125 @@
+//! `evaluate`: heads judged on a store that was kept aside.
+
+use crate::support;
+
+use std::fs;
+
+use predicates::prelude::*;
+use serde_json::Value;
+use support::two_classes::Place;
+
+fn evaluate(place: &Place, arguments: &[&str]) -> assert_cmd::Command {
+    let mut command = support::cnn_codes();
+    command.current_dir(place.path(""));
+    command.args(["evaluate", "head"]).args(arguments);
+    command
+}
+
+fn json(command: &mut assert_cmd::Command) -> Value {
+    let run = command.arg("--format").arg("json").assert().success();
+    serde_json::from_slice(&run.get_output().stdout).unwrap()
+}
+
+#[test]
+fn a_store_is_judged_as_train_head_judges_it() {
+    let place = Place::new();
+    place.train().args(["--calibrate"]).assert().success();
+    let trained: Value = serde_json::from_str(&place.read("head/metrics.json")).unwrap();
+    let told = json(&mut evaluate(
+        &place,
+        &["validation", "--html", "page.html"],
+    ));
+    for head in ["mlp", "logistic"] {
+        for key in [
+            "confusion",
+            "misclassified",
+            "metrics",
+            "wilson_95",
+            "calibration",
+        ] {
+            assert_eq!(
+                told["heads"][head][key], trained["heads"][head][key],
+                "{head} {key}"
+            );
+        }
+    }
+    for key in ["difference", "verdict", "recommended", "training_pictures"] {
+        assert_eq!(told[key], trained[key], "{key}");
+    }
+    for floor in [0, 1] {
+        let errors = |metrics: &Value| metrics["floors"][floor]["errors"].clone();
+        assert_eq!(errors(&told), errors(&trained));
+    }
+    let page = place.read("page.html");
+    assert!(page.contains("MLP and logistic regression on 10 pictures of 2 classes"));
+    assert!(
+        page.contains(
+            trained["verdict"]
+                .as_str()
+                .unwrap()
+                .split(" is")
+                .next()
+                .unwrap()
+        )
+    );
+}
+
+#[test]
+fn head_lists_how_often_it_was_judged_and_on_what() {
+    let place = Place::new();
+    place.train().assert().success();
+    let said =
+        |count: &str| predicate::str::contains(format!("head/evaluations.csv lists {count}"));
+    let first = evaluate(&place, &["validation"]).assert().success();
+    first.stdout(said(
+        "1 evaluation of this HEAD, 1 of them on these pictures",
+    ));
+    let again = evaluate(&place, &["validation", "--private"])
+        .assert()
+        .success();
+    again.stdout(said(
+        "2 evaluations of this HEAD, 2 of them on these pictures",
+    ));
+    let mut table = csv::Reader::from_path(place.path("head/evaluations.csv")).unwrap();
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2);
+    assert!(rows[0][1].ends_with("/validation") && &rows[1][1] == "validation");
+    assert_eq!((&rows[0][2], &rows[0][4]), ("10", "mlp 1; logistic 1"));
+    assert_eq!(rows[0][3], rows[1][3]);
+    // HEAD is a head as before.
+    let report = support::cnn_codes()
+        .current_dir(place.path(""))
+        .args(["report", "head"])
+        .assert();
+    report.success();
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused_and_not_noted() {
+    let place = Place::new();
+    place.train().assert().success();
+    let refused = |arguments: &[&str], said: &str| {
+        let run = evaluate(&place, arguments).assert().code(1);
+        run.stderr(predicate::str::contains(said.to_owned()));
+        assert!(!place.path("head/evaluations.csv").exists());
+    };
+    refused(&["train"], "every picture of train stands in ");
+    refused(&["absent"], "absent");
+    refused(
+        &["validation", "--groups", "absent.csv"],
+        "cannot read absent.csv",
+    );
+    // Without the training store it is not known which pictures it has.
+    fs::rename(place.path("train"), place.path("elsewhere")).unwrap();
+    let run = evaluate(&place, &["validation"]).assert().success();
+    run.stderr(predicate::str::contains(
+        "whether pictures of the training store are judged is not known: ",
+    ))
+    .stdout(predicate::str::contains("floor").not());
+    let run = evaluate(&place, &["validation", "--train", "elsewhere"])
+        .assert()
+        .success();
+    run.stderr("").stdout(predicate::str::contains(
+        "floor: most frequent class, 50.0%",
+    ));
+}
