@@ -1,5 +1,6 @@
 //! Accuracy, confusion, intervals and paired tests, the same for every head.
 
+mod abstention;
 mod calibration;
 mod design;
 mod difference;
@@ -12,6 +13,8 @@ mod temperature;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
 
+pub use self::abstention::Abstention;
+pub(crate) use self::abstention::abstentions;
 pub use self::calibration::{CalibrationBin, CalibrationError, calibration_bins};
 pub use self::design::Design;
 pub use self::difference::{

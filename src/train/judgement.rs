@@ -7,7 +7,8 @@ use ndarray::{Array2, Axis};
 use super::cross_validation::never_learned;
 use super::result::{Calibration, HeadResult, Tuning};
 use crate::evaluate::{
-    Correctness, Design, EvaluateError, Evaluation, Spread, Temperature, fit_temperature, is_right,
+    Abstention, Correctness, Design, EvaluateError, Evaluation, Spread, Temperature,
+    fit_temperature, is_right,
 };
 use crate::head::{HeadKind, probabilities};
 
@@ -28,6 +29,8 @@ pub(super) struct Unjudged {
     /// dealing of folds.
     pub(super) logits: Vec<Array2<f32>>,
     pub(super) temperature: Option<Temperature>,
+    /// Which confidence an answer needs, by out-of-fold probabilities of the training samples.
+    pub(super) abstentions: Vec<Abstention>,
     pub(super) tuning: Option<Tuning>,
     pub(super) training_time: Duration,
     pub(super) remark: String,
@@ -67,6 +70,7 @@ impl Judges<'_> {
             evaluation: judge(&probabilities)?,
             probabilities,
             calibration,
+            abstentions: head.abstentions,
             tuning: head.tuning,
             training_time: head.training_time,
             remark: head.remark,

@@ -12,7 +12,7 @@ use super::progress::{Epochs, Stage};
 use super::result::{FailedHead, LearningCurve, Tuning};
 use super::scaled::{ScaledSamples, scale};
 use super::tuning::{Candidate, TUNING_SEEDS, TuningJudge};
-use crate::evaluate::{Temperature, fit_temperature, log_losses};
+use crate::evaluate::{Abstention, Temperature, abstentions, fit_temperature, log_losses};
 use crate::head::nearest_centroid::NearestCentroidOptions;
 use crate::head::saved::Saved;
 use crate::head::{
@@ -223,7 +223,9 @@ impl<'s> Training<'_, 's> {
         let known = known.transpose()?.flatten();
         let temperature = self.temperature(known.as_ref())?;
         let divisor = temperature.map_or(1.0, |fitted| fitted.value);
-        let log_loss = known.map(|known| known.log_loss(divisor));
+        let log_loss = known.as_ref().map(|known| known.log_loss(divisor));
+        let abstentions = known.map(|known| known.abstentions(divisor));
+        let abstentions = abstentions.transpose()?.unwrap_or_default();
         let seed = H::seed(&choice.options);
         Ok(UnsavedHead {
             head: OneHead::from(Saved {
@@ -238,6 +240,7 @@ impl<'s> Training<'_, 's> {
                 seed,
                 logits,
                 temperature,
+                abstentions,
                 tuning: choice.tuning,
                 training_time,
                 remark: fit.remark,
@@ -423,6 +426,12 @@ struct OutOfFoldLogits<'s> {
 }
 
 impl OutOfFoldLogits<'_> {
+    /// Which confidence an answer needs.
+    fn abstentions(&self, temperature: f64) -> Result<Vec<Abstention>, FitError> {
+        let probabilities = probabilities(self.logits.clone(), temperature as f32);
+        Ok(abstentions(probabilities.view(), self.samples.labels())?)
+    }
+
     fn log_loss(&self, temperature: f64) -> f64 {
         let probabilities = probabilities(self.logits.clone(), temperature as f32);
         let losses = log_losses(probabilities.view(), self.samples.labels());

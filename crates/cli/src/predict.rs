@@ -49,13 +49,16 @@ pub struct Arguments {
     /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with all folders in them;
     /// or - for a list of files on stdin; or tar shards; or stores, whose codes are taken as they are
     images: Vec<PathBuf>,
-    /// Which head predicts [default: the MLP where there is one, else the logistic regression, else the
-    /// nearest centroid]
+    /// Which head predicts [default: the one that HEAD recommends]
     #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     kind: Option<HeadKind>,
     /// Classes to print for each picture, the most probable first
     #[arg(long, default_value = "3", value_name = "K", value_parser = positive)]
     top_k: usize,
+    /// Call pictures unsure whose most probable class has less than this probability, 0 to 1; train-head
+    /// tells which one keeps wrong answers rare
+    #[arg(long, value_name = "P", value_parser = probability)]
+    min_confidence: Option<f32>,
     /// How predictions are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -105,6 +108,14 @@ impl Format {
             Self::Csv => print_table(predictions),
             Self::Json | Self::Jsonl => print_json(predictions),
         }
+    }
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(probability),
+        Ok(_) => Err("it must be from 0 to 1".to_owned()),
+        Err(_) => Err("it is not a number".to_owned()),
     }
 }
 
@@ -319,6 +330,8 @@ struct Session {
     printed: Printed,
     stop: Stop,
     n_predicted: usize,
+    /// Of these, those whose confidence is below the one that was asked for.
+    n_unsure: usize,
     n_failed: usize,
     /// Those of them that could not be read for reasons that are not their own.
     n_unread: usize,
@@ -334,13 +347,20 @@ impl Session {
         classifier: &Classifier,
         paths: impl Iterator<Item = &'a str>,
     ) -> anyhow::Result<Self> {
-        let printed = Printed::new(arguments.format, arguments.top_k, classifier, paths);
+        let printed = Printed::new(
+            arguments.format,
+            arguments.top_k,
+            arguments.min_confidence,
+            classifier,
+            paths,
+        );
         arguments.format.print(&printed.begin())?;
         Ok(Self {
             format: arguments.format,
             printed,
             stop: Stop::on_signals()?,
             n_predicted: 0,
+            n_unsure: 0,
             n_failed: 0,
             n_unread: 0,
             first_failure: None,
@@ -361,6 +381,10 @@ impl Session {
             self.n_unread += usize::from(failure.may_pass());
         }
         self.n_predicted += outcomes.iter().flatten().count();
+        let predicted = outcomes.iter().flatten();
+        self.n_unsure += predicted
+            .filter(|told| self.printed.is_unsure(told))
+            .count();
         self.result = self.format.print(&self.printed.outcomes(&outcomes));
         if self.goes_on() {
             ControlFlow::Continue(())
@@ -391,6 +415,9 @@ impl Session {
                 self.n_failed
             )),
             None => {}
+        }
+        if self.n_unsure > 0 {
+            say(&format!("unsure: {} of {n} pictures", self.n_unsure));
         }
         if self.n_unread > 0 {
             say(&format!(

@@ -323,6 +323,7 @@ impl Comparison {
             "mean_accuracy": head.right.iter().sum::<f64>() / head.right.len() as f64,
             "tuning": head.tuning,
             "calibration": head.calibration,
+            "abstentions": head.abstentions,
             "training_seconds": head.training_time.as_secs_f64(),
             "remark": head.remark,
             "confusion": confusion,

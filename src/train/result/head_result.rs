@@ -5,7 +5,7 @@ use std::time::Duration;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Correctness, Evaluation, Spread};
+use crate::evaluate::{Abstention, Correctness, Evaluation, Spread};
 use crate::head::HeadKind;
 
 /// How one head did on the pictures that judge it.
@@ -34,6 +34,9 @@ pub struct HeadResult {
     pub tuning: Option<Tuning>,
     /// What was done about the probabilities, where something was.
     pub calibration: Option<Calibration>,
+    /// Which confidence an answer needs so that few are wrong, by out-of-fold probabilities of the
+    /// training store; empty where there are none, or no confidence is enough.
+    pub abstentions: Vec<Abstention>,
     /// From the codes to the trained head that is kept.
     pub training_time: Duration,
     /// What must be known about the training: how it converged.
@@ -110,6 +113,17 @@ impl HeadResult {
         }
         if let Some(calibration) = &self.calibration {
             line(calibration.sentence());
+        }
+        for told in &self.abstentions {
+            line(format!(
+                "out of fold, answers of {:.1}% confidence and more are wrong in at most {}%: {} of {} pictures answered, {} wrong",
+                // Rounded up, so that it is kept to.
+                (1000.0 * told.min_confidence).ceil() / 10.0,
+                100.0 * told.wanted_errors,
+                told.answered,
+                told.n,
+                told.wrong
+            ));
         }
         if let Some(folds) = &self.by_fold {
             line(format!(

@@ -17,7 +17,9 @@ use super::{
     Overlap, Provenance, Recommendation, Tuning,
 };
 use crate::codes::Store;
-use crate::evaluate::{Correctness, Design, Difference, EvaluateError, Evaluation, Spread};
+use crate::evaluate::{
+    Abstention, Correctness, Design, Difference, EvaluateError, Evaluation, Spread,
+};
 use crate::files::{Open, regular};
 use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
 use crate::head::{Epoch, HeadKind, Samples};
@@ -105,6 +107,8 @@ struct HeadMetrics {
     errors_by_seed: Option<Spread>,
     tuning: Option<Tuning>,
     calibration: Option<Calibration>,
+    #[serde(default)]
+    abstentions: Vec<Abstention>,
     training_seconds: f64,
     remark: String,
 }
@@ -371,6 +375,7 @@ impl HeadMetrics {
             by_seed: self.errors_by_seed,
             tuning: self.tuning,
             calibration: self.calibration,
+            abstentions: self.abstentions,
             training_time: training_time.map_err(|error| error.to_string())?,
             remark: self.remark,
         })

@@ -16,6 +16,8 @@ pub struct Printed {
     format: Format,
     /// Classes of each picture, at most K.
     top_k: usize,
+    /// Below this confidence a picture is called unsure, where that is asked for.
+    min_confidence: Option<f32>,
     classes: Vec<String>,
     head: String,
     /// Characters of the columns of the text.
@@ -31,6 +33,8 @@ pub struct Printed {
 enum Row<'a> {
     Predicted {
         path: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unsure: Option<bool>,
         predictions: Vec<ClassProbability<'a>>,
     },
     Failed {
@@ -51,6 +55,7 @@ impl Printed {
     pub fn new<'a>(
         format: Format,
         top_k: usize,
+        min_confidence: Option<f32>,
         classifier: &Classifier,
         paths: impl Iterator<Item = &'a str>,
     ) -> Self {
@@ -60,6 +65,7 @@ impl Printed {
         Self {
             format,
             top_k: top_k.min(classes.len()),
+            min_confidence,
             class_width: class_widths.max().unwrap_or(0),
             path_width: path_widths.max().unwrap_or(0).min(MAX_PATH_WIDTH),
             head: classifier.name().to_owned(),
@@ -75,7 +81,12 @@ impl Printed {
             Format::Csv => {
                 let ranks = 1..=self.top_k;
                 let columns = ranks.map(|rank| format!("class_{rank},probability_{rank},"));
-                format!("path,{}error\n", columns.collect::<String>())
+                let unsure = if self.min_confidence.is_some() {
+                    "unsure,"
+                } else {
+                    ""
+                };
+                format!("path,{}{unsure}error\n", columns.collect::<String>())
             }
             Format::Json => {
                 let (head, classes) = (json!(self.head), json!(self.classes));
@@ -117,6 +128,15 @@ impl Printed {
         }
     }
 
+    /// Whether the most probable class has less than the confidence that is asked for.
+    pub fn is_unsure(&self, prediction: &Prediction) -> bool {
+        let confidence = prediction
+            .top(1)
+            .first()
+            .map_or(0.0, |&(_, probability)| probability);
+        self.min_confidence.is_some_and(|least| confidence < least)
+    }
+
     /// The most probable classes by name.
     fn top<'a>(&'a self, prediction: &Prediction) -> Vec<(&'a str, f32)> {
         let top = prediction.top(self.top_k).into_iter();
@@ -134,24 +154,31 @@ impl Printed {
                 100.0 * probability
             );
         }
+        if self.is_unsure(prediction) {
+            line += "  unsure";
+        }
         line + "\n"
     }
 
     fn csv_lines(&self, outcomes: &[Outcome]) -> String {
         let mut table = csv::Writer::from_writer(Vec::new());
         for outcome in outcomes {
-            let mut row = Vec::with_capacity(2 * self.top_k + 2);
+            let n_unsure = usize::from(self.min_confidence.is_some());
+            let mut row = Vec::with_capacity(2 * self.top_k + 2 + n_unsure);
             match outcome {
                 Ok(prediction) => {
                     row.push(prediction.path.clone());
                     for (class, probability) in self.top(prediction) {
                         row.extend([class.to_owned(), probability.to_string()]);
                     }
+                    if n_unsure > 0 {
+                        row.push(self.is_unsure(prediction).to_string());
+                    }
                     row.push(String::new());
                 }
                 Err(failure) => {
                     row.push(failure.path.clone());
-                    row.resize(2 * self.top_k + 1, String::new());
+                    row.resize(2 * self.top_k + 1 + n_unsure, String::new());
                     row.push(failure.error.clone());
                 }
             }
@@ -165,6 +192,7 @@ impl Printed {
         let row = match outcome {
             Ok(prediction) => Row::Predicted {
                 path: &prediction.path,
+                unsure: self.min_confidence.map(|_| self.is_unsure(prediction)),
                 predictions: self
                     .top(prediction)
                     .into_iter()

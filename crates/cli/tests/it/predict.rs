@@ -149,6 +149,54 @@ fn probabilities_are_those_of_a_hand_computation_and_the_mlp_comes_first() {
 }
 
 #[test]
+fn pictures_of_less_confidence_than_is_asked_for_are_unsure() {
+    let Some(place) = place() else { return };
+    // The best classes have 42.0% and exp(1) / (2 exp(1) + exp(0.5)) = 38.4%.
+    let unsure = |format: &str| {
+        let arguments = [
+            "pictures",
+            "--min-confidence",
+            "0.4",
+            "--top-k",
+            "1",
+            "--format",
+            format,
+        ];
+        stdout(predict(&place, &arguments))
+    };
+    let text = unsure("text");
+    let lines: Vec<_> = text.lines().collect();
+    assert!(
+        lines[0].ends_with(" 38.4%  unsure") && lines[1].ends_with(" 42.0%"),
+        "{text}"
+    );
+    let table = unsure("csv");
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    assert_eq!(
+        table.headers().unwrap(),
+        &vec!["path", "class_1", "probability_1", "unsure", "error"]
+    );
+    let of_rows: Vec<_> = table
+        .records()
+        .map(|row| row.unwrap()[3].to_owned())
+        .collect();
+    assert_eq!(of_rows, ["true", "false"]);
+    let json = unsure("jsonl");
+    let json = json
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["unsure"].clone());
+    assert!(json.eq([true, false]));
+    let all = predict(&place, &["pictures", "--min-confidence", "1"])
+        .assert()
+        .success();
+    all.stderr(predicate::str::contains("unsure: 2 of 2 pictures"));
+    let wrong = predict(&place, &["pictures", "--min-confidence", "40"])
+        .assert()
+        .code(2);
+    wrong.stderr(predicate::str::contains("it must be from 0 to 1"));
+}
+
+#[test]
 fn a_store_gives_what_its_pictures_give() {
     let Some(place) = place() else { return };
     let of_pictures = rows(&stdout(predict(&place, &["pictures/", "--format", "csv"])));
