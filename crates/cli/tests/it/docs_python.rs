@@ -30,8 +30,9 @@ logits = regression.decision_function(validation_codes) / head["logistic"]["temp
 # Two solvers of one convex problem, each to its own tolerance.
 assert np.abs(softmax(logits) - in_table("logistic")).max() < 1e-3
 
+recommended = head["recommended"]
 assert exported_classes == classes
-assert np.abs(exported - in_table("mlp")[: len(exported)]).max() < 1e-5
+assert np.abs(exported - in_table(recommended)[: len(exported)]).max() < 1e-5
 assert list(indices) == list(exported.argmax(axis=1))
 "#;
 
