@@ -32,8 +32,9 @@
 //! # What is judged on what
 //! The pictures that judge the heads choose nothing: not the settings, not the epoch, not the
 //! temperature. With a validation store all of these are chosen on the training store. Without one
-//! the heads are judged in folds of the training store, each by heads that were trained, tuned and
-//! calibrated on the other folds, and the heads that are kept are then trained on all of it.
+//! the heads are judged in folds of the training store, each by heads that were trained and tuned on the
+//! other folds, with a temperature that was fitted to the other folds' logits; and the heads that are kept
+//! are then trained on all of it. Groups of pictures are never divided.
 
 mod cross_validation;
 mod error;
