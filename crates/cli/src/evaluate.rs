@@ -12,7 +12,7 @@ use cnn_codes::head::saved::SavedHead;
 use cnn_codes::train::{self, Comparison, Report};
 use cnn_codes_files::{Existing, FileDraft, regular};
 
-use super::page::page;
+use super::page::page_of;
 use super::train_head::GroupArguments;
 use super::{Format, folder, print_result, say, shown};
 
@@ -58,14 +58,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let told = Report::read(&arguments.head)?;
     let heads = SavedHead::load(&arguments.head)?;
-    let groups = arguments.groups.groups()?;
-    let open = |path: &Path| -> anyhow::Result<Store> {
-        let mut store = Store::open(path)?;
-        if let Some(groups) = &groups {
-            groups.apply(&mut store);
-        }
-        Ok(store)
-    };
+    let open = arguments.groups.opener()?;
     let store = open(&arguments.store)?;
     let training = match &arguments.train {
         Some(train) => Some(open(train)?),
@@ -78,15 +71,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         training.as_ref(),
         arguments.pictures.as_deref(),
     )?;
-    let pictures = arguments
-        .pictures
-        .clone()
-        .or_else(|| report.pictures_folder());
-    if arguments.private {
-        report.forget_folders();
-    }
     if let Some(html) = &arguments.html {
-        let page = page(&report, pictures.as_deref());
+        let pictures = arguments.pictures.as_deref();
+        let page = page_of(&mut report, pictures, arguments.private);
         FileDraft::write(html, page.as_bytes())
             .and_then(|draft| draft.publish(Existing::Replace))
             .with_context(|| format!("cannot write {}", shown(html)))?;

@@ -59,6 +59,16 @@ pub fn page(report: &Report, pictures: Option<&Path>) -> String {
     document(&title, &body)
 }
 
+/// The page, with thumbnails of the judged pictures below `pictures`, or below the folder that the
+/// report names; where it is `private`, without the command and absolute paths, which the report forgets.
+pub fn page_of(report: &mut Report, pictures: Option<&Path>, private: bool) -> String {
+    let named = report.pictures_folder();
+    if private {
+        report.forget_folders();
+    }
+    page(report, pictures.or(named.as_deref()))
+}
+
 /// A page in the report's style that needs nothing else: what it allows itself is its own style,
 /// the report's script, and pictures inside of it.
 pub fn document(title: &str, body: &Markup) -> String {

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use cnn_codes::train::{REPORT, Report};
 use cnn_codes_files::{Existing, FileDraft};
 
-use super::page::page;
+use super::page::page_of;
 use super::{Format, folder, print_result, shown};
 
 /// Make HEAD/report.html anew
@@ -30,14 +30,8 @@ pub struct Arguments {
 /// Writes the page, and prints where it is.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut report = Report::read(&arguments.head)?;
-    let pictures = arguments
-        .pictures
-        .clone()
-        .or_else(|| report.pictures_folder());
-    if arguments.private {
-        report.forget_folders();
-    }
-    let page = page(&report, pictures.as_deref());
+    let pictures = arguments.pictures.as_deref();
+    let page = page_of(&mut report, pictures, arguments.private);
     let path = arguments.head.join(REPORT);
     FileDraft::write(&path, page.as_bytes())
         .and_then(|draft| draft.publish(Existing::Replace))

@@ -4,10 +4,8 @@ mod arguments;
 mod groups;
 mod progress;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use cnn_codes::codes::Store;
 use cnn_codes::head::saved;
 use cnn_codes::train::{Comparison, FailedHead, REPORT, check, train};
 use cnn_codes_files::Draft;
@@ -53,14 +51,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparison> {
     let options = arguments.options();
     arguments.unused().iter().for_each(|told| say(told));
-    let groups = arguments.groups.groups()?;
-    let open = |path: &Path| -> anyhow::Result<Store> {
-        let mut store = Store::open(path)?;
-        if let Some(groups) = &groups {
-            groups.apply(&mut store);
-        }
-        Ok(store)
-    };
+    let open = arguments.groups.opener()?;
     let store = open(&arguments.train)?;
     let validation = arguments.validation.as_deref().map(open).transpose()?;
     check(&store, validation.as_ref(), &options)?;

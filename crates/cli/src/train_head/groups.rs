@@ -28,17 +28,24 @@ pub struct GroupArguments {
 }
 
 impl GroupArguments {
-    /// How the names of groups are found, where that is said.
-    pub fn groups(&self) -> anyhow::Result<Option<Groups>> {
-        if let Some(table) = &self.groups {
-            return Groups::read(table).map(Some);
-        }
-        Ok(self.group_by.clone().map(Groups::Pattern))
+    /// Opens stores, their pictures grouped where that is asked for.
+    pub fn opener(&self) -> anyhow::Result<impl Fn(&Path) -> anyhow::Result<Store>> {
+        let groups = match &self.groups {
+            Some(table) => Some(Groups::read(table)?),
+            None => self.group_by.clone().map(Groups::Pattern),
+        };
+        Ok(move |path: &Path| {
+            let mut store = Store::open(path)?;
+            if let Some(groups) = &groups {
+                groups.apply(&mut store);
+            }
+            Ok(store)
+        })
     }
 }
 
 /// How the names of groups are found.
-pub enum Groups {
+enum Groups {
     /// What the pattern gives for a path: its first capture group, or all that it matches.
     Pattern(Regex),
     /// Names by paths.
@@ -48,7 +55,7 @@ pub enum Groups {
 impl Groups {
     /// Reads a table with the columns `path` and `group`, as split.csv has them; a picture whose group is
     /// empty stands for itself.
-    pub fn read(table: &Path) -> anyhow::Result<Self> {
+    fn read(table: &Path) -> anyhow::Result<Self> {
         let name = shown(table);
         let file = File::open(table).with_context(|| format!("cannot read {name}"))?;
         let text = BoundedLines::new(file, b"\r\n").chain(&b"\n"[..]);
@@ -84,7 +91,7 @@ impl Groups {
     }
 
     /// Groups the pictures of a store, and says how many stand for themselves.
-    pub fn apply(&self, store: &mut Store) {
+    fn apply(&self, store: &mut Store) {
         let of = |path: &str| self.name_of(path);
         let alone = store
             .pictures()

@@ -708,3 +708,45 @@ fn the_training_store_recommends_the_head_that_predict_takes() {
     assert!(head_json().contains(&told));
     assert_eq!(place.head().default_kind().name(), recommended["head"]);
 }
+
+#[test]
+fn a_learning_curve_ends_at_the_heads_that_are_judged() {
+    let place = Place::new();
+    place.write("train", &alternating(80), 2.0, 40);
+    place.write("validation", &alternating(40), 2.0, 41);
+    for (judged, sizes) in [
+        (["--validation", "validation"], [10, 20, 40, 80]),
+        // As many as 4 of 5 folds leave.
+        (["--folds", "5"], [8, 16, 32, 64]),
+    ] {
+        place
+            .command(&[&judged[..], &["--learning-curve"]].concat())
+            .assert()
+            .success()
+            .stdout(predicate::str::contains("learning curve: mean accuracy"));
+        let metrics = place.metrics();
+        let points = metrics["learning_curve"]["points"].as_array().unwrap();
+        let pictures: Vec<_> = points
+            .iter()
+            .map(|point| point["pictures"].as_u64().unwrap())
+            .collect();
+        assert_eq!(pictures, sizes);
+        // The first run on all pictures is the head that is judged, in the same folds.
+        for (index, name) in ["mlp", "logistic"].into_iter().enumerate() {
+            let first = &points[3]["accuracy"][index][1]["values"][0];
+            let judged = &metrics["heads"][name]["top1_accuracy"];
+            assert!(
+                (first.as_f64().unwrap() - judged.as_f64().unwrap()).abs() < 1e-12,
+                "{name}"
+            );
+        }
+        let page = place.read("report.html");
+        assert!(page.contains("Would more pictures help?"));
+        let mut report = support::cnn_codes();
+        report
+            .current_dir(place.folder.path())
+            .args(["report", "head"]);
+        report.assert().success();
+        assert!(place.read("report.html") == page);
+    }
+}
