@@ -3,19 +3,17 @@
 mod html;
 mod report;
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use cnn_codes::codes::Store;
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::train::{self, LabelError, LabelErrorOptions, Reason};
 use cnn_codes_curate::check::{CheckOptions, Checked, Finding, FindingKind, PictureName, check};
-use cnn_codes_files::{Existing, FileDraft};
 
 use self::report::Report;
+use super::output_file::write;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::{
@@ -121,22 +119,6 @@ fn groups(report: &Report) -> anyhow::Result<Vec<u8>> {
         }
     }
     Ok(table.into_inner()?)
-}
-
-/// Writes a file, and tells which where that fails, in one line with its cause, as the library's errors
-/// are.
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_whole(path, bytes).map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
-}
-
-/// Writes a file that is there whole or not at all; what is no file, as a pipe, is written to.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Where a link leads, and not in the link's place.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    match fs::metadata(&target) {
-        Ok(found) if !found.is_file() => fs::write(&target, bytes),
-        _ => FileDraft::write(&target, bytes)?.publish(Existing::Replace),
-    }
 }
 
 fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {

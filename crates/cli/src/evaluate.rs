@@ -12,6 +12,7 @@ use cnn_codes::head::saved::SavedHead;
 use cnn_codes::train::{self, Comparison, Report};
 use cnn_codes_files::{Existing, FileDraft, regular};
 
+use super::output_file::write;
 use super::page::page_of;
 use super::train_head::GroupArguments;
 use super::{Format, folder, print_result, say, shown};
@@ -74,9 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(html) = &arguments.html {
         let pictures = arguments.pictures.as_deref();
         let page = page_of(&mut report, pictures, arguments.private);
-        FileDraft::write(html, page.as_bytes())
-            .and_then(|draft| draft.publish(Existing::Replace))
-            .with_context(|| format!("cannot write {}", shown(html)))?;
+        write(html, page.as_bytes())?;
     }
     let comparison = &report.comparison;
     let counted = note(arguments, &store, comparison)?;

@@ -18,6 +18,7 @@ mod extract_features;
 mod fetch;
 mod models;
 mod numbers;
+mod output_file;
 mod page;
 mod predict;
 mod printing;
