@@ -91,7 +91,7 @@ fn twenty_pictures_get_the_same_probabilities_in_python() {
         let options = ["--recipe", recipe, "--pool", pool, "--overwrite"];
         let extract = ["extract-features", "pictures", "--out", "codes"];
         run(folder, &[&extract[..], &options[..]].concat());
-        let train = ["train-head", "--train", "codes", "--validation", "codes"];
+        let train = ["train-head", "--train", "codes", "--folds", "2"];
         let train = [
             &train[..],
             &["--out", "head", "--epochs", "3", "--overwrite"],
