@@ -94,7 +94,8 @@ fn twenty_pictures_get_the_same_probabilities_in_python() {
         let train = ["train-head", "--train", "codes", "--folds", "2"];
         let train = [
             &train[..],
-            &["--out", "head", "--epochs", "3", "--overwrite"],
+            &["--head", "mlp", "--out", "head", "--epochs", "3"],
+            &["--overwrite"],
         ]
         .concat();
         run(folder, &train);
