@@ -2,6 +2,7 @@
 
 mod abstention;
 mod calibration;
+mod conformal;
 mod design;
 mod difference;
 mod mcnemar;
@@ -13,9 +14,10 @@ mod temperature;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
 
-pub use self::abstention::Abstention;
 pub(crate) use self::abstention::abstentions;
+pub use self::abstention::{Abstention, Abstentions, Answered};
 pub use self::calibration::{CalibrationBin, CalibrationError, calibration_bins};
+pub use self::conformal::ConformalScores;
 pub use self::design::Design;
 pub use self::difference::{
     Basis, Chances, Correctness, Difference, MARGIN, SIGNIFICANCE, Verdict,

@@ -1,6 +1,7 @@
 //! Pictures, or codes that were made of them, to the probabilities of their classes.
 //!
 //! ```text
+//! answer       what is said of a code: probabilities, sets of classes, outliers
 //! classifier   one head of a HEAD directory: codes -> scaling -> logits -> temperature -> softmax
 //! predictor    a classifier behind its trunk: pictures -> the stages of an extraction -> classifier
 //! ```
@@ -8,10 +9,12 @@
 //! A [`Predictor`] decodes, resizes and applies the recipe with the code of an extraction, in the
 //! way that the head's codes were made, and refuses a trunk that gives others. Nothing is written.
 
+mod answer;
 mod classifier;
 mod error;
 mod predictor;
 
+use self::answer::Answer;
 pub use self::classifier::Classifier;
 pub use self::error::PredictError;
 pub use self::predictor::{PredictOptions, Predictions, Predictor};
@@ -28,16 +31,29 @@ pub struct Prediction {
     pub path: String,
     /// Probabilities (K) in the order of the classes; they sum to 1.
     pub probabilities: Vec<f32>,
+    /// Classes among which the picture's own is with the probability that was asked for, the most
+    /// probable first; nothing unless [`Classifier::with_sets`] asked for sets.
+    pub set: Option<Vec<usize>>,
+    /// Whether the picture is unlike all training pictures; nothing unless
+    /// [`Classifier::with_outliers`] asked for it.
+    pub is_outlier: Option<bool>,
 }
 
 impl Prediction {
-    /// Takes probabilities (K) of a picture, unless they are none because its code holds NaN or an
-    /// infinity.
-    fn new(path: String, probabilities: Vec<f32>) -> Outcome {
+    /// Takes what is said of a picture, unless its probabilities are none because its code holds NaN or
+    /// an infinity.
+    fn new(path: String, answer: Answer) -> Outcome {
+        let Answer {
+            probabilities,
+            set,
+            is_outlier,
+        } = answer;
         if probabilities.iter().all(|p| p.is_finite()) {
             return Ok(Self {
                 path,
                 probabilities,
+                set,
+                is_outlier,
             });
         }
         Err(Failure {
@@ -72,9 +88,18 @@ impl Prediction {
 mod tests {
     use super::*;
 
+    fn answer(probabilities: &[f32]) -> Answer {
+        Answer {
+            probabilities: probabilities.to_vec(),
+            set: None,
+            is_outlier: None,
+        }
+    }
+
     #[test]
     fn the_most_probable_classes_come_first_and_equal_ones_in_their_order() {
-        let prediction = Prediction::new("a.jpg".to_owned(), vec![0.1, 0.4, 0.1, 0.4]).unwrap();
+        let prediction =
+            Prediction::new("a.jpg".to_owned(), answer(&[0.1, 0.4, 0.1, 0.4])).unwrap();
         assert_eq!(prediction.class(), 1);
         assert_eq!(prediction.top(3), [(1, 0.4), (3, 0.4), (0, 0.1)]);
         assert_eq!(prediction.top(9).len(), 4);
@@ -82,7 +107,7 @@ mod tests {
 
     #[test]
     fn no_probability_is_made_of_nan() {
-        let failure = Prediction::new("a.jpg".to_owned(), vec![f32::NAN, 0.5]).unwrap_err();
+        let failure = Prediction::new("a.jpg".to_owned(), answer(&[f32::NAN, 0.5])).unwrap_err();
         assert_eq!((&*failure.path, failure.kind), ("a.jpg", "not_finite"));
     }
 }

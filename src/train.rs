@@ -58,8 +58,8 @@ use self::stores::Stores;
 use self::training::{Training, Unsaved};
 use crate::codes::Store;
 use crate::evaluate::{Design, Difference};
-use crate::head::Samples;
 use crate::head::saved::SavedHead;
+use crate::head::{Neighbours, Samples};
 use crate::progress::Watch;
 
 pub use self::error::TrainError;
@@ -137,6 +137,10 @@ pub fn train<'s>(
 
     let history = std::mem::take(&mut unsaved.history);
     let heads = std::mem::take(&mut unsaved.heads);
+    let mut evidence = std::mem::take(&mut unsaved.evidence);
+    let channels = train.codes_identity().output.channels();
+    evidence.neighbours =
+        Neighbours::of(&samples, channels).map_err(|error| on_train(error.into()))?;
     let judged = scaled_validation.as_ref().unwrap_or(&scaled.samples);
     let comparison = compare(&training, stores, judged, unsaved)?;
     stores.check_read(&scaled.samples, scaled_validation.as_ref())?;
@@ -145,6 +149,7 @@ pub fn train<'s>(
         codes: train.codes_identity().clone(),
         classes: train.classes().to_vec(),
         scaling: scaled.scaling,
+        evidence,
         recommended: comparison.recommended.as_ref().map(|told| told.head),
         heads,
     };

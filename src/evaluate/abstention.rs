@@ -25,8 +25,35 @@ pub struct Abstention {
     pub n: usize,
 }
 
+/// Points of a curve that are kept: as many as can be told apart on a plot.
+const CURVE_POINTS: usize = 100;
+
+/// What answering only from some confidence on comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Answered {
+    /// The smallest confidence of an answer, 0 to 1.
+    pub min_confidence: f64,
+    /// Pictures with at least this confidence.
+    pub answered: usize,
+    /// How many of them are wrong.
+    pub wrong: usize,
+}
+
+/// What a head does where it answers only what it is sure of, by probabilities out of fold.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Abstentions {
+    /// The confidence for each of a few wanted shares of wrong answers; those that no confidence keeps to
+    /// are left out.
+    pub told: Vec<Abstention>,
+    /// Risk by coverage: from few answers, the surest, to all of them; 100 points at the most.
+    pub curve: Vec<Answered>,
+}
+
 /// For each of a few wanted shares of wrong answers, the smallest confidence that keeps to it on
-/// probabilities (N, K) with labels (N); those that no confidence keeps to are left out.
+/// probabilities (N, K) with labels (N), and how many are wrong by how many are answered.
 ///
 /// The probabilities have to be of pictures that the head was not trained on.
 ///
@@ -35,7 +62,7 @@ pub struct Abstention {
 pub(crate) fn abstentions(
     probabilities: ArrayView2<f32>,
     labels: &[usize],
-) -> Result<Vec<Abstention>, EvaluateError> {
+) -> Result<Abstentions, EvaluateError> {
     check_labels(probabilities.dim(), labels)?;
     let rows = probabilities.rows().into_iter().zip(labels).enumerate();
     let answers = rows.map(|(row, (given, &label))| {
@@ -53,23 +80,39 @@ pub(crate) fn abstentions(
             .get(index + 1)
             .is_none_or(|next| next.0 < confidence);
         if is_last {
-            found.push((f64::from(confidence), index + 1, wrong));
+            found.push(Answered {
+                min_confidence: f64::from(confidence),
+                answered: index + 1,
+                wrong,
+            });
         }
     }
     let keeps = |wanted: f64| {
         let keeping = found.iter().rev();
-        let mut keeping = keeping.filter(|(_, n, wrong)| *wrong as f64 <= wanted * *n as f64);
-        keeping
-            .next()
-            .map(|&(min_confidence, answered, wrong)| Abstention {
-                wanted_errors: wanted,
-                min_confidence,
-                answered,
-                wrong,
-                n: labels.len(),
-            })
+        let mut keeping = keeping.filter(|at| at.wrong as f64 <= wanted * at.answered as f64);
+        keeping.next().map(|at| Abstention {
+            wanted_errors: wanted,
+            min_confidence: at.min_confidence,
+            answered: at.answered,
+            wrong: at.wrong,
+            n: labels.len(),
+        })
     };
-    Ok(WANTED.into_iter().filter_map(keeps).collect())
+    Ok(Abstentions {
+        told: WANTED.into_iter().filter_map(keeps).collect(),
+        curve: thinned(&found, labels.len()),
+    })
+}
+
+/// The last point of each hundredth of `n`.
+fn thinned(points: &[Answered], n: usize) -> Vec<Answered> {
+    let hundredth = |at: &Answered| (CURVE_POINTS * at.answered).div_ceil(n);
+    let is_last = |index: &usize| {
+        let next = points.get(index + 1);
+        next.is_none_or(|next| hundredth(next) > hundredth(&points[*index]))
+    };
+    let kept = (0..points.len()).filter(is_last);
+    kept.map(|index| points[index]).collect()
 }
 
 #[cfg(test)]
@@ -89,7 +132,7 @@ mod tests {
         let labels: Vec<_> = (0..100)
             .map(|row| usize::from(row == 40 || (60..70).contains(&row)))
             .collect();
-        let told = abstentions(probabilities.view(), &labels).unwrap();
+        let Abstentions { told, curve } = abstentions(probabilities.view(), &labels).unwrap();
         let of = |told: &Abstention| (told.answered, told.wrong);
         // Of 62 answers 3 are wrong, of 63 already 4 (6.3%); of 60 one (1.7%); of 40 none.
         assert_eq!(
@@ -97,14 +140,38 @@ mod tests {
             [(62, 3), (60, 1), (40, 0)]
         );
         assert!((told[2].min_confidence - f64::from(confidence(39))).abs() < 1e-6);
+        assert_eq!(curve.len(), 100);
+        let at = |n: usize| (curve[n - 1].answered, curve[n - 1].wrong);
+        assert_eq!(
+            [at(1), at(41), at(65), at(100)],
+            [(1, 0), (41, 1), (65, 6), (100, 11)]
+        );
+    }
+
+    #[test]
+    fn a_curve_of_many_pictures_has_a_hundred_points() {
+        let probabilities = Array2::from_shape_fn((1234, 2), |(row, class)| match class {
+            0 => 1.0 - row as f32 / 3000.0,
+            _ => row as f32 / 3000.0,
+        });
+        let curve = abstentions(probabilities.view(), &[0; 1234]).unwrap().curve;
+        assert_eq!(curve.len(), 100);
+        assert_eq!((curve[0].answered, curve[99].answered), (12, 1234));
     }
 
     #[test]
     fn answers_of_one_confidence_are_given_together_or_not_at_all() {
         let probabilities = Array2::from_elem((10, 2), 0.5);
         let labels = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-        assert_eq!(abstentions(probabilities.view(), &labels).unwrap(), []);
-        let told = abstentions(probabilities.view(), &[0; 10]).unwrap();
+        let told = abstentions(probabilities.view(), &labels).unwrap();
+        assert_eq!(told.told, []);
+        let all = Answered {
+            min_confidence: 0.5,
+            answered: 10,
+            wrong: 1,
+        };
+        assert_eq!(told.curve, [all]);
+        let told = abstentions(probabilities.view(), &[0; 10]).unwrap().told;
         assert!(told.len() == 3 && told[2].answered == 10);
     }
 }

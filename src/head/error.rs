@@ -24,6 +24,14 @@ pub enum HeadError {
         /// Number of labels.
         labels: usize,
     },
+    /// Samples and groups do not belong together.
+    #[error("there are {samples} samples and groups of {groups}; give the group of each")]
+    GroupMismatch {
+        /// Number of samples.
+        samples: usize,
+        /// Number of groups given.
+        groups: usize,
+    },
     /// There are codes without labels.
     #[error(
         "the pictures have no labels, so a head can neither be trained nor judged on them; extract them from class folders, or from a table with labels"

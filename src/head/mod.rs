@@ -7,6 +7,7 @@
 //! mlp          dense layers with ReLU, dropout and softmax, trained by optimizer
 //! logistic     multinomial regression with an L2 penalty, solved by linfa and argmin: the baseline
 //! nearest_centroid   the class whose mean code has the most similar direction: the floor
+//! neighbours   how far a code is from the training codes
 //! scaling      statistics of the training codes, kept with the head
 //! saved        HEAD on disk: head.json and safetensors
 //! ```
@@ -31,6 +32,7 @@ mod fused_update;
 mod invalid;
 mod kind;
 mod list;
+mod neighbours;
 mod samples;
 mod softmax;
 mod span;
@@ -53,7 +55,9 @@ pub use epoch::Epoch;
 pub use error::{Diverged, HeadError};
 pub(crate) use invalid::invalid;
 pub use kind::HeadKind;
+pub use neighbours::Neighbours;
 pub use samples::Samples;
+pub(crate) use softmax::negative_log_probabilities;
 pub use softmax::probabilities;
 pub(crate) use span::centred_gram;
 

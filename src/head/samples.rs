@@ -1,5 +1,6 @@
 //! Labelled codes, checked once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
@@ -91,6 +92,23 @@ impl<'a> Samples<'a> {
         }
     }
 
+    /// The same samples, with the group of each (N): numbers from 0 on.
+    ///
+    /// # Errors
+    /// [`HeadError::GroupMismatch`] if they are not as many.
+    pub fn with_groups(self, groups: &[usize]) -> Result<Self, HeadError> {
+        if groups.len() != self.len() {
+            return Err(HeadError::GroupMismatch {
+                samples: self.len(),
+                groups: groups.len(),
+            });
+        }
+        Ok(Self {
+            groups: Some(groups.into()),
+            ..self
+        })
+    }
+
     /// Some of these samples, in the order given.
     ///
     /// # Panics
@@ -141,6 +159,18 @@ impl<'a> Samples<'a> {
     #[must_use]
     pub fn groups(&self) -> Option<&[usize]> {
         self.groups.as_deref()
+    }
+
+    /// Number of samples (N) in the group of each, itself counted.
+    pub(crate) fn group_sizes(&self) -> Vec<f32> {
+        let Some(groups) = self.groups() else {
+            return vec![1.0; self.len()];
+        };
+        let mut sizes = HashMap::new();
+        for group in groups {
+            *sizes.entry(group).or_insert(0.0) += 1.0;
+        }
+        groups.iter().map(|group| sizes[group]).collect()
     }
 
     /// N, at least 1.

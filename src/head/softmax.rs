@@ -33,6 +33,23 @@ pub fn probabilities(mut logits: Array2<f32>, temperature: f32) -> Array2<f32> {
     logits
 }
 
+/// -ln of the probabilities (N, K) that [`probabilities`] makes of logits (N, K): 0 or more, and exact
+/// where a probability is too small for a float32. NaN stays NaN.
+#[must_use]
+pub(crate) fn negative_log_probabilities(mut logits: Array2<f32>, temperature: f32) -> Array2<f32> {
+    for mut row in logits.rows_mut() {
+        row /= temperature;
+        let divided: Vec<_> = row.iter().copied().map(f64::from).collect();
+        let log_sum = softmax(row.as_slice_mut().expect("logits are in C order"));
+        // Unlike `max`, `clamp` keeps NaN.
+        let negative = divided.iter().map(|logit| (log_sum - logit) as f32);
+        row.iter_mut()
+            .zip(negative)
+            .for_each(|(value, negative)| *value = negative.clamp(0.0, f32::INFINITY));
+    }
+    logits
+}
+
 /// Turns logits (K) into probabilities (K) in place, and returns the cross-entropy for `label`.
 ///
 /// It is Keras' loss: -ln(p), with p clipped to [1e-7, 1 - 1e-7]. Only the number reported is
@@ -59,6 +76,8 @@ fn clip(loss: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::array;
+
     use super::*;
 
     #[test]
@@ -69,6 +88,15 @@ mod tests {
             assert!((value - expected).abs() < 1e-6);
         }
         assert!((log_sum - 8f64.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn negative_logarithms_of_what_no_float_holds() {
+        let logits = array![[0.0, 2000.0], [3.0, 3.0], [f32::NAN, 0.0]];
+        let told = negative_log_probabilities(logits, 2.0);
+        assert_eq!((told[[0, 0]], told[[0, 1]]), (1000.0, 0.0));
+        assert!((told[[1, 0]] - 2f32.ln()).abs() < 1e-7);
+        assert!(told[[2, 0]].is_nan() && told[[2, 1]].is_nan());
     }
 
     #[test]

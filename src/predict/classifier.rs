@@ -4,11 +4,14 @@ use std::path::Path;
 
 use ndarray::Array2;
 
+use super::answer::{Outliers, Sets};
 use super::{Outcome, PredictError, Prediction};
 use crate::codes::{CodesIdentity, Pool, Store};
-use crate::head::saved::SavedHead;
+use crate::head::saved::{Evidence, SavedHead};
 use crate::head::scaling::Scaling;
-use crate::head::{CodesView, HeadError, HeadKind, OneHead, probabilities};
+use crate::head::{
+    CodesView, HeadError, HeadKind, OneHead, negative_log_probabilities, probabilities,
+};
 use crate::model::Trunk;
 use crate::model::card::CardClassifier;
 
@@ -25,12 +28,17 @@ pub struct Classifier {
     choice: Option<String>,
     /// Nothing where the codes are probabilities already.
     head: Option<Head>,
+    /// Where sets of classes are asked for.
+    pub(super) sets: Option<Sets>,
+    /// Where outliers are asked for.
+    pub(super) outliers: Option<Outliers>,
 }
 
 #[derive(Clone, Debug)]
 struct Head {
     scaling: Scaling,
     model: OneHead,
+    evidence: Evidence,
 }
 
 impl Classifier {
@@ -64,8 +72,43 @@ impl Classifier {
             head: Some(Head {
                 scaling: head.scaling,
                 model,
+                evidence: head.evidence,
             }),
+            sets: None,
+            outliers: None,
         })
+    }
+
+    /// Gives each prediction a [set](crate::predict::Prediction::set) of classes too, which holds the picture's own
+    /// class with a probability of about `share`, above 0 and below 1.
+    ///
+    /// It holds for pictures from the same source as the training pictures, whole groups of which are new, over
+    /// all of them and not for each class. Sets come from the head's probabilities out of fold, see [`ConformalScores`];
+    /// a set is never empty, so that the own class is in it more often where the head alone is right more often.
+    ///
+    /// # Errors
+    /// [`PredictError::NotOutOfFold`], [`PredictError::TooFew`], or [`PredictError::Inside`].
+    pub fn with_sets(mut self, share: f64) -> Result<Self, PredictError> {
+        let Some(head) = &self.head else {
+            return Err(PredictError::Inside { name: self.name });
+        };
+        let kind = head.model.kind();
+        self.sets = Some(Sets::new(&head.evidence, kind, share)?);
+        Ok(self)
+    }
+
+    /// Tells of each prediction too whether the picture [is an outlier](crate::predict::Prediction::is_outlier): farther from
+    /// all training pictures than these are from each other. Of pictures from the same source as the training pictures a
+    /// share of about `rate`, above 0 and below 1, is told to be outliers as well.
+    ///
+    /// # Errors
+    /// [`PredictError::NoTrainingCodes`], [`PredictError::TooFew`], or [`PredictError::Inside`].
+    pub fn with_outliers(mut self, rate: f64) -> Result<Self, PredictError> {
+        let Some(head) = &self.head else {
+            return Err(PredictError::Inside { name: self.name });
+        };
+        self.outliers = Some(Outliers::new(&head.evidence, rate)?);
+        Ok(self)
     }
 
     /// What follows a trunk whose codes are probabilities already, as those of an exported
@@ -87,6 +130,8 @@ impl Classifier {
             name: card.name.clone(),
             choice: None,
             head: None,
+            sets: None,
+            outliers: None,
         })
     }
 
@@ -121,12 +166,23 @@ impl Classifier {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
     pub fn probabilities(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
+        Ok(self.judge(codes)?.0)
+    }
+
+    /// Probabilities (N, K) of codes (N, D), and -ln of them where sets are asked for.
+    pub(super) fn judge(
+        &self,
+        codes: &CodesView,
+    ) -> Result<(Array2<f32>, Option<Array2<f32>>), HeadError> {
         let Some(head) = &self.head else {
-            return self.read(codes);
+            return Ok((self.read(codes)?, None));
         };
         let scaled = codes.scaled(head.scaling.clone())?;
         let logits = head.model.logits(&scaled)?;
-        Ok(probabilities(logits, head.model.temperature() as f32))
+        let temperature = head.model.temperature() as f32;
+        let scores = self.sets.is_some();
+        let scores = scores.then(|| negative_log_probabilities(logits.clone(), temperature));
+        Ok((probabilities(logits, temperature), scores))
     }
 
     /// Codes that are probabilities, as they are.
@@ -162,11 +218,10 @@ impl Classifier {
         let firsts = (0..n_rows).step_by(CHUNK_ROWS);
         Ok(firsts.map(move |first| {
             let rows: Vec<_> = (first..n_rows.min(first + CHUNK_ROWS)).collect();
-            let probabilities = self.probabilities(&view.select(&rows))?;
-            let of_rows = rows.iter().zip(probabilities.rows());
-            let outcomes = of_rows.map(|(&row, probabilities)| {
+            let answers = self.answers(&view.select(&rows))?;
+            let outcomes = rows.iter().zip(answers).map(|(&row, answer)| {
                 let path = store.pictures()[row].path.to_string();
-                Prediction::new(path, probabilities.to_vec())
+                Prediction::new(path, answer)
             });
             Ok(outcomes.collect())
         }))

@@ -24,6 +24,41 @@ pub enum PredictError {
         /// What there is.
         found: HeadKind,
     },
+    /// Sets were asked for, and the head was not looked at out of fold.
+    #[error(
+        "the {kind} head cannot tell sets of classes: it does not hold how it did on training pictures out of fold; train it again, calibrated, tuned or judged in folds"
+    )]
+    NotOutOfFold {
+        /// The head.
+        kind: HeadKind,
+    },
+    /// Outliers were asked for, and there is nothing to hold a picture against.
+    #[error(
+        "the head cannot tell outliers: it holds no training codes, as heads of earlier versions do not and heads of one group of pictures cannot; train it again"
+    )]
+    NoTrainingCodes,
+    /// There are too few training pictures for what is wanted.
+    #[error(
+        "{what} of {wanted} cannot be told by so few training pictures, of which each group counts once; the {end} that can be told is {possible}"
+    )]
+    TooFew {
+        /// `sets` or `outliers`.
+        what: &'static str,
+        /// `largest` or `smallest`.
+        end: &'static str,
+        /// What was asked for, 0 to 1.
+        wanted: f64,
+        /// The largest share of sets, or the smallest rate of outliers, that can be told.
+        possible: f64,
+    },
+    /// An exported classifier was asked for what only a HEAD holds.
+    #[error(
+        "{name} is an exported classifier, which holds neither the out-of-fold predictions nor the training codes that are needed; give the HEAD that it was made of"
+    )]
+    Inside {
+        /// Its name.
+        name: String,
+    },
     /// The trunk does not give the codes that the head was trained on.
     #[error("the head was trained on other codes than this trunk gives: {difference}")]
     OtherTrunk {

@@ -149,13 +149,13 @@ fn classify(classifier: &Classifier, batch: Codes) -> Result<Vec<Outcome>, Predi
     }
     let codes = ArrayView2::from_shape((n_codes, classifier.codes().code_len()), &pooled)
         .expect("the trunk's output was compared with the head's");
-    let probabilities = classifier.probabilities(&CodesView::from(codes))?;
-    let mut rows = probabilities.rows().into_iter().zip(fits);
+    let answers = classifier.answers(&CodesView::from(codes))?;
+    let mut rows = answers.into_iter().zip(fits);
     let outcomes = batch.outcomes.into_iter().map(|outcome| {
         let picture = outcome?.picture;
-        let (row, fit) = rows.next().expect("a code for each picture that is usable");
+        let (answer, fit) = rows.next().expect("a code for each picture that is usable");
         fit.map_err(|unfit| unfit.failure(&picture.path))?;
-        Prediction::new(picture.path.into(), row.to_vec())
+        Prediction::new(picture.path.into(), answer)
     });
     Ok(outcomes.collect())
 }

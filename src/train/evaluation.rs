@@ -8,7 +8,7 @@ use super::judgement::{Judges, Unjudged};
 use super::result::{Comparison, Floor, HeadResult, Report};
 use super::stores::{Stores, samples, scaled};
 use crate::codes::Store;
-use crate::evaluate::{Correctness, Design, Difference, Temperature};
+use crate::evaluate::{Abstentions, Correctness, Design, Difference, Temperature};
 use crate::head::nearest_centroid::NearestCentroid;
 use crate::head::saved::SavedHead;
 use crate::head::{Head, HeadError, HeadKind, Samples};
@@ -154,7 +154,7 @@ fn floors(
             seed: None,
             logits: vec![centroid],
             temperature: None,
-            abstentions: Vec::new(),
+            abstentions: Abstentions::default(),
             tuning: None,
             training_time: Duration::ZERO,
             remark: String::new(),

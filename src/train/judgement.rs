@@ -7,7 +7,7 @@ use ndarray::{Array2, Axis};
 use super::cross_validation::never_learned;
 use super::result::{Calibration, HeadResult, Tuning};
 use crate::evaluate::{
-    Abstention, Correctness, Design, EvaluateError, Evaluation, Spread, Temperature,
+    Abstentions, Correctness, Design, EvaluateError, Evaluation, Spread, Temperature,
     fit_temperature, is_right,
 };
 use crate::head::{HeadKind, probabilities};
@@ -30,7 +30,7 @@ pub(super) struct Unjudged {
     pub(super) logits: Vec<Array2<f32>>,
     pub(super) temperature: Option<Temperature>,
     /// Which confidence an answer needs, by out-of-fold probabilities of the training samples.
-    pub(super) abstentions: Vec<Abstention>,
+    pub(super) abstentions: Abstentions,
     pub(super) tuning: Option<Tuning>,
     pub(super) training_time: Duration,
     pub(super) remark: String,

@@ -12,11 +12,12 @@ use super::progress::{Epochs, Stage};
 use super::result::{FailedHead, LearningCurve, Tuning};
 use super::scaled::{ScaledSamples, scale};
 use super::tuning::{Candidate, TUNING_SEEDS, TuningJudge};
-use crate::evaluate::{Abstention, Temperature, abstentions, fit_temperature, log_losses};
+use crate::evaluate::{Abstentions, Temperature, abstentions, fit_temperature, log_losses};
 use crate::head::nearest_centroid::NearestCentroidOptions;
-use crate::head::saved::Saved;
+use crate::head::saved::{Evidence, OutOfFoldScores, Saved};
 use crate::head::{
-    Epoch, Head, HeadError, HeadKind, HeadOptions, HeadVisitor, OneHead, Samples, probabilities,
+    Epoch, Head, HeadError, HeadKind, HeadOptions, HeadVisitor, OneHead, Samples,
+    negative_log_probabilities, probabilities,
 };
 use crate::progress::Watch;
 use crate::quiet;
@@ -46,6 +47,8 @@ pub(super) struct Unsaved {
     pub(super) learning_curve: Option<LearningCurve>,
     /// Heads that could not be trained.
     pub(super) failed: Vec<FailedHead>,
+    /// How the heads did out of fold, and what the training codes look like.
+    pub(super) evidence: Evidence,
 }
 
 /// One head trained on all samples, not judged yet.
@@ -57,6 +60,8 @@ struct UnsavedHead {
     /// Log loss of the training samples with the settings that are kept, each by a head that was not
     /// trained on it, where that is known.
     log_loss: Option<f64>,
+    /// How it did on each of these, where that is known.
+    scores: Option<OutOfFoldScores>,
 }
 
 /// How one head's settings were chosen.
@@ -133,6 +138,8 @@ impl<'s> Training<'_, 's> {
                     unsaved.dealings = one.dealings;
                     let loss = one.log_loss.map(|loss| (options.kind(), loss));
                     unsaved.log_losses.extend(loss);
+                    let scores = one.scores.map(|scores| (options.kind(), scores));
+                    unsaved.evidence.out_of_fold.extend(scores);
                 }
                 Err(FitError::Stopped(_)) if !is_first => break,
                 Err(error) if error.spares_others() => {
@@ -224,6 +231,7 @@ impl<'s> Training<'_, 's> {
         let temperature = self.temperature(known.as_ref())?;
         let divisor = temperature.map_or(1.0, |fitted| fitted.value);
         let log_loss = known.as_ref().map(|known| known.log_loss(divisor));
+        let scores = known.as_ref().map(|known| known.scores(divisor));
         let abstentions = known.map(|known| known.abstentions(divisor));
         let abstentions = abstentions.transpose()?.unwrap_or_default();
         let seed = H::seed(&choice.options);
@@ -247,6 +255,7 @@ impl<'s> Training<'_, 's> {
             },
             dealings,
             log_loss,
+            scores,
         })
     }
 
@@ -427,9 +436,20 @@ struct OutOfFoldLogits<'s> {
 
 impl OutOfFoldLogits<'_> {
     /// Which confidence an answer needs.
-    fn abstentions(&self, temperature: f64) -> Result<Vec<Abstention>, FitError> {
+    fn abstentions(&self, temperature: f64) -> Result<Abstentions, FitError> {
         let probabilities = probabilities(self.logits.clone(), temperature as f32);
         Ok(abstentions(probabilities.view(), self.samples.labels())?)
+    }
+
+    /// How well the head knew each picture.
+    fn scores(&self, temperature: f64) -> OutOfFoldScores {
+        let of_classes = negative_log_probabilities(self.logits.clone(), temperature as f32);
+        let labels = self.samples.labels();
+        let of_row = labels.iter().zip(of_classes.rows());
+        OutOfFoldScores {
+            scores: of_row.map(|(&label, scores)| scores[label]).collect(),
+            group_sizes: self.samples.group_sizes().into(),
+        }
     }
 
     fn log_loss(&self, temperature: f64) -> f64 {

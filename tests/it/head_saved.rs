@@ -10,11 +10,13 @@ use cnn_codes::files::{DraftError, Existing};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Mlp, MlpOptions};
 use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
-use cnn_codes::head::saved::{Saved, SavedHead, SavedHeadError, write_history};
+use cnn_codes::head::saved::{
+    Evidence, OutOfFoldScores, Saved, SavedHead, SavedHeadError, write_history,
+};
 use cnn_codes::head::scaling::{Scaling, ScalingKind};
 use cnn_codes::head::{Epoch, Head, HeadKind, OneHead, Samples};
 use cnn_codes::model::OutputSpec;
-use ndarray::Array2;
+use ndarray::{Array2, array};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use safetensors::SafeTensors;
@@ -29,6 +31,17 @@ fn identity() -> CodesIdentity {
         },
         ..support::description(Dtype::F32, Pool::None).codes
     }
+}
+
+/// What might be known of the logistic regression.
+fn evidence() -> Evidence {
+    let mut evidence = Evidence::default();
+    let scores = OutOfFoldScores {
+        scores: array![0.25, 0.0, 3.5],
+        group_sizes: array![2.0, 2.0, 1.0],
+    };
+    evidence.out_of_fold.push((HeadKind::Logistic, scores));
+    evidence
 }
 
 /// The MLP and the logistic regression, trained on twelve made-up codes of 12 features.
@@ -48,6 +61,7 @@ fn head(scaling: ScalingKind) -> SavedHead {
     let fit = Logistic::fit(&samples, None, &LogisticOptions::default(), &()).unwrap();
     SavedHead {
         recommended: None,
+        evidence: evidence(),
         codes: identity(),
         classes: vec!["a".to_owned(), "b \"é\"".to_owned()],
         scaling,
@@ -92,13 +106,14 @@ fn a_head_comes_back_as_it_was() {
         assert_eq!(SavedHead::load(&dir).unwrap(), head);
     }
     let with_statistics = [
+        "evidence.safetensors",
         "head.json",
         "logistic.safetensors",
         "mlp.safetensors",
         "scaling.safetensors",
     ];
     assert_eq!(names(&place.path().join("Max")), with_statistics);
-    assert_eq!(names(&place.path().join("None")), with_statistics[..3]);
+    assert_eq!(names(&place.path().join("None")), with_statistics[..4]);
     assert_eq!(names(place.path()), ["L2", "Max", "None", "Standard"]);
 }
 
@@ -108,6 +123,7 @@ fn one_head_alone_is_a_head() {
     let both = head(ScalingKind::None);
     let only_mlp = SavedHead {
         heads: both.heads[..1].to_vec(),
+        evidence: Evidence::default(),
         ..both.clone()
     };
     only_mlp
@@ -249,6 +265,9 @@ fn tensors_have_the_documented_names_and_shapes() {
         shapes("scaling.safetensors"),
         expected(&[("scaling.largest", &[12])])
     );
+    let of_logistic: &[(&str, &[usize])] =
+        &[("logistic.group_size", &[3]), ("logistic.score", &[3])];
+    assert_eq!(shapes("evidence.safetensors"), expected(of_logistic));
 }
 
 #[test]
@@ -297,6 +316,7 @@ fn files_that_are_wrong_are_named() {
         })
     };
     for name in [
+        "evidence.safetensors",
         "mlp.safetensors",
         "logistic.safetensors",
         "scaling.safetensors",
@@ -319,6 +339,43 @@ fn files_that_are_wrong_are_named() {
         message.contains("cannot read") && message.contains("logistic.safetensors"),
         "{message}"
     );
+}
+
+#[test]
+fn a_head_of_before_has_no_evidence_and_is_read() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("head");
+    let now = head(ScalingKind::None);
+    now.save(&dir, Existing::Keep).unwrap();
+    fs::remove_file(dir.join("evidence.safetensors")).unwrap();
+    let before = SavedHead {
+        evidence: Evidence::default(),
+        ..now
+    };
+    assert_eq!(SavedHead::load(&dir).unwrap(), before);
+}
+
+#[test]
+fn evidence_that_contradicts_itself_or_the_heads_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let refused = |spoil: &dyn Fn(&mut Evidence)| {
+        let mut head = head(ScalingKind::None);
+        spoil(&mut head.evidence);
+        let saved = head.save(&place.path().join("head"), Existing::Keep);
+        saved.unwrap_err().to_string()
+    };
+    let message = refused(&|evidence| evidence.out_of_fold[0].0 = HeadKind::NearestCentroid);
+    assert!(
+        message.contains("tells of nearest-centroid without"),
+        "{message}"
+    );
+    let message = refused(&|evidence| evidence.out_of_fold.push(evidence.out_of_fold[0].clone()));
+    assert!(message.contains("or twice"), "{message}");
+    let message = refused(&|evidence| evidence.out_of_fold[0].1.group_sizes[1] = 0.5);
+    assert!(message.contains("a group has 0.5 pictures"), "{message}");
+    let message = refused(&|evidence| evidence.out_of_fold[0].1.scores[1] = -0.5);
+    assert!(message.contains("below 0"), "{message}");
+    assert_eq!(names(place.path()), [""; 0]);
 }
 
 #[test]

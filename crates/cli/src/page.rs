@@ -3,6 +3,7 @@
 //! Names of files and classes reach it as text only: maud escapes them, nothing of them is put into
 //! the script or the style, and a policy in the page forbids everything that is not in it.
 
+mod abstention;
 mod calibration;
 mod configuration;
 mod confusion;
@@ -50,6 +51,7 @@ pub fn page(report: &Report, pictures: Option<&Path>) -> String {
             (gallery.section(comparison))
             (per_class::section(comparison))
             (calibration::section(comparison))
+            (abstention::section(comparison))
             (map::section(report, &gallery))
             (configuration::section(report))
         }
@@ -124,6 +126,7 @@ fn contents(report: &Report) -> Markup {
             a href="#gallery" { "Pictures" }
             a href="#classes" { "Classes" }
             a href="#calibration" { "Calibration" }
+            @if abstention::is_told(&report.comparison) { a href="#abstention" { "Abstention" } }
             a href="#map" { "Map" }
             a href="#configuration" { "Configuration" }
         }

@@ -17,7 +17,7 @@ use cnn_codes::head::saved;
 use cnn_codes::model::{Device, Kernels, ModelCard, TrunkOptions};
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
-use self::printed::Printed;
+use self::printed::{Printed, Wanted};
 use super::numbers::batch_size;
 use super::stop::Stop;
 use super::trunk::{TrunkOption, load_runtime, load_trunk};
@@ -41,7 +41,8 @@ use super::{
   cnn-codes predict --model classifier.onnx new.jpg
   find pictures -name '*.jpg' | cnn-codes predict head - --format jsonl
   cnn-codes predict head shard-*.tar --format csv > predictions.csv
-  cnn-codes predict head codes/validation --head logistic"
+  cnn-codes predict head codes/validation --head logistic
+  cnn-codes predict head new/ --sets 0.9 --outliers 0.05"
 )]
 pub struct Arguments {
     /// Folder that train-head made; left out where --model is a classifier that export wrote
@@ -59,6 +60,14 @@ pub struct Arguments {
     /// tells which one keeps wrong answers rare
     #[arg(long, value_name = "P", value_parser = probability)]
     min_confidence: Option<f32>,
+    /// Print a set of classes for each picture, which holds its own class with this probability, such as
+    /// 0.9; HEAD must be trained with --calibrate, --tune or --folds
+    #[arg(long, value_name = "P", value_parser = share)]
+    sets: Option<f64>,
+    /// Tell outliers: pictures that are unlike all training pictures. At a rate of 0.05, 5% of pictures like
+    /// the training pictures are told to be outliers too
+    #[arg(long, value_name = "RATE", value_parser = share)]
+    outliers: Option<f64>,
     /// How predictions are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -92,7 +101,8 @@ enum Format {
     /// For people: a line for each picture; what cannot be used is told on stderr alone
     #[default]
     Text,
-    /// A table: path, class_1, probability_1, class_2, ..., error; names are as they are, and a
+    /// A table: path, class_1, probability_1, class_2, ..., error, with what else is asked for before the
+    /// error, a set as a JSON list; names are as they are, and a
     /// spreadsheet takes those that begin with = + - or @ for formulas
     Csv,
     /// One JSON document
@@ -117,6 +127,21 @@ fn probability(text: &str) -> Result<f32, String> {
         Ok(_) => Err("it must be from 0 to 1".to_owned()),
         Err(_) => Err("it is not a number".to_owned()),
     }
+}
+
+/// A share of pictures, neither none nor all.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        Ok(_) => Err("it must be above 0 and below 1, such as 0.9".to_owned()),
+        Err(_) => Err("it is not a number".to_owned()),
+    }
+}
+
+/// A number to four digits, without zeros at its end.
+fn short(number: f64) -> String {
+    let text = format!("{number:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The exit code of a command line that is understood and cannot be meant, as clap has it.
@@ -211,11 +236,25 @@ fn predict_pictures(
     session.end()
 }
 
-/// Says which head answers, where none was named.
-fn tell_choice(classifier: &Classifier) {
+/// The head that answers, with what is asked for besides probabilities.
+fn load_classifier(arguments: &Arguments, head: &Path) -> anyhow::Result<Classifier> {
+    let classifier = Classifier::load(head, arguments.kind)?;
     if let Some(choice) = classifier.choice() {
         say(&format!("{choice} (--head names another)"));
     }
+    with_doubts(arguments, classifier)
+}
+
+/// The classifier, telling sets and outliers where they are asked for.
+fn with_doubts(arguments: &Arguments, classifier: Classifier) -> anyhow::Result<Classifier> {
+    let classifier = match arguments.sets {
+        Some(share) => classifier.with_sets(share)?,
+        None => classifier,
+    };
+    Ok(match arguments.outliers {
+        Some(rate) => classifier.with_outliers(rate)?,
+        None => classifier,
+    })
 }
 
 fn predict_stores(
@@ -223,8 +262,7 @@ fn predict_stores(
     head: &Path,
     stores: &[Store],
 ) -> anyhow::Result<ExitCode> {
-    let classifier = Classifier::load(head, arguments.kind)?;
-    tell_choice(&classifier);
+    let classifier = load_classifier(arguments, head)?;
     let pictures = stores.iter().flat_map(Store::pictures);
     let paths = pictures.map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, &classifier, paths)?;
@@ -292,12 +330,11 @@ fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predi
             // Side by side: both read files of 25 MB.
             let (classifier, runtime) = thread::scope(|scope| {
                 let runtime = scope.spawn(load_runtime);
-                let classifier = Classifier::load(head, arguments.kind);
+                let classifier = load_classifier(arguments, head);
                 let runtime = runtime.join().expect("loading does not panic");
                 (classifier, runtime)
             });
             let classifier = classifier?;
-            tell_choice(&classifier);
             let models = arguments.models.path()?;
             let (card, file) = arguments
                 .trunk
@@ -308,6 +345,7 @@ fn load_predictor(arguments: &Arguments, source: Source) -> anyhow::Result<Predi
         Source::Exported(card, file) => {
             let trunk = load_trunk(&load_runtime()?.1, *card, &file, options)?;
             let classifier = Classifier::inside(&trunk).expect("its card was looked at");
+            let classifier = with_doubts(arguments, classifier)?;
             Ok(Predictor::new(classifier, trunk)?)
         }
     }
@@ -332,6 +370,9 @@ struct Session {
     n_predicted: usize,
     /// Of these, those whose confidence is below the one that was asked for.
     n_unsure: usize,
+    n_outliers: usize,
+    /// Share of false alarms, where outliers are asked for.
+    outlier_rate: Option<f64>,
     n_failed: usize,
     /// Those of them that could not be read for reasons that are not their own.
     n_unread: usize,
@@ -347,13 +388,13 @@ impl Session {
         classifier: &Classifier,
         paths: impl Iterator<Item = &'a str>,
     ) -> anyhow::Result<Self> {
-        let printed = Printed::new(
-            arguments.format,
-            arguments.top_k,
-            arguments.min_confidence,
-            classifier,
-            paths,
-        );
+        let wanted = Wanted {
+            top_k: arguments.top_k,
+            min_confidence: arguments.min_confidence,
+            sets: arguments.sets.is_some(),
+            outliers: arguments.outliers.is_some(),
+        };
+        let printed = Printed::new(arguments.format, wanted, classifier, paths);
         arguments.format.print(&printed.begin())?;
         Ok(Self {
             format: arguments.format,
@@ -361,6 +402,8 @@ impl Session {
             stop: Stop::on_signals()?,
             n_predicted: 0,
             n_unsure: 0,
+            n_outliers: 0,
+            outlier_rate: arguments.outliers,
             n_failed: 0,
             n_unread: 0,
             first_failure: None,
@@ -384,6 +427,10 @@ impl Session {
         let predicted = outcomes.iter().flatten();
         self.n_unsure += predicted
             .filter(|told| self.printed.is_unsure(told))
+            .count();
+        let outliers = outcomes.iter().flatten();
+        self.n_outliers += outliers
+            .filter(|told| told.is_outlier == Some(true))
             .count();
         self.result = self.format.print(&self.printed.outcomes(&outcomes));
         if self.goes_on() {
@@ -418,6 +465,13 @@ impl Session {
         }
         if self.n_unsure > 0 {
             say(&format!("unsure: {} of {n} pictures", self.n_unsure));
+        }
+        if let Some(rate) = self.outlier_rate {
+            say(&format!(
+                "outliers: {} of {n} pictures; of pictures like the training pictures it would be about {}%",
+                self.n_outliers,
+                short(100.0 * rate)
+            ));
         }
         if self.n_unread > 0 {
             say(&format!(

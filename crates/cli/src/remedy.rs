@@ -237,6 +237,9 @@ fn of_prediction(error: &PredictError) -> Advice {
         PredictError::NoSuchHead { found, .. } => {
             format!("; give --head {found}, or train it with --head both").into()
         }
+        PredictError::NotOutOfFold { .. } => {
+            " (--calibrate, --tune, or --folds without --validation)".into()
+        }
         PredictError::OtherTrunk { .. } => {
             "; give the trunk that it was trained with (--model and --card), or train a head on \
              codes of this one"

@@ -6,6 +6,7 @@
 //! logistic.safetensors           logistic.weight (D, K), logistic.bias (K)
 //! nearest-centroid.safetensors   nearest-centroid.mean (D), .weight (D, K), .bias (K)
 //! scaling.safetensors            scaling.mean and scaling.deviation (D), or scaling.largest (D)
+//! evidence.safetensors           out-of-fold scores of the heads, directions of the training codes
 //! history.csv                    the MLP's learning curve, a row for each epoch
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! There is an `mlp.I` for each layer, more with several hidden layers. A file is there only where
 //! the head or the scaling is. No file holds a time: the same training leaves the same bytes.
 
+mod evidence;
 mod manifest;
 mod tensors;
 
@@ -20,6 +22,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::evidence::EVIDENCE;
+pub use self::evidence::{Evidence, OutOfFoldScores};
 pub use self::manifest::{HeadEntry, HeadManifest};
 pub use self::tensors::Tensors;
 use self::tensors::TensorsToWrite;
@@ -106,6 +110,8 @@ pub struct SavedHead {
     /// The one of them that is taken where none is named; `None` for the first, in the order of the
     /// kinds, as heads of before have it.
     pub recommended: Option<HeadKind>,
+    /// What is known of the heads and of the training pictures; nothing in heads of before.
+    pub evidence: Evidence,
 }
 
 /// A trained head of a known kind, and how it was trained.
@@ -207,6 +213,7 @@ impl SavedHead {
             write_layers(&head.layers(), &dir.join(weights_file(head.kind())))?;
         }
         write_scaling(&self.scaling, &dir.join(SCALING))?;
+        self.evidence.write(&dir.join(EVIDENCE))?;
         // Whole or not there: a draft that has it is a head, whenever its run was killed.
         let written = self.manifest().to_json().and_then(|json| {
             FileDraft::write_in(dir, &manifest_path, &json)?.publish(Existing::Replace)
@@ -239,6 +246,11 @@ impl SavedHead {
         } = HeadManifest::read_from(dir, open)?;
         let shape = (codes.code_len(), classes.len());
         let scaling = read_scaling(&dir.join(SCALING), open, scaling, shape.0)?;
+        let kinds: Vec<_> = heads.iter().map(|head| head.options.kind()).collect();
+        let evidence_path = dir.join(EVIDENCE);
+        let evidence = Evidence::read(&evidence_path, open, &kinds)?;
+        let checked = evidence.validate(&kinds, codes.output.channels());
+        checked.map_err(damaged(&evidence_path))?;
         let read = |entry: HeadEntry| {
             let options = entry.options.clone();
             options.visit(Reading {
@@ -254,6 +266,7 @@ impl SavedHead {
             codes,
             classes,
             recommended,
+            evidence,
         };
         let manifest_path = dir.join(MANIFEST);
         head.validate().map_err(damaged(&manifest_path))?;
@@ -278,6 +291,9 @@ impl SavedHead {
                 n_classes = shape.1
             ));
         }
+        let kinds: Vec<_> = kinds().collect();
+        let channels = self.codes.output.channels();
+        self.evidence.validate(&kinds, channels)?;
         self.heads.iter().try_for_each(|head| head.check(shape))
     }
 }

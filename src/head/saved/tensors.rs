@@ -98,6 +98,43 @@ impl Tensors {
         self.take(name, &[len]).map(Array1::from_vec)
     }
 
+    /// Takes the vector `name`, of any length, if it is there.
+    pub(super) fn any_vector(&mut self, name: &str) -> Result<Option<Array1<f32>>, SavedHeadError> {
+        match self.shape(name)?.as_deref() {
+            Some(&[len]) => self.vector(name, len).map(Some),
+            found => self.no_shape(name, found, "a vector"),
+        }
+    }
+
+    /// Takes the matrix `name`, of any shape, if it is there.
+    pub(super) fn any_matrix(&mut self, name: &str) -> Result<Option<Array2<f32>>, SavedHeadError> {
+        match self.shape(name)?.as_deref() {
+            Some(&[rows, columns]) => self.matrix(name, (rows, columns)).map(Some),
+            found => self.no_shape(name, found, "a matrix"),
+        }
+    }
+
+    /// The shape of a tensor, if it is there.
+    fn shape(&self, name: &str) -> Result<Option<Vec<usize>>, SavedHeadError> {
+        let found = self.parse()?.tensor(name);
+        Ok(found.ok().map(|tensor| tensor.shape().to_vec()))
+    }
+
+    /// What to say of a tensor that is absent, or that has other axes than `expected`.
+    fn no_shape<T>(
+        &self,
+        name: &str,
+        found: Option<&[usize]>,
+        expected: &str,
+    ) -> Result<Option<T>, SavedHeadError> {
+        match found {
+            None => Ok(None),
+            Some(found) => {
+                Err(self.damaged(format!("{name} is {found:?}, and {expected} is expected")))
+            }
+        }
+    }
+
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, SavedHeadError> {
         let wrong = damaged(&self.path);
         let tensors = self.parse()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Abstention, Correctness, Evaluation, Spread};
+use crate::evaluate::{Abstentions, Correctness, Evaluation, Spread};
 use crate::head::HeadKind;
 
 /// How one head did on the pictures that judge it.
@@ -36,7 +36,7 @@ pub struct HeadResult {
     pub calibration: Option<Calibration>,
     /// Which confidence an answer needs so that few are wrong, by out-of-fold probabilities of the
     /// training store; empty where there are none, or no confidence is enough.
-    pub abstentions: Vec<Abstention>,
+    pub abstentions: Abstentions,
     /// From the codes to the trained head that is kept.
     pub training_time: Duration,
     /// What must be known about the training: how it converged.
@@ -114,7 +114,7 @@ impl HeadResult {
         if let Some(calibration) = &self.calibration {
             line(calibration.sentence());
         }
-        for told in &self.abstentions {
+        for told in &self.abstentions.told {
             line(format!(
                 "out of fold, answers of {:.1}% confidence and more are wrong in at most {}%: {} of {} pictures answered, {} wrong",
                 // Rounded up, so that it is kept to.

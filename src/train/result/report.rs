@@ -18,7 +18,8 @@ use super::{
 };
 use crate::codes::Store;
 use crate::evaluate::{
-    Abstention, Correctness, Design, Difference, EvaluateError, Evaluation, Spread,
+    Abstention, Abstentions, Answered, Correctness, Design, Difference, EvaluateError, Evaluation,
+    Spread,
 };
 use crate::files::{Open, regular};
 use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
@@ -109,6 +110,8 @@ struct HeadMetrics {
     calibration: Option<Calibration>,
     #[serde(default)]
     abstentions: Vec<Abstention>,
+    #[serde(default)]
+    risk_coverage: Vec<Answered>,
     training_seconds: f64,
     remark: String,
 }
@@ -375,7 +378,10 @@ impl HeadMetrics {
             by_seed: self.errors_by_seed,
             tuning: self.tuning,
             calibration: self.calibration,
-            abstentions: self.abstentions,
+            abstentions: Abstentions {
+                told: self.abstentions,
+                curve: self.risk_coverage,
+            },
             training_time: training_time.map_err(|error| error.to_string())?,
             remark: self.remark,
         })

@@ -6,10 +6,7 @@ use cnn_codes::train::{Comparison, CurvePoint, LearningCurve, percent};
 use maud::{Markup, html};
 
 use super::names;
-use super::plot::{Axis, Plot};
-
-/// Styles of the heads' curves, in the order of the heads.
-const STYLES: [&str; 3] = ["training", "validation", "held-out"];
+use super::plot::{Axis, Plot, STYLES, legend};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
     let Some(curve) = &comparison.learning_curve else {
@@ -20,12 +17,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
         section #growth {
             h2 { "Would more pictures help?" }
             @for growth in &curve.growth { p { (names::typographic(&growth.sentence())) } }
-            ul.legend {
-                @for (head, style) in heads.iter().zip(STYLES) {
-                    li { svg.key viewBox="0 0 30 10" aria-hidden="true" {
-                        line class={ "curve " (style) } x1="0" x2="30" y1="5" y2="5" {} } (head.title()) }
-                }
-            }
+            (legend(&heads))
             div.plots.one { figure {
                 figcaption { "Accuracy by the number of training pictures" }
                 (plot(curve, &heads))

@@ -1,5 +1,6 @@
 //! Axes of a plot, as inline SVG.
 
+use cnn_codes::head::HeadKind;
 use maud::{Markup, html};
 
 /// Size of a plot in its own units, which are pixels where there is room.
@@ -9,6 +10,21 @@ const LEFT: f64 = 56.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 42.0;
+
+/// Styles of the heads' curves, in the order of the heads.
+pub(super) const STYLES: [&str; 3] = ["training", "validation", "held-out"];
+
+/// Which curve is whose.
+pub(super) fn legend(heads: &[HeadKind]) -> Markup {
+    html! {
+        ul.legend {
+            @for (head, style) in heads.iter().zip(STYLES) {
+                li { svg.key viewBox="0 0 30 10" aria-hidden="true" {
+                    line class={ "curve " (style) } x1="0" x2="30" y1="5" y2="5" {} } (head.title()) }
+            }
+        }
+    }
+}
 
 /// The range of an axis.
 #[derive(Clone, Copy, Debug)]

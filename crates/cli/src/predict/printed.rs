@@ -11,13 +11,38 @@ use super::Format;
 /// The widest column of paths; longer ones push their line to the right.
 const MAX_PATH_WIDTH: usize = 60;
 
+/// What is told of each picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Classes of each picture; more than there are mean all.
+    pub top_k: usize,
+    /// Below this confidence a picture is called unsure.
+    pub min_confidence: Option<f32>,
+    /// Whether sets of classes are told.
+    pub sets: bool,
+    /// Whether outliers are told.
+    pub outliers: bool,
+}
+
+impl Wanted {
+    /// The columns of what is told besides probabilities.
+    fn columns(self) -> impl Iterator<Item = &'static str> {
+        let columns = [
+            (self.min_confidence.is_some(), "unsure"),
+            (self.sets, "set"),
+            (self.outliers, "outlier"),
+        ];
+        columns
+            .into_iter()
+            .filter_map(|(is_wanted, name)| is_wanted.then_some(name))
+    }
+}
+
 /// Makes what is printed; nothing is printed here.
 pub struct Printed {
     format: Format,
-    /// Classes of each picture, at most K.
-    top_k: usize,
-    /// Below this confidence a picture is called unsure, where that is asked for.
-    min_confidence: Option<f32>,
+    /// Its `top_k` is at most K.
+    wanted: Wanted,
     classes: Vec<String>,
     head: String,
     /// Characters of the columns of the text.
@@ -35,6 +60,10 @@ enum Row<'a> {
         path: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         unsure: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        set: Option<Vec<&'a str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outlier: Option<bool>,
         predictions: Vec<ClassProbability<'a>>,
     },
     Failed {
@@ -54,8 +83,7 @@ impl Printed {
     /// Of the pictures at `paths`, which are looked at for their lengths alone.
     pub fn new<'a>(
         format: Format,
-        top_k: usize,
-        min_confidence: Option<f32>,
+        wanted: Wanted,
         classifier: &Classifier,
         paths: impl Iterator<Item = &'a str>,
     ) -> Self {
@@ -64,8 +92,10 @@ impl Printed {
         let path_widths = paths.map(|path| visible(path).chars().count());
         Self {
             format,
-            top_k: top_k.min(classes.len()),
-            min_confidence,
+            wanted: Wanted {
+                top_k: wanted.top_k.min(classes.len()),
+                ..wanted
+            },
             class_width: class_widths.max().unwrap_or(0),
             path_width: path_widths.max().unwrap_or(0).min(MAX_PATH_WIDTH),
             head: classifier.name().to_owned(),
@@ -79,14 +109,10 @@ impl Printed {
         match self.format {
             Format::Text | Format::Jsonl => String::new(),
             Format::Csv => {
-                let ranks = 1..=self.top_k;
-                let columns = ranks.map(|rank| format!("class_{rank},probability_{rank},"));
-                let unsure = if self.min_confidence.is_some() {
-                    "unsure,"
-                } else {
-                    ""
-                };
-                format!("path,{}{unsure}error\n", columns.collect::<String>())
+                let ranks = 1..=self.wanted.top_k;
+                let ranked = ranks.map(|rank| format!("class_{rank},probability_{rank},"));
+                let more = self.wanted.columns().map(|column| format!("{column},"));
+                format!("path,{}error\n", ranked.chain(more).collect::<String>())
             }
             Format::Json => {
                 let (head, classes) = (json!(self.head), json!(self.classes));
@@ -134,14 +160,21 @@ impl Printed {
             .top(1)
             .first()
             .map_or(0.0, |&(_, probability)| probability);
-        self.min_confidence.is_some_and(|least| confidence < least)
+        let least = self.wanted.min_confidence;
+        least.is_some_and(|least| confidence < least)
     }
 
     /// The most probable classes by name.
     fn top<'a>(&'a self, prediction: &Prediction) -> Vec<(&'a str, f32)> {
-        let top = prediction.top(self.top_k).into_iter();
+        let top = prediction.top(self.wanted.top_k).into_iter();
         top.map(|(class, probability)| (&*self.classes[class], probability))
             .collect()
+    }
+
+    /// The classes of the set by name, where sets are asked for.
+    fn set<'a>(&'a self, prediction: &Prediction) -> Option<Vec<&'a str>> {
+        let set = prediction.set.as_ref()?;
+        Some(set.iter().map(|&class| &*self.classes[class]).collect())
     }
 
     fn text_line(&self, prediction: &Prediction) -> String {
@@ -157,28 +190,42 @@ impl Printed {
         if self.is_unsure(prediction) {
             line += "  unsure";
         }
+        if let Some(set) = self.set(prediction) {
+            let set: Vec<_> = set.into_iter().map(visible).collect();
+            line += &format!("  set: {}", set.join(", "));
+        }
+        if prediction.is_outlier == Some(true) {
+            line += "  outlier";
+        }
         line + "\n"
     }
 
     fn csv_lines(&self, outcomes: &[Outcome]) -> String {
         let mut table = csv::Writer::from_writer(Vec::new());
         for outcome in outcomes {
-            let n_unsure = usize::from(self.min_confidence.is_some());
-            let mut row = Vec::with_capacity(2 * self.top_k + 2 + n_unsure);
+            let n_columns = 2 + 2 * self.wanted.top_k + self.wanted.columns().count();
+            let mut row = Vec::with_capacity(n_columns);
             match outcome {
                 Ok(prediction) => {
                     row.push(prediction.path.clone());
                     for (class, probability) in self.top(prediction) {
                         row.extend([class.to_owned(), probability.to_string()]);
                     }
-                    if n_unsure > 0 {
+                    if self.wanted.min_confidence.is_some() {
                         row.push(self.is_unsure(prediction).to_string());
                     }
+                    let set = self.set(prediction);
+                    row.extend(set.map(|set| json!(set).to_string()));
+                    row.extend(
+                        prediction
+                            .is_outlier
+                            .map(|is_outlier| is_outlier.to_string()),
+                    );
                     row.push(String::new());
                 }
                 Err(failure) => {
                     row.push(failure.path.clone());
-                    row.resize(2 * self.top_k + 1 + n_unsure, String::new());
+                    row.resize(n_columns - 1, String::new());
                     row.push(failure.error.clone());
                 }
             }
@@ -192,7 +239,9 @@ impl Printed {
         let row = match outcome {
             Ok(prediction) => Row::Predicted {
                 path: &prediction.path,
-                unsure: self.min_confidence.map(|_| self.is_unsure(prediction)),
+                unsure: (self.wanted.min_confidence).map(|_| self.is_unsure(prediction)),
+                set: self.set(prediction),
+                outlier: prediction.is_outlier,
                 predictions: self
                     .top(prediction)
                     .into_iter()

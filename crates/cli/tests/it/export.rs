@@ -12,7 +12,7 @@ use cnn_codes::export::{ExportOptions, Target, export_head};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
 use cnn_codes::head::nearest_centroid::{NearestCentroid, NearestCentroidOptions};
-use cnn_codes::head::saved::{Saved, SavedHead};
+use cnn_codes::head::saved::{Evidence, Saved, SavedHead};
 use cnn_codes::head::scaling::Scaling;
 use cnn_codes::head::{Convergence, Head, HeadKind, OneHead, Samples};
 use cnn_codes::model::{ModelCard, OnnxModel};
@@ -100,6 +100,7 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
     mlp.hidden = hidden.to_vec();
     SavedHead {
         recommended: None,
+        evidence: Evidence::default(),
         codes,
         classes: ["a", "b \"c\"", "ü"].map(str::to_owned).to_vec(),
         scaling,

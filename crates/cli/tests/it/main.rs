@@ -5,6 +5,7 @@ mod check;
 mod check_page;
 mod command_line;
 mod docs_python;
+mod doubts;
 mod download;
 mod download_again;
 mod edges;

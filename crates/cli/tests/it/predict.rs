@@ -11,7 +11,7 @@ use assert_cmd::Command;
 use cnn_codes::codes::{CodesIdentity, Store};
 use cnn_codes::head::logistic::{Logistic, LogisticOptions};
 use cnn_codes::head::mlp::{Dense, Mlp, MlpOptions};
-use cnn_codes::head::saved::{Saved, SavedHead};
+use cnn_codes::head::saved::{Evidence, Saved, SavedHead};
 use cnn_codes::head::scaling::Scaling;
 use cnn_codes::head::{Convergence, OneHead};
 use cnn_codes_files::Existing;
@@ -68,6 +68,7 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
     });
     let head = SavedHead {
         recommended: None,
+        evidence: Evidence::default(),
         codes,
         classes: CLASSES.map(str::to_owned).to_vec(),
         scaling: Scaling::None,

@@ -1,0 +1,186 @@
+//! How far a code is from the training codes: to know pictures that are unlike all that a head has seen.
+//!
+//! ```text
+//! z           = mean of the code over its positions, divided by its length      (C)
+//! distance(z) = 1 - largest z . z_i over the training codes z_i                 0 to 2
+//! ```
+//!
+//! The cosine distance to the nearest training code in the last layer's features is the score of Y. Sun,
+//! Y. Ming, X. Zhu and Y. Li, "Out-of-distribution detection with deep nearest neighbors" (2022), section
+//! 3, with k = 1, for training sets as small as ours. Each training code is at a distance itself, to the nearest
+//! of another group; by these conformal prediction tells what is far.
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+
+use super::{CodesView, HeadError, Samples};
+use crate::codes::Pool;
+
+/// Bytes of the directions that are kept: 4,096 of 512 channels. More training codes are thinned out evenly.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Rows whose products with all others are held at a time.
+const CHUNK_ROWS: usize = 64;
+
+/// Training codes, as directions of their means over all positions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbours {
+    /// Directions (M, C) of training codes, of length 1, or 0 where a code is all zeros.
+    pub(super) directions: Array2<f32>,
+    /// Distance (M) of each to the nearest of another group.
+    pub(super) distances: Array1<f32>,
+    /// Number of directions (M) in the group of each.
+    pub(super) group_sizes: Array1<f32>,
+}
+
+impl Neighbours {
+    /// Takes the training codes (N, D) of C = `channels`, which have to be as they are stored; nothing
+    /// where they are all of one group.
+    ///
+    /// # Errors
+    /// [`HeadError::Read`].
+    pub(crate) fn of(samples: &Samples, channels: usize) -> Result<Option<Self>, HeadError> {
+        let n = samples.len();
+        let kept = (MAX_BYTES / size_of::<f32>() / channels).clamp(1, n);
+        let rows: Vec<_> = (0..kept).map(|index| index * n / kept).collect();
+        let samples = samples.select(&rows);
+        let is_other = |row: usize, other: usize| match samples.groups() {
+            Some(groups) => groups[row] != groups[other],
+            None => row != other,
+        };
+        if !(1..kept).any(|row| is_other(0, row)) {
+            return Ok(None);
+        }
+        let directions = directions(samples.codes(), channels)?;
+        let distances = nearest(directions.view(), directions.view(), is_other);
+        Ok(Some(Self {
+            group_sizes: samples.group_sizes().into(),
+            directions,
+            distances,
+        }))
+    }
+
+    /// Distance (M) of each training code to the nearest of another group.
+    #[must_use]
+    pub fn training_distances(&self) -> ArrayView1<'_, f32> {
+        self.distances.view()
+    }
+
+    /// Number of training codes in the group of each (M), itself counted.
+    #[must_use]
+    pub fn group_sizes(&self) -> ArrayView1<'_, f32> {
+        self.group_sizes.view()
+    }
+
+    /// Distance, 0 to 2, of each code (N) of codes (N, D) to the nearest training code; NaN for a code that
+    /// holds NaN or an infinity. The codes have to be as the training codes were, before any scaling.
+    ///
+    /// # Errors
+    /// [`HeadError::Read`].
+    ///
+    /// # Panics
+    /// If D is no multiple of C.
+    pub(crate) fn distances(&self, codes: &CodesView) -> Result<Array1<f32>, HeadError> {
+        let directions = directions(codes, self.directions.ncols())?;
+        Ok(nearest(
+            directions.view(),
+            self.directions.view(),
+            |_, _| true,
+        ))
+    }
+}
+
+/// Directions (N, C) of the means of codes (N, D) over their positions. Pooled codes are (C) already.
+fn directions(codes: &CodesView, channels: usize) -> Result<Array2<f32>, HeadError> {
+    assert_eq!(codes.n_features() % channels, 0, "all positions are whole");
+    let rows = codes.map_rows(|code| {
+        let mut mean = Vec::with_capacity(channels);
+        Pool::Avg.append(code, channels, &mut mean);
+        let squares = mean.iter().map(|&value| f64::from(value).powi(2));
+        let norm = squares.sum::<f64>().sqrt() as f32;
+        let divisor = if norm > 0.0 { norm } else { 1.0 };
+        mean.iter_mut().for_each(|value| *value /= divisor);
+        mean
+    });
+    codes.check()?;
+    Ok(Array2::from_shape_vec((rows.len(), channels), rows.concat()).expect("C means a code"))
+}
+
+/// For each direction (N, C) the distance to the nearest of `others` (M, C) that counts; 2, the largest, if none does.
+fn nearest(
+    directions: ArrayView2<f32>,
+    others: ArrayView2<f32>,
+    counts: impl Fn(usize, usize) -> bool,
+) -> Array1<f32> {
+    let mut distances = Vec::with_capacity(directions.nrows());
+    for chunk in directions.axis_chunks_iter(Axis(0), CHUNK_ROWS) {
+        let cosines = chunk.dot(&others.t());
+        for cosines in cosines.rows() {
+            let row = distances.len();
+            let counted = cosines.iter().enumerate();
+            let counted = counted.filter(|&(other, _)| counts(row, other));
+            let nearest = counted.fold(-1.0_f32, |nearest, (_, &cosine)| {
+                // Unlike `max`, it keeps NaN.
+                if cosine > nearest || cosine.is_nan() {
+                    cosine
+                } else {
+                    nearest
+                }
+            });
+            distances.push((1.0 - nearest).clamp(0.0, 2.0));
+        }
+    }
+    Array1::from_vec(distances)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn distances_by_hand() {
+        // Codes of two positions and two channels, with the means (1, 0), (0, 2), (3, 3) and (0, 0).
+        let codes = array![
+            [1.0, -1.0, 1.0, 1.0],
+            [0.0, 4.0, 0.0, 0.0],
+            [3.0, 3.0, 3.0, 3.0],
+            [0.0, 0.0, 0.0, 0.0]
+        ];
+        let samples = Samples::new(codes.view(), &[0, 0, 1, 1], 2).unwrap();
+        let neighbours = Neighbours::of(&samples, 2).unwrap().unwrap();
+        let half = 0.5_f32.sqrt();
+        let near = |a: ArrayView1<f32>, b: [f32; 4]| {
+            let mut pairs = a.iter().zip(b);
+            pairs.all(|(a, b)| (a - b).abs() < 1e-6)
+        };
+        // 45 degrees from (3, 3) to both; a code of zeros has no direction, and a cosine of 0.
+        let expected = [1.0 - half, 1.0 - half, 1.0 - half, 1.0];
+        assert!(near(neighbours.training_distances(), expected));
+        assert_eq!(neighbours.group_sizes(), array![1.0, 1.0, 1.0, 1.0]);
+
+        let new = array![
+            [5.0, 0.0, 0.0, 0.0],
+            [-1.0, 0.0, -1.0, 0.0],
+            [1.0, f32::NAN, 0.0, 0.0],
+            [0.0, 2.0, 0.0, 2.0]
+        ];
+        let distances = neighbours.distances(&new.view().into()).unwrap();
+        assert!(distances[2].is_nan());
+        assert_eq!((distances[0], distances[1], distances[3]), (0.0, 1.0, 0.0));
+    }
+
+    #[test]
+    fn copies_are_no_neighbours_and_one_group_tells_nothing() {
+        let codes = array![[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
+        let samples = Samples::new(codes.view(), &[0, 0, 1], 2).unwrap();
+        let grouped = |groups: &[usize]| {
+            let samples = samples.clone().with_groups(groups).unwrap();
+            Neighbours::of(&samples, 2).unwrap()
+        };
+        let neighbours = grouped(&[0, 0, 1]).unwrap();
+        assert_eq!(neighbours.training_distances(), array![1.0, 1.0, 1.0]);
+        assert_eq!(neighbours.group_sizes(), array![2.0, 2.0, 1.0]);
+        assert_eq!(grouped(&[0, 0, 0]), None);
+    }
+}
