@@ -190,6 +190,7 @@ fn write(dir: &Path, n_rows: usize, dtype: Dtype) -> anyhow::Result<()> {
                 label: Some(*label),
                 width: 224,
                 height: 224,
+                group: None,
                 blake3: blake3::hash(&row.to_le_bytes()),
             };
             writer.append(&picture, Code::Values(code))?;
@@ -231,5 +232,6 @@ fn description(dtype: Dtype) -> StoreDescription {
         provider: "none".to_owned(),
         kernels: "none".to_owned(),
         max_pixels: None,
+        grouped: false,
     }
 }

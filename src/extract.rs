@@ -340,6 +340,7 @@ fn describe(
         ),
         dtype: options.dtype,
         classes: pictures.classes.clone(),
+        grouped: pictures.is_grouped(),
         listing: Some(listing.to_hex().to_string()),
         part: options.shard,
         root: absolute_root(pictures).filter(|_| options.names_folder),

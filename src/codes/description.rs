@@ -36,6 +36,15 @@ pub struct StoreDescription {
     /// The most pixels that a picture could have, unless it was the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_pixels: Option<u64>,
+    /// Whether images.csv has a column `group`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub grouped: bool,
+}
+
+/// What store.json leaves out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+pub(super) fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The kernels of stores that do not say: there were no others.

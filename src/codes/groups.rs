@@ -65,15 +65,13 @@ fn join_equal<K: Eq + Hash>(groups: &mut Groups, keys: impl Iterator<Item = Opti
 }
 
 impl Store {
-    /// Says which pictures belong together, as those of one patient or of one burst do: `name_of` gives
+    /// Says which pictures belong together in place of images.csv, as those of one patient or of one burst do: `name_of` gives
     /// a picture's path the name of its group, or nothing where it stands for itself. Pictures of a group
     /// are not divided between training and judging, and intervals reckon with them.
     pub fn group_by(&mut self, name_of: impl Fn(&str) -> Option<String>) {
-        let names = self
-            .pictures
-            .iter()
-            .map(|row| name_of(&row.path).map(Into::into));
-        self.group_names = names.collect();
+        for row in &mut self.pictures {
+            row.group = name_of(&row.path).map(Into::into);
+        }
     }
 
     /// The group of each picture, a number from 0 on, in the order in which they first appear: pictures
@@ -90,7 +88,8 @@ impl Store {
             &mut groups,
             self.pictures.iter().map(|row| Some(row.blake3)),
         );
-        join_equal(&mut groups, self.group_names.iter().map(Option::as_deref));
+        let names = self.pictures.iter().map(|row| row.group.as_deref());
+        join_equal(&mut groups, names);
         let mut numbers = HashMap::new();
         let of_rows: Vec<_> = (0..n)
             .map(|row| {
@@ -99,11 +98,6 @@ impl Store {
             })
             .collect();
         (numbers.len() < of_rows.len()).then_some(of_rows)
-    }
-
-    /// The name of a picture's group, where it was given one.
-    pub(crate) fn group_name(&self, row: usize) -> Option<&str> {
-        self.group_names.get(row)?.as_deref()
     }
 }
 

@@ -39,7 +39,7 @@ impl Job {
     pub(crate) fn difference(&self, begun: &Self) -> Option<String> {
         if self.store.listing != begun.store.listing || self.store.classes != begun.store.classes {
             return Some(if self.n_pictures == begun.n_pictures {
-                "the pictures differ in their names, order or labels".to_owned()
+                "the pictures differ in their names, order, labels or groups".to_owned()
             } else {
                 format!(
                     "the pictures differ: {} then, {} now",
@@ -295,6 +295,7 @@ mod tests {
                 provider: "p".to_owned(),
                 kernels: "k".to_owned(),
                 max_pixels: None,
+                grouped: false,
             },
             n_pictures: 100,
             batch_size: 20,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::description::onnxruntime_kernels;
+use super::description::{is_false, onnxruntime_kernels};
 use super::identity::checked_product;
 use super::{CodesIdentity, Dtype, Shard, StoreDescription};
 
@@ -82,6 +82,8 @@ struct StoreJson {
     kernels: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_pixels: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    grouped: bool,
 }
 
 impl From<&Manifest> for StoreJson {
@@ -103,6 +105,7 @@ impl From<&Manifest> for StoreJson {
             provider: store.provider,
             kernels: store.kernels,
             max_pixels: store.max_pixels,
+            grouped: store.grouped,
         }
     }
 }
@@ -130,6 +133,7 @@ impl StoreJson {
                 provider: self.provider,
                 kernels: self.kernels,
                 max_pixels: self.max_pixels,
+                grouped: self.grouped,
             },
             counts: self.counts,
         };

@@ -31,6 +31,8 @@ pub struct PictureRow {
     pub height: u32,
     /// BLAKE3 of the file's bytes.
     pub blake3: blake3::Hash,
+    /// Name of its group, see [`Store::group_by`]; nothing where the picture stands for itself.
+    pub group: Option<Box<str>>,
 }
 
 /// A complete store, whose codes are read when they are asked for.
@@ -41,8 +43,6 @@ pub struct Store {
     codes: Vec<CodesFile>,
     labels: Option<Vec<usize>>,
     pub(super) pictures: Vec<PictureRow>,
-    /// Names of the pictures' groups, once they are given; see [`Store::group_by`].
-    pub(super) group_names: Vec<Option<Box<str>>>,
 }
 
 impl Store {
@@ -99,7 +99,6 @@ impl Store {
             codes: vec![codes],
             labels,
             pictures,
-            group_names: Vec::new(),
         })
     }
 
@@ -117,7 +116,6 @@ impl Store {
             codes: Vec::new(),
             labels: is_labelled.then(Vec::new),
             pictures: Vec::new(),
-            group_names: Vec::new(),
         };
         for part in parts {
             for mut codes in part.codes {
@@ -353,6 +351,9 @@ struct Line<'a> {
     width: u32,
     height: u32,
     blake3: &'a str,
+    /// A column of stores that know groups.
+    #[serde(default)]
+    group: Option<&'a str>,
 }
 
 /// Reads images.csv, whose labels are among `classes`.
@@ -391,6 +392,7 @@ fn parse_row(line: &Line, row: usize, classes: &[String]) -> Result<PictureRow, 
         width: line.width,
         height: line.height,
         blake3: blake3::Hash::from_hex(line.blake3).map_err(|error| error.to_string())?,
+        group: line.group.filter(|name| !name.is_empty()).map(Into::into),
     })
 }
 

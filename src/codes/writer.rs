@@ -19,10 +19,15 @@ use crate::files::{Draft, DraftError, Existing, Kind};
 /// The log of large pictures in a draft: those that were being decoded when a run was killed.
 pub(crate) const IN_HAND: &str = "in-hand.jsonl";
 
-/// Columns of images.csv.
-const IMAGE_COLUMNS: [&str; 6] = ["row", "path", "label", "width", "height", "blake3"];
+/// Columns of images.csv; the last one only where pictures belong to groups.
+const IMAGE_COLUMNS: [&str; 7] = ["row", "path", "label", "width", "height", "blake3", "group"];
 /// Columns of failures.csv.
 const FAILURE_COLUMNS: [&str; 2] = ["path", "error"];
+
+/// How many of the columns of images.csv such a store has.
+fn n_image_columns(description: &StoreDescription) -> usize {
+    IMAGE_COLUMNS.len() - usize::from(!description.grouped)
+}
 
 /// What a store is, for [`Draft`].
 const KIND: Kind = Kind {
@@ -153,7 +158,7 @@ impl StoreWriter {
             labels: is_labelled
                 .then(|| npy(LABELS, ElementType::I64, &[]))
                 .transpose()?,
-            images: TableFile::create(at(IMAGES), &IMAGE_COLUMNS)?,
+            images: TableFile::create(at(IMAGES), &IMAGE_COLUMNS[..n_image_columns(&description)])?,
             failures: TableFile::create(at(FAILURES), &FAILURE_COLUMNS)?,
             n_failures: BTreeMap::new(),
             per_class: vec![0; description.classes.len()],
@@ -295,8 +300,10 @@ impl StoreWriter {
             .label
             .map_or("", |label| &self.description.classes[label]);
         let hash = picture.blake3.to_hex();
-        let cells: [&str; 6] = [&row, &picture.path, class, &width, &height, &hash];
-        self.images.append(&cells)?;
+        let group = picture.group.as_deref().unwrap_or("");
+        let cells: [&str; 7] = [&row, &picture.path, class, &width, &height, &hash, group];
+        self.images
+            .append(&cells[..n_image_columns(&self.description)])?;
         if let (Some(labels), Some(label)) = (&mut self.labels, picture.label) {
             let index = i64::try_from(label).expect("a class index");
             labels

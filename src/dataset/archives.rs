@@ -259,6 +259,7 @@ impl Index {
             None => self.found.listed.push(Picture {
                 path: path.into(),
                 label: None,
+                group: None,
                 place: Place::Archived {
                     archive: self.number,
                     offset: entry.raw_file_position(),

@@ -9,7 +9,7 @@ use crate::codes::Failure;
 const DOMAIN: &[u8] = b"cnn-codes pictures 1\n";
 
 impl Pictures {
-    /// A hash over classes, paths, labels, places and unusable pictures, in their order.
+    /// A hash over classes, paths, labels, groups, places and unusable pictures, in their order.
     ///
     /// What the files hold is not part of it, nor is [`Pictures::root`]: a set that is moved keeps
     /// its digest. Archives count by their file names, unusable pictures by path and kind.
@@ -26,6 +26,12 @@ impl Pictures {
         });
         add_list(&mut hasher, &self.listed, add_picture);
         add_list(&mut hasher, &self.unusable, add_failure);
+        // Sets without groups keep the digests that they had before there were any.
+        if self.is_grouped() {
+            add_list(&mut hasher, &self.listed, |hasher, picture| {
+                add_text(hasher, picture.group.as_deref().unwrap_or("").as_bytes());
+            });
+        }
         hasher.finalize()
     }
 }
@@ -80,6 +86,7 @@ mod tests {
         Picture {
             path: path.into(),
             label,
+            group: None,
             place,
         }
     }

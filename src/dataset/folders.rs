@@ -204,6 +204,7 @@ impl Search {
             Some(name) => self.found.listed.push(Picture {
                 path: name.into(),
                 label: None,
+                group: None,
                 place: Place::File,
             }),
             None => {
@@ -301,6 +302,7 @@ impl Search {
             Some(name) if folder.is_exact => self.found.listed.push(Picture {
                 path: folder.relative_to_root(name).into_boxed_str(),
                 label: self.label,
+                group: None,
                 place: Place::File,
             }),
             _ => {

@@ -32,6 +32,7 @@ pub fn read_unlabelled_list(list: impl Read) -> Result<Pictures, DatasetError> {
             Ok(path) => found.listed.push(Picture {
                 path: path.into(),
                 label: None,
+                group: None,
                 place: Place::File,
             }),
             Err(_) => {

@@ -39,6 +39,9 @@ pub struct Picture {
     pub label: Option<usize>,
     /// Where its bytes are.
     pub place: Place,
+    /// Name of the group of pictures that it belongs to, as those of one patient or of one burst do;
+    /// nothing where it stands for itself.
+    pub group: Option<Box<str>>,
 }
 
 /// Where a picture's bytes are.
@@ -68,6 +71,12 @@ impl Pictures {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether some pictures belong to groups.
+    #[must_use]
+    pub fn is_grouped(&self) -> bool {
+        self.listed.iter().any(|picture| picture.group.is_some())
     }
 
     /// Whether the pictures have classes.

@@ -34,6 +34,7 @@ mod tests {
         let pictures = (0..n).map(|i| Picture {
             path: i.to_string().into(),
             label: Some(0),
+            group: None,
             place: Place::File,
         });
         Pictures {

@@ -13,14 +13,14 @@ use super::{DatasetError, Picture, Pictures, Place};
 use crate::codes::Failure;
 use crate::files::lines::{BoundedLines, UniversalNewlines, line_of};
 
-/// Reads the rows of a table: columns `path`, `label` and `split`, found by the names in its first
+/// Reads the rows of a table: columns `path`, `label`, `split` and `group`, found by the names in its first
 /// line; other columns are passed over.
 ///
 /// Paths start from the table's folder unless they are absolute, and their endings are not looked
 /// at. Rows are sorted by path, and a path that comes twice with one label is one row. Blanks
-/// around labels and splits do not count. Without a `label` column, or with nothing in it, the
+/// around labels, splits and groups do not count. Without a `label` column, or with nothing in it, the
 /// pictures are unlabelled. Of a table with a `split` column that holds several values, `split`
-/// chooses one.
+/// chooses one. Pictures of one `group` belong together; where it is empty, a picture stands for itself.
 ///
 /// # Errors
 /// [`DatasetError`] with the line that is at fault: a row of another length than the header's, a
@@ -39,6 +39,7 @@ struct Row {
     path: Box<[u8]>,
     /// A place in [`Table::classes`].
     label: Option<usize>,
+    group: Option<Box<str>>,
     /// The line on which it begins, counted from 1.
     line: u64,
 }
@@ -64,6 +65,7 @@ struct Columns {
     path: usize,
     label: Option<usize>,
     split: Option<usize>,
+    group: Option<usize>,
     /// All their names, for errors.
     names: Vec<String>,
 }
@@ -98,6 +100,7 @@ impl Columns {
             })?,
             label: find("label")?,
             split: find("split")?,
+            group: find("group")?,
             names,
         })
     }
@@ -162,8 +165,7 @@ impl<'a> Table<'a> {
     }
 
     fn keep_row(&mut self, line: u64) -> Result<(), DatasetError> {
-        let path = &self.record[self.columns.path];
-        if path.is_empty() {
+        if self.record[self.columns.path].is_empty() {
             return Err(self.row_error(line, "the path is missing".to_owned()));
         }
         let label = self.text(self.columns.label, "label", line)?.to_owned();
@@ -174,12 +176,18 @@ impl<'a> Table<'a> {
         };
         first.get_or_insert(line);
         let label = (!label.is_empty()).then(|| self.classes.place(&label));
-        let path = path.into();
-        self.rows.push(Row { path, label, line });
+        let group = self.text(self.columns.group, "group", line)?;
+        let group = (!group.is_empty()).then(|| group.into());
+        self.rows.push(Row {
+            path: self.record[self.columns.path].into(),
+            label,
+            group,
+            line,
+        });
         Ok(())
     }
 
-    /// A label or a split without the blanks around it; empty if there is no such column.
+    /// A label, a split or a group without the blanks around it; empty if there is no such column.
     fn text(
         &self,
         column: Option<usize>,
@@ -252,6 +260,7 @@ impl<'a> Table<'a> {
                 Ok(path) => found.listed.push(Picture {
                     path: path.into_boxed_str(),
                     label: row.label,
+                    group: row.group,
                     place: Place::File,
                 }),
                 Err(error) => {
@@ -266,14 +275,18 @@ impl<'a> Table<'a> {
     }
 
     fn check_contradictions(&self, sorted: &[Row]) -> Result<(), DatasetError> {
-        let contradicts = |a: &Row, b: &Row| a.path == b.path && a.label != b.label;
+        let contradicts =
+            |a: &Row, b: &Row| a.path == b.path && (a.label != b.label || a.group != b.group);
         let Some(pair) = sorted
             .windows(2)
             .find(|pair| contradicts(&pair[0], &pair[1]))
         else {
             return Ok(());
         };
-        let label = |row: &Row| self.classes.name(row.label).to_owned();
+        let label = |row: &Row| match pair[0].label == pair[1].label {
+            false => self.classes.name(row.label).to_owned(),
+            true => format!("group {}", row.group.as_deref().unwrap_or("none")),
+        };
         Err(DatasetError::Contradiction {
             path: self.csv.to_owned(),
             picture: String::from_utf8_lossy(&pair[0].path).into_owned(),
@@ -346,6 +359,28 @@ mod tests {
         assert_eq!(
             read("path,label\na,x\nb,y\na,y\n", None).unwrap_err(),
             "t.csv contradicts itself: 'a' is 'x' on line 2 and 'y' on line 4; remove one of them"
+        );
+    }
+
+    #[test]
+    fn groups_are_read_and_contradicted_as_labels_are() {
+        let groups = |text: &str| {
+            let found = read(text, None).unwrap();
+            let of = |picture: &Picture| picture.group.as_deref().unwrap_or("none").to_owned();
+            (
+                found.is_grouped(),
+                found.listed.iter().map(of).collect::<Vec<_>>().join(" "),
+            )
+        };
+        let text = "group,path,label\n p 1 ,b,x\n,c,y\np 1,a,y\n";
+        assert_eq!(groups(text), (true, "p 1 p 1 none".to_owned()));
+        assert_eq!(
+            groups("group,path\n,b\n,a\n"),
+            (false, "none none".to_owned())
+        );
+        assert_eq!(
+            read("path,label,group\na,x,1\nb,y,1\na,x,2\n", None).unwrap_err(),
+            "t.csv contradicts itself: 'a' is 'group 1' on line 2 and 'group 2' on line 4; remove one of them"
         );
     }
 

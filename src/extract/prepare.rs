@@ -271,6 +271,7 @@ impl<'a> Preparer<'a> {
             width,
             height,
             blake3,
+            group: picture.group.clone(),
         };
         Ok((picture, known))
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::error::{FitError, TrainError};
 use super::result::Overlap;
-use crate::codes::Store;
+use crate::codes::{PictureRow, Store};
 use crate::head::scaling::Scaling;
 use crate::head::{HeadError, Samples};
 
@@ -46,13 +46,12 @@ impl<'s> Stores<'s> {
             return Ok(None);
         };
         let trained: HashSet<_> = self.train.pictures().iter().map(|row| row.blake3).collect();
-        let rows = 0..self.train.pictures().len();
-        let groups: HashSet<_> = rows.filter_map(|row| self.train.group_name(row)).collect();
+        let groups = self.train.pictures().iter();
+        let groups: HashSet<_> = groups.filter_map(|row| row.group.as_deref()).collect();
         let judged = validation.pictures();
         let is_trained = |row: &usize| {
-            let group = validation.group_name(*row);
-            trained.contains(&judged[*row].blake3)
-                || group.is_some_and(|name| groups.contains(name))
+            let PictureRow { blake3, group, .. } = &judged[*row];
+            trained.contains(blake3) || group.as_deref().is_some_and(|name| groups.contains(name))
         };
         let rows: Vec<_> = (0..judged.len()).filter(is_trained).collect();
         match rows.len() {

@@ -12,9 +12,9 @@ use cnn_codes::head::saved::SavedHead;
 use cnn_codes::train::{self, Comparison, Report};
 use cnn_codes_files::{Existing, FileDraft, regular};
 
+use super::groups::GroupArguments;
 use super::output_file::write;
 use super::page::page_of;
-use super::train_head::GroupArguments;
 use super::{Format, folder, print_result, say, shown};
 
 /// The file of HEAD that lists how often, and on what, it was judged.

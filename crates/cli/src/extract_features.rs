@@ -16,6 +16,7 @@ use cnn_codes::picture::{self, Filter, Fit, Recipe};
 use cnn_codes_files::{Existing, resolve};
 use ort_winograd::Rewritten;
 
+use super::groups::GroupArguments;
 use super::numbers::batch_size;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
@@ -51,8 +52,8 @@ pub struct Arguments {
     /// on stdin, without labels (at most 2 GiB and 20 million lines)
     #[arg(required_unless_present = "csv", conflicts_with = "csv")]
     images: Vec<PathBuf>,
-    /// Take the pictures from a table with the columns path, label and perhaps split; paths are
-    /// relative to the table's folder
+    /// Take the pictures from a table with the columns path, label and perhaps split and group; paths
+    /// are relative to the table's folder
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Take only the rows of the table whose split is NAME
@@ -132,6 +133,8 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
+    groups: GroupArguments,
+    #[command(flatten)]
     models: ModelsOption,
     #[command(flatten)]
     runtime: RuntimeOption,
@@ -146,7 +149,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // A link that leads nowhere is told before there is any work.
         resolve(out)?;
     }
-    let pictures = find_pictures(arguments)?;
+    let mut pictures = find_pictures(arguments)?;
+    arguments.groups.apply(&mut pictures)?;
     if arguments.private {
         check_relative(&pictures)?;
     }

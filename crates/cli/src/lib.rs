@@ -16,6 +16,7 @@ mod evaluate;
 mod export;
 mod extract_features;
 mod fetch;
+mod groups;
 mod models;
 mod numbers;
 mod output_file;

@@ -1,7 +1,6 @@
 //! `cnn-codes train-head`: arguments to options, the library's call, the comparison.
 
 mod arguments;
-mod groups;
 mod progress;
 
 use std::process::ExitCode;
@@ -11,7 +10,7 @@ use cnn_codes::train::{Comparison, FailedHead, REPORT, check, train};
 use cnn_codes_files::Draft;
 
 pub use self::arguments::Arguments;
-pub use self::groups::GroupArguments;
+
 use self::progress::Display;
 use super::page::page;
 use super::stop::Stop;

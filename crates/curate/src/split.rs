@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use self::error::SplitError;
-pub use self::grouping::{Grouping, group};
+pub use self::grouping::{Grouping, group, group_name};
 use cnn_codes::dataset::Pictures;
 use cnn_codes::named;
 use cnn_codes::progress::Watch;

@@ -57,6 +57,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
         provider: "CPUExecutionProvider".to_owned(),
         kernels: "onnxruntime".to_owned(),
         max_pixels: None,
+        grouped: false,
     }
 }
 
@@ -68,6 +69,7 @@ pub fn write_store(out: &Path, description: StoreDescription, labels: &[usize]) 
         let start = row * code_len;
         let codes: Vec<f32> = (start..start + code_len).map(|i| i as f32 / 4.0).collect();
         let picture = PictureRow {
+            group: None,
             path: format!("a/{row}, \"é\".jpg").into(),
             label: Some(label),
             width: 10,
@@ -84,6 +86,7 @@ pub fn write_codes(out: &Path, description: StoreDescription, rows: &[(usize, Ve
     let mut writer = StoreWriter::create(out, Existing::Keep, description).unwrap();
     for (row, (label, code)) in rows.iter().enumerate() {
         let picture = PictureRow {
+            group: None,
             path: format!("{row}.jpg").into(),
             label: Some(*label),
             width: 1,

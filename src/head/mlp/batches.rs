@@ -213,6 +213,7 @@ mod tests {
             provider: "none".to_owned(),
             kernels: "none".to_owned(),
             max_pixels: None,
+            grouped: false,
         };
         let mut writer = StoreWriter::create(dir, Existing::Keep, description).unwrap();
         for row in 0..n {
@@ -221,6 +222,7 @@ mod tests {
                 label: Some(row),
                 width: 1,
                 height: 1,
+                group: None,
                 blake3: blake3::hash(&[0]),
             };
             let code = [1.0, 0.5, -2.0, 0.0].map(|factor| factor * row as f32);

@@ -67,6 +67,7 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, room: Room) -> Result<Thumbna
     let picture = Picture {
         path: wanted.path.into(),
         label: None,
+        group: None,
         place: Place::File,
     };
     // A file that cannot be looked at will fail soon enough.

@@ -15,8 +15,8 @@ use cnn_codes::head::{ClassWeights, HeadOptions};
 use cnn_codes::train::{Told, TrainOptions};
 use cnn_codes_files::Existing;
 
-use super::groups::GroupArguments;
 use crate::command_line::{command_line, without_folders};
+use crate::groups::GroupArguments;
 use crate::{Format, folder, one_of, positive};
 
 /// Train an MLP and a logistic regression on codes, and compare them

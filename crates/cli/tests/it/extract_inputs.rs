@@ -60,6 +60,103 @@ fn a_table_gives_the_codes_and_labels_of_the_same_pictures_in_folders() {
     );
 }
 
+/// The text of a store's images.csv without its hashes.
+fn images(place: &Place, store: &str) -> Vec<String> {
+    let text = fs::read_to_string(place.path().join(store).join("images.csv")).unwrap();
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    let header = table.headers().unwrap().clone();
+    let lines = std::iter::once(header).chain(table.records().map(Result::unwrap));
+    let without_hash = |line: csv::StringRecord| {
+        let cells = line.iter().enumerate().filter(|(place, _)| *place != 5);
+        cells.map(|(_, cell)| cell).collect::<Vec<_>>().join("|")
+    };
+    lines.map(without_hash).collect()
+}
+
+#[test]
+fn groups_of_a_pattern_a_table_or_a_column_stand_in_images_csv_and_count() {
+    let Some(place) = Place::new() else { return };
+    for picture in 0..6 {
+        let class = ["a", "b"][picture % 2];
+        let level = 40 * picture as u8;
+        place.save(
+            &format!("many/{class}/p{}_{picture}.png", picture / 4),
+            &quarters([level, 9, 9]),
+        );
+    }
+    let rows = |of: [&str; 6]| {
+        let mut rows = vec!["row|path|label|width|height|group".to_owned()];
+        let paths = ["a/p0_0", "a/p0_2", "a/p1_4", "b/p0_1", "b/p0_3", "b/p1_5"];
+        rows.extend((0..6).map(|row| {
+            let path = paths[row];
+            format!("{row}|{path}.png|{}|8|8|{}", &path[..1], of[row])
+        }));
+        rows
+    };
+    let expected = rows(["0", "0", "1", "0", "0", "1"]);
+    extract(&place, "by-pattern", &["many", "--group-by", "/p([0-9])"])
+        .assert()
+        .success();
+    assert_eq!(images(&place, "by-pattern"), expected);
+    assert!(open(&place, "by-pattern").manifest().store.grouped);
+
+    // As `split` writes it; the pictures are elsewhere.
+    let table = "path,label,part,group\na/p0_0.png,a,train,x\nb/p0_1.png,b,train,x\n";
+    place.write("split.csv", table.as_bytes());
+    let by_table = ["many", "--groups", "split.csv"];
+    extract(&place, "by-table", &by_table)
+        .assert()
+        .success()
+        .stderr(predicate::str::contains(
+            "the pictures: 4 of 6 pictures are of no group",
+        ));
+    assert_eq!(images(&place, "by-table"), rows(["x", "", "", "x", "", ""]));
+
+    let line = |row: &String| {
+        let cells: Vec<_> = row.split('|').collect();
+        format!("many/{},{},{}\n", cells[1], cells[2], cells[5])
+    };
+    let table: String = expected[1..].iter().map(line).collect();
+    place.write("table.csv", format!("path,label,group\n{table}").as_bytes());
+    extract(&place, "by-column", &["--csv", "table.csv"])
+        .assert()
+        .success();
+    let of_column = images(&place, "by-column").join("\n").replace("many/", "");
+    assert_eq!(of_column, expected.join("\n"));
+    // Another grouping is another job.
+    let differs = extract(&place, "by-pattern", &["many"]).assert().code(1);
+    differs.stderr(predicate::str::contains("by-pattern"));
+
+    let train = |store: &str, more: &[&str], said: &str| {
+        let mut command = support::cnn_codes();
+        command
+            .current_dir(place.path())
+            .args(["train-head", "--train", store, "--folds", "2"]);
+        command
+            .args(["--head", "logistic", "--out", "head", "--overwrite"])
+            .args(more);
+        let said = predicate::str::contains(said.to_owned());
+        command.assert().success().stdout(said);
+    };
+    train("by-pattern", &[], "6 training pictures in 2 groups");
+    train("by-table", &[], "6 training pictures in 5 groups");
+    // What is said at training takes the place of what was said before.
+    train(
+        "by-pattern",
+        &["--group-by", "p[0-9]_([0-9])"],
+        "6 training pictures, each judged",
+    );
+    // A store in parts is one.
+    for shard in ["0/2", "1/2"] {
+        let pattern = ["many", "--group-by", "/p([0-9])", "--shard", shard];
+        extract(&place, "parts", &pattern).assert().success();
+    }
+    train("parts", &[], "6 training pictures in 2 groups");
+    // Without groups nothing is told of them.
+    extract(&place, "bare", &["many"]).assert().success();
+    assert_eq!(images(&place, "bare")[0], "row|path|label|width|height");
+}
+
 #[test]
 fn a_list_on_stdin_gives_a_store_without_labels_on_which_no_head_is_trained() {
     let Some(place) = Place::new() else { return };

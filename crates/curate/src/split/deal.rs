@@ -238,6 +238,7 @@ mod tests {
                 pictures.listed.push(Picture {
                     path: format!("{label}/{group}-{number}.jpg").into(),
                     label: Some(label),
+                    group: None,
                     place: Place::File,
                 });
             }

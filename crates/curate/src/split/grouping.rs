@@ -47,7 +47,7 @@ pub fn group(pictures: &Pictures, checked: Option<&Checked>, group_by: Option<&R
     if let Some(group_by) = group_by {
         let mut firsts = HashMap::new();
         for (place, picture) in pictures.listed.iter().enumerate() {
-            match key(group_by, &picture.path) {
+            match group_name(group_by, &picture.path) {
                 Some(key) => {
                     let first = *firsts.entry(key).or_insert(place);
                     grouping.groups.join(number(first), number(place));
@@ -59,7 +59,10 @@ pub fn group(pictures: &Pictures, checked: Option<&Checked>, group_by: Option<&R
     grouping
 }
 
-fn key<'p>(group_by: &Regex, path: &'p str) -> Option<&'p str> {
+/// The name that a pattern gives to the group of a picture by its path: its first capture group or, without
+/// one, all that it matches; nothing where it does not match.
+#[must_use]
+pub fn group_name<'p>(group_by: &Regex, path: &'p str) -> Option<&'p str> {
     let captures = group_by.captures(path)?;
     let key = captures.get(1).or_else(|| captures.get(0))?;
     Some(key.as_str())
@@ -81,6 +84,7 @@ mod tests {
                 .map(|path| Picture {
                     path: path.into(),
                     label: Some(0),
+                    group: None,
                     place: Place::File,
                 })
                 .to_vec(),

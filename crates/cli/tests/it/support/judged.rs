@@ -82,6 +82,7 @@ impl Place {
                 label: Some(label),
                 width: 1,
                 height: 1,
+                group: None,
                 blake3: blake3::hash(
                     bytes
                         .as_deref()

@@ -1,4 +1,4 @@
-//! Which pictures of a store belong together, by a pattern or a table.
+//! Which pictures belong together, by a pattern or a table.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use cnn_codes::codes::Store;
+use cnn_codes::dataset::Pictures;
+use cnn_codes_curate::split::group_name;
 use cnn_codes_files::lines::{BoundedLines, UniversalNewlines};
 use regex::Regex;
 
@@ -28,19 +30,50 @@ pub struct GroupArguments {
 }
 
 impl GroupArguments {
-    /// Opens stores, their pictures grouped where that is asked for.
-    pub fn opener(&self) -> anyhow::Result<impl Fn(&Path) -> anyhow::Result<Store>> {
-        let groups = match &self.groups {
+    fn read(&self) -> anyhow::Result<Option<Groups>> {
+        Ok(match &self.groups {
             Some(table) => Some(Groups::read(table)?),
             None => self.group_by.clone().map(Groups::Pattern),
-        };
+        })
+    }
+
+    /// Opens stores, their pictures grouped anew where that is asked for.
+    pub fn opener(&self) -> anyhow::Result<impl Fn(&Path) -> anyhow::Result<Store>> {
+        let groups = self.read()?;
         Ok(move |path: &Path| {
             let mut store = Store::open(path)?;
             if let Some(groups) = &groups {
-                groups.apply(&mut store);
+                store.group_by(|path| groups.name_of(path));
+                let alone = store.pictures().iter().filter(|row| row.group.is_none());
+                say_alone(&shown(store.dir()), alone.count(), store.pictures().len());
             }
             Ok(store)
         })
+    }
+
+    /// Groups pictures where that is asked for.
+    pub fn apply(&self, pictures: &mut Pictures) -> anyhow::Result<()> {
+        let Some(groups) = self.read()? else {
+            return Ok(());
+        };
+        for picture in &mut pictures.listed {
+            picture.group = groups.name_of(&picture.path).map(Into::into);
+        }
+        let alone = pictures
+            .listed
+            .iter()
+            .filter(|picture| picture.group.is_none());
+        say_alone("the pictures", alone.count(), pictures.listed.len());
+        Ok(())
+    }
+}
+
+/// Says how many pictures stand for themselves.
+fn say_alone(whose: &str, alone: usize, n: usize) {
+    if alone > 0 {
+        say(&format!(
+            "{whose}: {alone} of {n} pictures are of no group; each of these stands by itself"
+        ));
     }
 }
 
@@ -81,30 +114,8 @@ impl Groups {
 
     fn name_of(&self, path: &str) -> Option<String> {
         match self {
-            Self::Pattern(pattern) => {
-                let found = pattern.captures(path)?;
-                let name = found.get(1).or(found.get(0))?;
-                Some(name.as_str().to_owned())
-            }
+            Self::Pattern(pattern) => group_name(pattern, path).map(str::to_owned),
             Self::Table(names) => names.get(path).cloned(),
-        }
-    }
-
-    /// Groups the pictures of a store, and says how many stand for themselves.
-    fn apply(&self, store: &mut Store) {
-        let of = |path: &str| self.name_of(path);
-        let alone = store
-            .pictures()
-            .iter()
-            .filter(|row| of(&row.path).is_none());
-        let alone = alone.count();
-        store.group_by(of);
-        if alone > 0 {
-            say(&format!(
-                "{}: {alone} of {} pictures are of no group; each of these stands by itself",
-                shown(store.dir()),
-                store.pictures().len()
-            ));
         }
     }
 }
