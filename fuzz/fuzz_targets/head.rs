@@ -9,10 +9,17 @@ use cnn_codes::head::logistic::Logistic;
 use cnn_codes::head::mlp::Mlp;
 use cnn_codes::head::Head as _;
 use cnn_codes::head::saved::{MANIFEST, SavedHead};
+use cnn_codes::predict::Classifier;
 use libfuzzer_sys::fuzz_target;
 
 /// The files of HEAD that are read.
-const FILES: [&str; 4] = [MANIFEST, "mlp.safetensors", "logistic.safetensors", "scaling.safetensors"];
+const FILES: [&str; 5] = [
+    MANIFEST,
+    "mlp.safetensors",
+    "logistic.safetensors",
+    "scaling.safetensors",
+    "evidence.safetensors",
+];
 
 fuzz_target!(|input: &[u8]| {
     let files = sections::sections(&FILES, input);
@@ -37,4 +44,9 @@ fuzz_target!(|input: &[u8]| {
         assert!(logistic.temperature > 0.0);
     }
     assert!(!head.heads.is_empty());
+    let classifier = Classifier::new(head, None).expect("the head that is meant is there");
+    for level in [1e-9, 0.5, 0.9] {
+        let _ = classifier.clone().with_sets(level);
+        let _ = classifier.clone().with_outliers(level);
+    }
 });

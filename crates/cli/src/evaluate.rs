@@ -1,24 +1,18 @@
 //! `cnn-codes evaluate`: HEAD and a store that was kept aside to a comparison, and a line in HEAD that
 //! says so.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use cnn_codes::codes::Store;
 use cnn_codes::head::saved::SavedHead;
-use cnn_codes::train::{self, Comparison, Report};
-use cnn_codes_files::{Existing, FileDraft, regular};
+use cnn_codes::train::{self, Report};
 
+use super::evaluations::Evaluations;
 use super::groups::GroupArguments;
 use super::output_file::write;
 use super::page::page_of;
-use super::{Format, folder, print_result, say, shown};
-
-/// The file of HEAD that lists how often, and on what, it was judged.
-const EVALUATIONS: &str = "evaluations.csv";
+use super::{Format, folder, print_result, say};
 
 /// Judge the heads of HEAD on a store that was kept aside
 ///
@@ -72,13 +66,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         training.as_ref(),
         arguments.pictures.as_deref(),
     )?;
+    let mut evaluations = Evaluations::read(&arguments.head)?;
+    let called = name(arguments, &store);
+    evaluations.add(&arguments.head, &store, called, &report.comparison)?;
+    evaluations.write(&arguments.head)?;
+    let counted = evaluations.sentence(&arguments.head)?.unwrap_or_default();
     if let Some(html) = &arguments.html {
         let pictures = arguments.pictures.as_deref();
-        let page = page_of(&mut report, pictures, arguments.private);
+        let page = page_of(&mut report, evaluations, pictures, arguments.private);
         write(html, page.as_bytes())?;
     }
     let comparison = &report.comparison;
-    let counted = note(arguments, &store, comparison)?;
     let result = match arguments.format {
         Format::Text => format!("{}\n{counted}\n", comparison.to_text()),
         Format::Json => format!("{:#}\n", comparison.to_json()),
@@ -107,67 +105,11 @@ fn training_store(told: &Report, open: impl Fn(&Path) -> anyhow::Result<Store>) 
     None
 }
 
-/// Seconds since 1970; as <https://reproducible-builds.org/specs/source-date-epoch/> has it where that is
-/// set.
-fn unix_seconds() -> u64 {
-    let given = std::env::var("SOURCE_DATE_EPOCH").ok();
-    let given = given.and_then(|seconds| seconds.parse().ok());
-    given.unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        now.unwrap_or_default().as_secs()
-    })
-}
-
-/// Adds a line to HEAD's list of evaluations, and says how many there are.
-fn note(arguments: &Arguments, store: &Store, comparison: &Comparison) -> anyhow::Result<String> {
-    let path = arguments.head.join(EVALUATIONS);
-    let cannot = || format!("cannot note the evaluation in {}", shown(&path));
-    let mut table = match regular::open(&path) {
-        Ok(mut file) => {
-            let mut text = Vec::new();
-            io::Read::read_to_end(&mut file, &mut text).with_context(cannot)?;
-            text
-        }
-        Err(_) if !path.exists() => {
-            b"unix_seconds,store,pictures,pictures_blake3,errors\n".to_vec()
-        }
-        Err(error) => return Err(anyhow::Error::from(error).context(cannot())),
-    };
-    let mut pictures = blake3::Hasher::new();
-    for row in store.pictures() {
-        pictures.update(row.blake3.as_bytes());
-    }
-    let pictures = pictures.finalize().to_hex().to_string();
-    let is_same = |line: &&str| line.contains(&pictures);
-    let before = String::from_utf8_lossy(&table)
-        .lines()
-        .skip(1)
-        .filter(is_same)
-        .count();
+/// What the store is called in the list of evaluations.
+fn name(arguments: &Arguments, store: &Store) -> String {
     let name = match arguments.private {
         true => Path::new(store.dir().file_name().unwrap_or_default()).to_owned(),
         false => std::path::absolute(store.dir()).unwrap_or(store.dir().to_owned()),
     };
-    let errors = comparison.heads.iter();
-    let errors = errors.map(|head| format!("{} {}", head.name, head.evaluation.errors));
-    let now = unix_seconds();
-    let mut line = csv::Writer::from_writer(Vec::new());
-    line.write_record([
-        now.to_string(),
-        name.display().to_string(),
-        comparison.labels.len().to_string(),
-        pictures,
-        errors.collect::<Vec<_>>().join("; "),
-    ])?;
-    table.extend(line.into_inner()?);
-    FileDraft::write(&path, &table)
-        .and_then(|draft| draft.publish(Existing::Replace))
-        .with_context(cannot)?;
-    let n = table.split(|&byte| byte == b'\n').count() - 2;
-    Ok(format!(
-        "{} lists {n} evaluation{} of this HEAD, {} of them on these pictures",
-        shown(&path),
-        if n == 1 { "" } else { "s" },
-        before + 1
-    ))
+    name.display().to_string()
 }

@@ -13,6 +13,7 @@ mod defaults;
 mod doctor;
 mod download;
 mod evaluate;
+mod evaluations;
 mod export;
 mod extract_features;
 mod fetch;

@@ -19,6 +19,7 @@ mod verdict;
 
 use std::path::Path;
 
+use crate::evaluations::Evaluations;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cnn_codes::train::{Comparison, Report, percent};
@@ -36,7 +37,7 @@ const SCRIPT: &str = include_str!("page/script.js");
 /// was judged, has a placeholder that says so.
 ///
 /// Equal reports and pictures give equal bytes.
-pub fn page(report: &Report, pictures: Option<&Path>) -> String {
+pub fn page(report: &Report, evaluations: &Evaluations, pictures: Option<&Path>) -> String {
     let comparison = &report.comparison;
     let gallery = Gallery::of(report, pictures.or(report.provenance.root()));
     let title = title(comparison);
@@ -53,7 +54,7 @@ pub fn page(report: &Report, pictures: Option<&Path>) -> String {
             (calibration::section(comparison))
             (abstention::section(comparison))
             (map::section(report, &gallery))
-            (configuration::section(report))
+            (configuration::section(report, evaluations))
         }
         div #tip hidden {}
         script { (PreEscaped(SCRIPT)) }
@@ -63,12 +64,18 @@ pub fn page(report: &Report, pictures: Option<&Path>) -> String {
 
 /// The page, with thumbnails of the judged pictures below `pictures`, or below the folder that the
 /// report names; where it is `private`, without the command and absolute paths, which the report forgets.
-pub fn page_of(report: &mut Report, pictures: Option<&Path>, private: bool) -> String {
+pub fn page_of(
+    report: &mut Report,
+    mut evaluations: Evaluations,
+    pictures: Option<&Path>,
+    private: bool,
+) -> String {
     let named = report.pictures_folder();
     if private {
         report.forget_folders();
+        evaluations.forget_folders();
     }
-    page(report, pictures.or(named.as_deref()))
+    page(report, &evaluations, pictures.or(named.as_deref()))
 }
 
 /// A page in the report's style that needs nothing else: what it allows itself is its own style,

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use cnn_codes::train::{REPORT, Report};
 use cnn_codes_files::{Existing, FileDraft};
 
+use super::evaluations::Evaluations;
 use super::page::page_of;
 use super::{Format, folder, print_result, shown};
 
@@ -31,7 +32,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut report = Report::read(&arguments.head)?;
     let pictures = arguments.pictures.as_deref();
-    let page = page_of(&mut report, pictures, arguments.private);
+    let evaluations = Evaluations::read(&arguments.head)?;
+    let page = page_of(&mut report, evaluations, pictures, arguments.private);
     let path = arguments.head.join(REPORT);
     FileDraft::write(&path, page.as_bytes())
         .and_then(|draft| draft.publish(Existing::Replace))

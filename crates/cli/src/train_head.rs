@@ -6,12 +6,13 @@ mod progress;
 use std::process::ExitCode;
 
 use cnn_codes::head::saved;
-use cnn_codes::train::{Comparison, FailedHead, REPORT, check, train};
+use cnn_codes::train::{Comparison, FailedHead, REPORT, Report, check, train};
 use cnn_codes_files::Draft;
 
 pub use self::arguments::Arguments;
 
 use self::progress::Display;
+use super::evaluations::Evaluations;
 use super::page::page;
 use super::stop::Stop;
 use super::{Format, print_result, say, say_kept, shown};
@@ -64,6 +65,9 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     let trained = trained?;
     let origin = trained.origin(arguments.told())?;
     let root = origin.root.as_deref();
-    trained.save(draft, &origin, |report| Some(page(report, root)))?;
+    Evaluations::keep(draft.target(), draft.path())?;
+    let evaluations = Evaluations::read(draft.path())?;
+    let page = |report: &Report| Some(page(report, &evaluations, root));
+    trained.save(draft, &origin, page)?;
     Ok(trained.comparison)
 }

@@ -184,7 +184,9 @@ fn judge(value: &Value, solution: &Solution, options: &LogisticOptions) -> Conve
     let converged = gradient_norm <= options.gradient_tolerance;
     let explanation = if converged {
         let gap = gradient_norm * gradient_norm;
-        format!("converged: the objective is within {gap:.0e} of its optimum, relatively")
+        format!(
+            "converged: by its gradient, the objective is about {gap:.0e} above its optimum, relatively"
+        )
     } else {
         why_not_converged(gradient_norm, solution, options)
     };

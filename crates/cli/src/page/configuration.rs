@@ -5,9 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::names;
+use crate::evaluations::Evaluations;
 use cnn_codes::train::{HeadResult, Report, StoreProvenance};
 
-pub(super) fn section(report: &Report) -> Markup {
+pub(super) fn section(report: &Report, evaluations: &Evaluations) -> Markup {
     html! {
         section #configuration {
             h2 { "Configuration" }
@@ -17,6 +18,37 @@ pub(super) fn section(report: &Report) -> Markup {
             }
             div.settings { (heads(report)) (codes(report)) (stores(report)) }
             @for head in &report.comparison.heads { (tuning(head)) }
+            (kept_aside(evaluations))
+        }
+    }
+}
+
+/// How often heads in this place were judged on pictures that were kept aside.
+fn kept_aside(evaluations: &Evaluations) -> Markup {
+    let Evaluations { all } = evaluations;
+    if all.is_empty() {
+        return html! {};
+    }
+    html! {
+        h3 { "Judged on pictures that were kept aside" }
+        p {
+            @match all.len() { 1 => { "Once" } n => { (n) " times" } }
+            ". The more often one looks, and changes something after it, the less the numbers are worth."
+        }
+        div.scroll tabindex="0" role="region" aria-label="Evaluations" {
+            table {
+                thead { tr {
+                    th scope="col" { "When" } th scope="col" { "Store" } th scope="col" { "Pictures" } th scope="col" { "Errors" }
+                } }
+                tbody {
+                    @for run in all {
+                        tr {
+                            td { (run.date()) } td { bdi { (names::visible(&run.store)) } }
+                            td.number { (run.pictures) } td { (names::visible(&run.errors)) }
+                        }
+                    }
+                }
+            }
         }
     }
 }

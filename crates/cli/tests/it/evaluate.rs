@@ -70,28 +70,49 @@ fn head_lists_how_often_it_was_judged_and_on_what() {
     place.train().assert().success();
     let said =
         |count: &str| predicate::str::contains(format!("head/evaluations.csv lists {count}"));
+    let of_report = |times: &str| {
+        let mut report = support::cnn_codes();
+        report
+            .current_dir(place.path(""))
+            .args(["report", "head"])
+            .assert()
+            .success();
+        let page = place.read("head/report.html");
+        assert!(page.contains(&format!("kept aside</h3><p>{times}. The more often")));
+    };
     let first = evaluate(&place, &["validation"]).assert().success();
     first.stdout(said(
-        "1 evaluation of this HEAD, 1 of them on these pictures",
+        "1 evaluation of this HEAD; the pictures of the last one were judged once\n",
     ));
+    of_report("Once");
     let again = evaluate(&place, &["validation", "--private"])
         .assert()
         .success();
     again.stdout(said(
-        "2 evaluations of this HEAD, 2 of them on these pictures",
+        "2 evaluations of this HEAD; the pictures of the last one were judged 2 times\n",
     ));
+    of_report("2 times");
     let mut table = csv::Reader::from_path(place.path("head/evaluations.csv")).unwrap();
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2);
     assert!(rows[0][1].ends_with("/validation") && &rows[1][1] == "validation");
     assert_eq!((&rows[0][2], &rows[0][4]), ("10", "mlp 1; logistic 1"));
     assert_eq!(rows[0][3], rows[1][3]);
-    // HEAD is a head as before.
-    let report = support::cnn_codes()
-        .current_dir(place.path(""))
-        .args(["report", "head"])
-        .assert();
-    report.success();
+    // Whoever trains anew has looked all the same.
+    place
+        .train()
+        .args(["--overwrite", "--epochs", "3"])
+        .assert()
+        .success();
+    assert!(
+        place
+            .read("head/report.html")
+            .contains("kept aside</h3><p>2 times. ")
+    );
+    let again = evaluate(&place, &["validation"]).assert().success();
+    again.stdout(said(
+        "3 evaluations of this HEAD, 2 of them of heads that were in its place before; the pictures of the last one were judged 3 times\n",
+    ));
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn a_stopped_run_is_not_gone_on_with_as_another_job() {
     )
     .unwrap();
     let said = refused(&[]);
-    assert!(said.contains("names, order or labels"), "{said}");
+    assert!(said.contains("names, order, labels or groups"), "{said}");
 
     let (said, code) = end(start(&place, "store", &["--restart"]));
     assert_eq!(code, Some(0), "{said}");

@@ -118,6 +118,7 @@ fn one_head_alone_has_no_paired_test() {
         .success()
         .stdout(predicate::str::contains("\"difference\": null"));
     let names = [
+        "evidence.safetensors",
         "head.json",
         "logistic.safetensors",
         "metrics.json",
