@@ -492,8 +492,14 @@ mod tests {
         let mut moved = job();
         moved.store.root = Some("/elsewhere".to_owned());
         assert_eq!(moved.difference(&job()), None);
-        differs(|job| job.store.listing = None, "names, order, labels or groups");
-        differs(|job| job.store.classes.clear(), "names, order, labels or groups");
+        differs(
+            |job| job.store.listing = None,
+            "names, order, labels or groups",
+        );
+        differs(
+            |job| job.store.classes.clear(),
+            "names, order, labels or groups",
+        );
         differs(
             |job| job.store.codes.trunk.tensors_sha256 = "9".to_owned(),
             "trunk differs: t (parameters 1) then, t (parameters 9) now",

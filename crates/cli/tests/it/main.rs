@@ -32,5 +32,7 @@ mod split;
 mod support;
 mod telemetry;
 mod train_choices;
+mod train_groups;
 mod train_head;
 mod train_kept;
+mod train_stopped;

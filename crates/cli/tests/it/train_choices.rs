@@ -3,93 +3,17 @@
 use crate::support;
 
 use std::fs;
-use std::path::PathBuf;
 
 use cnn_codes::codes::{Dtype, Pool, Store};
-use cnn_codes::evaluate::wilson_95;
 use cnn_codes::head::logistic::Logistic;
 use cnn_codes::head::mlp::Mlp;
 use cnn_codes::head::nearest_centroid::NearestCentroid;
-use cnn_codes::head::saved::SavedHead;
 use cnn_codes::head::{CodesView, Head};
 use predicates::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::Value;
-#[cfg(target_os = "linux")]
-use support::terminal::{Ended, OnTerminal};
-
-/// Features of the codes made up here: many more than pictures, so that a head can know every
-/// picture that it was trained on by heart.
-const N_FEATURES: usize = 300;
-
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Codes of standard deviation 1 whose first feature is `signal` for one class and 0 for the
-    /// other.
-    fn write(&self, name: &str, labels: &[usize], signal: f32, seed: u64) {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let mut description = support::description(Dtype::F32, Pool::None);
-        description.codes.output.shape = vec![1, 1, N_FEATURES];
-        let rows: Vec<_> = labels
-            .iter()
-            .map(|&label| {
-                let half_width = 3f32.sqrt();
-                let mut code: Vec<_> = (0..N_FEATURES)
-                    .map(|_| rng.gen_range(-half_width..half_width))
-                    .collect();
-                code[0] += signal * label as f32;
-                (label, code)
-            })
-            .collect();
-        support::write_codes(&self.path(name), description, &rows);
-    }
-
-    fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
-        let mut command = support::cnn_codes();
-        command.current_dir(self.folder.path());
-        command.args(["train-head", "--train", "train", "--out", "head"]);
-        command.args(["--hidden", "8", "--epochs", "6", "--overwrite"]);
-        command.args(arguments);
-        command
-    }
-
-    fn metrics(&self) -> Value {
-        serde_json::from_str(&self.read("metrics.json")).unwrap()
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path("head").join(name)).unwrap()
-    }
-
-    fn head(&self) -> SavedHead {
-        SavedHead::load(&self.path("head")).unwrap()
-    }
-
-    /// Rows of predictions.csv of one head.
-    fn predictions(&self, head: &str) -> Vec<csv::StringRecord> {
-        let mut table = csv::Reader::from_path(self.path("head/predictions.csv")).unwrap();
-        let rows = table.records().map(Result::unwrap);
-        rows.filter(|row| &row[4] == head).collect()
-    }
-}
-
-fn alternating(n: usize) -> Vec<usize> {
-    (0..n).map(|row| row % 2).collect()
-}
+use support::noise::{N_FEATURES, Place, alternating};
 
 #[test]
 fn in_folds_nothing_is_known_by_heart() {
@@ -341,75 +265,6 @@ fn the_epoch_that_is_kept_is_said() {
     assert!(text.contains("stopped early after epoch "), "{text}");
 }
 
-/// Sends a signal to a training once the terminal has shown `text`, and gives what it left.
-#[cfg(target_os = "linux")]
-fn stopped(place: &Place, text: &str, signal: &str, arguments: &[&str]) -> Ended {
-    let base = ["train-head", "--train", "train", "--out", "head"];
-    let mut run = OnTerminal::start(place.folder.path(), &[&base[..], arguments].concat());
-    run.wait_for(text);
-    run.signal(signal);
-    let ended = run.end();
-    assert!(!place.path("head.partial").exists());
-    ended
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_signal_keeps_what_was_learned() {
-    let place = Place::new();
-    place.write("train", &alternating(60), 3.0, 11);
-    place.write("validation", &alternating(10), 3.0, 12);
-    let validation = ["--validation", "validation", "--hidden", "8"];
-    let endless = [&validation[..], &["--epochs", "1000000"]].concat();
-    let Ended { code, stdout, .. } = stopped(&place, ": loss 0.0", "-INT", &endless);
-    assert_eq!(code, Some(130));
-    let was_interrupted = stdout.contains("mlp: interrupted after epoch ");
-    assert!(was_interrupted, "{stdout}");
-    assert!(!stdout.contains("logistic"), "nothing more was begun");
-    assert_eq!(place.metrics()["interrupted"], true);
-    let n_epochs = place.read("history.csv").lines().count() - 1;
-    let mlp = &place.metrics()["heads"]["mlp"];
-    let accuracy = mlp["top1_accuracy"].as_f64().unwrap();
-    assert!(
-        n_epochs > 0 && accuracy > wilson_95(5, 10).0,
-        "{n_epochs}, {accuracy}"
-    );
-    assert!(place.head().get::<Mlp>().is_some());
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_signal_while_other_seeds_are_trained_keeps_the_first_ones_network() {
-    let place = Place::new();
-    place.write("train", &alternating(60), 3.0, 18);
-    place.write("validation", &alternating(10), 3.0, 19);
-    let validation = ["--validation", "validation", "--hidden", "8"];
-    let many = [&validation[..], &["--repeats", "1000000"]].concat();
-    let ended = stopped(&place, "training with other seeds", "-HUP", &many);
-    let (text, said) = (ended.stdout, ended.terminal);
-    assert_eq!(ended.code, Some(129), "{said}");
-    assert!(text.contains("mlp: trained for 20 epochs"), "{text}");
-    assert!(!text.contains("seeds:"), "{text}");
-    assert!(said.contains("stopped by a signal"), "{said}");
-    assert!(place.head().get::<Mlp>().is_some());
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_signal_while_tuning_leaves_nothing() {
-    let place = Place::new();
-    place.write("train", &alternating(60), 3.0, 13);
-    let endless = ["--folds", "3", "--tune", "--epochs", "1000000"];
-    let ended = stopped(&place, "tuning the MLP", "-TERM", &endless);
-    let said = ended.terminal;
-    assert_eq!(ended.code, Some(143), "{said}");
-    assert!(
-        said.contains("stopped before a head was trained; nothing was left behind"),
-        "{said}"
-    );
-    assert!(!place.path("head").exists());
-}
-
 #[test]
 fn few_pictures_are_trained_on_or_refused_in_words() {
     let place = Place::new();
@@ -476,117 +331,6 @@ fn a_store_is_judged_by_another_or_in_folds() {
         .code(1)
         .stderr(predicate::str::contains("number of folds is 1"));
     place.command(&["--folds", "0"]).assert().code(2);
-}
-
-/// Pictures with random labels, each of them twice, as `0.jpg` and `1.jpg`, and so on.
-fn write_twice(place: &Place, name: &str, n: usize, seed: u64) {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut description = support::description(Dtype::F32, Pool::None);
-    description.codes.output.shape = vec![1, 1, N_FEATURES];
-    let rows = (0..n).flat_map(|_| {
-        let code: Vec<f32> = (0..N_FEATURES).map(|_| rng.gen_range(-1.7..1.7)).collect();
-        let row = (usize::from(rng.gen_bool(0.5)), code);
-        [row.clone(), row]
-    });
-    support::write_codes(&place.path(name), description, &rows.collect::<Vec<_>>());
-}
-
-#[test]
-fn copies_that_are_said_to_belong_together_teach_nothing() {
-    let place = Place::new();
-    write_twice(&place, "train", 60, 30);
-    let folds = ["--folds", "5", "--head", "logistic"];
-    place.command(&folds).assert().success();
-    let accuracy = || {
-        let judged = &place.metrics()["heads"]["logistic"];
-        judged["top1_accuracy"].as_f64().unwrap()
-    };
-    assert!(
-        accuracy() > 0.7,
-        "copies in other folds are known by heart: {}",
-        accuracy()
-    );
-    let rows = (0..120).map(|row| format!("{row}.jpg,pair {}\n", row / 2));
-    let table = place.path("groups.csv");
-    fs::write(&table, format!("path,group\n{}", rows.collect::<String>())).unwrap();
-    let grouped = ["--groups", "groups.csv"];
-    place
-        .command(&[&folds[..], &grouped].concat())
-        .assert()
-        .success()
-        .stdout(predicate::str::contains(
-            "120 training pictures in 60 groups, each judged",
-        ));
-    // A fair coin's share of 60 is within four deviations of 0.065.
-    assert!((accuracy() - 0.5).abs() < 4.0 * 0.065, "{}", accuracy());
-    assert_eq!(place.metrics()["judged_groups"], 60);
-    let rows = place.predictions("logistic");
-    assert!(
-        rows.iter()
-            .enumerate()
-            .all(|(row, told)| told[8] == *format!("{}", row / 2))
-    );
-    let pairs = rows.chunks(2);
-    assert!(
-        pairs.into_iter().all(|pair| pair[0][3] == pair[1][3]),
-        "one fold"
-    );
-    // The page says so too, from HEAD alone.
-    let page = place.read("report.html");
-    assert!(page.contains("120 training pictures in 60 groups"));
-
-    let pattern = ["--group-by", "^([0-9]*)[0-9].jpg"];
-    let run = place
-        .command(&[&folds[..], &pattern].concat())
-        .assert()
-        .success();
-    run.stdout(predicate::str::contains(
-        "120 training pictures in 12 groups",
-    ));
-    let wrong = ["--groups", "absent.csv"];
-    let run = place
-        .command(&[&folds[..], &wrong].concat())
-        .assert()
-        .code(1);
-    run.stderr(predicate::str::contains("cannot read absent.csv"));
-    fs::write(&table, "path,part\na,b\n").unwrap();
-    let run = place
-        .command(&[&folds[..], &grouped].concat())
-        .assert()
-        .code(1);
-    run.stderr(predicate::str::contains("needs the columns path and group"));
-}
-
-#[test]
-fn pictures_that_were_trained_on_are_counted_and_a_store_does_not_judge_itself() {
-    let place = Place::new();
-    place.write("train", &alternating(40), 3.0, 31);
-    place.write("validation", &alternating(20), 3.0, 32);
-    let itself = place.command(&["--validation", "train"]).assert().code(1);
-    itself.stderr(predicate::str::contains(
-        "every picture of train stands in train too",
-    ));
-    // Picture 0 of both stores is one patient, and so is picture 1.
-    fs::write(place.path("groups.csv"), "path,group\n0.jpg,p\n1.jpg,q\n").unwrap();
-    let arguments = ["--validation", "validation", "--groups", "groups.csv"];
-    place
-        .command(&arguments)
-        .assert()
-        .success()
-        .stderr(predicate::str::contains("38 of 40 pictures are of no group"))
-        .stdout(predicate::str::contains(
-            "warning: 2 of 20 validation pictures stand in the training store too: 0.jpg, 1.jpg. Accuracy without them: mlp ",
-        ))
-        .stdout(predicate::str::contains("/18 errors)"));
-    assert_eq!(
-        place.metrics()["in_both_stores"]["rows"],
-        serde_json::json!([0, 1])
-    );
-    assert!(
-        place
-            .read("report.html")
-            .contains("stand in the training store too")
-    );
 }
 
 #[test]
