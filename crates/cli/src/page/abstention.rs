@@ -22,7 +22,8 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             h2 { "Answering only where a head is sure" }
             p {
                 "The fewer pictures a head answers, the surest first, the fewer of its answers are wrong. This is by its \
-                 probabilities on training pictures out of fold; `predict --min-confidence` leaves the others unanswered."
+                 probabilities on training pictures out of fold; " code { "predict --min-confidence" }
+                " calls the others unsure."
             }
             (legend(&kinds))
             div.plots.one { figure {

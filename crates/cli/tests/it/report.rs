@@ -59,6 +59,8 @@ fn the_sections_come_in_the_order_in_which_they_are_asked_about() {
             .unwrap_or_else(|| panic!("{place} is missing or too early"));
         rest = &rest[found..];
     }
+    // Nothing was asked of the training store.
+    assert!(!page.contains("id=\"abstention\""));
     // The mistake first, and then every other picture.
     let cards: Vec<_> = page
         .match_indices("<li class=\"card\" id=\"picture-")
@@ -151,6 +153,10 @@ fn one_head_and_folds_are_reported_too() {
     let page = place.read("head/report.html");
     assert!(page.contains("it is the only head, so there is no other to compare it with"));
     assert!(page.contains("each by heads that were trained without its fold, one of 2"));
+    assert!(page.contains("Answering only where a head is sure"));
+    assert!(
+        page.contains("aria-label=\"Wrong answers by the share of pictures that are answered\"")
+    );
     assert!(page.contains("Tuning of the logistic regression") && !page.contains("id=\"curves\""));
     place.report().assert().success();
     assert!(place.read("head/report.html") == page);
