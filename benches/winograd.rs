@@ -1,8 +1,9 @@
 //! VGG16 on ONNX Runtime's convolutions against the same on those of ort-winograd, in turns.
 //!
-//!     cargo bench --features stage-times --bench winograd -- [ROUNDS] [THREADS]
+//!     cargo bench --features stage-times --bench winograd -- [ROUNDS] [THREADS] [--instructions SET]
 //!
-//! ROUNDS defaults to 7, THREADS to the number of cores. Needs `cnn-codes fetch`. Beside pictures
+//! ROUNDS defaults to 7, THREADS to the number of cores, SET (avx512, avx2, baseline) to the best that
+//! the processor has; the others run as they do everywhere. Needs `cnn-codes fetch`. Beside pictures
 //! per second it prints where the time of the fused convolutions goes, how fast their products
 //! are, and what this processor's arithmetic would allow, so that the next bottleneck shows.
 //!
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
-use ort_winograd::{Rewritten, StageTimes};
+use ort_winograd::{Instructions, Rewritten, StageTimes};
 use tempfile::TempDir;
 
 use peer::Peer;
@@ -46,10 +47,20 @@ const LAYERS: [(usize, usize, usize); 12] = [
 ];
 
 fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args()
+    let mut arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
+    if let Some(place) = arguments.iter().position(|a| a == "--instructions") {
+        let name = arguments.drain(place..).nth(1).unwrap_or_default();
+        let mut sets = Instructions::available();
+        anyhow::ensure!(
+            sets.any(|set| set.is_called(&name)),
+            "this processor has no {name:?}"
+        );
+        // SAFETY: no thread was started yet.
+        unsafe { std::env::set_var("ORT_WINOGRAD_INSTRUCTIONS", name) };
+    }
     let rounds = arguments.first().map_or(Ok(7), |rounds| rounds.parse())?;
     let threads = match arguments.get(1) {
         Some(threads) => threads.parse()?,
@@ -62,7 +73,8 @@ fn main() -> anyhow::Result<()> {
     };
     let rewritten = trunks.winograd.rewritten();
     println!(
-        "{threads} threads, medians of {rounds} rounds in turns\n{}",
+        "{threads} threads, {}, medians of {rounds} rounds in turns\n{}",
+        Instructions::detect().name(),
         rewritten.map_or_else(String::new, Rewritten::summary)
     );
     // Any pixels do: the time does not depend on them.
@@ -245,12 +257,12 @@ fn peak_gflops(threads: usize) -> f64 {
 
 fn peak_of_thread() -> f64 {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") {
+    if Instructions::detect().features().contains(&"avx512f") {
         // SAFETY: the processor has AVX-512.
         return rate(|n| unsafe { multiply_add_avx512(n) });
     }
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if Instructions::detect().features().contains(&"fma") {
         // SAFETY: the processor has AVX2 and FMA.
         return rate(|n| unsafe { multiply_add_avx2(n) });
     }

@@ -4,6 +4,8 @@
 //! of the target has, and for each larger [set](Instructions) that its loops gain from. Which copy
 //! runs is chosen at run time.
 
+use std::sync::OnceLock;
+
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -12,6 +14,9 @@ mod x86;
 
 pub use self::lanes::InstructionSet;
 pub(crate) use self::lanes::{LANES, Lanes, Vector};
+
+/// The environment variable that names a set in place of the best one.
+const CHOICE: &str = "ORT_WINOGRAD_INSTRUCTIONS";
 
 /// A set of instructions that this processor has.
 ///
@@ -100,15 +105,29 @@ impl Set {
 }
 
 impl Instructions {
-    /// The best set that this processor has.
+    /// The best set that this processor has. For measurements the environment variable
+    /// `ORT_WINOGRAD_INSTRUCTIONS` names another one, `avx512`, `avx2`, `neon` or `baseline`; one
+    /// that the processor does not have is passed over. All sets give the same bits.
     ///
     /// # Panics
     /// Never: every processor has the baseline.
     #[must_use]
     pub fn detect() -> Self {
-        Self::available()
-            .next()
-            .expect("every processor has the baseline")
+        static DETECTED: OnceLock<Instructions> = OnceLock::new();
+        *DETECTED.get_or_init(|| {
+            let named = std::env::var(CHOICE).unwrap_or_default();
+            let mut all = Self::available();
+            let chosen = Self::available().find(|set| set.is_called(&named));
+            chosen
+                .or_else(|| all.next())
+                .expect("every processor has the baseline")
+        })
+    }
+
+    /// Whether this is the set's name, such as `avx2` for AVX2.
+    #[must_use]
+    pub fn is_called(self, name: &str) -> bool {
+        self.name().replace('-', "").eq_ignore_ascii_case(name)
     }
 
     /// Every set that this processor has, the best first; the last is the baseline, the safe twin that
@@ -122,6 +141,20 @@ impl Instructions {
     #[must_use]
     pub fn has_fused_multiply_add(self) -> bool {
         self.0 != Set::Baseline
+    }
+
+    /// Whether there are 32 registers of 16 numbers.
+    pub(crate) fn has_many_registers(self) -> bool {
+        struct HasMany;
+        impl Kernel for HasMany {
+            type Output = bool;
+
+            #[inline(always)]
+            fn run<S: InstructionSet>(self) -> bool {
+                S::HAS_MANY_REGISTERS
+            }
+        }
+        self.run(HasMany)
     }
 
     /// The set's name: `AVX-512`, `AVX2`, `NEON` or `baseline`.

@@ -79,6 +79,11 @@ impl Lanes for Avx2 {
     const HAS_MANY_REGISTERS: bool = false;
 
     #[inline(always)]
+    fn prefetch(vector: &Vector) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(vector.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
     fn splat(value: f32) -> Self {
         let half = unsafe { _mm256_set1_ps(value) };
         Self(half, half)

@@ -1,10 +1,12 @@
 //! A 3 x 3 convolution with transformed filters.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::aligned_buffer::AlignedBuffer;
 use super::plan::Plan;
-use super::products::{FilterRow, MR, NR, Products};
+use super::products::{MR, Products, Row, WIDE};
 use super::stopwatch::Stopwatch;
 use super::tiles::{Epilogue, Output, Shape, TransformInput, TransformOutput};
 use super::transform::{POINTS, filters};
@@ -16,14 +18,17 @@ use crate::instructions::{Instructions, LANES, Vector};
 /// in the second-level cache, or near.
 const FETCHED_AHEAD: usize = 16;
 
-/// Output channels of a panel.
-const NR_CHANNELS: usize = NR * LANES;
+/// Blocks of output channels whose products are taken, point after point, before their outputs are transformed: the
+/// inputs at a point then come from the second-level cache for all of them but the first.
+const AT_A_TIME: usize = 4;
 
 /// A convolution whose filters are transformed.
 #[derive(Debug)]
 pub(super) struct Convolution {
-    /// For each panel, point and input channel.
-    filters: AlignedBuffer<FilterRow>,
+    /// For each panel, point and input channel, the vectors of a panel.
+    filters: AlignedBuffer<[Vector; 1]>,
+    /// Blocks of output channels in a panel.
+    panel_width: usize,
     /// For each block of output channels.
     bias: Vec<Vector>,
     n_in_blocks: usize,
@@ -44,14 +49,20 @@ impl Convolution {
         let (n_in, n_out) = (weights.n_in, weights.bias.len());
         assert_eq!(weights.filters.len(), n_out * n_in * 9);
         let n_in_blocks = n_in.div_ceil(LANES);
-        let panel_rows = POINTS * n_in_blocks * LANES;
-        let mut filters = AlignedBuffer::zeros(n_out.div_ceil(NR_CHANNELS) * panel_rows);
-        let panels = filters.items_mut().par_chunks_exact_mut(panel_rows);
-        panels.enumerate().for_each(|(panel, rows)| {
-            transform_filters(weights, panel * NR_CHANNELS, rows);
+        let panel_width = match instructions.has_many_registers() {
+            true => WIDE,
+            false => 1,
+        };
+        let n_panels = n_out.div_ceil(panel_width * LANES);
+        let panel_len = POINTS * n_in_blocks * LANES * panel_width;
+        let mut filters = AlignedBuffer::zeros(n_panels * panel_len);
+        let panels = filters.items_mut().par_chunks_exact_mut(panel_len);
+        panels.enumerate().for_each(|(panel, vectors)| {
+            transform_filters(weights, panel, panel_width, vectors.as_flattened_mut());
         });
         Self {
             filters,
+            panel_width,
             bias: blocks_of(weights.bias),
             n_in_blocks,
             epilogue,
@@ -113,84 +124,133 @@ impl Convolution {
         let plan = Plan::new(shape.n_tiles(), self.n_panels(), n_threads.max(1));
         share(plan.n_pieces(), &|piece| {
             let mut workspace = workspaces.take();
-            self.run_piece(&plan, piece, input, shape, &output, &mut workspace);
+            let piece = Piece {
+                convolution: self,
+                first_tile: plan.tiles(piece).0,
+                n_tiles: plan.tiles(piece).1,
+                panels: plan.panels(piece),
+                input,
+                shape,
+                output: &output,
+            };
+            match self.panel_width {
+                WIDE => piece.run::<WIDE>(&mut workspace),
+                _ => piece.run::<1>(&mut workspace),
+            }
             workspaces.give_back(workspace);
         });
     }
 
     fn n_panels(&self) -> usize {
-        self.bias.len().div_ceil(NR)
+        self.bias.len().div_ceil(self.panel_width)
     }
+}
 
-    fn run_piece(
-        &self,
-        plan: &Plan,
-        piece: usize,
-        input: &[Vector],
-        shape: Shape,
-        output: &Output,
-        workspace: &mut Workspace,
-    ) {
-        let (first_tile, n_tiles) = plan.tiles(piece);
-        let n_groups = n_tiles.div_ceil(MR);
-        let n_blocks = self.n_in_blocks;
+/// A piece of the work of a convolution.
+struct Piece<'a> {
+    convolution: &'a Convolution,
+    first_tile: usize,
+    n_tiles: usize,
+    panels: Range<usize>,
+    input: &'a [Vector],
+    shape: Shape,
+    output: &'a Output<'a>,
+}
+
+impl Piece<'_> {
+    /// Does it, with panels of W blocks of output channels.
+    fn run<const W: usize>(self, workspace: &mut Workspace) {
+        let n_groups = self.n_tiles.div_ceil(MR);
+        let n_blocks = self.convolution.n_in_blocks;
         // Odd, so that the points' vectors of one tile fall on different sets of the cache.
         let stride = (n_groups * n_blocks) | 1;
         let inputs = workspace.inputs.at_least(POINTS * stride);
         let mut stopwatch = Stopwatch::start();
-        self.instructions.run(TransformInput {
-            input,
-            shape,
-            first_tile,
-            n_tiles,
+        self.convolution.instructions.run(TransformInput {
+            input: self.input,
+            shape: self.shape,
+            first_tile: self.first_tile,
+            n_tiles: self.n_tiles,
             n_blocks,
             output: inputs,
             stride,
         });
         stopwatch.lap(&mut workspace.times.input);
-        let products_stride = n_tiles + 1;
-        let products = workspace.products.at_least(POINTS * products_stride);
-        let rows = n_blocks * LANES;
-        for panel in plan.panels(piece) {
-            let filters = &self.filters.items()[panel * POINTS * rows..];
+        let products_stride = self.n_tiles + 1;
+        let products = workspace
+            .products
+            .at_least(AT_A_TIME * POINTS * products_stride);
+        let (products, _) = products.as_flattened_mut().as_chunks_mut::<W>();
+        let at_a_time = (AT_A_TIME / W).max(1);
+        for first in self.panels.clone().step_by(at_a_time) {
+            let panels = first..self.panels.end.min(first + at_a_time);
             for point in 0..POINTS {
-                // After the last point, the next panel's first.
-                let next = filters.get((point + 1) * rows..(point + 2) * rows);
-                self.instructions.run(Products {
-                    input: &inputs[point * stride..][..n_groups * n_blocks],
-                    filters: &filters[point * rows..][..rows],
-                    output: &mut products[point * products_stride..][..n_tiles],
-                    next: next
-                        .filter(|_| n_blocks >= FETCHED_AHEAD)
-                        .unwrap_or_default(),
-                });
+                let input = &inputs[point * stride..][..n_groups * n_blocks];
+                let of_panels = products.chunks_exact_mut(POINTS * products_stride);
+                for (panel, products) in panels.clone().zip(of_panels) {
+                    self.convolution.instructions.run(Products::<W> {
+                        input,
+                        filters: self.filters(panel, point),
+                        output: &mut products[point * products_stride..][..self.n_tiles],
+                        next: self.next(&panels, panel, point),
+                    });
+                }
             }
             stopwatch.lap(&mut workspace.times.products);
-            let first_block = panel * NR;
-            let last_block = self.bias.len().min(first_block + NR);
-            self.instructions.run(TransformOutput {
-                products,
-                stride: products_stride,
-                shape,
-                first_tile,
-                n_tiles,
-                first_block,
-                bias: &self.bias[first_block..last_block],
-                epilogue: self.epilogue,
-                output,
-            });
+            let of_panels = products.chunks_exact(POINTS * products_stride);
+            for (panel, products) in panels.zip(of_panels) {
+                self.transform_output(panel, products, products_stride);
+            }
             stopwatch.lap(&mut workspace.times.output);
         }
     }
+
+    /// Filters of a panel at a point, a row for each input channel; none beyond the last panel.
+    fn filters<const W: usize>(&self, panel: usize, point: usize) -> &[Row<W>] {
+        let n_rows = self.convolution.n_in_blocks * LANES;
+        let (rows, _) = self.convolution.filters.items().as_flattened().as_chunks();
+        let mut all = rows.chunks_exact(n_rows);
+        all.nth(panel * POINTS + point).unwrap_or_default()
+    }
+
+    /// The filters that are wanted after those of a panel at a point, where they come from far.
+    fn next<const W: usize>(&self, panels: &Range<usize>, panel: usize, point: usize) -> &[Row<W>] {
+        if self.convolution.n_in_blocks < FETCHED_AHEAD {
+            &[]
+        } else if panel + 1 < panels.end {
+            self.filters(panel + 1, point)
+        } else if point + 1 < POINTS {
+            self.filters(panels.start, point + 1)
+        } else {
+            self.filters(panels.end, 0)
+        }
+    }
+
+    fn transform_output<const W: usize>(&self, panel: usize, products: &[Row<W>], stride: usize) {
+        let bias = &self.convolution.bias;
+        let (first_block, end) = (panel * W, bias.len().min((panel + 1) * W));
+        self.convolution.instructions.run(TransformOutput {
+            products,
+            stride,
+            shape: self.shape,
+            first_tile: self.first_tile,
+            n_tiles: self.n_tiles,
+            first_block,
+            bias: &bias[first_block..end],
+            epilogue: self.convolution.epilogue,
+            output: self.output,
+        });
+    }
 }
 
-/// Transforms the filters of a panel, which begins with the output channel `first`, into a row for
-/// each point and input channel.
-fn transform_filters(weights: Weights, first: usize, rows: &mut [FilterRow]) {
+/// Transforms the filters of a panel of so many blocks of output channels into as many vectors for each
+/// point and input channel.
+fn transform_filters(weights: Weights, panel: usize, width: usize, vectors: &mut [Vector]) {
     let n_in = weights.n_in;
     let (all, _) = weights.filters.as_chunks::<9>();
-    let panel = &all[first * n_in..all.len().min((first + NR_CHANNELS) * n_in)];
-    let n_rows = rows.len() / POINTS;
+    let (first, end) = (panel * width * LANES, (panel + 1) * width * LANES);
+    let panel = &all[first * n_in..all.len().min(end * n_in)];
+    let n_rows = vectors.len() / POINTS / width;
     for channel in 0..n_in {
         for (block, outs) in panel.chunks(LANES * n_in).enumerate() {
             let mut weight = [[[0.0; LANES]; 3]; 3];
@@ -200,7 +260,8 @@ fn transform_filters(weights: Weights, first: usize, rows: &mut [FilterRow]) {
                 }
             }
             for (point, values) in filters(&weight).as_flattened().iter().enumerate() {
-                rows[point * n_rows + channel][block] = values.map(|value| value as f32);
+                let row = point * n_rows + channel;
+                vectors[row * width + block] = values.map(|value| value as f32);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! blocks. It takes (N, C, H, W) and gives (N, C/16, H, W, 16).
 
 use super::aligned_buffer::AlignedBuffer;
-use super::products::{FilterRow, MR, NR};
+use super::products::{MR, Row, WIDE};
 use super::tiles::{Output, Shape};
 use super::weights::{Weights, blocks_of};
 use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Lanes, Vector};
@@ -16,7 +16,7 @@ const ROWS: usize = 8;
 #[derive(Debug)]
 pub(super) struct DirectConvolution {
     /// For each panel, input channel and position in the filter.
-    filters: AlignedBuffer<FilterRow>,
+    filters: AlignedBuffer<Row<WIDE>>,
     /// For each block of output channels, and zeros to the end of the last panel.
     bias: Vec<Vector>,
     n_in: usize,
@@ -38,14 +38,14 @@ impl DirectConvolution {
         let (n_in, n_out) = (weights.n_in, weights.bias.len());
         assert_eq!(weights.filters.len(), n_out * n_in * 9);
         let taps = n_in * 9;
-        let mut filters = AlignedBuffer::<FilterRow>::zeros(n_out.div_ceil(NR * LANES) * taps);
+        let mut filters = AlignedBuffer::<Row<WIDE>>::zeros(n_out.div_ceil(WIDE * LANES) * taps);
         for (index, &weight) in weights.filters.iter().enumerate() {
             let (out, tap) = (index / taps, index % taps);
-            let (panel, lane) = (out / (NR * LANES), out % (NR * LANES));
+            let (panel, lane) = (out / (WIDE * LANES), out % (WIDE * LANES));
             filters.items_mut()[panel * taps + tap][lane / LANES][lane % LANES] = weight;
         }
         let mut bias = blocks_of(weights.bias);
-        bias.resize(bias.len().next_multiple_of(NR), [0.0; LANES]);
+        bias.resize(bias.len().next_multiple_of(WIDE), [0.0; LANES]);
         Self {
             filters,
             bias,
@@ -114,12 +114,12 @@ impl Kernel for Band<'_> {
         let mut lines = vec![0.0; self.convolution.n_in * 3 * padded_width];
         for row in self.rows.clone() {
             self.take_lines(row, padded_width, &mut lines);
-            for panel in 0..self.convolution.bias.len() / NR {
+            for panel in 0..self.convolution.bias.len() / WIDE {
                 for column in (0..shape.width).step_by(MR) {
                     if L::HAS_MANY_REGISTERS {
-                        self.pixels::<L, MR, NR>(&lines, padded_width, row, column, panel, 0);
+                        self.pixels::<L, MR, WIDE>(&lines, padded_width, row, column, panel, 0);
                     } else {
-                        for half in 0..NR {
+                        for half in 0..WIDE {
                             for column in [column, column + MR / 2] {
                                 self.pixels::<L, { MR / 2 }, 1>(
                                     &lines,
@@ -167,7 +167,7 @@ impl Band<'_> {
         let shape = self.output.shape;
         let taps = self.convolution.n_in * 9;
         let filters = &self.convolution.filters.items()[panel * taps..][..taps];
-        let first_block = panel * NR + half;
+        let first_block = panel * WIDE + half;
         let mut bias = [L::splat(0.0); C];
         for (loaded, bias) in (bias.iter_mut()).zip(&self.convolution.bias[first_block..]) {
             *loaded = L::load(bias);

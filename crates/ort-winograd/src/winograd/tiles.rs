@@ -1,6 +1,6 @@
 //! The tiles of a batch of pictures, and the transforms of a block of them.
 
-use super::products::{FilterRow, InputBlock, MR};
+use super::products::{InputBlock, MR, Row};
 use super::transform::{POINTS, SIDE, STEP, input_1d, output_1d};
 use crate::instructions::{InstructionSet, Kernel, LANES, Lanes, Vector};
 
@@ -161,9 +161,9 @@ pub(super) struct Epilogue {
 }
 
 /// Transforms the products of consecutive tiles with one panel of output channels.
-pub(super) struct TransformOutput<'a> {
+pub(super) struct TransformOutput<'a, const W: usize> {
     /// For each point, `stride` rows: one for each tile.
-    pub(super) products: &'a [FilterRow],
+    pub(super) products: &'a [Row<W>],
     pub(super) stride: usize,
     /// Shape of the input, which is the shape of the output before pooling.
     pub(super) shape: Shape,
@@ -177,7 +177,7 @@ pub(super) struct TransformOutput<'a> {
     pub(super) output: &'a Output<'a>,
 }
 
-impl Kernel for TransformOutput<'_> {
+impl<const W: usize> Kernel for TransformOutput<'_, W> {
     type Output = ();
 
     #[inline(always)]
@@ -185,7 +185,7 @@ impl Kernel for TransformOutput<'_> {
         for index in 0..self.n_tiles {
             let tile = self.shape.tile(self.first_tile + index);
             for (column, bias) in self.bias.iter().enumerate() {
-                let values = transform_output::<L>(
+                let values = transform_output::<L, W>(
                     &self.products[index..],
                     self.stride,
                     column,
@@ -203,7 +203,7 @@ impl Kernel for TransformOutput<'_> {
     }
 }
 
-impl TransformOutput<'_> {
+impl<const W: usize> TransformOutput<'_, W> {
     /// Stores what of a tile is inside the picture.
     #[inline(always)]
     fn store<L: Lanes, const S: usize>(&self, tile: Tile, block: usize, values: [[L; S]; S]) {
@@ -227,8 +227,8 @@ impl TransformOutput<'_> {
 
 /// Output (4, 4) of one tile and 16 channels.
 #[inline(always)]
-fn transform_output<L: Lanes>(
-    products: &[FilterRow],
+fn transform_output<L: Lanes, const W: usize>(
+    products: &[Row<W>],
     stride: usize,
     panel_column: usize,
     bias: L,

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::aligned_buffer::AlignedBuffer;
-use super::products::{FilterRow, InputBlock};
+use super::products::InputBlock;
 use super::stopwatch::StageTimes;
+use crate::instructions::Vector;
 
 /// The workspaces of a session, kept for the next call: as many as threads were at work at once.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ impl Workspaces {
 pub(super) struct Workspace {
     /// Transformed inputs of a block of tiles.
     pub(super) inputs: AlignedBuffer<InputBlock>,
-    /// Their products with a panel of filters.
-    pub(super) products: AlignedBuffer<FilterRow>,
+    /// Their products with some panels of filters.
+    pub(super) products: AlignedBuffer<[Vector; 1]>,
     pub(super) times: StageTimes,
 }
