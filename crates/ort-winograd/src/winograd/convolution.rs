@@ -18,8 +18,9 @@ use crate::instructions::{Instructions, LANES, Vector};
 /// in the second-level cache, or near.
 const FETCHED_AHEAD: usize = 16;
 
-/// Blocks of output channels whose products are taken, point after point, before their outputs are transformed: the
-/// inputs at a point then come from the second-level cache for all of them but the first.
+/// Panels of one block whose products are taken, point after point, before their outputs are transformed: the
+/// inputs at a point then come from the second-level cache for all of them but the first. Wide panels are
+/// taken one by one, as their products fill that cache.
 const AT_A_TIME: usize = 4;
 
 /// A convolution whose filters are transformed.
@@ -177,11 +178,10 @@ impl Piece<'_> {
         });
         stopwatch.lap(&mut workspace.times.input);
         let products_stride = self.n_tiles + 1;
-        let products = workspace
-            .products
-            .at_least(AT_A_TIME * POINTS * products_stride);
+        let at_a_time = if W == 1 { AT_A_TIME } else { 1 };
+        let n_vectors = at_a_time * W * POINTS * products_stride;
+        let products = workspace.products.at_least(n_vectors);
         let (products, _) = products.as_flattened_mut().as_chunks_mut::<W>();
-        let at_a_time = (AT_A_TIME / W).max(1);
         for first in self.panels.clone().step_by(at_a_time) {
             let panels = first..self.panels.end.min(first + at_a_time);
             for point in 0..POINTS {

@@ -16,9 +16,9 @@ pub(super) const WIDE: usize = 2;
 /// one for an input.
 const FEW_ROWS: usize = 6;
 
-/// Blocks of input channels at a time where there are few registers: filters of 256 for 16 output channels are
-/// 16 KB, half of a first-level cache.
-const CACHED_BLOCKS: usize = 16;
+/// Blocks of input channels at a time where there are few registers: filters of 128 for 16 output channels are
+/// 8 KB, a quarter of a first-level cache.
+const CACHED_BLOCKS: usize = 8;
 
 /// A group's transformed inputs at one point, for 16 input channels: a vector for each tile.
 pub(super) type InputBlock = [Vector; MR];
