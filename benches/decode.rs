@@ -27,7 +27,7 @@ use anyhow::{Context, ensure};
 use cnn_codes::dataset::{self, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extractor, OnFailure};
 use cnn_codes::model::ModelCard;
-use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
+use cnn_codes::picture::{self, Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize};
 
 use peer::Peer;
 use timing::median;
@@ -42,6 +42,7 @@ const PREPARATION: Preparation = Preparation {
         height: SIDE,
         fit: Fit::Stretch,
         filter: Filter::Bilinear,
+        decoding: Decoding::Full,
     },
     recipe: Recipe::Caffe,
     layout: Layout::ChannelsLast,

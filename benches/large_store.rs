@@ -29,7 +29,7 @@ use cnn_codes::files::Existing;
 use cnn_codes::head::mlp::{Mlp, MlpOptions};
 use cnn_codes::head::{Head, Samples};
 use cnn_codes::model::{OutputSpec, TrunkIdentity};
-use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
+use cnn_codes::picture::{Decoding, Filter, Fit, Recipe, Resize};
 use cnn_codes::progress::Watch;
 use ndarray::Array2;
 use rand::seq::SliceRandom;
@@ -215,6 +215,7 @@ fn description(dtype: Dtype) -> StoreDescription {
                 height: 224,
                 fit: Fit::Stretch,
                 filter: Filter::Bilinear,
+                decoding: Decoding::Full,
             },
             output: OutputSpec {
                 name: "out".to_owned(),

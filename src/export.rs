@@ -348,6 +348,7 @@ fn classifier_card(
             classes: head.classes.clone(),
             fit: head.codes.resize.fit,
             filter: head.codes.resize.filter,
+            decoding: head.codes.resize.decoding,
         }),
         origin: "the card of the exported classifier".to_owned(),
         ..trunk.clone()

@@ -1,7 +1,7 @@
 //! Any bytes are a picture that can be prepared, or an error that fits a cell of a table.
 #![no_main]
 
-use cnn_codes::picture::{self, DecodeError, Filter, Fit, Layout, Preparation, Recipe, Resize};
+use cnn_codes::picture::{self, DecodeError, DecodeLimits, Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 /// Larger pictures are decoded and left at that: they are slow and no different, so they are neither
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
             assert_eq!(n_pixels, Ok(width * height));
             if !is_large {
                 for fit in [Fit::Stretch, Fit::Crop, Fit::Pad] {
-                    prepare(&picture, fit);
+                    prepare(&picture, bytes, fit);
                 }
             }
         }
@@ -37,18 +37,28 @@ fn check_error(error: &DecodeError) {
     assert!(message.len() < 1024 && !message.contains(char::is_control));
 }
 
-fn prepare(picture: &picture::RgbImage, fit: Fit) {
+fn prepare(picture: &picture::RgbImage, bytes: &[u8], fit: Fit) {
     let preparation = Preparation {
         resize: Resize {
             width: 12,
             height: 7,
             fit,
             filter: Filter::Bilinear,
+            decoding: Decoding::Scaled,
         },
         recipe: Recipe::Caffe,
         layout: Layout::ChannelsLast,
     };
     let mut tensor = vec![f32::NAN; preparation.tensor_len()];
+    let check = |tensor: &[f32]| assert!(tensor.iter().all(|value| (-124.0..=152.0).contains(value)));
     preparation.prepare(picture, &mut tensor);
-    assert!(tensor.iter().all(|value| (-124.0..=152.0).contains(value)));
+    check(&tensor);
+    let reduced = picture::decode_for(bytes, DecodeLimits::default(), &preparation.resize);
+    let reduced = reduced.expect("what is decoded as a whole is decoded reduced");
+    assert_eq!((reduced.width, reduced.height), picture.dimensions());
+    let (width, height) = reduced.picture.dimensions();
+    assert!(width <= reduced.width && height <= reduced.height);
+    tensor.fill(f32::NAN);
+    preparation.prepare_decoded(&reduced, &mut tensor);
+    check(&tensor);
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pool;
 use crate::model::{ModelCard, OutputSpec, TrunkIdentity};
-use crate::picture::{Recipe, Resize};
+use crate::picture::{Decoding, Recipe, Resize};
 
 /// What codes are: the trunk, and all that was done to a picture before and after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,10 @@ impl CodesIdentity {
         Self {
             trunk,
             recipe,
-            resize: card.resize(resize.fit, resize.filter),
+            resize: Resize {
+                decoding: resize.decoding,
+                ..card.resize(resize.fit, resize.filter)
+            },
             output: card.output(),
             pool,
         }
@@ -107,6 +110,11 @@ fn describe_resize(resize: &Resize) -> String {
         height,
         fit,
         filter,
+        decoding,
     } = resize;
-    format!("{width}x{height} {fit} {filter}")
+    let scaled = match decoding {
+        Decoding::Scaled => ", large JPEGs decoded at a smaller size",
+        Decoding::Full => "",
+    };
+    format!("{width}x{height} {fit} {filter}{scaled}")
 }

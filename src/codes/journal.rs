@@ -260,7 +260,7 @@ mod tests {
     use super::super::{CodesIdentity, Dtype, Pool};
     use super::*;
     use crate::model::{OutputSpec, TrunkIdentity};
-    use crate::picture::{Filter, Fit, Recipe, Resize};
+    use crate::picture::{Decoding, Filter, Fit, Recipe, Resize};
 
     fn job() -> Job {
         Job {
@@ -278,6 +278,7 @@ mod tests {
                         height: 8,
                         fit: Fit::Crop,
                         filter: Filter::Nearest,
+                        decoding: Decoding::Full,
                     },
                     output: OutputSpec {
                         name: "o".to_owned(),

@@ -260,9 +260,10 @@ impl<'a> Preparer<'a> {
                 let _memory = room.for_decoding(n_bytes)?;
                 let is_noted = is_large_file || !is_large(n_bytes);
                 let _noted = (!is_noted).then(|| self.note_in_hand(picture));
-                let decoded = picture::decode_within(&bytes, self.limits)?;
-                self.preparation.prepare(&decoded, tensor);
-                decoded.dimensions()
+                let resize = &self.preparation.resize;
+                let decoded = picture::decode_for(&bytes, self.limits, resize)?;
+                self.preparation.prepare_decoded(&decoded, tensor);
+                (decoded.width, decoded.height)
             }
         };
         let picture = PictureRow {

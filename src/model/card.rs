@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::OutputSpec;
 use crate::named;
-use crate::picture::{self, Filter, Layout, Recipe, Resize};
+use crate::picture::{self, Decoding, Filter, Layout, Recipe, Resize};
 
 pub use self::error::CardError;
 
@@ -95,6 +95,9 @@ pub struct CardClassifier {
     pub fit: picture::Fit,
     /// The filter with which they were resampled.
     pub filter: Filter,
+    /// Whether large ones were decoded at a smaller size before; those of earlier cards were not.
+    #[serde(default = "Decoding::full")]
+    pub decoding: Decoding,
 }
 
 /// A trunk's model card.
@@ -160,6 +163,7 @@ impl ModelCard {
             height: self.input.height,
             fit,
             filter,
+            decoding: Decoding::default(),
         }
     }
 

@@ -7,11 +7,51 @@ use image::{
     ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
 };
 
-use super::{ColorMode, DecodeError, DecodeLimits, jpeg};
-use crate::quiet;
+use super::resize::Margins;
+use super::{ColorMode, DecodeError, DecodeLimits, Resize, jpeg};
+use crate::{named, quiet};
+use serde::{Deserialize, Serialize};
 
 /// The most memory for what comes with the pixels: a colour profile of 2 MB can unpack to a GiB.
 const MAX_HEADER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// At which size large pictures are decoded that are then resized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decoding {
+    /// JPEGs of cameras at a half, a quarter or an eighth, where that is at least twice the size that
+    /// resizing needs and its filter is not [`Filter::Nearest`](super::Filter::Nearest).
+    Scaled,
+    /// All pixels.
+    #[default]
+    Full,
+}
+
+impl Decoding {
+    /// What stores and heads of before say by saying nothing.
+    pub(crate) fn full() -> Self {
+        Self::Full
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+    pub(super) fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+}
+
+named!(Decoding, "way of decoding", Scaled => "scaled", Full => "full");
+
+/// A decoded picture, perhaps reduced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// The upright picture.
+    pub picture: RgbImage,
+    /// Width of the upright picture in the file, in pixels.
+    pub width: u32,
+    /// Height of the upright picture in the file, in pixels.
+    pub height: u32,
+    pub(super) margins: Margins,
+}
 
 /// Decodes a picture in JPEG, PNG, GIF (first frame), BMP, TIFF or WebP (first frame).
 ///
@@ -35,7 +75,23 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
 /// See [`DecodeError`].
 pub fn decode_within(bytes: &[u8], limits: DecodeLimits) -> Result<RgbImage, DecodeError> {
     let format = sniff(bytes)?;
-    caught(format, || decode_as(bytes, format, limits))
+    let decoded = caught(format, || decode_as(bytes, format, limits, None))?;
+    Ok(decoded.picture)
+}
+
+/// As [`decode_within`], a picture that is then resized: where it allows that, large JPEGs come
+/// reduced, at least twice as large as `resize` needs them.
+///
+/// # Errors
+///
+/// See [`DecodeError`].
+pub fn decode_for(
+    bytes: &[u8],
+    limits: DecodeLimits,
+    resize: &Resize,
+) -> Result<Decoded, DecodeError> {
+    let format = sniff(bytes)?;
+    caught(format, || decode_as(bytes, format, limits, Some(resize)))
 }
 
 /// What `read` gives. A file that makes a decoder panic is one bad picture, not the end of a job.
@@ -53,15 +109,47 @@ fn decode_as(
     bytes: &[u8],
     format: ImageFormat,
     limits: DecodeLimits,
-) -> Result<RgbImage, DecodeError> {
+    resize: Option<&Resize>,
+) -> Result<Decoded, DecodeError> {
     let (picture, orientation) = match format {
-        ImageFormat::Jpeg => jpeg::decode(bytes, limits)?,
+        ImageFormat::Jpeg => {
+            let jpeg = jpeg::decode(bytes, limits, resize)?;
+            if let Some(reduced) = jpeg.reduced {
+                let mut picture = DynamicImage::from(jpeg.picture);
+                picture.apply_orientation(jpeg.orientation);
+                let (width, height) = reduced.size;
+                let is_turned = turns_sides(jpeg.orientation);
+                return Ok(Decoded {
+                    picture: picture.into_rgb8(),
+                    width: if is_turned { height } else { width },
+                    height: if is_turned { width } else { height },
+                    margins: reduced.margins.turned(jpeg.orientation),
+                });
+            }
+            (jpeg.picture.into(), jpeg.orientation)
+        }
         format => decode_with_image(bytes, format, limits)?,
     };
     // Turning makes a copy, which is smaller in 8 bits and three channels.
     let mut picture = DynamicImage::from(over_white(picture));
     picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
+    let picture = picture.into_rgb8();
+    let (width, height) = picture.dimensions();
+    Ok(Decoded {
+        picture,
+        width,
+        height,
+        margins: Margins::default(),
+    })
+}
+
+/// Whether what was the width is the height of the upright picture.
+pub(super) fn turns_sides(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(
+        orientation,
+        Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH
+    )
 }
 
 /// How many bytes of memory it takes to decode a picture, its own pixels among them, reckoned from

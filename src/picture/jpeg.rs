@@ -7,18 +7,22 @@
 mod header;
 #[cfg(not(feature = "turbojpeg"))]
 mod pure_rust;
+mod scaled;
 #[cfg(feature = "turbojpeg")]
 mod turbo;
 
-use image::DynamicImage;
+use image::RgbImage;
 use image::metadata::Orientation;
 
 use self::header::{FORMAT, Header};
 #[cfg(not(feature = "turbojpeg"))]
 use self::pure_rust as decoder;
+use self::scaled::Reduction;
 #[cfg(feature = "turbojpeg")]
 use self::turbo as decoder;
-use super::{ColorMode, DecodeError, DecodeLimits};
+use super::decode::turns_sides;
+use super::resize::Margins;
+use super::{ColorMode, DecodeError, DecodeLimits, Resize};
 
 /// The JPEG decoder of this build, with its version.
 ///
@@ -46,11 +50,29 @@ pub(super) fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
     })
 }
 
-/// The pixels as they are stored, as RGB, and how to turn them.
+/// A JPEG's pixels as they are stored.
+pub(super) struct Jpeg {
+    pub(super) picture: RgbImage,
+    /// How to turn them.
+    pub(super) orientation: Orientation,
+    /// Where the pixels are fewer than in the file.
+    pub(super) reduced: Option<Reduced>,
+}
+
+/// How a picture was reduced.
+pub(super) struct Reduced {
+    /// Width and height in the file.
+    pub(super) size: (u32, u32),
+    /// What of the last pixels is beyond the picture.
+    pub(super) margins: Margins,
+}
+
+/// The pixels as they are stored, as RGB; fewer of them where that is enough for `resize`.
 pub(super) fn decode(
     bytes: &[u8],
     limits: DecodeLimits,
-) -> Result<(DynamicImage, Orientation), DecodeError> {
+    resize: Option<&Resize>,
+) -> Result<Jpeg, DecodeError> {
     let header = Header::read(bytes)?;
     header.check_supported()?;
     let (height, width) = header.dimensions;
@@ -62,12 +84,36 @@ pub(super) fn decode(
             "the end of the picture is missing",
         ));
     }
-    let picture = decoder::decode(bytes, &header, limits)?;
     let orientation = header.exif.and_then(Orientation::from_exif_chunk);
-    Ok((
-        picture.into(),
-        orientation.unwrap_or(Orientation::NoTransforms),
-    ))
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let size = (u32::from(width), u32::from(height));
+    let reduction = resize.and_then(|resize| reduction(size, orientation, resize));
+    let reduced = reduction.and_then(|reduction| scaled::decode(bytes, reduction));
+    if let Some((reduction, picture)) = reduction.zip(reduced) {
+        let margins = reduction.margins(size);
+        return Ok(Jpeg {
+            picture,
+            orientation,
+            reduced: Some(Reduced { size, margins }),
+        });
+    }
+    Ok(Jpeg {
+        picture: decoder::decode(bytes, &header, limits)?,
+        orientation,
+        reduced: None,
+    })
+}
+
+/// By how much a picture of `size` may be reduced before it is turned and resized.
+fn reduction(size: (u32, u32), orientation: Orientation, resize: &Resize) -> Option<Reduction> {
+    let (width, height) = resize.reducible_to()?;
+    Reduction::down_to(
+        size,
+        match turns_sides(orientation) {
+            true => (height, width),
+            false => (width, height),
+        },
+    )
 }
 
 #[cfg(test)]

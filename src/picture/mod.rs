@@ -10,10 +10,11 @@
 //! has.
 //!
 //! ```
-//! use cnn_codes::picture::{Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
+//! use cnn_codes::picture::{Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
 //!
 //! let preparation = Preparation {
-//!     resize: Resize { width: 224, height: 224, fit: Fit::Stretch, filter: Filter::Bilinear },
+//!     resize: Resize { width: 224, height: 224, fit: Fit::Stretch, filter: Filter::Bilinear,
+//!         decoding: Decoding::Full },
 //!     recipe: Recipe::Caffe,
 //!     layout: Layout::ChannelsLast,
 //! };
@@ -31,12 +32,15 @@ pub mod memory;
 pub(crate) mod recipe;
 mod resize;
 
+use self::resize::Margins;
 pub use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 pub use self::color_mode::ColorMode;
 pub use self::decode::sniff;
-pub use self::decode::{color_mode, decode, decode_within, decoding_bytes, n_pixels};
+pub use self::decode::{
+    Decoded, Decoding, color_mode, decode, decode_for, decode_within, decoding_bytes, n_pixels,
+};
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
 pub use self::limits::{DEFAULT_MAX_PIXELS, DecodeLimits, MAX_SIDE};
@@ -74,7 +78,17 @@ impl Preparation {
     /// When `tensor` is not [`Preparation::tensor_len`] long, or a side of the picture or of the
     /// target is 0.
     pub fn prepare(&self, picture: &RgbImage, tensor: &mut [f32]) {
-        let resized = self.resize.resized(picture);
+        let resized = self.resize.resized(picture, Margins::default());
+        self.recipe.apply(&resized, self.layout, tensor);
+    }
+
+    /// As [`Preparation::prepare`], of a picture that [`decode_for`] may have reduced.
+    ///
+    /// # Panics
+    ///
+    /// As [`Preparation::prepare`].
+    pub fn prepare_decoded(&self, decoded: &Decoded, tensor: &mut [f32]) {
+        let resized = self.resize.resized(&decoded.picture, decoded.margins);
         self.recipe.apply(&resized, self.layout, tensor);
     }
 }

@@ -14,10 +14,12 @@ mod weights;
 
 use std::borrow::Cow;
 
+use image::metadata::Orientation;
 use image::{Rgb, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
 use self::weights::{Kernel, Span, Weights, span};
+use super::Decoding;
 use crate::named;
 
 /// A target size and how to get there.
@@ -31,6 +33,9 @@ pub struct Resize {
     pub fit: Fit,
     /// How pixels are made from pixels.
     pub filter: Filter,
+    /// Whether large pictures may be decoded at a smaller size before; those of before were not.
+    #[serde(default = "Decoding::full", skip_serializing_if = "Decoding::is_full")]
+    pub decoding: Decoding,
 }
 
 /// What happens to a picture whose width : height is not the target's.
@@ -76,11 +81,11 @@ impl Resize {
     ///
     /// When a side of the target or of `picture` is 0.
     pub fn apply(&self, picture: &RgbImage) -> RgbImage {
-        self.resized(picture).into_owned()
+        self.resized(picture, Margins::default()).into_owned()
     }
 
-    /// As [`Resize::apply`], without a copy where nothing changes.
-    pub(super) fn resized<'a>(&self, picture: &'a RgbImage) -> Cow<'a, RgbImage> {
+    /// As [`Resize::apply`], without the margins, and without a copy where nothing changes.
+    pub(super) fn resized<'a>(&self, picture: &'a RgbImage, margins: Margins) -> Cow<'a, RgbImage> {
         let size = (self.width, self.height);
         assert!(
             size.0 > 0 && size.1 > 0,
@@ -93,20 +98,30 @@ impl Resize {
         if picture.dimensions() == size {
             return Cow::Borrowed(picture);
         }
+        let whole = Extent::of(picture, margins);
         Cow::Owned(match self.fit {
-            Fit::Stretch => self.filter.scale(picture, whole(picture), size),
-            Fit::Crop => self.filter.scale(picture, crop_area(picture, size), size),
-            Fit::Pad => self.pad(picture),
+            Fit::Stretch => self.filter.scale(picture, whole.area(), size),
+            Fit::Crop => self.filter.scale(picture, crop_area(whole, size), size),
+            Fit::Pad => self.pad(picture, whole),
         })
     }
 
+    /// The size, width and height, down to which a picture may be reduced before it is resized: twice the target, so
+    /// that what reducing leaves out is not seen in the result. Nothing where single pixels are picked, or all are
+    /// to be decoded.
+    pub(super) fn reducible_to(&self) -> Option<(u32, u32)> {
+        let twice = |side: u32| side.saturating_mul(2);
+        let may = self.decoding == Decoding::Scaled && self.filter != Filter::Nearest;
+        may.then_some((twice(self.width), twice(self.height)))
+    }
+
     /// `ImageOps.pad` with the picture in the middle.
-    fn pad(&self, picture: &RgbImage) -> RgbImage {
-        let inner = contained_size(picture, (self.width, self.height));
+    fn pad(&self, picture: &RgbImage, whole: Extent) -> RgbImage {
+        let inner = contained_size(whole, (self.width, self.height));
         let scaled = if picture.dimensions() == inner {
             Cow::Borrowed(picture)
         } else {
-            Cow::Owned(self.filter.scale(picture, whole(picture), inner))
+            Cow::Owned(self.filter.scale(picture, whole.area(), inner))
         };
         let mut padded = RgbImage::from_pixel(self.width, self.height, PADDING);
         let left = middle(self.width - inner.0);
@@ -124,14 +139,82 @@ fn middle(spare: u32) -> i64 {
 /// A rectangle of a picture: its spans across and down.
 type Area = (Span, Span);
 
-fn whole(picture: &RgbImage) -> Area {
-    let (width, height) = picture.dimensions();
-    (span(0.0, f64::from(width)), span(0.0, f64::from(height)))
+/// How far a picture's border lies inside its outermost pixels, 0 to 1 pixel on each side: where it was reduced, the
+/// last of them may stand for less than the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Margins {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
+impl Margins {
+    /// Those of the picture once it is turned.
+    pub(super) fn turned(self, orientation: Orientation) -> Self {
+        let Self {
+            left,
+            top,
+            right,
+            bottom,
+        } = self;
+        let clockwise = Self {
+            left: bottom,
+            top: left,
+            right: top,
+            bottom: right,
+        };
+        let mirrored = |margins: Self| Self {
+            left: margins.right,
+            right: margins.left,
+            ..margins
+        };
+        let upside_down = |margins: Self| Self {
+            top: margins.bottom,
+            bottom: margins.top,
+            ..margins
+        };
+        let half = |margins: Self| mirrored(upside_down(margins));
+        match orientation {
+            Orientation::NoTransforms => self,
+            Orientation::FlipHorizontal => mirrored(self),
+            Orientation::FlipVertical => upside_down(self),
+            Orientation::Rotate180 => half(self),
+            Orientation::Rotate90 => clockwise,
+            Orientation::Rotate270 => half(clockwise),
+            Orientation::Rotate90FlipH => mirrored(clockwise),
+            Orientation::Rotate270FlipH => mirrored(half(clockwise)),
+        }
+    }
+}
+
+/// The rectangle of a picture within its margins.
+#[derive(Clone, Copy)]
+struct Extent {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}
+
+impl Extent {
+    fn of(picture: &RgbImage, margins: Margins) -> Self {
+        Self {
+            left: margins.left,
+            top: margins.top,
+            width: f64::from(picture.width()) - margins.left - margins.right,
+            height: f64::from(picture.height()) - margins.top - margins.bottom,
+        }
+    }
+
+    fn area(self) -> Area {
+        (span(self.left, self.width), span(self.top, self.height))
+    }
 }
 
 /// The largest centred area with the shape of `size`: `ImageOps.fit`.
-fn crop_area(picture: &RgbImage, size: (u32, u32)) -> Area {
-    let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
+fn crop_area(whole: Extent, size: (u32, u32)) -> Area {
+    let Extent { width, height, .. } = whole;
     let ratio = f64::from(size.0) / f64::from(size.1);
     let (crop_width, crop_height) = if width / height == ratio {
         (width, height)
@@ -141,15 +224,15 @@ fn crop_area(picture: &RgbImage, size: (u32, u32)) -> Area {
         (width, width / ratio)
     };
     (
-        span((width - crop_width) * 0.5, crop_width),
-        span((height - crop_height) * 0.5, crop_height),
+        span(whole.left + (width - crop_width) * 0.5, crop_width),
+        span(whole.top + (height - crop_height) * 0.5, crop_height),
     )
 }
 
 /// The largest size within `size` with the shape of `picture`: `ImageOps.contain`, except that no
 /// side goes down to 0.
-fn contained_size(picture: &RgbImage, size: (u32, u32)) -> (u32, u32) {
-    let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
+fn contained_size(whole: Extent, size: (u32, u32)) -> (u32, u32) {
+    let Extent { width, height, .. } = whole;
     let (target_width, target_height) = (f64::from(size.0), f64::from(size.1));
     let rounded = |side: f64| (side.round_ties_even() as u32).max(1);
     if width / height > target_width / target_height {
@@ -222,6 +305,7 @@ mod tests {
             height,
             fit,
             filter,
+            decoding: Decoding::Full,
         }
     }
 
@@ -238,7 +322,10 @@ mod tests {
         let picture = gradient(19, 13);
         for (fit, filter) in FITS.into_iter().zip(FILTERS) {
             let resize = resize(19, 13, fit, filter);
-            assert!(matches!(resize.resized(&picture), Cow::Borrowed(_)));
+            assert!(matches!(
+                resize.resized(&picture, Margins::default()),
+                Cow::Borrowed(_)
+            ));
             assert_eq!(resize.apply(&picture), picture);
         }
     }

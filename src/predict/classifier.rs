@@ -14,6 +14,7 @@ use crate::head::{
 };
 use crate::model::Trunk;
 use crate::model::card::CardClassifier;
+use crate::picture::Resize;
 
 /// Codes of a store that are classified at a time; each chunk reads the head's weights once.
 const CHUNK_ROWS: usize = 64;
@@ -120,8 +121,12 @@ impl Classifier {
             classes,
             fit,
             filter,
+            decoding,
         } = card.classifier.clone()?;
-        let resize = card.resize(fit, filter);
+        let resize = Resize {
+            decoding,
+            ..card.resize(fit, filter)
+        };
         let recipe = card.input.recipe;
         let codes = CodesIdentity::new(trunk.identity().clone(), card, recipe, resize, Pool::None);
         Some(Self {

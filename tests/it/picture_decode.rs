@@ -5,7 +5,10 @@ use crate::support;
 use std::fs;
 use std::path::PathBuf;
 
-use cnn_codes::picture::{DECODER, DecodeError, RgbImage, color_mode, decode};
+use cnn_codes::picture::{
+    DECODER, DecodeError, DecodeLimits, Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize,
+    RgbImage, color_mode, decode, decode_for,
+};
 use proptest::prelude::*;
 use support::damage::{damage, damaged};
 
@@ -64,6 +67,93 @@ fn every_fixture_decodes_to_pillows_pixels() {
             "{name} differs by {difference} levels"
         );
     }
+}
+
+/// JPEGs that are reduced straight from their coefficients; the others are decoded as a whole.
+const REDUCED: [&str; 12] = [
+    "420.jpg",
+    "422.jpg",
+    "444.jpg",
+    "exif_1.jpg",
+    "exif_2.jpg",
+    "exif_3.jpg",
+    "exif_4.jpg",
+    "exif_5.jpg",
+    "exif_6.jpg",
+    "exif_7.jpg",
+    "exif_8.jpg",
+    "grey.jpg",
+];
+
+#[test]
+fn reduced_jpegs_become_what_pillows_pixels_become() {
+    let mut n_reduced = 0;
+    for name in decodable()
+        .into_iter()
+        .filter(|name| name.ends_with(".jpg"))
+    {
+        let expected = image::open(fixtures().join(format!("{name}.rgb.png")))
+            .unwrap()
+            .into_rgb8();
+        let (width, height) = expected.dimensions();
+        for (by, fit) in [2, 4, 8]
+            .into_iter()
+            .flat_map(|by| [Fit::Stretch, Fit::Crop, Fit::Pad].map(|fit| (by, fit)))
+        {
+            let resize = Resize {
+                width: (width / by / 2).max(1),
+                height: (height / by / 2).max(1),
+                fit,
+                filter: Filter::Bilinear,
+                decoding: Decoding::Scaled,
+            };
+            let decoded = decode_for(&read(&name), DecodeLimits::default(), &resize).unwrap();
+            assert_eq!((decoded.width, decoded.height), (width, height), "{name}");
+            let is_reduced = decoded.picture.dimensions() != (width, height);
+            let is_expected = REDUCED.contains(&name.as_str())
+                || name == "restarts.jpg"
+                || name == "trailing_bytes.jpg";
+            assert_eq!(is_reduced, is_expected, "{name} by {by}");
+            n_reduced += usize::from(is_reduced);
+            // By 8, the fixtures are a few pixels.
+            if is_reduced && by < 8 {
+                let preparation = Preparation {
+                    resize,
+                    recipe: Recipe::None,
+                    layout: Layout::ChannelsLast,
+                };
+                let mut tensors = [
+                    vec![0.0; preparation.tensor_len()],
+                    vec![0.0; preparation.tensor_len()],
+                ];
+                preparation.prepare(&expected, &mut tensors[0]);
+                preparation.prepare_decoded(&decoded, &mut tensors[1]);
+                let differences = tensors[0]
+                    .iter()
+                    .zip(&tensors[1])
+                    .map(|(a, b)| (a - b).abs());
+                let largest = differences.clone().fold(0.0_f32, f32::max);
+                let mean = differences.sum::<f32>() / tensors[0].len() as f32;
+                println!("{name} by {by} {fit:?}: mean {mean:.2}, largest {largest}");
+                // A block of a drawing shows more of what is left out than one of a photograph.
+                assert!(
+                    mean < by as f32 && largest <= 5.0 * by as f32,
+                    "{name} by {by} {fit:?}: {mean}, {largest}"
+                );
+            }
+        }
+    }
+    assert!(n_reduced > 50);
+    // Where single pixels are picked, all of them are needed.
+    let resize = Resize {
+        width: 4,
+        height: 4,
+        fit: Fit::Stretch,
+        filter: Filter::Nearest,
+        decoding: Decoding::Scaled,
+    };
+    let whole = decode_for(&read("420.jpg"), DecodeLimits::default(), &resize).unwrap();
+    assert_eq!(whole.picture, decode(&read("420.jpg")).unwrap());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::support;
 use std::fs;
 use std::path::PathBuf;
 
-use cnn_codes::picture::{Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
+use cnn_codes::picture::{Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
 use image::imageops;
 
 fn fixture(name: &str) -> PathBuf {
@@ -35,6 +35,7 @@ fn every_filter_and_fit_gives_pillows_bytes() {
                     height,
                     fit,
                     filter,
+                    decoding: Decoding::Full,
                 };
                 let expected = imageops::crop_imm(&strip, 0, top, width, height).to_image();
                 assert!(resize.apply(&source) == expected, "{resize:?}");
@@ -74,6 +75,7 @@ fn preparing_is_resizing_and_then_the_recipe() {
         height: 7,
         fit: Fit::Stretch,
         filter: Filter::Bicubic,
+        decoding: Decoding::Full,
     };
     for (recipe, layout) in [
         (Recipe::Caffe, Layout::ChannelsLast),
@@ -101,6 +103,7 @@ fn a_preparation_survives_json() {
             height: 160,
             fit: Fit::Pad,
             filter: Filter::Lanczos,
+            decoding: Decoding::Full,
         },
         recipe: Recipe::Caffe,
         layout: Layout::ChannelsLast,

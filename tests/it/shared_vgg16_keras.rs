@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions};
-use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
+use cnn_codes::picture::{
+    self, Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage,
+};
 use ndarray::Array4;
 use ndarray_npy::read_npy;
 
@@ -48,6 +50,7 @@ fn codes_of(trunk: &mut Trunk, recipe: Recipe, pictures: &[RgbImage]) -> Vec<f32
             height: SIDE,
             fit: Fit::Stretch,
             filter: Filter::Bilinear,
+            decoding: Decoding::Full,
         },
         recipe,
         layout: Layout::ChannelsLast,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cnn_codes::dataset;
 use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, Trunk, TrunkOptions};
-use cnn_codes::picture::{self, Filter, Fit, Preparation, Recipe, Resize};
+use cnn_codes::picture::{self, Decoding, Filter, Fit, Preparation, Recipe, Resize};
 
 /// 1.5e-6 was measured; another order of sums in ONNX Runtime may change that, and what heads
 /// learn is a hundred times coarser than this.
@@ -62,6 +62,7 @@ fn preparation(recipe: Recipe) -> Preparation {
             height: input.height,
             fit: Fit::Stretch,
             filter: Filter::Bilinear,
+            decoding: Decoding::Full,
         },
         recipe,
         layout: input.layout,

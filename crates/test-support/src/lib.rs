@@ -21,7 +21,7 @@ use cnn_codes::codes::{
     Code, CodesIdentity, Dtype, PictureRow, Pool, StoreDescription, StoreWriter,
 };
 use cnn_codes::model::{OutputSpec, TrunkIdentity};
-use cnn_codes::picture::{Filter, Fit, Recipe, Resize};
+use cnn_codes::picture::{Decoding, Filter, Fit, Recipe, Resize};
 use cnn_codes_files::Existing;
 
 /// A description of codes of shape (2, 1, 3), of the classes `a` and `b c`.
@@ -40,6 +40,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
                 height: 224,
                 fit: Fit::Stretch,
                 filter: Filter::Bilinear,
+                decoding: Decoding::Full,
             },
             output: OutputSpec {
                 name: "out".to_owned(),

@@ -178,7 +178,7 @@ mod tests {
     use crate::files::Existing;
     use crate::head::scaling::{Scaling, ScalingKind};
     use crate::model::{OutputSpec, TrunkIdentity};
-    use crate::picture::{Filter, Fit, Recipe, Resize};
+    use crate::picture::{Decoding, Filter, Fit, Recipe, Resize};
 
     /// A store of `n` codes of 4 features, each of a class of its own.
     fn store(dir: &Path, n: usize, dtype: Dtype) -> Store {
@@ -196,6 +196,7 @@ mod tests {
                     height: 1,
                     fit: Fit::Stretch,
                     filter: Filter::Bilinear,
+                    decoding: Decoding::Full,
                 },
                 output: OutputSpec {
                     name: "out".to_owned(),

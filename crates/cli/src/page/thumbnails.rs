@@ -9,7 +9,7 @@ use image::codecs::jpeg::JpegEncoder;
 
 use cnn_codes::dataset::{Picture, Pictures, Place, ReadError};
 use cnn_codes::picture::memory::{Later, Room, side_by_side};
-use cnn_codes::picture::{self, DecodeLimits, Filter, Fit, Resize, RgbImage};
+use cnn_codes::picture::{self, DecodeLimits, Decoding, Filter, Fit, Resize, RgbImage};
 
 /// The longer side of a thumbnail, in pixels.
 const SIDE: u32 = 160;
@@ -105,6 +105,7 @@ pub fn inline(picture: &RgbImage) -> Inline {
         height: size.1,
         fit: Fit::Stretch,
         filter: Filter::Lanczos,
+        decoding: Decoding::Full,
     };
     let small = resize.apply(picture);
     let mut jpeg = Vec::new();

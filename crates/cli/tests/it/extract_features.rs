@@ -94,6 +94,67 @@ fn options_reach_the_codes_and_the_manifest() {
 }
 
 #[test]
+fn large_jpegs_are_decoded_at_a_smaller_size_where_that_is_asked_for_and_it_is_said() {
+    let Some(place) = Place::new() else { return };
+    // Of 224 x 224 pixels, for a trunk that takes 8 x 8.
+    let jpeg = fs::read(support::root().join("data/validation/birds/owl.jpg")).unwrap();
+    let (width, height) = image::load_from_memory(&jpeg)
+        .unwrap()
+        .into_rgb8()
+        .dimensions();
+    place.write("pictures/zwei Wörter/photo.jpg", &jpeg);
+    let codes = |decode: &str| {
+        let mut extract = place.extract();
+        extract
+            .args(["--overwrite", "--decode", decode])
+            .assert()
+            .success();
+        let store = place.store();
+        let photo = store
+            .pictures()
+            .iter()
+            .position(|row| row.path.ends_with("photo.jpg"));
+        let row = &store.pictures()[photo.unwrap()];
+        assert_eq!((row.width, row.height), (width, height));
+        (
+            store.read_codes().unwrap().row(photo.unwrap()).to_vec(),
+            store,
+        )
+    };
+    let said = |text: &str| {
+        let json = fs::read_to_string(place.path().join("store/store.json")).unwrap();
+        assert_eq!(
+            json.contains("\"decoding\": \"scaled\""),
+            text == "scaled",
+            "{json}"
+        );
+    };
+    let (full, _) = codes("full");
+    said("full");
+    fs::rename(place.path().join("store"), place.path().join("whole")).unwrap();
+    let (scaled, _) = codes("scaled");
+    said("scaled");
+    assert_ne!(scaled, full);
+    let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 4.0;
+    assert!(scaled.iter().zip(&full).all(near), "{scaled:?} {full:?}");
+    let mut train = support::cnn_codes();
+    train.current_dir(place.path()).args([
+        "train-head",
+        "--train",
+        "store",
+        "--validation",
+        "whole",
+    ]);
+    train
+        .args(["--out", "head"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains(
+            "8x8 stretch bilinear, large JPEGs decoded at a smaller size and 8x8 stretch bilinear",
+        ));
+}
+
+#[test]
 fn rows_do_not_depend_on_threads_or_batch_size() {
     let Some(place) = Place::new() else { return };
     for i in 0..9 {

@@ -10,7 +10,7 @@ use cnn_codes::codes::Store;
 use cnn_codes::head::mlp::Mlp;
 use cnn_codes::head::saved::SavedHead;
 use cnn_codes::head::{Head, probabilities};
-use cnn_codes::picture::{self, Filter, Fit, Layout, Preparation, Recipe, Resize};
+use cnn_codes::picture::{self, Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize};
 use ndarray::{Array2, Array4};
 use ndarray_npy::{read_npy, write_npy};
 
@@ -53,6 +53,7 @@ fn pixels(files: &[PathBuf]) -> Array4<u8> {
             height: side,
             fit: Fit::Stretch,
             filter: Filter::Bilinear,
+            decoding: Decoding::Full,
         },
         recipe: Recipe::None,
         layout: Layout::ChannelsLast,

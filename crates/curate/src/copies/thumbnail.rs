@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use cnn_codes::picture::{Filter, Fit, Resize, RgbImage};
+use cnn_codes::picture::{Decoding, Filter, Fit, Resize, RgbImage};
 use cnn_codes_files::read_exact_at;
 
 /// Pixels along each side of a thumbnail.
@@ -37,6 +37,7 @@ impl Thumbnail {
             height: SIDE as u32,
             fit: Fit::Stretch,
             filter: Filter::Bilinear,
+            decoding: Decoding::Full,
         };
         let small = resize.apply(picture);
         let mut levels = [0; SIDE * SIDE];

@@ -71,7 +71,7 @@ enum Set {
     Baseline,
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and what came with them: BMI and LZCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// AVX-512F, and with it AVX2 and FMA.
@@ -95,7 +95,13 @@ impl Set {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Self::Avx2.is_here() && is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("bmi2")
+                    && is_x86_feature_detected!("lzcnt")
+            }
             // Part of the architecture.
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
@@ -176,9 +182,9 @@ impl Instructions {
     pub fn features(self) -> &'static [&'static str] {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => &["avx2", "fma", "avx512f"],
+            Set::Avx512 => &["avx2", "fma", "bmi1", "bmi2", "lzcnt", "avx512f"],
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => &["avx2", "fma"],
+            Set::Avx2 => &["avx2", "fma", "bmi1", "bmi2", "lzcnt"],
             #[cfg(target_arch = "aarch64")]
             Set::Neon => &["neon"],
             Set::Baseline => &[],
@@ -203,13 +209,13 @@ impl Instructions {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<x86::Avx2>()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,bmi1,bmi2,lzcnt")]
 fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<x86::Avx512>()
 }
