@@ -52,6 +52,7 @@ const WITH_DEFAULTS: [(&str, &[&str]); 6] = [
         &[
             "resize",
             "filter",
+            "decode",
             "pool",
             "dtype",
             "batch_size",
