@@ -4,25 +4,45 @@ use std::marker::PhantomData;
 
 use crate::instructions::{LANES, Vector};
 
+/// Bytes of a cache line, which is a vector.
+const LINE: usize = size_of::<Vector>();
+
 /// An array of `T`, each of whole cache lines, that begins at a cache line.
 #[derive(Debug)]
 pub(super) struct AlignedBuffer<T> {
-    lines: Vec<CacheLine>,
+    /// As many numbers as are needed, and some to begin at a line.
+    numbers: Vec<f32>,
+    first: usize,
     items: PhantomData<T>,
 }
 
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct CacheLine(Vector);
-
 /// Arrays of vectors.
-pub(super) trait Vectors: Copy {}
-impl<const N: usize> Vectors for [Vector; N] {}
+pub(super) trait Vectors: Copy {
+    /// The vectors of one.
+    const N: usize;
+
+    fn of(vectors: &[Vector]) -> &[Self];
+
+    fn of_mut(vectors: &mut [Vector]) -> &mut [Self];
+}
+
+impl<const N: usize> Vectors for [Vector; N] {
+    const N: usize = N;
+
+    fn of(vectors: &[Vector]) -> &[Self] {
+        vectors.as_chunks().0
+    }
+
+    fn of_mut(vectors: &mut [Vector]) -> &mut [Self] {
+        vectors.as_chunks_mut().0
+    }
+}
 
 impl<T> Default for AlignedBuffer<T> {
     fn default() -> Self {
         Self {
-            lines: Vec::new(),
+            numbers: Vec::new(),
+            first: 0,
             items: PhantomData,
         }
     }
@@ -30,23 +50,27 @@ impl<T> Default for AlignedBuffer<T> {
 
 impl<T: Vectors> AlignedBuffer<T> {
     pub(super) fn zeros(len: usize) -> Self {
-        let lines = size_of::<T>() / size_of::<CacheLine>();
+        if len == 0 {
+            return Self::default();
+        }
+        let n_numbers = len * T::N * LANES;
+        // Zeros as the system gives them: no page is touched here.
+        let mut numbers = vec![0.0; n_numbers + LANES];
+        let first = numbers.as_ptr().align_offset(LINE).min(LANES);
+        numbers.truncate(first + n_numbers);
         Self {
-            lines: vec![CacheLine([0.0; LANES]); len * lines],
+            numbers,
+            first,
             items: PhantomData,
         }
     }
 
     pub(super) fn items(&self) -> &[T] {
-        let len = size_of_val(self.lines.as_slice()) / size_of::<T>();
-        // SAFETY: a `T` is an array of vectors, of whole lines, and every number is initialized.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), len) }
+        T::of(self.numbers[self.first..].as_chunks().0)
     }
 
     pub(super) fn items_mut(&mut self) -> &mut [T] {
-        let len = size_of_val(self.lines.as_slice()) / size_of::<T>();
-        // SAFETY: as in `items`, and borrowed for writing.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
+        T::of_mut(self.numbers[self.first..].as_chunks_mut().0)
     }
 
     /// The first `len` items, after growing where they are fewer. What they hold is left over.
@@ -55,5 +79,29 @@ impl<T: Vectors> AlignedBuffer<T> {
             *self = Self::zeros(len);
         }
         &mut self.items_mut()[..len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_begin_at_a_line_and_are_zeros() {
+        for len in [0, 1, 3, 40_000] {
+            let mut buffer = AlignedBuffer::<[Vector; 3]>::zeros(len);
+            assert_eq!(buffer.items().len(), len);
+            assert!(len == 0 || buffer.items().as_ptr().align_offset(LINE) == 0);
+            assert!(
+                buffer
+                    .items()
+                    .as_flattened()
+                    .as_flattened()
+                    .iter()
+                    .all(|&number| number == 0.0)
+            );
+            buffer.items_mut().fill([[1.0; LANES]; 3]);
+            assert_eq!(buffer.at_least(len + 1).len(), len + 1);
+        }
     }
 }

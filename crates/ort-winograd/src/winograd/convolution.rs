@@ -12,7 +12,7 @@ use super::tiles::{Epilogue, Output, Shape, TransformInput, TransformOutput};
 use super::transform::{POINTS, filters};
 use super::weights::{Weights, blocks_of};
 use super::workspace::{Workspace, Workspaces};
-use crate::instructions::{Instructions, LANES, Vector};
+use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Vector};
 
 /// Blocks of input channels from which on filters are fetched ahead: those of fewer channels stay
 /// in the second-level cache, or near.
@@ -59,7 +59,12 @@ impl Convolution {
         let mut filters = AlignedBuffer::zeros(n_panels * panel_len);
         let panels = filters.items_mut().par_chunks_exact_mut(panel_len);
         panels.enumerate().for_each(|(panel, vectors)| {
-            transform_filters(weights, panel, panel_width, vectors.as_flattened_mut());
+            instructions.run(TransformFilters {
+                weights,
+                panel,
+                width: panel_width,
+                vectors: vectors.as_flattened_mut(),
+            });
         });
         Self {
             filters,
@@ -245,23 +250,44 @@ impl Piece<'_> {
 
 /// Transforms the filters of a panel of so many blocks of output channels into as many vectors for each
 /// point and input channel.
-fn transform_filters(weights: Weights, panel: usize, width: usize, vectors: &mut [Vector]) {
-    let n_in = weights.n_in;
-    let (all, _) = weights.filters.as_chunks::<9>();
-    let (first, end) = (panel * width * LANES, (panel + 1) * width * LANES);
-    let panel = &all[first * n_in..all.len().min(end * n_in)];
-    let n_rows = vectors.len() / POINTS / width;
-    for channel in 0..n_in {
-        for (block, outs) in panel.chunks(LANES * n_in).enumerate() {
-            let mut weight = [[[0.0; LANES]; 3]; 3];
-            for (lane, out) in outs.chunks_exact(n_in).enumerate() {
-                for (at, &value) in out[channel].iter().enumerate() {
-                    weight[at / 3][at % 3][lane] = f64::from(value);
+struct TransformFilters<'a> {
+    weights: Weights<'a>,
+    panel: usize,
+    width: usize,
+    vectors: &'a mut [Vector],
+}
+
+impl Kernel for TransformFilters<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: InstructionSet>(self) {
+        let Self {
+            weights,
+            panel,
+            width,
+            vectors,
+        } = self;
+        let n_in = weights.n_in;
+        let (all, _) = weights.filters.as_chunks::<9>();
+        let (first, end) = (panel * width * LANES, (panel + 1) * width * LANES);
+        let panel = &all[first * n_in..all.len().min(end * n_in)];
+        let n_rows = vectors.len() / POINTS / width;
+        for channel in 0..n_in {
+            for (block, outs) in panel.chunks(LANES * n_in).enumerate() {
+                let mut weight = [[[0.0; LANES]; 3]; 3];
+                for (lane, out) in outs.chunks_exact(n_in).enumerate() {
+                    for (at, &value) in out[channel].iter().enumerate() {
+                        weight[at / 3][at % 3][lane] = f64::from(value);
+                    }
                 }
-            }
-            for (point, values) in filters(&weight).as_flattened().iter().enumerate() {
-                let row = point * n_rows + channel;
-                vectors[row * width + block] = values.map(|value| value as f32);
+                for (point, values) in filters(&weight).as_flattened().iter().enumerate() {
+                    let row = point * n_rows + channel;
+                    let vector = &mut vectors[row * width + block];
+                    for (number, &value) in vector.iter_mut().zip(values) {
+                        *number = value as f32;
+                    }
+                }
             }
         }
     }

@@ -34,33 +34,37 @@ pub(super) type Filters = [f64; LANES];
 ///
 /// G's row for a point x is (1, x, x^2) / N, where N is the product of x less each other finite
 /// point; the last row is (0, 0, 1).
+#[inline(always)]
 pub(super) fn filters(g: &[[Filters; 3]; 3]) -> [[Filters; SIDE]; SIDE] {
-    let columns: [[Filters; 3]; SIDE] = filters_1d(*g);
-    let mut turned = [[[0.0; LANES]; SIDE]; 3];
-    for (row, column) in columns.iter().enumerate() {
-        for (x, &value) in column.iter().enumerate() {
-            turned[x][row] = value;
-        }
+    // Loops in place of closures, which may be compiled apart and without the instructions.
+    let mut columns = [[[0.0; LANES]; SIDE]; 3];
+    for (column, transformed) in columns.iter_mut().enumerate() {
+        *transformed = filters_1d([&g[0][column], &g[1][column], &g[2][column]]);
     }
-    let both = filters_1d(turned);
-    std::array::from_fn(|i| std::array::from_fn(|j| both[j][i]))
+    let mut both = [[[0.0; LANES]; SIDE]; SIDE];
+    for (row, transformed) in both.iter_mut().enumerate() {
+        *transformed = filters_1d([&columns[0][row], &columns[1][row], &columns[2][row]]);
+    }
+    both
 }
 
-/// G g, for each column of g.
-fn filters_1d<const N: usize>(g: [[Filters; N]; 3]) -> [[Filters; N]; SIDE] {
+/// G g.
+#[inline(always)]
+fn filters_1d([g0, g1, g2]: [&Filters; 3]) -> [Filters; SIDE] {
     let (a, b) = (f64::from(A), f64::from(B));
     let points = [0.0, a, -a, b, -b];
-    std::array::from_fn(|row| {
-        let Some(&x) = points.get(row) else {
-            return g[2];
-        };
-        let others = points.iter().filter(|&&y| y != x);
-        let n: f64 = others.map(|y| x - y).product();
-        std::array::from_fn(|column| {
-            let [g0, g1, g2] = g.each_ref().map(|row| &row[column]);
-            std::array::from_fn(|lane| (g0[lane] + x * g1[lane] + x * x * g2[lane]) / n)
-        })
-    })
+    let mut transformed = [[0.0; LANES]; SIDE];
+    for (row, &x) in points.iter().enumerate() {
+        let mut n = 1.0;
+        for (other, &y) in points.iter().enumerate() {
+            n *= if other == row { 1.0 } else { x - y };
+        }
+        for lane in 0..LANES {
+            transformed[row][lane] = (g0[lane] + x * g1[lane] + x * x * g2[lane]) / n;
+        }
+    }
+    transformed[SIDE - 1] = *g2;
+    transformed
 }
 
 /// B^T d: a row's numbers are the coefficients of the product of (x - y) over the other finite
