@@ -6,9 +6,10 @@
 //! variable CNN_CODES_TEST_PYTHON names a Python with Pillow and NumPy; without it there is nothing
 //! to compare with, and only our own rate on PICTURES is printed.
 //!
-//! Two sets are measured: PICTURES as they are, and 100 photographs of 1000 x 750 pixels that
-//! Pillow makes of them: enlarged with Lanczos, with noise for the detail that enlarging cannot
-//! give, as JPEG of quality 90 with halved colours; about 230 KB each, as a camera's would have.
+//! Four sets are measured: PICTURES as they are, and photographs of 1000 x 750, 2000 x 1500 and 4000 x 3000
+//! pixels that Pillow makes of them: enlarged with Lanczos, with noise for the detail that enlarging cannot
+//! give, as JPEG of quality 90 with halved colours; about 230 KB and more, as a camera's would have. Large ones are
+//! decoded as a whole and reduced: by `Decoding::Scaled`, and by Pillow's `draft`.
 //!
 //! Ours is `extract::dry_run`, with a thread for every core: read, hash with BLAKE3, decode, resize to
 //! 224 x 224, apply the recipe `caffe`, in batches of 20. Pillow's
@@ -33,7 +34,8 @@ use peer::Peer;
 use timing::median;
 
 const BATCH_SIZE: usize = 20;
-const N_PHOTOGRAPHS: usize = 100;
+/// Numbers of photographs, with their widths and heights.
+const PHOTOGRAPHS: [(usize, u32, u32); 3] = [(100, 1000, 750), (50, 2000, 1500), (24, 4000, 3000)];
 const SIDE: u32 = 224;
 
 const PREPARATION: Preparation = Preparation {
@@ -64,9 +66,14 @@ fn main() -> anyhow::Result<()> {
         return pictures.measure(None, rounds);
     };
     let mut pillow = Peer::start(&python, "decode_pillow.py", &[])?;
-    let photographs = Set::of_photographs(&mut pillow, &pictures, place.path())?;
     pictures.measure(Some(&mut pillow), rounds)?;
-    photographs.measure(Some(&mut pillow), rounds)
+    for (n, width, height) in PHOTOGRAPHS {
+        let place = tempfile::tempdir()?;
+        let photographs =
+            Set::of_photographs(&mut pillow, &pictures, place.path(), (n, width, height))?;
+        photographs.measure(Some(&mut pillow), rounds)?;
+    }
+    Ok(())
 }
 
 /// Pictures to measure on.
@@ -110,14 +117,19 @@ impl Set {
         Self::new(name, paths.collect(), place.join("pictures.txt"))
     }
 
-    fn of_photographs(pillow: &mut Peer, from: &Self, place: &Path) -> anyhow::Result<Self> {
-        let (folder, n) = (place.display(), N_PHOTOGRAPHS);
+    fn of_photographs(
+        pillow: &mut Peer,
+        from: &Self,
+        place: &Path,
+        (n, width, height): (usize, u32, u32),
+    ) -> anyhow::Result<Self> {
+        let folder = place.display();
         pillow.ask(&format!(
-            "photographs\t{folder}\t{n}\t{}",
+            "photographs\t{folder}\t{n}\t{}\t{width}\t{height}",
             from.list.display()
         ))?;
         let paths = (0..n).map(|index| place.join(format!("{index:03}.jpg")));
-        let name = "photographs of 1000 x 750".to_owned();
+        let name = format!("photographs of {width} x {height}");
         Self::new(name, paths.collect(), place.join("photographs.txt"))
     }
 
@@ -125,26 +137,31 @@ impl Set {
     fn measure(&self, mut pillow: Option<&mut Peer>, rounds: usize) -> anyhow::Result<()> {
         println!("\n{}", self.name);
         let threads = std::thread::available_parallelism()?.get();
-        let options = options(threads);
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            ours.push(self.rate(|| {
-                let pictures = self.pictures.clone();
-                let extractor = Extractor::without_trunk(&ModelCard::vgg16());
-                extractor.options(options.clone()).dry_run(pictures)?;
-                Ok(())
-            })?);
-            if let Some(pillow) = &mut pillow {
-                theirs
-                    .push(self.rate(|| pillow.ask(&format!("prepare\t{}", self.list.display())))?);
+        for (decoding, command) in [(Decoding::Full, "prepare"), (Decoding::Scaled, "draft")] {
+            let mut options = options(threads);
+            options.preparation.resize.decoding = decoding;
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                ours.push(self.rate(|| {
+                    let pictures = self.pictures.clone();
+                    let extractor = Extractor::without_trunk(&ModelCard::vgg16());
+                    extractor.options(options.clone()).dry_run(pictures)?;
+                    Ok(())
+                })?);
+                if let Some(pillow) = &mut pillow {
+                    let request = format!("{command}\t{}", self.list.display());
+                    theirs.push(self.rate(|| pillow.ask(&request))?);
+                }
             }
-        }
-        let ours = median(ours);
-        println!("  ours, {threads} threads: {ours:.0} pictures/s (median of {rounds})");
-        if pillow.is_some() {
-            let theirs = median(theirs);
-            let ratio = ours / theirs;
-            println!("  Pillow and NumPy: {theirs:.0} pictures/s; ratio {ratio:.2}");
+            let ours = median(ours);
+            println!(
+                "  ours, {decoding}, {threads} threads: {ours:.0} pictures/s (median of {rounds})"
+            );
+            if pillow.is_some() {
+                let theirs = median(theirs);
+                let ratio = ours / theirs;
+                println!("  Pillow and NumPy, {command}: {theirs:.0} pictures/s; ratio {ratio:.2}");
+            }
         }
         // In a pool of its own: jpeg-decoder would spread over the global one.
         let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;

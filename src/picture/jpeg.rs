@@ -1,4 +1,5 @@
-//! JPEG: two decoders behind one function, and what neither of them looks at.
+//! JPEG: two decoders behind one function, and what neither of them looks at; and a third, for large pictures that
+//! are wanted small.
 //!
 //! The `image` crate is passed by because it takes half a JPEG for a whole one, without a word.
 //! Here a file without its end is an error. What is missing before an end that is there,
