@@ -8,7 +8,7 @@
 //! f(x) = sum over k < n of a_k F_k cos((2 x + 1) k pi / 2 n),   a_0 = 1 / sqrt 8, a_k = 1/2
 //! ```
 //!
-//! (A. Rao and P. Yip, "Discrete cosine transform", 1990; with n = 8 it is the transform of ITU-T T.81, A.3.3.) The other
+//! (K. R. Rao and P. Yip, "Discrete cosine transform", 1990; with n = 8 it is the transform of ITU-T T.81, A.3.3.) The other
 //! frequencies are passed over, often two in one look at a table, which is most of what is saved: of a
 //! photograph of 12 megapixels the bits are the larger part of the work.
 //!
