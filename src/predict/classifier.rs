@@ -84,7 +84,7 @@ impl Classifier {
     /// class with a probability of about `share`, above 0 and below 1.
     ///
     /// It holds for pictures from the same source as the training pictures, whole groups of which are new, over
-    /// all of them and not for each class. Sets come from the head's probabilities out of fold, see [`ConformalScores`];
+    /// all of them and not for each class. Sets come from the head's probabilities out of fold, see [`ConformalScores`](crate::evaluate::ConformalScores);
     /// a set is never empty, so that the own class is in it more often where the head alone is right more often.
     ///
     /// # Errors
