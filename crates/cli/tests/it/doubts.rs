@@ -95,9 +95,11 @@ fn sets_have_the_classes_that_are_no_less_probable_than_own_classes_out_of_fold(
     train(&place, &["--folds", "5"]);
     let scores = out_of_fold_scores(&place);
     assert_eq!(scores.len(), 60);
-    for (share, rank) in [("0.5", 31), ("0.9", 55), ("0.97", 60)] {
-        // The smallest rank with rank / 61 >= share.
-        let threshold = scores[rank - 1];
+    for share in ["0.5", "0.9", "0.97"] {
+        // The k-th score has the level k / 61.
+        let position = 61.0 * share.parse::<f64>().unwrap();
+        let (rank, between) = (position as usize, position.fract());
+        let threshold = scores[rank - 1] + between * (scores[rank] - scores[rank - 1]);
         let told = told(&place, &["new", "--sets", share]);
         let (mut both, mut beyond) = (0, 0);
         for picture in &told {
@@ -213,8 +215,8 @@ fn a_picture_is_an_outlier_where_it_is_farther_than_training_pictures_are_from_e
         })
         .collect();
     own.sort_by(f64::total_cmp);
-    // The smallest rank with rank / 61 >= 0.9 is 55.
-    let limit = own[54];
+    // The k-th has the level k / 61; 54.9 is between the last but five and the next.
+    let limit = own[53] + 0.9 * (own[54] - own[53]);
     let told = told(&place, &["new", "--outliers", "0.1"]);
     for (picture, direction) in told.iter().zip(directions("new")) {
         let nearest = training
