@@ -8,8 +8,8 @@
 //!
 //! Four sets are measured: PICTURES as they are, and photographs of 1000 x 750, 2000 x 1500 and 4000 x 3000
 //! pixels that Pillow makes of them: enlarged with Lanczos, with noise for the detail that enlarging cannot
-//! give, as JPEG of quality 90 with halved colours; about 230 KB and more, as a camera's would have. Large ones are
-//! decoded as a whole and reduced: by `Decoding::Scaled`, and by Pillow's `draft`.
+//! give, as JPEG of quality 90 with halved colours; about 230 KB and more, as a camera's would have. Large
+//! ones are decoded as a whole and reduced: by `Decoding::Scaled`, and by Pillow's `draft`.
 //!
 //! Ours is `extract::dry_run`, with a thread for every core: read, hash with BLAKE3, decode, resize to
 //! 224 x 224, apply the recipe `caffe`, in batches of 20. Pillow's

@@ -314,8 +314,8 @@ const CLASSES: usize = 4;
 /// New pictures for each trained head.
 const NEW: usize = 100;
 
-/// Pictures with labels, in groups of up to `largest` that are alike: codes (n, FEATURES). The larger `apart`, the
-/// farther the classes are from each other.
+/// Pictures with labels, in groups of up to `largest` that are alike: codes (n, FEATURES). The larger
+/// `apart`, the farther the classes are from each other.
 fn grouped_codes(
     n: usize,
     largest: usize,

@@ -106,8 +106,8 @@ impl Evaluation {
     /// The prediction is the class of the largest probability, the first one of equals.
     ///
     /// # Errors
-    /// An [`EvaluateError`] if there are no rows, if counts differ (also from the design's), if a label is not below K, or
-    /// if a probability is NaN.
+    /// An [`EvaluateError`] if there are no rows, if counts differ (also from the design's), if a label is
+    /// not below K, or if a probability is NaN.
     pub fn new(
         probabilities: ArrayView2<f32>,
         labels: &[usize],

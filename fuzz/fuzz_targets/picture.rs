@@ -10,6 +10,9 @@ const LARGE_PIXELS: u64 = 1 << 18;
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     let n_pixels = picture::n_pixels(bytes);
+    if let Err(error) = picture::decode_for(bytes, DecodeLimits::default(), &resize(Fit::Stretch)) {
+        check_error(&error);
+    }
     let is_large = matches!(n_pixels, Ok(LARGE_PIXELS..));
     match picture::decode(bytes) {
         Ok(picture) => {
@@ -37,15 +40,19 @@ fn check_error(error: &DecodeError) {
     assert!(message.len() < 1024 && !message.contains(char::is_control));
 }
 
+fn resize(fit: Fit) -> Resize {
+    Resize {
+        width: 12,
+        height: 7,
+        fit,
+        filter: Filter::Bilinear,
+        decoding: Decoding::Scaled,
+    }
+}
+
 fn prepare(picture: &picture::RgbImage, bytes: &[u8], fit: Fit) {
     let preparation = Preparation {
-        resize: Resize {
-            width: 12,
-            height: 7,
-            fit,
-            filter: Filter::Bilinear,
-            decoding: Decoding::Scaled,
-        },
+        resize: resize(fit),
         recipe: Recipe::Caffe,
         layout: Layout::ChannelsLast,
     };

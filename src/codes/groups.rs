@@ -65,9 +65,9 @@ fn join_equal<K: Eq + Hash>(groups: &mut Groups, keys: impl Iterator<Item = Opti
 }
 
 impl Store {
-    /// Says which pictures belong together in place of images.csv, as those of one patient or of one burst do: `name_of` gives
-    /// a picture's path the name of its group, or nothing where it stands for itself. Pictures of a group
-    /// are not divided between training and judging, and intervals reckon with them.
+    /// Says which pictures belong together in place of images.csv, as those of one patient or of one burst
+    /// do: `name_of` gives a picture's path the name of its group, or nothing where it stands for itself.
+    /// Pictures of a group are not divided between training and judging, and intervals reckon with them.
     pub fn group_by(&mut self, name_of: impl Fn(&str) -> Option<String>) {
         for row in &mut self.pictures {
             row.group = name_of(&row.path).map(Into::into);

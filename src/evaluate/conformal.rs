@@ -7,17 +7,18 @@
 //! a(t) = sum over the scores s <= t of  1 / ((G + 1) n_g)
 //! ```
 //!
-//! and the threshold of a level in between lies as far between two scores as the level between theirs. A picture
-//! of a new group, from the same source as the others, has a score of at most t with a probability of at least
-//! a(t), and of at most a(t) + 1 / (G + 1) where each picture is a group and no scores are equal. No assumption is
-//! made on the head or on the distribution (V. Vovk, A. Gammerman and G. Shafer, "Algorithmic learning in a random
-//! world", 2005; with groups, Y. Lee, R. Barber and R. Willett, "Distribution-free inference with hierarchical data",
+//! and the threshold of a level in between lies as far between two scores as the level between theirs. A
+//! picture of a new group, from the same source as the others, has a score of at most t with a probability
+//! of at least a(t), and of at most a(t) + 1 / (G + 1) where each picture is a group and no scores are
+//! equal. No assumption is made on the head or on the distribution (V. Vovk, A. Gammerman and G. Shafer,
+//! "Algorithmic learning in a random world", 2005; with groups, Y. Lee, R. Barber and R. Willett,
+//! "Distribution-free inference with hierarchical data",
 //! 2023, section 3).
 //!
-//! They round a level up to the next score. With few groups that is a step of several points, and scores out of
-//! fold come from heads that were trained on less, which makes the own class more rare in them than it will be: both
-//! add up to sets that are too large. In between, a level is kept to on average; `cargo bench --bench intervals`
-//! counts how well.
+//! So a level is rounded up to the next score. With few groups that is a step of several points, and scores
+//! out of fold come from heads that were trained on less, which makes the own class more rare in them than
+//! it will be: both add up to sets that are too large. In between, a level is kept to on average; `cargo
+//! bench --bench intervals` counts how well.
 
 /// Scores of pictures by a head that was not trained on them, in order.
 #[derive(Clone, Debug, PartialEq)]

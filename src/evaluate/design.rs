@@ -91,11 +91,12 @@ impl Design<'_> {
     /// Wilson's, for as many pictures as these are worth. In folds an accuracy varies more than that
     /// many answers would: by Nadeau's and Bengio's argument, for R dealings of K folds,
     /// `1 / R + K / (K - 1)` times as much. In groups, by the variance between groups over the
-    /// variance that pictures each for itself would have (the design effect; L. Kish, "Survey
-    /// sampling", 1965; in Wilson's interval as E. Korn and B. Graubard do, 1998), at least 1, and
-    /// groups of equals count as one picture each where all answers are alike; z is then Student's t. Of few groups
-    /// with few errors the variance is known badly, and was too small where the share was high by chance: four more groups
-    /// whose pictures are all alike are added to the design effect, which brings a coverage of 91% for 30 groups to 94%.
+    /// variance that pictures each for itself would have (the design effect; L. Kish, "Survey sampling",
+    /// 1965; in Wilson's interval as E. Korn and B. Graubard do, 1998), at least 1, and groups of equals
+    /// count as one picture each where all answers are alike; z is then Student's t. Of few groups with few
+    /// errors the variance is known badly, and was too small where the share was high by chance: four more
+    /// groups whose pictures are all alike are added to the design effect, which brings a coverage of 91%
+    /// for 30 groups to 94%.
     ///
     /// All of 0 to 1 where there are no rows.
     #[must_use]
@@ -122,9 +123,9 @@ impl Design<'_> {
             let between = sums.iter().map(|sum| sum * sum).sum::<f64>() * n_groups
                 / (n_groups - 1.0).max(1.0);
             let alone = n * share * (1.0 - share);
-            let alike = in_rows.group_squares() / n;
-            let effect = (between / alone * n_groups + ALIKE * alike) / (n_groups + ALIKE);
             worth = if alone > 0.0 {
+                let alike = in_rows.group_squares() / n;
+                let effect = (between / alone * n_groups + ALIKE * alike) / (n_groups + ALIKE);
                 n / effect.max(1.0)
             } else {
                 n_groups

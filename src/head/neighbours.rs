@@ -5,10 +5,10 @@
 //! distance(z) = 1 - largest z . z_i over the training codes z_i                 0 to 2
 //! ```
 //!
-//! The cosine distance to the nearest training code in the last layer's features is the score of Y. Sun,
-//! Y. Ming, X. Zhu and Y. Li, "Out-of-distribution detection with deep nearest neighbors" (2022), section
-//! 3, with k = 1, for training sets as small as ours. Each training code is at a distance itself, to the nearest
-//! of another group; by these conformal prediction tells what is far.
+//! The cosine distance to the nearest training code in the last layer's features is the score of Y. Sun, Y.
+//! Ming, X. Zhu and Y. Li, "Out-of-distribution detection with deep nearest neighbors" (2022), section 3,
+//! with k = 1, for training sets as small as ours. Each training code is at a distance itself, to the
+//! nearest of another group; by these conformal prediction tells what is far.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
@@ -105,7 +105,8 @@ fn directions(codes: &CodesView, channels: usize) -> Result<Array2<f32>, HeadErr
     Ok(Array2::from_shape_vec((rows.len(), channels), rows.concat()).expect("C means a code"))
 }
 
-/// For each direction (N, C) the distance to the nearest of `others` (M, C) that counts; 2, the largest, if none does.
+/// For each direction (N, C) the distance to the nearest of `others` (M, C) that counts; 2, the largest, if
+/// none does.
 fn nearest(
     directions: ArrayView2<f32>,
     others: ArrayView2<f32>,

@@ -7,10 +7,11 @@ use image::{
     ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::resize::Margins;
 use super::{ColorMode, DecodeError, DecodeLimits, Resize, jpeg};
 use crate::{named, quiet};
-use serde::{Deserialize, Serialize};
 
 /// The most memory for what comes with the pixels: a colour profile of 2 MB can unpack to a GiB.
 const MAX_HEADER_BYTES: u64 = 64 * 1024 * 1024;
@@ -111,35 +112,29 @@ fn decode_as(
     limits: DecodeLimits,
     resize: Option<&Resize>,
 ) -> Result<Decoded, DecodeError> {
-    let (picture, orientation) = match format {
+    let (picture, orientation, reduced) = match format {
         ImageFormat::Jpeg => {
             let jpeg = jpeg::decode(bytes, limits, resize)?;
-            if let Some(reduced) = jpeg.reduced {
-                let mut picture = DynamicImage::from(jpeg.picture);
-                picture.apply_orientation(jpeg.orientation);
-                let (width, height) = reduced.size;
-                let is_turned = turns_sides(jpeg.orientation);
-                return Ok(Decoded {
-                    picture: picture.into_rgb8(),
-                    width: if is_turned { height } else { width },
-                    height: if is_turned { width } else { height },
-                    margins: reduced.margins.turned(jpeg.orientation),
-                });
-            }
-            (jpeg.picture.into(), jpeg.orientation)
+            (jpeg.picture.into(), jpeg.orientation, jpeg.reduced)
         }
-        format => decode_with_image(bytes, format, limits)?,
+        format => {
+            let (picture, orientation) = decode_with_image(bytes, format, limits)?;
+            (picture, orientation, None)
+        }
     };
     // Turning makes a copy, which is smaller in 8 bits and three channels.
     let mut picture = DynamicImage::from(over_white(picture));
+    let (size, margins) = match reduced {
+        Some(reduced) => (reduced.size, reduced.margins),
+        None => ((picture.width(), picture.height()), Margins::default()),
+    };
     picture.apply_orientation(orientation);
-    let picture = picture.into_rgb8();
-    let (width, height) = picture.dimensions();
+    let is_turned = turns_sides(orientation);
     Ok(Decoded {
-        picture,
-        width,
-        height,
-        margins: Margins::default(),
+        picture: picture.into_rgb8(),
+        width: if is_turned { size.1 } else { size.0 },
+        height: if is_turned { size.0 } else { size.1 },
+        margins: margins.turned(orientation),
     })
 }
 

@@ -1,5 +1,5 @@
-//! JPEG: two decoders behind one function, and what neither of them looks at; and a third, for large pictures that
-//! are wanted small.
+//! JPEG: two decoders behind one function, and what neither of them looks at; and a third, for large
+//! pictures that are wanted small.
 //!
 //! The `image` crate is passed by because it takes half a JPEG for a whole one, without a word.
 //! Here a file without its end is an error. What is missing before an end that is there,
@@ -88,9 +88,9 @@ pub(super) fn decode(
     let orientation = header.exif.and_then(Orientation::from_exif_chunk);
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let size = (u32::from(width), u32::from(height));
-    let reduction = resize.and_then(|resize| reduction(size, orientation, resize));
-    let reduced = reduction.and_then(|reduction| scaled::decode(bytes, reduction));
-    if let Some((reduction, picture)) = reduction.zip(reduced) {
+    if let Some(reduction) = resize.and_then(|resize| reduction(size, orientation, resize))
+        && let Some(picture) = scaled::decode(bytes, reduction)
+    {
         let margins = reduction.margins(size);
         return Ok(Jpeg {
             picture,

@@ -106,9 +106,9 @@ impl Resize {
         })
     }
 
-    /// The size, width and height, down to which a picture may be reduced before it is resized: twice the target, so
-    /// that what reducing leaves out is not seen in the result. Nothing where single pixels are picked, or all are
-    /// to be decoded.
+    /// The size, width and height, down to which a picture may be reduced before it is resized: twice the
+    /// target, so that what reducing leaves out is not seen in the result. Nothing where single pixels are
+    /// picked, or all are to be decoded.
     pub(super) fn reducible_to(&self) -> Option<(u32, u32)> {
         let twice = |side: u32| side.saturating_mul(2);
         let may = self.decoding == Decoding::Scaled && self.filter != Filter::Nearest;
@@ -139,8 +139,8 @@ fn middle(spare: u32) -> i64 {
 /// A rectangle of a picture: its spans across and down.
 type Area = (Span, Span);
 
-/// How far a picture's border lies inside its outermost pixels, 0 to 1 pixel on each side: where it was reduced, the
-/// last of them may stand for less than the others.
+/// How far a picture's border lies inside its outermost pixels, 0 to 1 pixel on each side: where it was
+/// reduced, the last of them may stand for less than the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Margins {
     pub(super) left: f64,

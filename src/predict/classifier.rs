@@ -80,12 +80,13 @@ impl Classifier {
         })
     }
 
-    /// Gives each prediction a [set](crate::predict::Prediction::set) of classes too, which holds the picture's own
-    /// class with a probability of about `share`, above 0 and below 1.
+    /// Gives each prediction a [set](crate::predict::Prediction::set) of classes too, which holds the
+    /// picture's own class with a probability of about `share`, above 0 and below 1.
     ///
-    /// It holds for pictures from the same source as the training pictures, whole groups of which are new, over
-    /// all of them and not for each class. Sets come from the head's probabilities out of fold, see [`ConformalScores`](crate::evaluate::ConformalScores);
-    /// a set is never empty, so that the own class is in it more often where the head alone is right more often.
+    /// It holds for pictures from the same source as the training pictures, whole groups of which are new,
+    /// over all of them and not for each class. Sets come from the head's probabilities out of fold, see
+    /// [`ConformalScores`](crate::evaluate::ConformalScores); a set is never empty, so that the own class
+    /// is in it more often where the head alone is right more often.
     ///
     /// # Errors
     /// [`PredictError::NotOutOfFold`], [`PredictError::TooFew`], or [`PredictError::Inside`].
@@ -98,9 +99,10 @@ impl Classifier {
         Ok(self)
     }
 
-    /// Tells of each prediction too whether the picture [is an outlier](crate::predict::Prediction::is_outlier): farther from
-    /// all training pictures than these are from each other. Of pictures from the same source as the training pictures a
-    /// share of about `rate`, above 0 and below 1, is told to be outliers as well.
+    /// Tells of each prediction too whether the picture [is an
+    /// outlier](crate::predict::Prediction::is_outlier): farther from all training pictures than these are
+    /// from each other. Of pictures from the same source as the training pictures a share of about `rate`,
+    /// above 0 and below 1, is told to be outliers as well.
     ///
     /// # Errors
     /// [`PredictError::NoTrainingCodes`], [`PredictError::TooFew`], or [`PredictError::Inside`].

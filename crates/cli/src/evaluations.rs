@@ -36,7 +36,9 @@ pub struct Evaluation {
     pictures_blake3: String,
     /// Errors of each head, such as `mlp 2; logistic 1`.
     pub errors: String,
-    /// Hash of head.json, by which a head that was trained anew is told from the one before it.
+    /// Hash of head.json, by which a head that was trained anew is told from the one before it; lists of
+    /// before have none.
+    #[serde(default)]
     head_blake3: String,
 }
 
@@ -44,7 +46,12 @@ impl Evaluations {
     /// Those that HEAD lists; none if it has no such file.
     pub fn read(head: &Path) -> anyhow::Result<Self> {
         let path = head.join(EVALUATIONS);
-        let cannot = || format!("cannot read {}", shown(&path));
+        let cannot = || {
+            format!(
+                "cannot read {}, the list of evaluations; move it away to begin another",
+                shown(&path)
+            )
+        };
         let mut text = Vec::new();
         match regular::open(&path) {
             Ok(mut file) => file.read_to_end(&mut text).with_context(cannot)?,
@@ -87,8 +94,11 @@ impl Evaluations {
         Ok(())
     }
 
-    /// Writes the list into HEAD.
+    /// Writes the list into HEAD, unless it is empty.
     pub fn write(&self, head: &Path) -> anyhow::Result<()> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
         let path = head.join(EVALUATIONS);
         let mut table = csv::Writer::from_writer(Vec::new());
         for evaluation in &self.all {
@@ -99,18 +109,8 @@ impl Evaluations {
             .with_context(|| format!("cannot write {}", shown(&path)))
     }
 
-    /// Keeps the list where a head takes the place of the one in `before`: `draft` gets it.
-    ///
-    /// Whoever trains, looks at a test set and trains again has looked at it, whatever head is there now.
-    pub fn keep(before: &Path, draft: &Path) -> anyhow::Result<()> {
-        let list = Self::read(before)?;
-        match list.all.as_slice() {
-            [] => Ok(()),
-            _ => list.write(draft),
-        }
-    }
-
-    /// How many there are, of which heads and on what; `head` is the one that is there now. Nothing without any.
+    /// How many there are, of which heads and on what; `head` is the one that is there now. Nothing without
+    /// any.
     pub fn sentence(&self, head: &Path) -> anyhow::Result<Option<String>> {
         let Some(last) = self.all.last() else {
             return Ok(None);

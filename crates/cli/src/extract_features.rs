@@ -103,8 +103,9 @@ pub struct Arguments {
     /// Resampling filter, the same as Pillow's to the byte
     #[arg(long, default_value_t, value_parser = one_of::<Filter>(Filter::NAMES))]
     filter: Filter,
-    /// Decode JPEGs that are at least four times as large as the trunk's input at a half, a quarter or an eighth: the same
-    /// picture to about a level after resizing, in a fraction of the time; or decode all pixels
+    /// Decode JPEGs that are at least four times as large as the trunk's input at a half, a quarter or an
+    /// eighth: the same picture to about a level after resizing, in a fraction of the time (not with
+    /// --filter nearest); or decode all pixels
     #[arg(long, default_value_t, value_parser = one_of::<Decoding>(Decoding::NAMES))]
     decode: Decoding,
     /// Keep the whole code, or its mean or maximum over height and width

@@ -59,15 +59,26 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     if let Some(kept) = draft.kept_before() {
         say_kept("head", kept);
     }
+    let evaluations = kept_evaluations(arguments, &draft)?;
     let display = Display::new(stop);
     let trained = train(&store, validation.as_ref(), &options, &display);
     display.clear();
     let trained = trained?;
     let origin = trained.origin(arguments.told())?;
     let root = origin.root.as_deref();
-    Evaluations::keep(draft.target(), draft.path())?;
-    let evaluations = Evaluations::read(draft.path())?;
     let page = |report: &Report| Some(page(report, &evaluations, root));
     trained.save(draft, &origin, page)?;
     Ok(trained.comparison)
+}
+
+/// The evaluations of the head whose place is taken, kept in the draft: whoever trains, looks at a test set and
+/// trains again has looked at it, whatever head is there now. Before the training, so that it is not lost
+/// where the list is damaged.
+fn kept_evaluations(arguments: &Arguments, draft: &Draft) -> anyhow::Result<Evaluations> {
+    let mut evaluations = Evaluations::read(draft.target())?;
+    if arguments.private {
+        evaluations.forget_folders();
+    }
+    evaluations.write(draft.path())?;
+    Ok(evaluations)
 }

@@ -8,12 +8,13 @@
 //! f(x) = sum over k < n of a_k F_k cos((2 x + 1) k pi / 2 n),   a_0 = 1 / sqrt 8, a_k = 1/2
 //! ```
 //!
-//! (K. R. Rao and P. Yip, "Discrete cosine transform", 1990; with n = 8 it is the transform of ITU-T T.81, A.3.3.) The other
-//! frequencies are passed over, often two in one look at a table, which is most of what is saved: of a
-//! photograph of 12 megapixels the bits are the larger part of the work.
+//! (K. R. Rao and P. Yip, "Discrete cosine transform", 1990; with n = 8 it is the transform of ITU-T T.81,
+//! A.3.3.) The other frequencies are passed over, often two in one look at a table, which is most of what
+//! is saved: of a photograph of 12 megapixels the bits are the larger part of the work.
 //!
-//! Taken are pictures as cameras write them: 8 bits, sequential, Huffman codes, one scan, grey or YCbCr. All others, and
-//! whatever is irregular, are left to the decoder that reads everything, whose verdict counts.
+//! Taken are pictures as cameras write them: 8 bits, sequential, Huffman codes, one scan, grey or YCbCr.
+//! All others, and whatever is irregular, are left to the decoder that reads everything, whose verdict
+//! counts.
 //!
 //! ```text
 //! segments    tables and headers up to the scan
@@ -75,4 +76,66 @@ pub(super) fn decode(bytes: &[u8], reduction: Reduction) -> Option<RgbImage> {
     let planes = Planes::read(&segments, reduction)?;
     let (width, height) = (reduction.of(segments.width), reduction.of(segments.height));
     RgbImage::from_raw(width, height, planes.rgb(width as usize, height as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// The frame header of so many components, none of which is described.
+    fn without_components(n: u8) -> Vec<u8> {
+        let frame = [0xFF, 0xC0, 0, 8, 8, 0, 64, 0, 64, n];
+        [&[0xFF, 0xD8][..], &frame, &[0xFF, 0xDA, 0, 2, 0, 0]].concat()
+    }
+
+    #[test]
+    fn a_frame_without_its_components_is_left_to_the_other_decoder() {
+        for n in [0, 1, 3] {
+            assert!(decode(&without_components(n), Reduction(2)).is_none());
+        }
+    }
+
+    #[test]
+    fn damage_is_a_picture_of_its_size_or_left_to_the_other_decoder() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/picture");
+        let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(3);
+        let (mut whole, mut left) = (0, 0);
+        for name in ["420.jpg", "422.jpg", "444.jpg", "grey.jpg", "restarts.jpg"] {
+            let bytes = fs::read(fixtures.join(name)).unwrap();
+            assert!(decode(&bytes, Reduction(2)).is_some(), "{name}");
+            for end in (0..bytes.len()).step_by(11) {
+                left += usize::from(decode(&bytes[..end], Reduction(4)).is_none());
+            }
+            for _ in 0..250 {
+                let mut damaged = bytes.clone();
+                for _ in 0..rng.gen_range(1..4) {
+                    let at = rng.gen_range(2..damaged.len());
+                    damaged[at] = rng.r#gen();
+                }
+                // A damaged size may be as large as one can be.
+                let size =
+                    Segments::read(&damaged).map(|segments| (segments.width, segments.height));
+                if size.is_some_and(|(width, height)| width * height > 1 << 18) {
+                    continue;
+                }
+                for reduction in [2, 4, 8].map(Reduction) {
+                    match decode(&damaged, reduction) {
+                        None => left += 1,
+                        Some(picture) => {
+                            let (width, height) = size.unwrap();
+                            let expected = (reduction.of(width), reduction.of(height));
+                            assert_eq!(picture.dimensions(), expected);
+                            whole += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(whole > 500 && left > 500, "{whole} {left}");
+    }
 }

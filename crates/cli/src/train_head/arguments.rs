@@ -25,9 +25,9 @@ use crate::{Format, folder, one_of, positive};
 /// Dense(classes, softmax), RMSprop, 20 epochs. HEAD is a folder with the weights (safetensors),
 /// head.json, history.csv, metrics.json, predictions.csv, and all of it for people in report.html.
 ///
-/// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate
-/// look at the training store alone. Ctrl-C keeps the weights of that moment (with --keep best, the best so far); where a head would be
-/// replaced, it stays, and the new one is kept as HEAD.kept.
+/// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate look
+/// at the training store alone. Ctrl-C keeps the weights of that moment (with --keep best, the best so
+/// far); where a head would be replaced, it stays, and the new one is kept as HEAD.kept.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Store to train on
@@ -56,7 +56,7 @@ pub struct Arguments {
     /// Leave absolute paths out of provenance.json and report.html, and with them the name of the
     /// user: paths keep their last components. A later `report` needs --pictures
     #[arg(long)]
-    private: bool,
+    pub(super) private: bool,
     /// How the comparison is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

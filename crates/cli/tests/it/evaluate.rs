@@ -116,6 +116,40 @@ fn head_lists_how_often_it_was_judged_and_on_what() {
 }
 
 #[test]
+fn lists_of_before_are_read_and_a_damaged_one_stops_a_training_before_it_begins() {
+    let place = Place::new();
+    place.train().assert().success();
+    let of_before =
+        "unix_seconds,store,pictures,pictures_blake3,errors\n1,/home/me/test,10,00,mlp 1\n";
+    let list = place.path("head/evaluations.csv");
+    fs::write(&list, of_before).unwrap();
+    let run = evaluate(&place, &["validation"]).assert().success();
+    run.stdout(predicate::str::contains(
+        "lists 2 evaluations of this HEAD, 1 of them of heads that were",
+    ));
+    // The name of a user's folder is not carried on where that is asked for.
+    place
+        .train()
+        .args(["--overwrite", "--private"])
+        .assert()
+        .success();
+    for file in ["head/evaluations.csv", "head/report.html"] {
+        let text = place.read(file);
+        assert!(
+            text.contains("test") && !text.contains("/home/me"),
+            "{file}: {text}"
+        );
+    }
+    fs::write(&list, "not,a\nlist\n").unwrap();
+    let refused = place.train().arg("--overwrite").assert().code(1);
+    refused.stderr(
+        predicate::str::contains("cannot read head/evaluations.csv")
+            .and(predicate::str::contains("epoch").not()),
+    );
+    assert_eq!(place.read("head/evaluations.csv"), "not,a\nlist\n");
+}
+
+#[test]
 fn what_cannot_be_judged_is_refused_and_not_noted() {
     let place = Place::new();
     place.train().assert().success();

@@ -243,6 +243,11 @@ mod tests {
         for set in sets {
             assert_eq!(set.features().is_empty(), set.name() == "baseline");
             assert_eq!(set.run(HasAvx2), set.features().contains(&"avx2"));
+            let named: Vec<_> = ["avx512", "avx2", "neon", "baseline"]
+                .into_iter()
+                .filter(|name| set.is_called(name))
+                .collect();
+            assert_eq!(named.len(), 1, "{}", set.name());
         }
     }
 }

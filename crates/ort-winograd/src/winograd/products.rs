@@ -5,15 +5,15 @@ use std::ops::Range;
 
 use crate::instructions::{InstructionSet, Kernel, LANES, Lanes, Vector};
 
-/// Tiles of a group. Where there are many registers, the sums of a group and of [`WIDE`] vectors stay in them: 28 of
-/// the 32 of AVX-512.
+/// Tiles of a group. Where there are many registers, the sums of a group and of [`WIDE`] vectors stay in
+/// them: 28 of the 32 of AVX-512.
 pub(super) const MR: usize = 14;
 
 /// Vectors of 16 output channels in a panel, where there are many registers; else it is one.
 pub(super) const WIDE: usize = 2;
 
-/// Tiles whose sums for 16 output channels stay in the 16 registers of AVX2: 12 of them, with 2 for a filter and
-/// one for an input.
+/// Tiles whose sums for 16 output channels stay in the 16 registers of AVX2: 12 of them, with 2 for a
+/// filter and one for an input.
 const FEW_ROWS: usize = 6;
 
 /// Blocks of input channels at a time where there are few registers: filters of 128 for 16 output channels are
@@ -23,7 +23,8 @@ const CACHED_BLOCKS: usize = 8;
 /// A group's transformed inputs at one point, for 16 input channels: a vector for each tile.
 pub(super) type InputBlock = [Vector; MR];
 
-/// Transformed filters at one point, of one input channel and a panel of output channels; or what comes of a tile.
+/// Transformed filters at one point, of one input channel and a panel of output channels; or what comes of
+/// a tile.
 pub(super) type Row<const W: usize> = [Vector; W];
 
 /// The micro-kernel: one group of tiles times one panel of filters, at one point.

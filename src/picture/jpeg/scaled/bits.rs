@@ -3,8 +3,8 @@
 /// What is read at a time.
 const WORD: usize = 8;
 
-/// Reads bits of the compressed data from the first on. A byte of 255 has a 0 behind it that is no data; any other
-/// byte there makes a marker, which ends the data.
+/// Reads bits of the compressed data from the first on. A byte of 255 has a 0 behind it that is no data;
+/// any other byte there makes a marker, which ends the data.
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     /// The byte that comes after those in `buffer`.
@@ -100,7 +100,8 @@ impl<'a> Bits<'a> {
     pub(super) fn signed(&mut self, n: u32) -> i32 {
         // In two steps, as no number can be shifted by 64.
         let number = (self.buffer >> 1 >> (63 - n)) as i32;
-        // All ones where the first bit is 0, which without a branch is the faster as there is no telling it ahead.
+        // All ones where the first bit is 0, which without a branch is the faster as there is no telling it
+        // ahead.
         let is_negative = !((self.buffer as i64) >> 63) as i32;
         self.skip(n);
         number + (is_negative & (1 - (1 << n)))

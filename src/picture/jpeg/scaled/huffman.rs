@@ -62,8 +62,8 @@ struct Passed {
 }
 
 impl Codes {
-    /// Codes by the number of codes of each length, 1 to 16, and their symbols in order; nothing if these are no
-    /// codes.
+    /// Codes by the number of codes of each length, 1 to 16, and their symbols in order; nothing if these
+    /// are no codes.
     pub(super) fn new(counts: &[u8; LONGEST], symbols: &[u8]) -> Option<Self> {
         let (mut code, mut place) = (0_u32, 0_usize);
         let mut codes = Self {
@@ -96,8 +96,8 @@ impl Codes {
         (place == symbols.len()).then_some(codes)
     }
 
-    /// The symbol of the code that is next, and the code's length; nothing if there is no such code. 16 bits have to be
-    /// ready.
+    /// The symbol of the code that is next, and the code's length; nothing if there is no such code. 16
+    /// bits have to be ready.
     #[inline(always)]
     fn look(&self, next: usize) -> Option<(u32, u8)> {
         let (length, symbol) = self.fast[next >> (LONGEST as u32 - FAST)];
@@ -186,8 +186,8 @@ impl Frequencies {
         }
     }
 
-    /// Reads the frequencies of a block from the second on and below `n`, each times its step, and gives the one that is next:
-    /// 64 where the block is at its end, and nothing where it is irregular.
+    /// Reads the frequencies of a block from the second on and below `n`, each times its step, and gives
+    /// the one that is next: 64 where the block is at its end, and nothing where it is irregular.
     #[inline(always)]
     pub(super) fn read(
         &self,
@@ -269,8 +269,8 @@ fn is_unknown(symbol: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// Codes 0, 10, 110, 1110 and one of 12 bits, 1111 0000 0000, of the symbols 0 (end), 0x01 (a number of one bit),
-    /// 0x12 (a zero, then two bits), 0xF0 (16 zeros) and 0x05.
+    /// Codes 0, 10, 110, 1110 and one of 12 bits, 1111 0000 0000, of the symbols 0 (end), 0x01 (a number of
+    /// one bit), 0x12 (a zero, then two bits), 0xF0 (16 zeros) and 0x05.
     fn codes() -> Codes {
         let mut counts = [0; 16];
         counts[..4].fill(1);

@@ -77,8 +77,11 @@ impl Kernel for Scan<'_> {
                     reader.unit(&mut bits, &mut plane[start..], stride)?;
                 }
             }
+            if bits.is_overdrawn() {
+                return None;
+            }
         }
-        (!bits.is_overdrawn()).then_some(Planes { planes, stride })
+        Some(Planes { planes, stride })
     }
 }
 
@@ -113,18 +116,18 @@ impl Kernel for Colours<'_> {
         } = self;
         let mut rgb = vec![0; 3 * width * height];
         for (y, pixels) in rgb.chunks_exact_mut(3 * width).enumerate() {
-            let row = |plane: &'_ [u8]| y * stride..y * stride + width.min(plane.len());
+            let row = y * stride..y * stride + width;
             let (pixels, _) = pixels.as_chunks_mut::<3>();
             match planes.as_slice() {
                 [luma, blue, red] => {
-                    let colours = blue[row(blue)].iter().zip(&red[row(red)]);
-                    let levels = luma[row(luma)].iter().zip(colours);
+                    let colours = blue[row.clone()].iter().zip(&red[row.clone()]);
+                    let levels = luma[row].iter().zip(colours);
                     for (pixel, (&y, (&cb, &cr))) in pixels.iter_mut().zip(levels) {
                         *pixel = rgb_of(y, cb, cr);
                     }
                 }
                 planes => {
-                    for (pixel, &level) in pixels.iter_mut().zip(&planes[0][row(&planes[0])]) {
+                    for (pixel, &level) in pixels.iter_mut().zip(&planes[0][row]) {
                         *pixel = [level; 3];
                     }
                 }

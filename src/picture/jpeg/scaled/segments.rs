@@ -50,15 +50,29 @@ struct Tables {
     others: [Option<Codes>; 4],
 }
 
-/// A component as the frame header has it: number, blocks across and down, table.
-type Described = (u8, usize, usize, usize);
+/// What the frame header says.
+struct Frame {
+    width: u32,
+    height: u32,
+    components: Vec<Described>,
+}
+
+/// A component as the frame header has it.
+struct Described {
+    id: u8,
+    /// Blocks across and down in a unit.
+    across: usize,
+    down: usize,
+    /// Its place in [`Tables::steps`].
+    steps: usize,
+}
 
 impl<'a> Segments<'a> {
     /// Reads up to the scan; nothing if the picture is none of those that are taken here.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes.strip_prefix(&[0xFF, 0xD8])?;
         let mut tables = Tables::default();
-        let mut frame: Option<(u32, u32, Vec<Described>)> = None;
+        let mut frame = None;
         let mut restart_interval = 0;
         loop {
             let &[255, marker, high, low, ..] = rest else {
@@ -80,17 +94,17 @@ impl<'a> Segments<'a> {
                 }
                 ADOBE if body.starts_with(b"Adobe") && body.get(11) != Some(&YCBCR) => return None,
                 SCAN => {
-                    let (width, height, described) = frame?;
+                    let frame: Frame = frame?;
                     return Some(Self {
-                        width,
-                        height,
-                        components: components(body, &described, &tables)?,
+                        width: frame.width,
+                        height: frame.height,
+                        components: components(body, &frame.components, &tables)?,
                         restart_interval,
                         compressed: rest,
                     });
                 }
                 marker if FRAMES.contains(&marker) && frame.is_none() => {
-                    frame = Some(read_frame(body)?)
+                    frame = Some(Frame::read(body)?);
                 }
                 // Other frames, and what counts lines only at the end.
                 0xC0..=0xCF | 0xDC => return None,
@@ -100,38 +114,40 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// Width, height and components of a frame header.
-fn read_frame(body: &[u8]) -> Option<(u32, u32, Vec<Described>)> {
-    let (&[8, h1, h0, w1, w0, n], components) = body.split_first_chunk()? else {
-        return None;
-    };
-    let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-    let (width, height) = (side(w1, w0), side(h1, h0));
-    let (components, []) = components.as_chunks::<3>() else {
-        return None;
-    };
-    let described = components.iter().map(|&[id, blocks, table]| {
-        (
+impl Frame {
+    /// Reads a frame header; nothing if the picture is none of those that are taken here.
+    fn read(body: &[u8]) -> Option<Self> {
+        let (&[8, h1, h0, w1, w0, n], components) = body.split_first_chunk()? else {
+            return None;
+        };
+        let (components, []) = components.as_chunks::<3>() else {
+            return None;
+        };
+        if components.len() != usize::from(n) || !matches!(n, 1 | 3) {
+            return None;
+        }
+        let components = components.iter().map(|&[id, blocks, steps]| Described {
             id,
-            usize::from(blocks >> 4),
-            usize::from(blocks & 15),
-            usize::from(table),
-        )
-    });
-    let mut described: Vec<Described> = described.collect();
-    let is_taken = |component: &Described| {
-        (1..=2).contains(&component.1) && (1..=2).contains(&component.2) && component.3 < 4
-    };
-    let is_known =
-        matches!(n, 1 | 3) && described.len() == usize::from(n) && described.iter().all(is_taken);
-    // Named for the colours: not YCbCr.
-    let is_rgb = described.iter().map(|component| component.0).eq(*b"RGB");
-    if n == 1 {
-        // A single plane is one block a unit, whatever is said of it (A.2.2).
-        described[0].1 = 1;
-        described[0].2 = 1;
+            // A single plane is one block a unit, whatever is said of it (A.2.2).
+            across: if n == 1 { 1 } else { usize::from(blocks >> 4) },
+            down: if n == 1 { 1 } else { usize::from(blocks & 15) },
+            steps: usize::from(steps),
+        });
+        let components: Vec<_> = components.collect();
+        let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
+        let (width, height) = (side(w1, w0), side(h1, h0));
+        // Named for the colours: not YCbCr.
+        let is_rgb = components.iter().map(|component| component.id).eq(*b"RGB");
+        let is_taken = |component: &Described| {
+            (1..=2).contains(&component.across) && (1..=2).contains(&component.down)
+        };
+        let is_taken = !is_rgb && width > 0 && height > 0 && components.iter().all(is_taken);
+        is_taken.then_some(Self {
+            width,
+            height,
+            components,
+        })
     }
-    (is_known && !is_rgb && width > 0 && height > 0).then_some((width, height, described))
 }
 
 /// The components in a scan that has all of them, in their order, and all of their frequencies.
@@ -142,16 +158,16 @@ fn components(scan: &[u8], described: &[Described], tables: &Tables) -> Option<V
         return None;
     }
     let pairs = described.iter().zip(chosen.as_chunks::<2>().0);
-    let component = |(&(id, across, down, steps), &[chosen, codes]): (&Described, &[u8; 2])| {
+    let component = |(described, &[chosen, codes]): (&Described, &[u8; 2])| {
         let (first, others) = (usize::from(codes >> 4), usize::from(codes & 15));
         let component = Component {
-            across,
-            down,
-            steps: tables.steps[steps]?,
+            across: described.across,
+            down: described.down,
+            steps: (*tables.steps.get(described.steps)?)?,
             first: tables.firsts.get(first)?.clone()?,
             others: tables.others.get(others)?.clone()?,
         };
-        (chosen == id).then_some(component)
+        (chosen == described.id).then_some(component)
     };
     let components: Vec<_> = pairs.map(component).collect::<Option<_>>()?;
     // The first plane has the most samples.
