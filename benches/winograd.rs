@@ -212,13 +212,15 @@ fn print_line(name: &str, n: usize, seconds: &[f64], bare: &[f64], difference: O
 /// Where `available`, the time of all threads, went, for `n` pictures.
 fn print_stages(stages: StageTimes, available: Duration, n: usize, peak: f64) {
     let share = |time: Duration| 100.0 * time.as_secs_f64() / available.as_secs_f64();
-    let rest = available.saturating_sub(stages.input + stages.products + stages.output);
+    let rest =
+        available.saturating_sub(stages.input + stages.filters + stages.products + stages.output);
     println!(
-        "  of the threads' time: transforms of inputs {:.0}%, products {:.0}%, transforms of \
-         outputs {:.0}%, all else (the first layer, ONNX Runtime, waiting) {:.0}%",
+        "  of the threads' time: transforms of inputs {:.0}%, of filters {:.0}%, of outputs {:.0}%, \
+         products {:.0}%, all else (the first layer, ONNX Runtime, waiting) {:.0}%",
         share(stages.input),
-        share(stages.products),
+        share(stages.filters),
         share(stages.output),
+        share(stages.products),
         share(rest),
     );
     let gflop = product_gflop();

@@ -9,7 +9,7 @@ mod session;
 pub mod vgg16;
 
 pub use cnn_codes_onnxruntime::{Library, Runtime, RuntimeError, telemetry};
-pub use ort_winograd::{GraphError, OnnxModel, hash_graph, hash_tensors};
+pub use ort_winograd::{FilterTransforms, GraphError, OnnxModel, hash_graph, hash_tensors};
 
 pub use card::{CardError, ModelCard};
 pub use identity::{OutputSpec, TrunkIdentity};

@@ -21,9 +21,9 @@ pub use self::hash::graph::hash_graph;
 pub use self::hash::tensors::{TensorHash, hash_tensors};
 pub use self::instructions::{InstructionSet, Instructions, Kernel};
 pub use self::model::{GraphError, OnnxModel};
-pub use self::winograd::Rewritten;
 #[cfg(feature = "stage-times")]
 pub use self::winograd::StageTimes;
+pub use self::winograd::{FilterTransforms, Rewritten};
 
 /// Rewrites a model, given as the bytes of its ONNX file, so that its 3 x 3 convolutions run on the
 /// kernels of this crate; `None` where it has none that could, and is best run as it is.

@@ -80,7 +80,7 @@ fn on_cpu(
         Kernels::OnnxRuntime => false,
     };
     let rewritten = if wants_winograd {
-        Rewritten::of(&file.model, options.threads)
+        Rewritten::with(&file.model, options.threads, options.filters)
     } else {
         None
     };

@@ -1,5 +1,6 @@
 //! Where a trunk runs, on whose kernels, with how many threads.
 
+use ort_winograd::FilterTransforms;
 use serde::{Deserialize, Serialize};
 
 use crate::named;
@@ -79,6 +80,8 @@ pub struct TrunkOptions {
     pub threads: usize,
     /// Whose kernels do the convolutions, where it runs on a CPU.
     pub kernels: Kernels,
+    /// When the filters of those of `ort-winograd` are transformed.
+    pub filters: FilterTransforms,
 }
 
 impl Default for TrunkOptions {
@@ -87,6 +90,7 @@ impl Default for TrunkOptions {
             device: Device::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             kernels: Kernels::default(),
+            filters: FilterTransforms::default(),
         }
     }
 }
@@ -108,5 +112,11 @@ impl TrunkOptions {
     #[must_use]
     pub fn with_kernels(self, kernels: Kernels) -> Self {
         Self { kernels, ..self }
+    }
+
+    /// These options, with filters that are transformed then.
+    #[must_use]
+    pub fn with_filters(self, filters: FilterTransforms) -> Self {
+        Self { filters, ..self }
     }
 }

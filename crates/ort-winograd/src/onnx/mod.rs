@@ -52,8 +52,9 @@ pub use self::messages::{
     SparseTensorProto, StringStringEntryProto, TensorAnnotation, TensorProto, TensorShapeProto,
     TypeProto, ValueInfoProto, tensor_proto, tensor_shape_proto, type_proto,
 };
+pub(crate) use self::tensor::floats;
 pub use self::tensor::{
-    TensorError, element_count, float16_tensor, float32_tensor, float32_values, int64_vector,
-    le_bytes,
+    TensorError, element_count, float16_tensor, float32_bytes, float32_tensor, float32_values,
+    int64_vector, le_bytes,
 };
 pub use self::tensor_type::{Dim, TensorType, element_name};

@@ -121,17 +121,28 @@ pub fn le_bytes(tensor: &TensorProto) -> Result<Cow<'_, [u8]>, TensorError> {
     }
 }
 
+/// The values of a float32 tensor in C order, as [`le_bytes`]; `None` for another element type, or where they
+/// cannot be read.
+#[must_use]
+pub fn float32_bytes(tensor: &TensorProto) -> Option<Cow<'_, [u8]>> {
+    if tensor.data_type() != DataType::Float as i32 {
+        return None;
+    }
+    le_bytes(tensor).ok()
+}
+
 /// The values of a float32 tensor in C order; `None` for another element type, or where they cannot
 /// be read.
 #[must_use]
 pub fn float32_values(tensor: &TensorProto) -> Option<Vec<f32>> {
-    if tensor.data_type() != DataType::Float as i32 {
-        return None;
-    }
-    let bytes = le_bytes(tensor).ok()?;
+    float32_bytes(tensor).map(|bytes| floats(&bytes))
+}
+
+/// Numbers from their little-endian bytes.
+pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
     let (numbers, _) = bytes.as_chunks::<4>();
     let numbers = numbers.iter();
-    Some(numbers.map(|&bytes| f32::from_le_bytes(bytes)).collect())
+    numbers.map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
 /// Bits per element, for the types that ONNX keeps in numbers.

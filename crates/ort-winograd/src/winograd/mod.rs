@@ -4,10 +4,13 @@
 //! ```text
 //! rewrite      which convolutions of a graph have a kernel here, and the graph that uses them
 //! operator     the kernels as operators of ONNX Runtime, which lends them its threads
-//! convolution  a convolution with transformed filters
-//! plan         how its work is cut into pieces; workspace: the memory that a thread works in
+//! convolution  a convolution, and when its filters are transformed
+//! by_tiles     its work where they are transformed once; by_panels: where they are when they are used
+//! plan         how work is cut into pieces; workspace: the memory that a thread works in
+//! block        a block of tiles: inputs, products, outputs
 //! tiles        the tiles of a batch, and both transforms of a block of them
-//! transform    both transforms of one tile, the points, the transform of a filter
+//! filters      filters in vectors, and their transforms
+//! transform    the transforms of one tile and of one filter, and their points
 //! products     the 36 matrix products between the transforms
 //! direct       a convolution of few input channels, as it is defined
 //! layout       from (N, C, H, W) to blocks of channels and back
@@ -16,7 +19,7 @@
 //! Tensors between the kernels are (N, C/16, H, W, 16). One convolution is:
 //!
 //! ```text
-//! filters (O, I, 3, 3)  --G g G^T-->  (36, I, O)   once, when the model is rewritten, in float64
+//! filters (O, I, 3, 3)  --G g G^T-->  (36, I, O)   once, or each time: FilterTransforms
 //! inputs  (tiles, I)    --B^T d B-->  (36, tiles, I)
 //!                                     36 products (tiles, I) (I, O) -> (36, tiles, O)
 //! outputs (tiles, O)    <--A^T m A--  + epilogue: bias, ReLU, 2 x 2 pooling, which fits into a tile
@@ -27,8 +30,12 @@
 //! or infinity in the input makes its whole tile NaN.
 
 mod aligned_buffer;
+mod block;
+mod by_panels;
+mod by_tiles;
 mod convolution;
 mod direct;
+mod filters;
 mod layout;
 mod operator;
 mod plan;
@@ -40,6 +47,7 @@ mod transform;
 mod weights;
 mod workspace;
 
+pub use self::convolution::FilterTransforms;
 pub use self::operator::Rewritten;
 #[cfg(feature = "stage-times")]
 pub use self::stopwatch::StageTimes;

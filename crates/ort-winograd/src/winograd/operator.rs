@@ -10,6 +10,7 @@ use ort::operator::{
 };
 use ort::value::TensorElementType;
 
+use super::convolution::FilterTransforms;
 use super::layout::{from_block, to_block};
 use super::rewrite::{
     CHANNELS, CONVOLUTION, DOMAIN, FROM_BLOCKS, LAYER, Layer, TO_BLOCKS, rewrite,
@@ -44,7 +45,13 @@ impl Rewritten {
     /// work is cut so that as many threads have equal parts. The numbers do not depend on it.
     #[must_use]
     pub fn of(model: &OnnxModel, n_threads: usize) -> Option<Self> {
-        let graph = rewrite(model)?;
+        Self::with(model, n_threads, FilterTransforms::default())
+    }
+
+    /// As [`Self::of`], with filters that are transformed then.
+    #[must_use]
+    pub fn with(model: &OnnxModel, n_threads: usize, transforms: FilterTransforms) -> Option<Self> {
+        let graph = rewrite(model, transforms)?;
         Some(Self {
             bytes: graph.bytes,
             shared: Arc::new(Shared {
@@ -106,12 +113,12 @@ impl Rewritten {
     }
 
     /// What was replaced, and the memory it takes, in one line: `12 convolutions by Winograd
-    /// F(4x4, 3x3) and 1 directly, with AVX-512; transformed filters take 235 MB`.
+    /// F(4x4, 3x3) and 1 directly, with AVX-512; filters take 235 MB`.
     #[must_use]
     pub fn summary(&self) -> String {
         format!(
             "{} convolutions by Winograd F(4x4, 3x3) and {} directly, with {}; \
-             transformed filters take {} MB",
+             filters take {} MB",
             self.n_winograd(),
             self.n_direct(),
             Instructions::detect().name(),
@@ -292,11 +299,12 @@ fn share(
     let result = std::cell::Cell::new(Ok(()));
     with(&|n_pieces, work| {
         // As many batches as pieces: each thread takes the next one when it is done with one.
-        result.set(context.par_for(n_pieces, n_pieces, |piece| {
+        let done = context.par_for(n_pieces, n_pieces, |piece| {
             if catch_unwind(AssertUnwindSafe(|| work(piece))).is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
-        }));
+        });
+        result.set(result.replace(Ok(())).and(done));
     });
     if failed.load(Ordering::Relaxed) {
         return Err(ort::Error::new("a kernel panicked"));

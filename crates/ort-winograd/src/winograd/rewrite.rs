@@ -1,8 +1,9 @@
 //! Finding the convolutions of a graph that have a kernel here, and putting it in their place.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::convolution::Convolution;
+use super::convolution::{Convolution, FilterTransforms};
 use super::direct::DirectConvolution;
 use super::tiles::Epilogue;
 use super::weights::Weights;
@@ -11,7 +12,7 @@ use crate::model::OnnxModel;
 use crate::onnx::names::reads;
 use crate::onnx::{
     AttributeProto, Dim, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType,
-    float32_values,
+    float32_bytes, float32_values, floats,
 };
 
 /// The domain of the operators. Models that name it are in memory only: no file has it.
@@ -56,7 +57,7 @@ pub(super) struct RewrittenGraph {
 /// Two kinds stay: a `Conv` whose filters are for another number of channels than its input has, which
 /// ONNX Runtime refuses, and a `Conv` before a `BatchNormalization`, as ONNX Runtime folds the two into
 /// one. A graph that has operators of [`DOMAIN`] is left alone.
-pub(super) fn rewrite(model: &OnnxModel) -> Option<RewrittenGraph> {
+pub(super) fn rewrite(model: &OnnxModel, transforms: FilterTransforms) -> Option<RewrittenGraph> {
     let mut imports = model.proto().opset_import.iter();
     if imports.any(|import| import.domain() == DOMAIN) {
         return None;
@@ -79,7 +80,7 @@ pub(super) fn rewrite(model: &OnnxModel) -> Option<RewrittenGraph> {
         return None;
     }
     let nodes = graph.replaced(&found);
-    let layers = found.iter().map(Found::layer).collect();
+    let layers = found.iter().map(|found| found.layer(transforms)).collect();
     let mut proto = model.proto().clone();
     proto.opset_import.push(OperatorSetIdProto::new(DOMAIN, 1));
     let rewritten = proto.graph.get_or_insert_default();
@@ -98,7 +99,8 @@ struct Found<'a> {
     nodes: Vec<usize>,
     input: &'a str,
     output: &'a str,
-    filters: Vec<f32>,
+    /// Float32, little-endian: they are turned into numbers one layer at a time.
+    filters: Cow<'a, [u8]>,
     bias: Vec<f32>,
     n_in: usize,
     epilogue: Epilogue,
@@ -109,16 +111,16 @@ impl Found<'_> {
         self.n_in <= FEW_CHANNELS
     }
 
-    fn layer(&self) -> Layer {
+    fn layer(&self, transforms: FilterTransforms) -> Layer {
         let weights = Weights {
-            filters: &self.filters,
+            filters: &floats(&self.filters),
             bias: &self.bias,
             n_in: self.n_in,
         };
         if self.is_direct() {
             Layer::Direct(DirectConvolution::new(weights, self.epilogue.relu))
         } else {
-            Layer::Winograd(Convolution::new(weights, self.epilogue))
+            Layer::Winograd(Convolution::new(weights, self.epilogue, transforms))
         }
     }
 }
@@ -163,7 +165,7 @@ impl<'a> Graph<'a> {
         if n_out < LANES || !is_blocked || !has_stride_1_and_border_1(node) {
             return None;
         }
-        let filters = float32_values(tensor)?;
+        let filters = float32_bytes(tensor)?;
         let bias = match rest.first().filter(|name| !name.is_empty()) {
             None => vec![0.0; n_out],
             Some(name) => {

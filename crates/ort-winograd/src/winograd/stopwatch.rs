@@ -11,6 +11,8 @@ use std::time::Instant;
 pub struct StageTimes {
     /// Transforming inputs.
     pub input: Duration,
+    /// Transforming filters, where that is not done once and for all.
+    pub filters: Duration,
     /// Multiplying.
     pub products: Duration,
     /// Transforming outputs, with bias, ReLU and pooling.
@@ -23,6 +25,7 @@ impl std::ops::Add for StageTimes {
     fn add(self, other: Self) -> Self {
         Self {
             input: self.input + other.input,
+            filters: self.filters + other.filters,
             products: self.products + other.products,
             output: self.output + other.output,
         }
@@ -35,6 +38,7 @@ impl std::ops::Sub for StageTimes {
     fn sub(self, earlier: Self) -> Self {
         Self {
             input: self.input - earlier.input,
+            filters: self.filters - earlier.filters,
             products: self.products - earlier.products,
             output: self.output - earlier.output,
         }

@@ -6,13 +6,15 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::convolution::Convolution;
+use super::convolution::{Convolution, FilterTransforms};
 use super::direct::DirectConvolution;
 use super::layout::{from_block, to_block};
 use super::tiles::{Epilogue, Shape};
 use super::weights::Weights;
 use super::workspace::Workspaces;
 use crate::instructions::{Instructions, LANES, Vector};
+
+const BOTH: [FilterTransforms; 2] = [FilterTransforms::Once, FilterTransforms::WhenUsed];
 
 /// Numbers of the kinds that a network may meet.
 #[derive(Clone, Copy, Debug)]
@@ -137,8 +139,14 @@ impl Problem {
     }
 
     /// Output of the fused kernel, as (N, O, H, W).
-    fn by_winograd(&self, instructions: Instructions, n_threads: usize) -> Vec<f32> {
-        let convolution = Convolution::with(instructions, self.weights(), self.epilogue);
+    fn by_winograd(
+        &self,
+        instructions: Instructions,
+        n_threads: usize,
+        transforms: FilterTransforms,
+    ) -> Vec<f32> {
+        let convolution =
+            Convolution::with(instructions, self.weights(), self.epilogue, transforms);
         let shape = convolution.output_shape(self.shape);
         let blocks = convolution.n_out_blocks();
         let mut output = vec![[f32::NAN; LANES]; shape.n * blocks * shape.plane()];
@@ -148,7 +156,7 @@ impl Problem {
             &mut output,
             n_threads,
             &Workspaces::default(),
-            |pieces, work| share(n_threads, pieces, work),
+            &|pieces, work| share(n_threads, pieces, work),
         );
         self.unblocked(&output, shape, blocks)
     }
@@ -204,12 +212,16 @@ impl Problem {
                     off / size
                 );
             }
-            let bits: Vec<u32> = output.iter().map(|value| value.to_bits()).collect();
+            let bits = bits(&output);
             let first = first.get_or_insert_with(|| bits.clone());
             prop_assert_eq!(&bits, &*first, "{:?}", instructions);
         }
         Ok(())
     }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
 }
 
 fn share(n_threads: usize, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
@@ -250,7 +262,13 @@ proptest! {
         epilogue in epilogue(), numbers in numbers(), seed: u64,
     ) {
         let problem = Problem::new([n, n_in, n_out, height, width], epilogue, numbers, seed);
-        problem.check(6e-6, |set, threads| problem.by_winograd(set, threads))?;
+        problem.check(6e-6, |set, threads| {
+            let [transformed, packed] = BOTH.map(|transforms| {
+                problem.by_winograd(set, threads, transforms)
+            });
+            assert!(bits(&transformed) == bits(&packed), "shared by tiles or by panels");
+            packed
+        })?;
     }
 
     #[test]
@@ -272,7 +290,7 @@ fn a_picture_has_the_same_bits_in_any_batch() {
         pool: true,
     };
     let batch = Problem::new([7, 20, 36, 13, 17], epilogue, Numbers::Plain, 5);
-    let output = batch.by_winograd(Instructions::detect(), 2);
+    let output = batch.by_winograd(Instructions::detect(), 2, FilterTransforms::Once);
     let (input_len, output_len) = (batch.input.len() / 7, output.len() / 7);
     for (input, output) in batch.input.chunks(input_len).zip(output.chunks(output_len)) {
         let alone = Problem {
@@ -285,7 +303,23 @@ fn a_picture_has_the_same_bits_in_any_batch() {
             bias: batch.bias.clone(),
             ..batch
         };
-        assert_eq!(alone.by_winograd(Instructions::detect(), 1), output);
+        for transforms in BOTH {
+            let alone = alone.by_winograd(Instructions::detect(), 1, transforms);
+            assert_eq!(alone, output);
+        }
+    }
+}
+
+#[test]
+fn more_tiles_than_are_held_at_a_time_make_no_difference() {
+    let sizes = [5, 3, 33, 40, 44];
+    let problem = Problem::new(sizes, Epilogue::default(), Numbers::Plain, 7);
+    for instructions in Instructions::available() {
+        let transformed = problem.by_winograd(instructions, 1, FilterTransforms::Once);
+        for n_threads in [1, 2, 5] {
+            let packed = problem.by_winograd(instructions, n_threads, FilterTransforms::WhenUsed);
+            assert_eq!(packed, transformed, "{instructions:?}, {n_threads} threads");
+        }
     }
 }
 
@@ -298,6 +332,8 @@ fn nan_stays_nan_through_relu_and_pooling() {
     let mut problem = Problem::new([1, 16, 16, 8, 8], epilogue, Numbers::Plain, 1);
     problem.input[0] = f32::NAN;
     for instructions in Instructions::available() {
-        assert!(problem.by_winograd(instructions, 1)[0].is_nan());
+        for transforms in BOTH {
+            assert!(problem.by_winograd(instructions, 1, transforms)[0].is_nan());
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! y = A^T ((G g) * (B^T d)): d has 6 numbers, g 3, y 4. Two dimensions take each transform twice,
 //! along the columns and along the rows.
 
-use crate::instructions::{LANES, Lanes};
+use crate::instructions::Lanes;
 
 /// Numbers along a side of a tile's input and of its transforms.
 pub(super) const SIDE: usize = 6;
@@ -27,44 +27,54 @@ const B: f32 = 1.5;
 const A2: f32 = A * A;
 const B2: f32 = B * B;
 
-/// Numbers of as many filters, in float64.
-pub(super) type Filters = [f64; LANES];
+/// The finite points, in the order of the transforms' rows.
+const FINITE: [f32; SIDE - 1] = [0.0, A, -A, B, -B];
 
-/// G g G^T (6, 6) of filters g (3, 3), in float64.
+/// For each finite point, one over the product of it less each other.
+const SCALES: [f32; SIDE - 1] = {
+    let mut scales = [1.0; SIDE - 1];
+    let mut row = 0;
+    while row < scales.len() {
+        let mut other = 0;
+        while other < scales.len() {
+            if other != row {
+                scales[row] /= FINITE[row] - FINITE[other];
+            }
+            other += 1;
+        }
+        row += 1;
+    }
+    scales
+};
+
+/// Row ROW of G g G^T (6, 6) of filters g (3, 3).
 ///
 /// G's row for a point x is (1, x, x^2) / N, where N is the product of x less each other finite
 /// point; the last row is (0, 0, 1).
 #[inline(always)]
-pub(super) fn filters(g: &[[Filters; 3]; 3]) -> [[Filters; SIDE]; SIDE] {
+pub(super) fn filters_row<L: Lanes, const ROW: usize>(g: &[[L; 3]; 3]) -> [L; SIDE] {
+    let [top, middle, bottom] = *g;
     // Loops in place of closures, which may be compiled apart and without the instructions.
-    let mut columns = [[[0.0; LANES]; SIDE]; 3];
-    for (column, transformed) in columns.iter_mut().enumerate() {
-        *transformed = filters_1d([&g[0][column], &g[1][column], &g[2][column]]);
+    let mut row = bottom;
+    if ROW < FINITE.len() {
+        for x in 0..3 {
+            row[x] = filters_1d(top[x], middle[x], bottom[x], ROW);
+        }
     }
-    let mut both = [[[0.0; LANES]; SIDE]; SIDE];
-    for (row, transformed) in both.iter_mut().enumerate() {
-        *transformed = filters_1d([&columns[0][row], &columns[1][row], &columns[2][row]]);
+    let [left, centre, right] = row;
+    let mut transformed = [right; SIDE];
+    for (x, transformed) in transformed[..FINITE.len()].iter_mut().enumerate() {
+        *transformed = filters_1d(left, centre, right, x);
     }
-    both
+    transformed
 }
 
-/// G g.
+/// The number of G g for a finite point.
 #[inline(always)]
-fn filters_1d([g0, g1, g2]: [&Filters; 3]) -> [Filters; SIDE] {
-    let (a, b) = (f64::from(A), f64::from(B));
-    let points = [0.0, a, -a, b, -b];
-    let mut transformed = [[0.0; LANES]; SIDE];
-    for (row, &x) in points.iter().enumerate() {
-        let mut n = 1.0;
-        for (other, &y) in points.iter().enumerate() {
-            n *= if other == row { 1.0 } else { x - y };
-        }
-        for lane in 0..LANES {
-            transformed[row][lane] = (g0[lane] + x * g1[lane] + x * x * g2[lane]) / n;
-        }
-    }
-    transformed[SIDE - 1] = *g2;
-    transformed
+fn filters_1d<L: Lanes>(g0: L, g1: L, g2: L, point: usize) -> L {
+    let (x, scale) = (FINITE[point], SCALES[point]);
+    let even = L::splat(x * x).mul_add(g2, g0);
+    L::splat(x).mul_add(g1, even).mul(L::splat(scale))
 }
 
 /// B^T d: a row's numbers are the coefficients of the product of (x - y) over the other finite

@@ -36,9 +36,11 @@ impl Workspaces {
 /// Working memory of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
-    /// Transformed inputs of a block of tiles.
+    /// Transformed inputs of some tiles.
     pub(super) inputs: AlignedBuffer<InputBlock>,
-    /// Their products with some panels of filters.
+    /// Transformed filters of some panels.
+    pub(super) filters: AlignedBuffer<[Vector; 1]>,
+    /// Products of tiles with some panels of filters.
     pub(super) products: AlignedBuffer<[Vector; 1]>,
     pub(super) times: StageTimes,
 }

@@ -1,0 +1,152 @@
+//! Filters in vectors: as a model has them, and transformed.
+
+use rayon::prelude::*;
+
+use super::aligned_buffer::AlignedBuffer;
+use super::products::Row;
+use super::transform::{POINTS, SIDE, filters_row};
+use super::weights::Weights;
+use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Lanes, Vector};
+
+/// Numbers of a filter.
+const TAPS: usize = 9;
+
+/// Filters (3, 3) of one input channel and 16 output channels, row by row.
+type Filters = [Vector; TAPS];
+
+/// The filters of a convolution, in panels of output channels.
+#[derive(Debug)]
+pub(super) struct PackedFilters {
+    /// For each panel and input channel, in full blocks of these, the filters of the panel's blocks.
+    filters: AlignedBuffer<Filters>,
+    /// Input channels, those that fill the last block among them.
+    n_rows: usize,
+}
+
+impl PackedFilters {
+    /// Packs the filters in panels of `width` blocks.
+    ///
+    /// # Panics
+    /// If the weights' lengths do not fit each other.
+    pub(super) fn new(weights: Weights, width: usize) -> Self {
+        let (n_in, n_out) = (weights.n_in, weights.bias.len());
+        assert_eq!(weights.filters.len(), n_out * n_in * TAPS);
+        let n_rows = n_in.next_multiple_of(LANES);
+        let panel_len = n_rows * width;
+        let n_panels = n_out.div_ceil(width * LANES);
+        let mut filters = AlignedBuffer::<Filters>::zeros(n_panels * panel_len);
+        let (all, _) = weights.filters.as_chunks::<TAPS>();
+        let given = all.par_chunks(width * LANES * n_in);
+        let panels = filters.items_mut().par_chunks_exact_mut(panel_len);
+        panels.zip(given).for_each(|(panel, given)| {
+            for (block, outs) in given.chunks(LANES * n_in).enumerate() {
+                for channel in 0..n_in {
+                    let vectors = &mut panel[channel * width + block];
+                    for (lane, out) in outs.chunks_exact(n_in).enumerate() {
+                        for (vector, &weight) in vectors.iter_mut().zip(&out[channel]) {
+                            vector[lane] = weight;
+                        }
+                    }
+                }
+            }
+        });
+        Self { filters, n_rows }
+    }
+
+    /// Bytes that they take.
+    pub(super) fn n_bytes(&self) -> usize {
+        size_of_val(self.filters.items())
+    }
+
+    /// Input channels, those that fill the last block among them.
+    pub(super) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// The filters of a panel of W blocks, for each input channel.
+    fn panel<const W: usize>(&self, panel: usize) -> &[[Filters; W]] {
+        let (rows, _) = self.filters.items().as_chunks();
+        &rows[panel * self.n_rows..][..self.n_rows]
+    }
+
+    /// Transforms the filters of a panel: for each point and input channel the vectors of the panel.
+    pub(super) fn transform<const W: usize>(
+        &self,
+        panel: usize,
+        instructions: Instructions,
+        transformed: &mut [[Vector; 1]],
+    ) {
+        let (transformed, _) = transformed.as_flattened_mut().as_chunks_mut();
+        let rows = transformed.chunks_exact_mut(SIDE * self.n_rows);
+        for (row, transformed) in rows.enumerate() {
+            instructions.run(TransformFilters::<W> {
+                filters: self.panel(panel),
+                row,
+                transformed,
+            });
+        }
+    }
+
+    /// The transforms of all panels.
+    pub(super) fn transformed<const W: usize>(
+        &self,
+        instructions: Instructions,
+    ) -> AlignedBuffer<[Vector; 1]> {
+        let panel_len = POINTS * self.n_rows * W;
+        let n_panels = self.filters.items().len() / (self.n_rows * W).max(1);
+        let mut transformed = AlignedBuffer::zeros(n_panels * panel_len);
+        let panels = transformed.items_mut().par_chunks_exact_mut(panel_len);
+        panels.enumerate().for_each(|(panel, transformed)| {
+            self.transform::<W>(panel, instructions, transformed);
+        });
+        transformed
+    }
+}
+
+/// Transforms the filters of a panel into a row of their points.
+struct TransformFilters<'a, const W: usize> {
+    /// For each input channel.
+    filters: &'a [[Filters; W]],
+    /// From 0 to 5.
+    row: usize,
+    /// For each of the row's 6 points, as many as there are `filters`.
+    transformed: &'a mut [Row<W>],
+}
+
+impl<const W: usize> Kernel for TransformFilters<'_, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: InstructionSet>(self) {
+        // A row that is known when the kernel is compiled has its factors in the instructions.
+        match self.row {
+            0 => self.row::<L, 0>(),
+            1 => self.row::<L, 1>(),
+            2 => self.row::<L, 2>(),
+            3 => self.row::<L, 3>(),
+            4 => self.row::<L, 4>(),
+            _ => self.row::<L, 5>(),
+        }
+    }
+}
+
+impl<const W: usize> TransformFilters<'_, W> {
+    #[inline(always)]
+    fn row<L: Lanes, const ROW: usize>(self) {
+        let n_rows = self.filters.len();
+        for (channel, filters) in self.filters.iter().enumerate() {
+            for (block, filters) in filters.iter().enumerate() {
+                let mut loaded = [[L::splat(0.0); 3]; 3];
+                for (loaded, taps) in loaded.iter_mut().zip(filters.as_chunks::<3>().0) {
+                    for (loaded, vector) in loaded.iter_mut().zip(taps) {
+                        *loaded = L::load(vector);
+                    }
+                }
+                let values = filters_row::<L, ROW>(&loaded);
+                for (point, value) in values.into_iter().enumerate() {
+                    value.store(&mut self.transformed[point * n_rows + channel][block]);
+                }
+            }
+        }
+    }
+}
