@@ -48,7 +48,7 @@ step "The program and the tests"
 cargo test --locked --workspace --tests --no-run
 
 step "Assets: ONNX Runtime and VGG16"
-"$target/debug/cnn-codes" fetch
+"$target/debug/cnn-codes" fetch onnxruntime vgg16 efficientnet-lite0 efficientnet-lite1 efficientnet-lite2
 
 step "Python with NumPy, to open what Rust wrote"
 python=$target/test-python

@@ -41,7 +41,7 @@ pub use self::target::Target;
 use crate::codes::{CodesIdentity, Pool};
 use crate::head::HeadKind;
 use crate::head::saved::SavedHead;
-use crate::model::card::{CARD_FORMAT, CardClassifier, CardInput, CardOutput, Element};
+use crate::model::card::{CardClassifier, CardInput, CardOutput, Element};
 use crate::model::{ModelCard, OnnxModel, TrunkIdentity, hash_graph, hash_tensors};
 use crate::named;
 use crate::picture::{Layout, Recipe};
@@ -327,7 +327,7 @@ fn classifier_card(
     options: ExportOptions,
 ) -> Result<ModelCard, ExportError> {
     let card = ModelCard {
-        format: CARD_FORMAT,
+        format: 1,
         name: format!("{}-{}", trunk.name, options.head),
         file: "classifier.onnx".to_owned(),
         tensors_sha256: Some(hash_tensors(model)?.sha256),

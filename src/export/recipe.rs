@@ -13,10 +13,7 @@ pub(super) fn append(chain: &mut Chain, recipe: Recipe, layout: Layout) {
     match recipe {
         Recipe::Caffe => {
             chain.apply_constant("Sub", channels("mean", CAFFE_MEAN), "recipe/centred");
-            let blue_first = int64_vector("recipe/order", &[2, 1, 0]);
-            chain
-                .apply_constant("Gather", blue_first, "recipe/bgr")
-                .push_int("axis", 3);
+            blue_first(chain);
         }
         Recipe::Rescale => {
             chain.apply_constant("Mul", scalar("scale", ONE_255TH), "recipe/scaled");
@@ -32,10 +29,27 @@ pub(super) fn append(chain: &mut Chain, recipe: Recipe, layout: Layout) {
             chain.apply_constant("Sub", scalar("shift", 1.0), "recipe/centred");
         }
         Recipe::None => {}
+        Recipe::Normalized(normalization) => {
+            if normalization.is_blue_first {
+                blue_first(chain);
+            }
+            let mean = channels("mean", normalization.mean);
+            chain.apply_constant("Sub", mean, "recipe/centred");
+            let deviation = channels("deviation", normalization.deviation);
+            chain.apply_constant("Div", deviation, "recipe/standard");
+        }
     }
     if layout == Layout::ChannelsFirst {
         chain.transpose(&[0, 3, 1, 2], "recipe/channels_first");
     }
+}
+
+/// Turns RGB into BGR.
+fn blue_first(chain: &mut Chain) {
+    let order = int64_vector("recipe/order", &[2, 1, 0]);
+    chain
+        .apply_constant("Gather", order, "recipe/bgr")
+        .push_int("axis", 3);
 }
 
 fn channels(name: &str, values: [f32; 3]) -> TensorProto {

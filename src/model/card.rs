@@ -15,8 +15,8 @@ use crate::picture::{self, Decoding, Filter, Layout, Recipe, Resize};
 
 pub use self::error::CardError;
 
-/// The version of the card format that this crate reads.
-pub(crate) const CARD_FORMAT: u32 = 1;
+/// The versions of the card format that this crate reads: 2 has formulas for recipes besides.
+const CARD_FORMATS: std::ops::RangeInclusive<u32> = 1..=2;
 
 /// The longest side of a trunk's input: far above any trunk, and below what exhausts memory by a
 /// typing error.
@@ -25,7 +25,24 @@ const MAX_SIDE: u32 = 4096;
 /// Colour channels of a picture, and so of every trunk's input.
 const N_CHANNELS: u64 = 3;
 
-const VGG16_CARD: &str = include_str!("../../models/vgg16.toml");
+/// The built-in cards' texts, by the names of the trunks.
+const BUILT_IN: [(&str, &str); 4] = [
+    (VGG16, include_str!("../../models/vgg16.toml")),
+    (
+        "efficientnet-lite0",
+        include_str!("../../models/efficientnet-lite0.toml"),
+    ),
+    (
+        "efficientnet-lite1",
+        include_str!("../../models/efficientnet-lite1.toml"),
+    ),
+    (
+        "efficientnet-lite2",
+        include_str!("../../models/efficientnet-lite2.toml"),
+    ),
+];
+
+const VGG16: &str = "vgg16";
 
 /// The element type of a trunk's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +121,7 @@ pub struct CardClassifier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
-    /// The version of the card format: `CARD_FORMAT`.
+    /// The version of the card format, 1 or 2.
     pub format: u32,
     /// The trunk's name, as stores record it.
     pub name: String,
@@ -189,11 +206,11 @@ impl ModelCard {
             reason: in_one_line(&error),
         };
         let FormatOnly { format } = toml::from_str(text).map_err(syntax)?;
-        if format != CARD_FORMAT {
+        if !CARD_FORMATS.contains(&format) {
             return Err(CardError::Format {
                 card: origin.to_owned(),
                 actual: format,
-                supported: CARD_FORMAT,
+                supported: *CARD_FORMATS.end(),
             });
         }
         let mut card: Self = toml::from_str(text).map_err(syntax)?;
@@ -208,13 +225,25 @@ impl ModelCard {
     /// Never: a test reads it.
     #[must_use]
     pub fn vgg16() -> Self {
-        Self::parse(VGG16_CARD, "the built-in card of vgg16").expect("the built-in card is valid")
+        Self::built_in(VGG16).expect("VGG16 has a card")
     }
 
-    /// The built-in card of VGG16 as the text of its file.
+    /// The built-in card of the trunk called `name`, if there is one.
+    ///
+    /// # Panics
+    /// Never: a test reads all of them.
     #[must_use]
-    pub fn vgg16_text() -> &'static str {
-        VGG16_CARD
+    pub fn built_in(name: &str) -> Option<Self> {
+        let text = Self::built_in_text(name)?;
+        let card = Self::parse(text, &format!("the built-in card of {name}"));
+        Some(card.expect("the built-in card is valid"))
+    }
+
+    /// The built-in card of the trunk called `name` as the text of its file.
+    #[must_use]
+    pub fn built_in_text(name: &str) -> Option<&'static str> {
+        let (_, text) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
+        Some(text)
     }
 
     /// Whether two cards differ in nothing but the file that they were read from.
@@ -303,6 +332,13 @@ impl ModelCard {
         if self.input.element == Element::Uint8 && self.input.recipe != Recipe::None {
             let reason = format!(
                 "is {}; with input.element = \"uint8\" it must be none",
+                self.input.recipe
+            );
+            return Err(self.invalid("input.recipe", reason));
+        }
+        if self.format < 2 && matches!(self.input.recipe, Recipe::Normalized(_)) {
+            let reason = format!(
+                "is {}; a formula needs a card with format = 2",
                 self.input.recipe
             );
             return Err(self.invalid("input.recipe", reason));

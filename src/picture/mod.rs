@@ -29,6 +29,7 @@ mod error;
 mod jpeg;
 mod limits;
 pub mod memory;
+mod normalization;
 pub(crate) mod recipe;
 mod resize;
 
@@ -44,6 +45,7 @@ pub use self::decode::{
 pub use self::error::DecodeError;
 pub use self::jpeg::DECODER;
 pub use self::limits::{DEFAULT_MAX_PIXELS, DecodeLimits, MAX_SIDE};
+pub use self::normalization::{Normalization, NotANormalization};
 pub use self::recipe::{Layout, Recipe};
 pub use self::resize::{Filter, Fit, Resize};
 

@@ -7,6 +7,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use super::normalization::{Normalization, NotANormalization};
 use crate::named;
 
 /// How a byte of a colour channel becomes the trunk's input.
@@ -14,7 +15,7 @@ use crate::named;
 /// The wrong recipe is a silent error: VGG16 was trained with [`Recipe::Caffe`], and fed with
 /// [`Recipe::Rescale`] it makes an order of magnitude more mistakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "String", try_from = "String")]
 pub enum Recipe {
     /// BGR, minus the means of ImageNet (103.939, 116.779, 123.68); about -124 to 151.
     Caffe,
@@ -26,10 +27,59 @@ pub enum Recipe {
     Tf,
     /// RGB as it is; 0 to 255.
     None,
+    /// Any means and deviations, as a card has them.
+    Normalized(Normalization),
 }
 
-named!(Recipe, "recipe",
-    Caffe => "caffe", Rescale => "rescale", Torch => "torch", Tf => "tf", None => "none");
+impl Recipe {
+    /// The names of those that have one.
+    pub const NAMES: &'static [&'static str] = &["caffe", "rescale", "torch", "tf", "none"];
+
+    const NAMED: [Self; 5] = [
+        Self::Caffe,
+        Self::Rescale,
+        Self::Torch,
+        Self::Tf,
+        Self::None,
+    ];
+}
+
+impl std::fmt::Display for Recipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Normalized(normalization) => normalization.fmt(f),
+            named => {
+                let place = Self::NAMED.iter().position(|recipe| recipe == named);
+                f.pad(Self::NAMES[place.unwrap_or_default()])
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Recipe {
+    type Err = NotANormalization;
+
+    fn from_str(given: &str) -> Result<Self, NotANormalization> {
+        match Self::NAMES.iter().position(|name| *name == given) {
+            Some(place) => Ok(Self::NAMED[place]),
+            None => given.parse().map(Self::Normalized),
+        }
+    }
+}
+
+impl From<Recipe> for String {
+    fn from(recipe: Recipe) -> Self {
+        recipe.to_string()
+    }
+}
+
+impl TryFrom<String> for Recipe {
+    type Error = NotANormalization;
+
+    fn try_from(text: String) -> Result<Self, NotANormalization> {
+        text.parse()
+    }
+}
 
 /// Where a tensor has its colour channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,6 +150,7 @@ impl Recipe {
             Self::Torch => (x / 255.0 - TORCH_MEAN[channel]) / TORCH_DEVIATION[channel],
             Self::Tf => x / 127.5 - 1.0,
             Self::None => x,
+            Self::Normalized(normalization) => normalization.value(channel, x),
         }
     }
 
@@ -108,6 +159,7 @@ impl Recipe {
         match self {
             Self::Caffe => 2 - channel,
             Self::Rescale | Self::Torch | Self::Tf | Self::None => channel,
+            Self::Normalized(normalization) => normalization.place(channel),
         }
     }
 }

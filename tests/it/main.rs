@@ -1,6 +1,7 @@
 //! The library's integration tests, in one program.
 
 mod dataset_inputs;
+mod efficientnet_lite;
 mod examples;
 mod head_saved;
 mod hostile_inputs;

