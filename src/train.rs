@@ -5,6 +5,7 @@
 //! stores             the stores, and whether heads can be trained and judged on them
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
+//! view               what heads read of the codes, chosen likewise
 //! learning_curve     accuracy by the number of training pictures
 //! scaled             samples read through a scaling of their own
 //! progress           what is told of stages, fits and epochs
@@ -50,6 +51,7 @@ mod stores;
 mod trained;
 mod training;
 mod tuning;
+mod view;
 mod workers;
 
 use self::error::FitError;
@@ -72,6 +74,7 @@ pub use self::result::{
     StoreProvenance, Told, Trial, Tuning, percent,
 };
 pub use self::trained::Trained;
+pub use self::view::{View, ViewChoice, choose_view};
 
 /// Refuses stores and options that no head can be trained with, before any work; [`train`] does so
 /// itself.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{MANIFEST, Shard};
+use super::{MANIFEST, Pool, Shard};
 use crate::files::DraftError;
 use crate::files::npy::NpyError;
 
@@ -37,6 +37,21 @@ pub enum StoreError {
     NotAStore {
         /// The directory.
         dir: PathBuf,
+    },
+    /// Its codes have no height and width to pool over.
+    #[error(
+        "{} cannot be pooled by {wanted}: its codes have no height and width{}; extract the pictures again with \
+         --pool none",
+        dir.display(),
+        if *pool == Pool::None { String::new() } else { format!(" any more, as they were pooled by {pool}") }
+    )]
+    Pooled {
+        /// The directory.
+        dir: PathBuf,
+        /// What was done to its codes.
+        pool: Pool,
+        /// What was asked for.
+        wanted: Pool,
     },
     /// The directory holds parts of a store, but not of one store.
     #[error("{} cannot be used as one store: {reason}", dir.display())]

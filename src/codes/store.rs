@@ -3,14 +3,16 @@
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use half::slice::HalfFloatSliceExt;
 use ndarray::Array2;
+use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::codes_file::{CodesFile, with_bytes};
 use super::{
-    CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Shard, StoreError, parts,
+    CODES, CodesIdentity, Dtype, IMAGES, LABELS, MANIFEST, Manifest, Pool, Shard, StoreError, parts,
 };
 use crate::files::npy::{ElementType, NpyHeader};
 use crate::files::regular;
@@ -36,11 +38,13 @@ pub struct PictureRow {
 }
 
 /// A complete store, whose codes are read when they are asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
     manifest: Manifest,
-    codes: Vec<CodesFile>,
+    codes: Arc<Vec<CodesFile>>,
+    /// Pooled codes (N, C) in C order, where they are read in place of those of the files.
+    pooled: Option<Arc<Vec<f32>>>,
     labels: Option<Vec<usize>>,
     pub(super) pictures: Vec<PictureRow>,
 }
@@ -96,7 +100,8 @@ impl Store {
         Ok(Self {
             dir: dir.to_owned(),
             manifest,
-            codes: vec![codes],
+            codes: Arc::new(vec![codes]),
+            pooled: None,
             labels,
             pictures,
         })
@@ -110,24 +115,83 @@ impl Store {
             reason,
         })?;
         let is_labelled = !manifest.store.classes.is_empty();
+        let mut files = Vec::new();
         let mut whole = Self {
             dir: dir.to_owned(),
             manifest,
-            codes: Vec::new(),
+            codes: Arc::default(),
+            pooled: None,
             labels: is_labelled.then(Vec::new),
             pictures: Vec::new(),
         };
         for part in parts {
-            for mut codes in part.codes {
+            for mut codes in Arc::into_inner(part.codes).unwrap_or_default() {
                 codes.first_row += whole.pictures.len();
-                whole.codes.push(codes);
+                files.push(codes);
             }
             whole.pictures.extend(part.pictures);
             if let (Some(labels), Some(more)) = (&mut whole.labels, part.labels) {
                 labels.extend(more);
             }
         }
+        whole.codes = Arc::new(files);
         Ok(whole)
+    }
+
+    /// The same pictures, with the mean or the maximum of each code over height and width, as they were
+    /// extracted with that pooling: the same numbers, but that a float16 store rounds before. They are
+    /// computed here, and held in memory: N * C float32.
+    ///
+    /// A store that is pooled so already comes back as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Pooled`] if its codes have no height and width any more; as [`Store::read_code`].
+    pub fn pooled(&self, pool: Pool) -> Result<Self, StoreError> {
+        let codes = &self.manifest.store.codes;
+        if codes.pool == pool {
+            return Ok(self.clone());
+        }
+        if codes.pool != Pool::None || codes.output.shape.len() < 3 {
+            return Err(StoreError::Pooled {
+                dir: self.dir.clone(),
+                pool: codes.pool,
+                wanted: pool,
+            });
+        }
+        let (channels, code_len) = (codes.output.channels(), codes.code_len());
+        let rows: Vec<_> = (0..self.pictures.len()).collect();
+        let of_row = |code: &mut Vec<f32>, &row: &usize| {
+            self.read_code(row, 0..code_len, code)?;
+            let mut pooled = Vec::with_capacity(channels);
+            pool.append(code, channels, &mut pooled);
+            Ok(pooled)
+        };
+        let pooled = (rows.par_iter()).map_init(|| vec![0.0; code_len], of_row);
+        let pooled: Vec<Vec<f32>> = pooled.collect::<Result<_, StoreError>>()?;
+        let mut store = self.clone();
+        store.manifest.store.codes.pool = pool;
+        store.manifest.store.dtype = Dtype::F32;
+        store.pooled = Some(Arc::new(pooled.concat()));
+        Ok(store)
+    }
+
+    /// This store with its codes pooled as `codes` are, where only that is between them.
+    ///
+    /// # Errors
+    /// As [`Store::read_code`].
+    pub fn taken_as(&self, codes: &CodesIdentity) -> Result<Self, StoreError> {
+        let pooled = CodesIdentity {
+            pool: codes.pool,
+            ..self.codes_identity().clone()
+        };
+        let may = self.codes_identity().pool == Pool::None
+            && self.codes_identity().output.shape.len() == 3
+            && pooled.difference(codes).is_none();
+        if may {
+            self.pooled(codes.pool)
+        } else {
+            Ok(self.clone())
+        }
     }
 
     /// The directory.
@@ -194,10 +258,14 @@ impl Store {
         features: Range<usize>,
         values: &mut [f32],
     ) -> Result<(), StoreError> {
+        assert_eq!(values.len(), features.len(), "a value for each feature");
+        if let Some(code) = self.pooled_code(row) {
+            values.copy_from_slice(&code[features]);
+            return Ok(());
+        }
         let (codes, row) = self.part_of(row);
         let size = self.manifest.store.dtype.size();
         let first = features.start * size;
-        assert_eq!(values.len(), features.len(), "a value for each feature");
         assert!(
             features.end * size <= self.row_bytes(),
             "there is no such feature"
@@ -218,9 +286,22 @@ impl Store {
     /// # Panics
     /// If there is no such row.
     pub fn read_code_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
+        if let Some(code) = self.pooled_code(row) {
+            bytes.clear();
+            bytes.extend(code.iter().flat_map(|value| value.to_le_bytes()));
+            return Ok(());
+        }
         let (codes, row) = self.part_of(row);
         bytes.resize(self.row_bytes(), 0);
         codes.read(row, 0, bytes)
+    }
+
+    /// The code of `row` where codes were pooled here.
+    fn pooled_code(&self, row: usize) -> Option<&[f32]> {
+        let len = self.codes_identity().code_len();
+        self.pooled
+            .as_ref()
+            .map(|codes| &codes[row * len..(row + 1) * len])
     }
 
     /// Checks that nobody has written to the codes since the store was opened.
@@ -249,7 +330,10 @@ impl Store {
 
     /// Tells the system that these codes will be read soon, so that it may begin to; does not wait.
     pub(crate) fn will_need(&self, rows: Range<usize>) {
-        for codes in &self.codes {
+        if self.pooled.is_some() {
+            return;
+        }
+        for codes in self.codes.iter() {
             let first = rows
                 .start
                 .clamp(codes.first_row, codes.first_row + codes.n_rows);

@@ -328,3 +328,48 @@ fn a_folder_named_for_billions_of_parts_is_refused_at_once() {
     assert!(message.contains(expected), "{message}");
     assert!(message.contains(" and 4294967285 more"), "{message}");
 }
+
+#[test]
+fn a_pooled_store_gives_means_or_maxima_over_height_and_width() {
+    let place = tempfile::tempdir().unwrap();
+    for dtype in [Dtype::F32, Dtype::F16] {
+        let out = place.path().join(dtype.to_string());
+        write_store(&out, description(dtype, Pool::None), &[0, 1]);
+        let store = Store::open(&out).unwrap();
+        // Two positions of three channels: 0, 1/4, 1/2 and 3/4, 1, 5/4; then each 3/2 more.
+        for (pool, first) in [
+            (Pool::Avg, [0.375, 0.625, 0.875]),
+            (Pool::Max, [0.75, 1.0, 1.25]),
+        ] {
+            let pooled = store.pooled(pool).unwrap();
+            let second = first.map(|value| value + 1.5);
+            let codes = pooled.read_codes().unwrap();
+            assert_eq!(codes.as_slice().unwrap(), [first, second].concat());
+            assert_eq!(pooled.manifest().store.code_shape(), [3]);
+            let mut bytes = Vec::new();
+            pooled.read_code_bytes(1, &mut bytes).unwrap();
+            let expected: Vec<u8> = second
+                .iter()
+                .flat_map(|value: &f32| value.to_le_bytes())
+                .collect();
+            assert_eq!(bytes, expected);
+            let mut part = [0.0];
+            pooled.read_code(1, 2..3, &mut part).unwrap();
+            assert_eq!(part, second[2..]);
+            assert_eq!(
+                (pooled.pictures(), pooled.labels()),
+                (store.pictures(), store.labels())
+            );
+            let other = if pool == Pool::Avg {
+                Pool::Max
+            } else {
+                Pool::Avg
+            };
+            for wanted in [other, Pool::None] {
+                let error = pooled.pooled(wanted).unwrap_err();
+                assert!(matches!(error, StoreError::Pooled { .. }), "{error}");
+                assert!(error.to_string().contains("--pool none"), "{error}");
+            }
+        }
+    }
+}

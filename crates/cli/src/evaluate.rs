@@ -54,6 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let told = Report::read(&arguments.head)?;
     let heads = SavedHead::load(&arguments.head)?;
     let open = arguments.groups.opener()?;
+    let open = |path: &Path| Ok(open(path)?.taken_as(&heads.codes)?);
     let store = open(&arguments.store)?;
     let training = match &arguments.train {
         Some(train) => Some(open(train)?),

@@ -271,6 +271,7 @@ fn predict_stores(
     let paths = pictures.map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, &classifier, paths)?;
     for store in stores {
+        let store = &store.taken_as(classifier.codes())?;
         if !session.goes_on() {
             break;
         }

@@ -5,8 +5,11 @@ mod progress;
 
 use std::process::ExitCode;
 
+use cnn_codes::codes::Store;
 use cnn_codes::head::saved;
-use cnn_codes::train::{Comparison, FailedHead, REPORT, Report, check, train};
+use cnn_codes::train::{
+    Comparison, FailedHead, REPORT, Report, Trial, ViewChoice, check, choose_view, train,
+};
 use cnn_codes_files::Draft;
 
 pub use self::arguments::Arguments;
@@ -49,11 +52,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Trains, judges, and writes HEAD. Its place is taken before the training, so that a wrong one is
 /// refused early.
 fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparison> {
-    let options = arguments.options();
+    let mut options = arguments.options();
     arguments.unused().iter().for_each(|told| say(told));
     let open = arguments.groups.opener()?;
-    let store = open(&arguments.train)?;
+    let pool = |store: Store| match arguments.pool {
+        Some(pool) => store.pooled(pool),
+        None => Ok(store),
+    };
+    let mut store = pool(open(&arguments.train)?)?;
     let validation = arguments.validation.as_deref().map(open).transpose()?;
+    let mut validation = validation.map(pool).transpose()?;
     check(&store, validation.as_ref(), &options)?;
     let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
     if let Some(kept) = draft.kept_before() {
@@ -61,6 +69,14 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     }
     let evaluations = kept_evaluations(arguments, &draft)?;
     let display = Display::new(stop);
+    if let (true, Some(judging)) = (arguments.chooses_view(), &validation) {
+        let choice = choose_view(&store, &options, &display)?;
+        display.clear();
+        tell_choice(&choice);
+        options.scaling = choice.view.scaling;
+        validation = Some(judging.pooled(choice.view.pool)?);
+        store = store.pooled(choice.view.pool)?;
+    }
     let trained = train(&store, validation.as_ref(), &options, &display);
     display.clear();
     let trained = trained?;
@@ -81,4 +97,30 @@ fn kept_evaluations(arguments: &Arguments, draft: &Draft) -> anyhow::Result<Eval
     }
     evaluations.write(draft.path())?;
     Ok(evaluations)
+}
+
+/// Tells which view of the codes was chosen, and how the others did.
+fn tell_choice(choice: &ViewChoice) {
+    let told = |trial: &Trial| {
+        let loss = trial
+            .log_loss
+            .map_or("diverged".to_owned(), |loss| format!("{loss:.4}"));
+        let errors = trial
+            .errors
+            .map_or(String::new(), |errors| format!(", {errors:.0} errors"));
+        let noise = trial.standard_error.filter(|error| *error > 0.0);
+        let noise = noise.map_or(String::new(), |error| {
+            format!(" (standard error {error:.4})")
+        });
+        format!("log loss {loss}{noise}{errors}")
+    };
+    say("views of the codes, by a logistic regression in folds of the training store:");
+    for (view, trial) in &choice.trials {
+        let mark = if *view == choice.view { "*" } else { " " };
+        say(&format!("{mark} {view}: {}", told(trial)));
+    }
+    let (given, _) = choice.trials[0];
+    if choice.view == given {
+        say("none is better than the given one by more than a standard error");
+    }
 }

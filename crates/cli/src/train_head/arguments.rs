@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use cnn_codes::codes::Pool;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
 use cnn_codes::head::nearest_centroid::NearestCentroidOptions;
@@ -46,9 +47,13 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     head: Heads,
     /// How codes are scaled, by statistics of the training store alone: not at all; each feature to
-    /// mean 0 and deviation 1; each code to length 1; each feature to at most 1
-    #[arg(long, default_value_t, value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
-    scale: ScalingKind,
+    /// mean 0 and deviation 1; each code to length 1; each feature to at most 1 [default: none]
+    #[arg(long, value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
+    scale: Option<ScalingKind>,
+    /// Train on the mean or the maximum of each code over height and width, computed here from a store that holds
+    /// all of it
+    #[arg(long, value_parser = one_of::<Pool>(Pool::NAMES))]
+    pub pool: Option<Pool>,
     /// Folder of the judged pictures, whose thumbnails are in the report [default: where they were
     /// when their codes were taken]
     #[arg(long, value_name = "DIR", value_parser = folder())]
@@ -86,7 +91,9 @@ enum Heads {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Choosing and judging")]
 struct JudgingArguments {
-    /// Choose L2 strength, learning rate and dropout by cross-validation of the training store
+    /// Choose L2 strength, learning rate and dropout by cross-validation of the training store; with
+    /// --validation also what is read of the codes, unless --pool or --scale says it: all of them, or their means or
+    /// maxima over height and width, and how they are scaled
     #[arg(long)]
     tune: bool,
     /// Train on an eighth, a quarter and half of the pictures too, five times each, to tell whether more
@@ -238,7 +245,7 @@ impl Arguments {
     pub fn options(&self) -> TrainOptions {
         let mut options = TrainOptions::default();
         options.heads = self.heads();
-        options.scaling = self.scale;
+        options.scaling = self.scale.unwrap_or_default();
         options.folds = self.judging.folds.unwrap_or(options.folds);
         options.seed = self.mlp.seed;
         options.tune = self.judging.tune;
@@ -261,6 +268,15 @@ impl Arguments {
             }
             Heads::Both => vec![mlp, logistic],
         }
+    }
+
+    /// Whether it is to be chosen what heads read of the codes. Without a validation store the folds that
+    /// choose would judge as well.
+    pub fn chooses_view(&self) -> bool {
+        self.judging.tune
+            && self.validation.is_some()
+            && self.pool.is_none()
+            && self.scale.is_none()
     }
 
     /// What was asked for and changes nothing here, a sentence each.

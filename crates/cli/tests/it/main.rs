@@ -36,3 +36,4 @@ mod train_groups;
 mod train_head;
 mod train_kept;
 mod train_stopped;
+mod train_views;

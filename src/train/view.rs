@@ -1,0 +1,148 @@
+//! The choice of a view: whether heads read whole codes, or their mean or maximum over height and width, and how
+//! these are scaled.
+//!
+//! Chosen on the training store alone, as settings are: by the log loss of a logistic regression in folds. It is
+//! the head whose optimum is found, so that views are compared and not trainings; which view suits it suits the
+//! others, and on some hundred pictures that decides more than the head does.
+
+use super::TrainError;
+use super::cross_validation::{Folds, never_learned};
+use super::error::FitError;
+use super::options::TrainOptions;
+use super::progress::Stage;
+use super::result::Trial;
+use super::stores;
+use super::tuning::{Candidate, TuningJudge};
+use crate::codes::{Pool, Store};
+use crate::head::logistic::{Logistic, LogisticOptions};
+use crate::head::scaling::ScalingKind;
+use crate::head::{Head, HeadOptions};
+use crate::progress::Watch;
+
+/// What heads read of a store's codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// What is done over height and width.
+    pub pool: Pool,
+    /// How the codes are scaled then.
+    pub scaling: ScalingKind,
+}
+
+/// How a view was chosen.
+#[derive(Clone, Debug)]
+pub struct ViewChoice {
+    /// The view.
+    pub view: View,
+    /// The best trial of each view, the one that was given first.
+    pub trials: Vec<(View, Trial)>,
+}
+
+impl std::fmt::Display for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let codes = match self.pool {
+            Pool::None => "whole codes",
+            Pool::Avg => "means over height and width",
+            Pool::Max => "maxima over height and width",
+        };
+        let scaled = match self.scaling {
+            ScalingKind::None => "",
+            ScalingKind::Standard => ", each feature to mean 0 and deviation 1",
+            ScalingKind::L2 => ", each code to length 1",
+            ScalingKind::Max => ", each feature to at most 1",
+        };
+        write!(f, "{codes}{scaled}")
+    }
+}
+
+/// Chooses a view of `store` in its folds. The one that is given, the store's own codes with the scaling of
+/// `options`, is left only for one that is better by more than a standard error, with the best of its L2
+/// strengths.
+///
+/// Codes that are vectors have only their scalings to choose from.
+///
+/// # Errors
+/// As [`train`](super::train).
+pub fn choose_view(
+    store: &Store,
+    options: &TrainOptions,
+    watch: &dyn Watch,
+) -> Result<ViewChoice, TrainError> {
+    super::check(store, None, options)?;
+    let on_store = |error: FitError| error.on(store.dir());
+    let given = View {
+        pool: store.codes_identity().pool,
+        scaling: options.scaling,
+    };
+    let views = views(store, given);
+    let logistic = options.heads.iter().find_map(|head| match head {
+        HeadOptions::Logistic(options) => Some(*options),
+        _ => None,
+    });
+    let strengths = Logistic::candidates(&logistic.unwrap_or_else(LogisticOptions::default));
+    let n_fits = views.len() * strengths.len() * options.folds;
+    let stage = Stage::begin(watch, "choosing a view of the codes", n_fits);
+    let (mut candidates, mut judge) = (Vec::new(), None);
+    for view in views {
+        let pooled = store.pooled(view.pool).map_err(TrainError::from)?;
+        let samples = stores::samples(&pooled)?;
+        let folds = Folds::new(&samples, options.folds, view.scaling, options.seed);
+        let folds = folds.map_err(|error| on_store(error.into()))?;
+        let logits = folds
+            .logits::<Logistic>(&strengths, &stage)
+            .map_err(on_store)?;
+        for (strength, logits) in strengths.iter().zip(logits) {
+            candidates.push(Candidate {
+                options: view,
+                setting: format!("{view}, {}", Logistic::setting(strength)),
+                logits: vec![logits],
+            });
+        }
+        judge.get_or_insert_with(|| never_learned(samples.labels(), &folds.of_row));
+    }
+    let groups = store.groups();
+    let judge = TuningJudge {
+        labels: store.labels().unwrap_or_default(),
+        groups: groups.as_deref(),
+        unknown: judge.unwrap_or_default(),
+        calibrates: options.calibrate,
+    };
+    let of_trial: Vec<View> = candidates
+        .iter()
+        .map(|candidate| candidate.options)
+        .collect();
+    let chosen = judge.choose(candidates).map_err(on_store)?;
+    store.check_unchanged()?;
+    let mut trials: Vec<(View, Trial)> = Vec::new();
+    for (view, trial) in of_trial.into_iter().zip(chosen.tuning.trials) {
+        match trials.iter_mut().find(|(known, _)| *known == view) {
+            Some((_, best)) if loss(&trial) < loss(best) => *best = trial,
+            Some(_) => {}
+            None => trials.push((view, trial)),
+        }
+    }
+    Ok(ViewChoice {
+        view: chosen.options,
+        trials,
+    })
+}
+
+fn loss(trial: &Trial) -> f64 {
+    trial.log_loss.unwrap_or(f64::INFINITY)
+}
+
+/// All views of a store, the given one first.
+fn views(store: &Store, given: View) -> Vec<View> {
+    let codes = store.codes_identity();
+    let is_map = codes.pool == Pool::None && codes.output.shape.len() == 3;
+    let pools = match is_map {
+        true => vec![Pool::None, Pool::Avg, Pool::Max],
+        false => vec![codes.pool],
+    };
+    let scalings = [ScalingKind::None, ScalingKind::L2, ScalingKind::Standard];
+    let all = pools.into_iter().flat_map(|pool| {
+        let scalings = scalings.into_iter();
+        scalings.map(move |scaling| View { pool, scaling })
+    });
+    let others = all.filter(|view| *view != given);
+    std::iter::once(given).chain(others).collect()
+}
