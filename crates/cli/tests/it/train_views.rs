@@ -15,16 +15,16 @@ use support::{description, write_codes};
 const POSITIONS: usize = 64;
 const CHANNELS: usize = 3;
 
-/// Codes of (8, 8, 3) that are noise, but for a little more of the class's channel everywhere: a mean shows it, a
-/// single position does not.
+/// Codes of (8, 8, 3), each value 0 or 1, a little more often 1 in the class's channel: a mean shows it, a single
+/// position and the largest value do not.
 fn write_store(out: &Path, n: usize, seed: u64) {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let rows: Vec<_> = (0..n)
         .map(|row| {
             let label = row % 2;
             let value = |at: usize| {
-                let signal = if at % CHANNELS == label { 0.12 } else { 0.0 };
-                signal + rng.gen_range(0.0..2.0)
+                let chance = if at % CHANNELS == label { 0.6 } else { 0.5 };
+                if rng.gen_bool(chance) { 1.0 } else { 0.0 }
             };
             (label, (0..POSITIONS * CHANNELS).map(value).collect())
         })
