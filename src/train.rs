@@ -6,6 +6,7 @@
 //! cross_validation   logits for every sample, from heads that were not trained on it
 //! tuning             settings chosen by those
 //! view               what heads read of the codes, chosen likewise
+//! trunks             several trunks' codes of the same pictures, judged by the same heads
 //! learning_curve     accuracy by the number of training pictures
 //! scaled             samples read through a scaling of their own
 //! progress           what is told of stages, fits and epochs
@@ -50,6 +51,7 @@ mod scaled;
 mod stores;
 mod trained;
 mod training;
+mod trunks;
 mod tuning;
 mod view;
 mod workers;
@@ -74,6 +76,7 @@ pub use self::result::{
     StoreProvenance, Told, Trial, Tuning, percent,
 };
 pub use self::trained::Trained;
+pub use self::trunks::{JudgedTrunk, TrunkDifference, best_trunk, judge_trunks};
 pub use self::view::{View, ViewChoice, choose_view};
 
 /// Refuses stores and options that no head can be trained with, before any work; [`train`] does so

@@ -8,6 +8,7 @@
 pub mod assets;
 mod check;
 mod command_line;
+mod compare_trunks;
 #[cfg(test)]
 mod defaults;
 mod doctor;
@@ -82,6 +83,7 @@ enum Verb {
     Check(check::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    CompareTrunks(compare_trunks::Arguments),
     Evaluate(evaluate::Arguments),
     Report(report::Arguments),
     Predict(predict::Arguments),
@@ -152,6 +154,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::CompareTrunks(arguments) => compare_trunks::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Predict(arguments) => predict::run(&arguments),

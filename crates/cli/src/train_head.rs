@@ -14,7 +14,7 @@ use cnn_codes_files::Draft;
 
 pub use self::arguments::Arguments;
 
-use self::progress::Display;
+pub use self::progress::Display;
 use super::evaluations::Evaluations;
 use super::page::page;
 use super::stop::Stop;

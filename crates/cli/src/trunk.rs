@@ -27,23 +27,14 @@ pub struct TrunkOption {
 impl TrunkOption {
     /// The trunk that is named, or else the one called `name` in the folder `models`.
     pub fn find(&self, models: &Path, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
-        let given = self.given()?;
-        let is_given = given.is_some();
-        let name = self.name.as_deref().unwrap_or(name);
-        let (card, file) = given.map_or_else(|| named(models, name), Ok)?;
-        if !file.exists() {
-            let advice = if is_given {
-                "give its ONNX file with --model"
-            } else if TrunkPin::named(name).is_some() {
-                &*format!(
-                    "run `cnn-codes fetch {name}`, or name the folder of the models with --models"
-                )
-            } else {
-                "put it there, or give it with --model and --card"
-            };
-            bail!("there is no trunk at {}; {advice}", file.display());
+        match self.given()? {
+            None => found(models, self.name.as_deref().unwrap_or(name)),
+            Some((_, file)) if !file.exists() => bail!(
+                "there is no trunk at {}; give its ONNX file with --model",
+                file.display()
+            ),
+            Some(given) => Ok(given),
         }
-        Ok((card, file))
     }
 
     /// The card of the trunk that [`TrunkOption::find`] finds, whose file need not be there.
@@ -96,10 +87,20 @@ pub fn load_trunk(
     Ok(trunk)
 }
 
-fn named(models: &Path, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
+/// The trunk called `name` in the folder `models`.
+pub fn found(models: &Path, name: &str) -> anyhow::Result<(ModelCard, PathBuf)> {
     let card = card_named(models, name)?;
     let file = models.join(&card.file);
-    Ok((card, file))
+    if file.exists() {
+        return Ok((card, file));
+    }
+    let advice = match TrunkPin::named(name) {
+        Some(_) => {
+            format!("run `cnn-codes fetch {name}`, or name the folder of the models with --models")
+        }
+        None => "put it there, or give it with --model and --card".to_owned(),
+    };
+    bail!("there is no trunk at {}; {advice}", file.display())
 }
 
 /// FILE.toml beside FILE.onnx, or another card there that names the file.

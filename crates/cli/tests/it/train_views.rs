@@ -98,7 +98,7 @@ fn tune_takes_the_means_where_they_tell_more_and_says_so() {
     for (name, seed) in [("train", 3), ("validation", 4)] {
         write_store(&place.path().join(name), 80, seed);
     }
-    let train = "train-head --train train --validation validation --epochs 2 --tune";
+    let train = "train-head --train train --validation validation --head logistic --tune";
     cnn_codes(place.path(), &format!("{train} --out chosen"))
         .assert()
         .success()
@@ -114,7 +114,7 @@ fn tune_takes_the_means_where_they_tell_more_and_says_so() {
     }
     cnn_codes(
         place.path(),
-        "train-head --train train --folds 3 --tune --epochs 2 --out c",
+        "train-head --train train --folds 3 --tune --head logistic --out c",
     )
     .assert()
     .success()

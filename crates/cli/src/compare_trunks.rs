@@ -1,0 +1,309 @@
+//! `cnn-codes compare-trunks`: which trunk suits the user's own pictures.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use cnn_codes::codes::{Pool, Store};
+use cnn_codes::dataset;
+use cnn_codes::evaluate::{Difference, Verdict};
+use cnn_codes::extract::{ExtractOptions, Extractor};
+use cnn_codes::model::{Runtime, Trunk, TrunkOptions};
+use cnn_codes::train::{JudgedTrunk, TrainOptions, best_trunk, judge_trunks, percent};
+use serde_json::{Value, json};
+
+use super::groups::GroupArguments;
+use super::progress::PictureDisplay;
+use super::stop::Stop;
+use super::train_head::Display;
+use super::trunk::{found, load_runtime, load_trunk};
+use super::{
+    Format, LimitsOption, ModelsOption, RuntimeOption, default_threads, positive, print_result,
+    say, shown,
+};
+use crate::assets::TRUNKS;
+
+/// Compare trunks on your own pictures: accuracy in folds, pictures per second, size, licence
+///
+/// Each trunk's codes of PICTURES go into OUT/NAME, a store as extract-features makes it. The same heads are then
+/// judged in the same folds of the same pictures: on whole codes, and where these have height and width, on their
+/// means. The trunk to take is the fastest of those whose log loss is not larger than the smallest by more than a
+/// standard error. A run that was stopped goes on where it was; stores that are there are taken.
+///
+/// Only training pictures belong into PICTURES: those that are to judge the result must not choose the trunk.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Folder with one folder of pictures per class
+    pictures: PathBuf,
+    /// The folder for the trunks' stores
+    #[arg(long, value_name = "OUT")]
+    out: PathBuf,
+    /// Names of trunks, separated by commas [default: all that can be fetched and are there]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    trunks: Vec<String>,
+    /// Folds in which the heads are judged
+    #[arg(long, value_name = "K", default_value_t = TrainOptions::default().folds, value_parser = positive)]
+    folds: usize,
+    /// How folds are dealt
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Threads for decoding and for the trunks, at most 1024 [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = super::numbers::threads)]
+    threads: Option<usize>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    limits: LimitsOption,
+    #[command(flatten)]
+    groups: GroupArguments,
+    #[command(flatten)]
+    models: ModelsOption,
+    #[command(flatten)]
+    runtime: RuntimeOption,
+}
+
+/// What is known of a trunk besides how heads do on its codes.
+struct Known {
+    name: String,
+    licence: String,
+    megabytes: f64,
+    /// Pictures per second of the trunk alone.
+    rate: f64,
+}
+
+/// Extracts, judges, and prints the comparison.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let names = names(arguments)?;
+    let stop = Stop::on_signals_in_training()?;
+    let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
+    let open = arguments.groups.opener()?;
+    let (mut known, mut stores) = (Vec::new(), Vec::new());
+    for name in &names {
+        known.push(stop.result(extract(arguments, &runtime, name, &stop))?);
+        stores.push(open(&arguments.out.join(name))?);
+    }
+    let mut options = TrainOptions::default();
+    options.folds = arguments.folds;
+    options.seed = arguments.seed;
+    let display = Display::new(&stop);
+    let judged = judge_trunks(&stores, &options, &display, |trunk| {
+        display.clear();
+        let name = title(&known[trunk.store], trunk);
+        say(&format!("{name}: log loss {:.4}", trunk.log_loss()));
+    });
+    let judged = stop.result(judged)?;
+    display.clear();
+    let rates: Vec<_> = judged.iter().map(|trunk| known[trunk.store].rate).collect();
+    let chosen = best_trunk(&judged, &rates)?;
+    let result = match arguments.format {
+        Format::Text => as_text(&judged, &known, chosen, &stores)?,
+        Format::Json => as_json(&judged, &known, chosen)?,
+    };
+    let done = format!("stores: {}", shown(&arguments.out));
+    print_result(arguments.format, &result, &done)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The trunks that are to be compared.
+fn names(arguments: &Arguments) -> anyhow::Result<Vec<String>> {
+    let models = arguments.models.path()?;
+    let names = match arguments.trunks.as_slice() {
+        [] => {
+            let there = TRUNKS
+                .iter()
+                .filter(|pin| models.join(pin.card().file).exists());
+            there.map(|pin| pin.name.to_owned()).collect()
+        }
+        given => given.to_vec(),
+    };
+    if let Some(twice) = (1..names.len()).find(|&place| names[..place].contains(&names[place])) {
+        bail!("--trunks names {} twice", names[twice]);
+    }
+    if names.len() < 2 {
+        bail!(
+            "there are not two trunks to compare in {}; `cnn-codes trunks` lists what can be fetched, as \
+             `cnn-codes fetch efficientnet-lite0`",
+            models.display()
+        );
+    }
+    Ok(names)
+}
+
+/// Puts the codes of a trunk into their store, unless they are there, and measures how fast it is.
+fn extract(
+    arguments: &Arguments,
+    runtime: &Runtime,
+    name: &str,
+    stop: &Stop,
+) -> anyhow::Result<Known> {
+    let (card, file) = found(&arguments.models.path()?, name)?;
+    let megabytes = file.metadata().map_or(0.0, |file| file.len() as f64 / 1e6);
+    let licence = card.licence.clone();
+    let n_threads = arguments.threads.unwrap_or_else(default_threads);
+    let mut options = ExtractOptions::for_card(&card);
+    options.threads = n_threads;
+    options.limits = arguments.limits.limits();
+    let on = TrunkOptions::default().with_threads(n_threads);
+    let mut trunk = load_trunk(runtime, card, &file, on)?;
+    let rate = rate(&mut trunk)?;
+    let mut pictures = dataset::find(&arguments.pictures)?;
+    arguments.groups.apply(&mut pictures)?;
+    let out = arguments.out.join(name);
+    std::fs::create_dir_all(&arguments.out)
+        .with_context(|| format!("cannot make the folder {}", arguments.out.display()))?;
+    say(&format!(
+        "{name}: {} pictures, {rate:.0} a second",
+        pictures.listed.len()
+    ));
+    let display = PictureDisplay::new(pictures.listed.len(), stop);
+    let extractor = Extractor::new(&mut trunk).options(options).watch(&display);
+    let extracted = extractor.run(pictures, &out);
+    display.finish();
+    extracted?;
+    Ok(Known {
+        name: name.to_owned(),
+        licence,
+        megabytes,
+        rate,
+    })
+}
+
+/// Pictures per second of the trunk alone, of the fastest of three batches.
+fn rate(trunk: &mut Trunk) -> anyhow::Result<f64> {
+    let input = &trunk.card().input;
+    let n = ExtractOptions::BATCH_SIZE;
+    let pixels = vec![0.0; n * 3 * input.width as usize * input.height as usize];
+    let mut codes = Vec::new();
+    let mut fastest = f64::INFINITY;
+    for _ in 0..3 {
+        let start = Instant::now();
+        trunk.run(&pixels, &mut codes)?;
+        fastest = fastest.min(start.elapsed().as_secs_f64());
+    }
+    Ok(n as f64 / fastest)
+}
+
+/// The trunk's name, with what is read of its codes where there is a choice.
+fn title(known: &Known, trunk: &JudgedTrunk) -> String {
+    match trunk.view.pool {
+        Pool::None => known.name.clone(),
+        _ => format!("{}, means", known.name),
+    }
+}
+
+fn as_text(
+    judged: &[JudgedTrunk],
+    known: &[Known],
+    chosen: usize,
+    stores: &[Store],
+) -> anyhow::Result<String> {
+    let n = judged[chosen].comparison.labels.len();
+    let mut text = format!(
+        "{n} pictures, each judged by heads that were trained without its fold\n\n  {:26} {:>6} {:>8} {:>16} {:>9}  {:10} {:>11} {:>6}  {}\n",
+        "trunk", "errors", "accuracy", "95%", "log loss", "head", "pictures/s", "MB", "licence"
+    );
+    for (place, trunk) in judged.iter().enumerate() {
+        let known = &known[trunk.store];
+        let evaluation = &trunk.head().evaluation;
+        let (low, high) = evaluation.wilson_95;
+        text += &format!(
+            "{} {:26} {:>6} {:>8} {:>16} {:>9.4}  {:10} {:>11.0} {:>6.0}  {}\n",
+            if place == chosen { "*" } else { " " },
+            title(known, trunk),
+            evaluation.errors,
+            percent(evaluation.top1_accuracy),
+            format!("{} to {}", percent(low), percent(high)),
+            trunk.log_loss(),
+            trunk.head().name,
+            known.rate,
+            known.megabytes,
+            known.licence,
+        );
+    }
+    let of_chosen = &known[judged[chosen].store];
+    text += "\n";
+    for (place, trunk) in judged.iter().enumerate() {
+        if place != chosen {
+            let difference = judged[chosen].difference(trunk)?.accuracy;
+            let (ours, theirs) = (
+                title(of_chosen, &judged[chosen]),
+                title(&known[trunk.store], trunk),
+            );
+            text += &format!("{}\n", sentence(&ours, &theirs, &difference));
+        }
+    }
+    let pool = match judged[chosen].view.pool {
+        Pool::None => "",
+        _ => " --pool avg",
+    };
+    text += &format!(
+        "\ntake {}: the fastest of those whose log loss is not larger than the smallest by more than a standard \
+         error\n  cnn-codes train-head --train {}{pool} --validation STORE --out HEAD\n",
+        title(of_chosen, &judged[chosen]),
+        shown(stores[judged[chosen].store].dir()),
+    );
+    Ok(text)
+}
+
+/// Whether the first trunk is better than the second, by their accuracies.
+fn sentence(first: &str, second: &str, difference: &Difference) -> String {
+    let points = |value: f64| format!("{:+.1}", 100.0 * value);
+    let (low, high) = difference.interval_95;
+    let verdict = match difference.verdict() {
+        Verdict::First => "it is better",
+        Verdict::Second => "it is worse",
+        Verdict::Same => "they are the same",
+        Verdict::Undecided => "not decided",
+    };
+    format!(
+        "{first} against {second}: {} points of accuracy, 95% from {} to {}; {verdict}",
+        points(difference.difference),
+        points(low),
+        points(high)
+    )
+}
+
+fn as_json(judged: &[JudgedTrunk], known: &[Known], chosen: usize) -> anyhow::Result<String> {
+    let mut trunks = Vec::new();
+    for (place, trunk) in judged.iter().enumerate() {
+        let of_trunk = &known[trunk.store];
+        let evaluation = &trunk.head().evaluation;
+        let against = judged[chosen].difference(trunk)?;
+        let heads = trunk.comparison.heads.iter();
+        let heads: serde_json::Map<String, Value> = heads
+            .map(|head| {
+                (
+                    head.name.to_owned(),
+                    json!({ "errors": head.evaluation.errors }),
+                )
+            })
+            .collect();
+        trunks.push(json!({
+            "trunk": of_trunk.name,
+            "pool": trunk.view.pool,
+            "errors": evaluation.errors,
+            "accuracy": evaluation.top1_accuracy,
+            "accuracy_95": evaluation.wilson_95,
+            "log_loss": trunk.log_loss(),
+            "head": trunk.head().name,
+            "heads": heads,
+            "pictures_per_second": of_trunk.rate,
+            "megabytes": of_trunk.megabytes,
+            "licence": of_trunk.licence,
+            "is_chosen": place == chosen,
+            "chosen_minus_this": {
+                "accuracy": against.accuracy.difference,
+                "accuracy_95": against.accuracy.interval_95,
+                "log_loss": against.log_loss,
+                "log_loss_standard_error": against.standard_error,
+            },
+        }));
+    }
+    let n = judged[chosen].comparison.labels.len();
+    Ok(format!(
+        "{:#}\n",
+        json!({ "pictures": n, "trunks": trunks })
+    ))
+}
