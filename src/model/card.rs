@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use ort_winograd::onnx::{DataType, Dim, TensorType};
-use ort_winograd::{OnnxModel, TensorHash, hash_graph, hash_tensors};
+use ort_winograd::{GraphError, OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
 use super::identity::OutputSpec;
+use super::layers::Layers;
 use crate::named;
 use crate::picture::{self, Decoding, Filter, Layout, Recipe, Resize};
 
@@ -146,6 +147,9 @@ pub struct ModelCard {
     /// What is known of the output's classes, where the file is a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<CardClassifier>,
+    /// The file's own output, where several of its layers are taken in place of it.
+    #[serde(skip)]
+    pub(crate) layers_of: Option<CardOutput>,
     /// The card's file, for messages.
     #[serde(skip)]
     pub(crate) origin: String,
@@ -244,6 +248,47 @@ impl ModelCard {
     pub fn built_in_text(name: &str) -> Option<&'static str> {
         let (_, text) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
         Some(text)
+    }
+
+    /// The card of the same trunk with these layers for its output, which has so many numbers.
+    #[must_use]
+    pub fn with_layers(self, layers: &Layers, n_numbers: u64) -> Self {
+        Self {
+            // It is of the file's own output.
+            graph_sha256: None,
+            layers_of: Some(self.layers_of.unwrap_or(self.output)),
+            output: CardOutput {
+                name: layers.to_string(),
+                shape: vec![n_numbers],
+                layout: None,
+            },
+            ..self
+        }
+    }
+
+    /// The card for what a store or a head records of codes: with their layers, where they are of several.
+    #[must_use]
+    pub fn for_output(self, output: &OutputSpec) -> Self {
+        match (output.name.parse(), output.shape.as_slice()) {
+            (Ok(layers), &[n_numbers]) => self.with_layers(&layers, n_numbers as u64),
+            _ => self,
+        }
+    }
+
+    /// Reads the trunk's ONNX file, with the card's output made in it where that is of several layers.
+    ///
+    /// # Errors
+    /// [`CardError::Graph`].
+    pub fn read_model(&self, path: &Path) -> Result<OnnxModel, CardError> {
+        Ok(self.with_output(OnnxModel::read(path)?)?)
+    }
+
+    /// The model, with the card's output made in it where that is of several layers.
+    pub(super) fn with_output(&self, model: OnnxModel) -> Result<OnnxModel, GraphError> {
+        match (&self.layers_of, self.output.name.parse::<Layers>()) {
+            (Some(own), Ok(layers)) => layers.made_in(model, own),
+            _ => Ok(model),
+        }
     }
 
     /// Whether two cards differ in nothing but the file that they were read from.

@@ -5,6 +5,7 @@
 
 pub mod card;
 mod identity;
+mod layers;
 mod session;
 pub mod vgg16;
 
@@ -13,4 +14,5 @@ pub use ort_winograd::{FilterTransforms, GraphError, OnnxModel, hash_graph, hash
 
 pub use card::{CardError, ModelCard};
 pub use identity::{OutputSpec, TrunkIdentity};
+pub use layers::{Layers, NotLayers};
 pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

@@ -12,7 +12,7 @@ use cnn_codes::export::{
 };
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::SavedHead;
-use cnn_codes::model::{Device, Kernels, OnnxModel, TrunkOptions};
+use cnn_codes::model::{Device, Kernels, TrunkOptions};
 use cnn_codes_files::Existing;
 
 use self::summary::Summary;
@@ -126,7 +126,8 @@ fn classifier(
 ) -> anyhow::Result<(Exported, Option<Drift>)> {
     let models = &arguments.models.path()?;
     let (card, path) = arguments.trunk.find(models, &head.codes.trunk.name)?;
-    let trunk = OnnxModel::read(&path)?;
+    let card = card.for_output(&head.codes.output);
+    let trunk = card.read_model(&path)?;
     let exported = export_classifier(trunk.clone(), &card, head, options)?;
     let in_float32 = match options.precision {
         Precision::Float32 if arguments.check.is_none() => return Ok((exported, None)),

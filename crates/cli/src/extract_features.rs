@@ -11,7 +11,9 @@ use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Trunk, TrunkOptions};
+use cnn_codes::model::{
+    Device, Kernels, Layers, Library, ModelCard, OnnxModel, Trunk, TrunkOptions,
+};
 use cnn_codes::picture::{self, Decoding, Filter, Fit, Recipe};
 use cnn_codes_files::{Existing, resolve};
 use ort_winograd::Rewritten;
@@ -108,6 +110,18 @@ pub struct Arguments {
     /// --filter nearest); or decode all pixels
     #[arg(long, default_value_t, value_parser = one_of::<Decoding>(Decoding::NAMES))]
     decode: Decoding,
+    /// Layers of the trunk whose pooled codes are taken side by side in place of its output, separated by commas,
+    /// such as block3_pool,block4_pool,block5_pool; needs --pool
+    #[arg(
+        long,
+        value_name = "LAYER,...",
+        value_delimiter = ',',
+        requires = "pool"
+    )]
+    output: Vec<String>,
+    /// Scale the code of each layer of --output to length 1
+    #[arg(long, requires = "output")]
+    unit_length: bool,
     /// Keep the whole code, or its mean or maximum over height and width
     #[arg(long, default_value_t, value_parser = one_of::<Pool>(Pool::NAMES))]
     pool: Pool,
@@ -174,6 +188,7 @@ fn run_extraction(
 ) -> anyhow::Result<ExitCode> {
     let models = arguments.models.path()?;
     let (card, model) = arguments.trunk.find(&models, VGG16)?;
+    let card = with_layers(arguments, card, &model)?;
     let reuse = open_stores(&arguments.reuse)?;
     let (library, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
     let options = extract_options(arguments, &card, threads);
@@ -203,6 +218,20 @@ fn run_extraction(
     let done = format!("store: {}", extracted.store.display());
     print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The card with the layers that are asked for.
+fn with_layers(arguments: &Arguments, card: ModelCard, file: &Path) -> anyhow::Result<ModelCard> {
+    if arguments.output.is_empty() {
+        return Ok(card);
+    }
+    let layers = Layers::new(
+        arguments.output.clone(),
+        arguments.pool,
+        arguments.unit_length,
+    )?;
+    let channels = layers.channels(&OnnxModel::read(file)?, &card.output)?;
+    Ok(card.with_layers(&layers, channels.iter().sum()))
 }
 
 /// Refuses a finished store of an earlier run that names the folder of its pictures.
@@ -353,7 +382,11 @@ pub(super) fn extract_options(
     }
     options.batch_size = arguments.batch_size;
     options.threads = threads;
-    options.pool = arguments.pool;
+    options.pool = match arguments.output.as_slice() {
+        [] => arguments.pool,
+        // It is done in the graph.
+        _ => Pool::None,
+    };
     options.dtype = arguments.dtype;
     if arguments.strict {
         options.on_failure = OnFailure::Stop;

@@ -352,6 +352,7 @@ fn load_predictor(
             let (card, file) = arguments
                 .trunk
                 .find(&models, &classifier.codes().trunk.name)?;
+            let card = card.for_output(&classifier.codes().output);
             let trunk = load_trunk(&runtime?.1, card, &file, options)?;
             Ok(Predictor::new(classifier, trunk)?)
         }

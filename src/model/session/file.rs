@@ -14,6 +14,9 @@ use cnn_codes_onnxruntime::sha256::hex;
 /// An ONNX file that has the card's input and output. It is read once, so the bytes that are hashed
 /// are those that run.
 pub(super) struct TrunkFile {
+    /// The file.
+    file: Bytes,
+    /// What runs: the file, or a model with another output made of it.
     pub(super) bytes: Bytes,
     /// Its weights are slices of `bytes`.
     pub(super) model: OnnxModel,
@@ -21,13 +24,17 @@ pub(super) struct TrunkFile {
 
 impl TrunkFile {
     pub(super) fn read(card: &ModelCard, path: &Path) -> Result<Self, TrunkError> {
-        let bytes = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
+        let file = Bytes::from(std::fs::read(path).map_err(|source| GraphError::Read {
             path: path.to_owned(),
             source,
         })?);
-        let model = OnnxModel::from_bytes(bytes.clone(), path)?;
+        let model = card.with_output(OnnxModel::from_bytes(file.clone(), path)?)?;
         card.check_against(&model)?;
-        Ok(Self { bytes, model })
+        let bytes = match &card.layers_of {
+            Some(_) => model.to_bytes().into(),
+            None => file.clone(),
+        };
+        Ok(Self { file, bytes, model })
     }
 
     /// Hashes the file, and checks its weights and operators against the card.
@@ -38,7 +45,7 @@ impl TrunkFile {
         card.check_graph_hash(&self.model, &graph)?;
         Ok(TrunkIdentity {
             name: card.name.clone(),
-            sha256: hex(&Sha256::digest(&self.bytes)),
+            sha256: hex(&Sha256::digest(&self.file)),
             tensors_sha256: hash.sha256,
             graph_sha256: Some(graph),
         })

@@ -37,3 +37,4 @@ mod train_head;
 mod train_kept;
 mod train_stopped;
 mod train_views;
+mod trunks;

@@ -1,0 +1,218 @@
+//! Trunks besides VGG16, and several layers of one: through the program, on some of data/'s pictures. Skipped where
+//! they are not fetched.
+
+use crate::support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use cnn_codes::codes::{Pool, Store};
+use serde_json::Value;
+use support::{models, models_with_onnxruntime, root, skip};
+use tempfile::TempDir;
+
+/// A folder with eight pictures of two classes.
+struct Place(TempDir);
+
+impl Place {
+    fn new(trunks: &[&str]) -> Option<Self> {
+        let models = models_with_onnxruntime()?;
+        for trunk in trunks {
+            let file = models.join(trunk).with_extension("onnx");
+            if !file.exists() {
+                skip!("no {} (run `cnn-codes fetch`)", file.display());
+                return None;
+            }
+        }
+        let place = tempfile::tempdir().unwrap();
+        for class in ["birds", "fruit"] {
+            let folder = place.path().join("pictures").join(class);
+            fs::create_dir_all(&folder).unwrap();
+            let there = fs::read_dir(root().join("data/train").join(class)).unwrap();
+            let mut there: Vec<PathBuf> = there.map(|entry| entry.unwrap().path()).collect();
+            there.sort();
+            for picture in &there[..8] {
+                fs::copy(picture, folder.join(picture.file_name().unwrap())).unwrap();
+            }
+        }
+        Some(Self(place))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        let mut command = Command::cargo_bin("cnn-codes").unwrap();
+        command
+            .current_dir(self.0.path())
+            .args(arguments.split(' '));
+        if !["train-head", "evaluate"]
+            .iter()
+            .any(|verb| arguments.starts_with(verb))
+        {
+            command.arg("--models").arg(models());
+        }
+        command.output().unwrap()
+    }
+
+    fn ok(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn refused(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn codes(store: &Path) -> Vec<f32> {
+    let codes = Store::open(store).unwrap().read_codes().unwrap();
+    codes.into_raw_vec_and_offset().0
+}
+
+/// Within what float32 rounds in another order of summing, of the largest of them.
+fn assert_close(codes: &[f32], expected: &[f32]) {
+    assert_eq!(codes.len(), expected.len());
+    let size = expected.iter().fold(0.0_f32, |size, code| size.max(*code));
+    let mut pairs = codes.iter().zip(expected);
+    let off = pairs.find(|(code, expected)| (*code - *expected).abs() > 1e-6 * size);
+    assert!(off.is_none(), "{off:?}, of {size}");
+}
+
+#[test]
+fn layers_are_means_side_by_side_and_heads_take_them_from_pictures_as_well() {
+    let Some(place) = Place::new(&["efficientnet-lite0"]) else {
+        return;
+    };
+    let extract = "extract-features pictures --trunk efficientnet-lite0";
+    place.ok(&format!("{extract} --out pooled"));
+    place.ok(&format!(
+        "{extract} --out features --output features --pool avg"
+    ));
+    assert_close(
+        &codes(&place.path("features")),
+        &codes(&place.path("pooled")),
+    );
+    place.ok(&format!(
+        "{extract} --out two --output block3/project,features --pool max --unit-length"
+    ));
+    let two = codes(&place.path("two"));
+    let layers = two
+        .chunks(40 + 1280)
+        .flat_map(|code| [&code[..40], &code[40..]]);
+    assert_eq!(layers.clone().count(), 32);
+    for layer in layers {
+        let norm: f64 = layer.iter().map(|&value| f64::from(value).powi(2)).sum();
+        assert!((norm - 1.0).abs() < 1e-5, "{norm}");
+    }
+    place.ok("train-head --train two --folds 2 --head logistic --out head");
+    let of_store = place.ok("predict head two --format json");
+    let of_pictures = place.ok("predict head pictures --format json");
+    let classes = |text: &str| -> Vec<Value> {
+        let rows = text.lines().map(serde_json::from_str::<Value>);
+        rows.filter_map(|row| row.ok()?.get("class").cloned())
+            .collect()
+    };
+    assert_eq!(classes(&of_store), classes(&of_pictures));
+    place.ok("export head --out head.onnx --check pictures");
+
+    let said = place.refused(&format!(
+        "{extract} --out three --output block77/sum --pool avg"
+    ));
+    assert!(
+        said.contains("block77/sum") && said.contains("block2/sum"),
+        "{said}"
+    );
+    let said = place.refused(&format!(
+        "{extract} --out three --output features --pool none"
+    ));
+    assert!(said.contains("--pool avg"), "{said}");
+}
+
+#[test]
+fn the_trunks_own_output_is_pooled_by_its_own_layout() {
+    let Some(place) = Place::new(&["vgg16_notop"]) else {
+        return;
+    };
+    place.ok("extract-features pictures --out whole");
+    place.ok("extract-features pictures --out layer --output block5_pool --pool avg");
+    let whole = Store::open(&place.path("whole"))
+        .unwrap()
+        .pooled(Pool::Avg)
+        .unwrap();
+    let whole = whole.read_codes().unwrap();
+    assert_close(&codes(&place.path("layer")), whole.as_slice().unwrap());
+}
+
+#[test]
+fn trunks_are_compared_in_the_same_folds_and_stores_are_taken_again() {
+    let Some(place) = Place::new(&["efficientnet-lite0", "efficientnet-lite1"]) else {
+        return;
+    };
+    let compare = "compare-trunks pictures --out stores --folds 4 \
+                   --trunks efficientnet-lite0,efficientnet-lite1";
+    let text = place.ok(compare);
+    for part in [
+        "16 pictures",
+        "* efficientnet-lite",
+        "train-head --train stores/efficientnet-lite",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let codes_of = || fs::metadata(place.path("stores/efficientnet-lite0/codes.npy")).unwrap();
+    let before = codes_of().modified().unwrap();
+    let again: Value =
+        serde_json::from_str(&place.ok(&format!("{compare} --format json"))).unwrap();
+    assert_eq!(
+        codes_of().modified().unwrap(),
+        before,
+        "the store was made again"
+    );
+    let trunks = again["trunks"].as_array().unwrap();
+    assert_eq!(trunks.len(), 2);
+    assert_eq!(
+        trunks
+            .iter()
+            .filter(|trunk| trunk["is_chosen"] == true)
+            .count(),
+        1
+    );
+    // As train-head judges it, whose heads are calibrated too.
+    place.ok("train-head --train stores/efficientnet-lite0 --folds 4 --calibrate --out head");
+    let metrics = fs::read_to_string(place.path("head/metrics.json")).unwrap();
+    let metrics: Value = serde_json::from_str(&metrics).unwrap();
+    let best = trunks[0]["head"].as_str().unwrap();
+    assert_eq!(
+        metrics["heads"][best]["metrics"]["log_loss"],
+        trunks[0]["log_loss"]
+    );
+
+    let said =
+        place.refused("compare-trunks pictures --out stores --trunks efficientnet-lite0,vgg61");
+    assert!(said.contains("there is no trunk 'vgg61'"), "{said}");
+    let said = place.refused("compare-trunks pictures --out stores --trunks efficientnet-lite0");
+    assert!(said.contains("not two trunks"), "{said}");
+}
+
+#[test]
+fn trunks_are_listed_with_what_is_here() {
+    let Some(place) = Place::new(&["efficientnet-lite0"]) else {
+        return;
+    };
+    let list: Value = serde_json::from_str(&place.ok("trunks --format json")).unwrap();
+    let trunks = list["trunks"].as_array().unwrap();
+    let lite0 = trunks
+        .iter()
+        .find(|trunk| trunk["name"] == "efficientnet-lite0")
+        .unwrap();
+    assert_eq!(lite0["is_here"], true);
+    assert_eq!(lite0["parameters"], 3_350_000);
+    assert!(place.ok("trunks").contains("vgg16"));
+}
