@@ -343,6 +343,7 @@ fn classifier_card(
             name: PROBABILITIES.to_owned(),
             shape: vec![head.classes.len() as u64],
             layout: None,
+            take: None,
         },
         classifier: Some(CardClassifier {
             classes: head.classes.clone(),

@@ -9,6 +9,7 @@ use ort_winograd::onnx::{DataType, Dim, TensorType};
 use ort_winograd::{GraphError, OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
+use super::adapter::{Take, has_halves, in_float32};
 use super::identity::OutputSpec;
 use super::layers::Layers;
 use crate::named;
@@ -96,11 +97,14 @@ pub struct CardInput {
 pub struct CardOutput {
     /// The output's name in the ONNX file.
     pub name: String,
-    /// The shape without the batch axis: three axes of a feature map, or one of a vector.
+    /// The shape without the batch axis: three axes of a feature map, two of tokens, one of a vector.
     pub shape: Vec<u64>,
     /// Where a feature map's channel axis is; a vector has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
+    /// Which of the tokens is the code, where the output has two axes: tokens and their numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take: Option<Take>,
 }
 
 /// What the card of an exported classifier says besides: its codes are probabilities.
@@ -261,6 +265,7 @@ impl ModelCard {
                 name: layers.to_string(),
                 shape: vec![n_numbers],
                 layout: None,
+                take: None,
             },
             ..self
         }
@@ -271,7 +276,27 @@ impl ModelCard {
     pub fn for_output(self, output: &OutputSpec) -> Self {
         match (output.name.parse(), output.shape.as_slice()) {
             (Ok(layers), &[n_numbers]) => self.with_layers(&layers, n_numbers as u64),
-            _ => self,
+            _ => self.with_token(),
+        }
+    }
+
+    /// The card with one code for its output where that is tokens.
+    #[must_use]
+    pub(super) fn with_token(self) -> Self {
+        let (Some(take), &[_, width]) = (self.output.take, self.output.shape.as_slice()) else {
+            return self;
+        };
+        Self {
+            // It is of the file's own output.
+            graph_sha256: None,
+            output: CardOutput {
+                name: take.name_of(&self.output.name),
+                shape: vec![width],
+                layout: None,
+                take: None,
+            },
+            layers_of: Some(self.output),
+            ..self
         }
     }
 
@@ -283,11 +308,20 @@ impl ModelCard {
         Ok(self.with_output(OnnxModel::read(path)?)?)
     }
 
-    /// The model, with the card's output made in it where that is of several layers.
+    /// The model with the card's output: made in it where that is of several layers or one of tokens, and in
+    /// float32 where the file's are float16.
     pub(super) fn with_output(&self, model: OnnxModel) -> Result<OnnxModel, GraphError> {
+        let model = match has_halves(&model) {
+            true => in_float32(model)?,
+            false => model,
+        };
         match (&self.layers_of, self.output.name.parse::<Layers>()) {
             (Some(own), Ok(layers)) => layers.made_in(model, own),
-            _ => Ok(model),
+            (Some(own), Err(_)) => match (own.take, own.shape.as_slice()) {
+                (Some(take), &[_, width]) => take.made_in(model, &own.name, width),
+                _ => Ok(model),
+            },
+            (None, _) => Ok(model),
         }
     }
 
@@ -388,6 +422,9 @@ impl ModelCard {
             );
             return Err(self.invalid("input.recipe", reason));
         }
+        if self.format < 2 && self.output.take.is_some() {
+            return Err(self.invalid("output.take", "needs a card with format = 2"));
+        }
         self.validate_output()?;
         self.validate_classifier()
     }
@@ -431,8 +468,17 @@ impl ModelCard {
             );
             return Err(self.invalid("output.shape", reason));
         }
+        if self.output.take.is_some() && shape.len() != 2 {
+            let reason = "is given; it is for tokens, a shape of two axes";
+            return Err(self.invalid("output.take", reason));
+        }
         match (shape.len(), self.output.layout) {
             (3, Some(_)) | (1, None) => Ok(()),
+            (2, None) if self.output.take.is_some() => Ok(()),
+            (2, None) => Err(self.invalid(
+                "output.take",
+                "is missing; tokens, a shape of two axes, need cls or mean",
+            )),
             (3, None) => Err(self.invalid(
                 "output.layout",
                 "is missing; a shape of three axes needs it",
@@ -442,8 +488,9 @@ impl ModelCard {
                 "is given, but a shape of one axis has no layout",
             )),
             _ => {
-                let reason =
-                    format!("is {shape:?}; it must have three axes or one, without the batch axis");
+                let reason = format!(
+                    "is {shape:?}; it must have three axes, two or one, without the batch axis"
+                );
                 Err(self.invalid("output.shape", reason))
             }
         }

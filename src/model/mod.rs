@@ -3,7 +3,9 @@
 //! ONNX graphs are read, cut, hashed and rewritten by the package `ort-winograd`, ONNX Runtime is found
 //! and loaded by `cnn-codes-onnxruntime`; what of them stands in signatures here is exported again.
 
+mod adapter;
 pub mod card;
+mod draft;
 mod identity;
 mod layers;
 mod session;
@@ -12,7 +14,9 @@ pub mod vgg16;
 pub use cnn_codes_onnxruntime::{Library, Runtime, RuntimeError, telemetry};
 pub use ort_winograd::{FilterTransforms, GraphError, OnnxModel, hash_graph, hash_tensors};
 
+pub use adapter::Take;
 pub use card::{CardError, ModelCard};
+pub use draft::{DraftCardError, DraftedCard, draft_card, name_of};
 pub use identity::{OutputSpec, TrunkIdentity};
 pub use layers::{Layers, NotLayers};
 pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

@@ -55,6 +55,7 @@ impl Trunk {
         path: &Path,
         options: TrunkOptions,
     ) -> Result<Self, TrunkError> {
+        let card = card.with_token();
         let file = TrunkFile::read(&card, path)?;
         // Side by side, for each takes as long as the other.
         let (identity, opened) = std::thread::scope(|scope| {

@@ -6,6 +6,8 @@ mod examples;
 mod head_saved;
 mod hostile_inputs;
 mod model_card;
+mod model_draft;
+mod model_tokens;
 mod model_trunk;
 mod picture_decode;
 mod picture_hostile;

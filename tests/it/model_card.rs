@@ -118,10 +118,10 @@ fn a_wrong_card_is_told_in_one_line_with_the_place() {
 
 #[test]
 fn a_card_of_a_later_format_says_so_whatever_else_it_holds() {
-    let later = CARD.replace("format = 1", "format = 2\nsurprise = true");
+    let later = CARD.replace("format = 1", "format = 3\nsurprise = true");
     let error = ModelCard::parse(&later, "x.toml").unwrap_err();
     assert!(
-        matches!(error, CardError::Format { actual: 2, .. }),
+        matches!(error, CardError::Format { actual: 3, .. }),
         "{error}"
     );
 }

@@ -23,7 +23,6 @@ const WITH_DEFAULTS: [(&str, &[&str]); 6] = [
         "train-head",
         &[
             "head",
-            "scale",
             "format",
             "repeats",
             "class_weights",

@@ -96,8 +96,9 @@ pub struct Arguments {
     private: bool,
     #[command(flatten)]
     trunk: TrunkOption,
-    /// How pixels become the trunk's input [default: the card's]
-    #[arg(long, value_parser = one_of::<Recipe>(Recipe::NAMES))]
+    /// How pixels become the trunk's input: caffe, rescale, torch, tf, none, or a formula such as
+    /// '(rgb - 127) / 128' [default: the card's]
+    #[arg(long, value_parser = str::parse::<Recipe>)]
     recipe: Option<Recipe>,
     /// How a picture is fitted into the trunk's input: stretched, cropped, or padded with white
     #[arg(long, default_value_t, value_parser = one_of::<Fit>(Fit::NAMES))]

@@ -6,6 +6,7 @@
 //! This library is there for `main.rs` and for the program's own tests; it is no interface for others.
 
 pub mod assets;
+mod card;
 mod check;
 mod command_line;
 mod compare_trunks;
@@ -77,6 +78,7 @@ pub struct Arguments {
 enum Verb {
     Fetch(fetch::Arguments),
     Trunks(trunks::Arguments),
+    Card(card::Arguments),
     Doctor(doctor::Arguments),
     Download(download::Arguments),
     Split(split::Arguments),
@@ -148,6 +150,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Fetch(arguments) => fetch::run(&arguments),
         Verb::Trunks(arguments) => trunks::run(&arguments),
+        Verb::Card(arguments) => card::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Download(arguments) => download::run(&arguments),
         Verb::Split(arguments) => split::run(&arguments),

@@ -40,6 +40,7 @@ impl Probe {
                 name: LARGEST.to_owned(),
                 shape: vec![tensors.len() as u64],
                 layout: None,
+                take: None,
             },
             classifier: None,
             ..card.clone()

@@ -7,6 +7,7 @@ use ort_winograd::{GraphError, OnnxModel, hash_graph, hash_tensors};
 use sha2::{Digest, Sha256};
 
 use super::error::TrunkError;
+use crate::model::adapter::has_halves;
 use crate::model::card::ModelCard;
 use crate::model::identity::TrunkIdentity;
 use cnn_codes_onnxruntime::sha256::hex;
@@ -28,11 +29,14 @@ impl TrunkFile {
             path: path.to_owned(),
             source,
         })?);
-        let model = card.with_output(OnnxModel::from_bytes(file.clone(), path)?)?;
+        let model = OnnxModel::from_bytes(file.clone(), path)?;
+        let had_halves = has_halves(&model);
+        let model = card.with_output(model)?;
         card.check_against(&model)?;
-        let bytes = match &card.layers_of {
-            Some(_) => model.to_bytes().into(),
-            None => file.clone(),
+        let is_made = card.layers_of.is_some() || had_halves;
+        let bytes = match is_made {
+            true => model.to_bytes().into(),
+            false => file.clone(),
         };
         Ok(Self { file, bytes, model })
     }

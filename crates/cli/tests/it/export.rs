@@ -144,6 +144,10 @@ fn nearest_centroid(scaling: &Scaling, codes: ArrayView2<f32>) -> OneHead {
     })
 }
 
+fn of_formula(formula: &str) -> Recipe {
+    formula.parse().unwrap()
+}
+
 /// Extracts the twenty pictures, with a recipe and a pooling.
 fn store_of(place: &Place, recipe: Recipe, pool: Pool) -> Store {
     let folder = place.path().join("pictures");
@@ -249,6 +253,12 @@ fn pythons_onnxruntime_gives_the_librarys_probabilities() {
         (Recipe::Torch, Pool::Max, "max"),
         (Recipe::Tf, Pool::None, "none"),
         (Recipe::None, Pool::Avg, "standard"),
+        (of_formula("(rgb - 127) / 128"), Pool::None, "none"),
+        (
+            of_formula("(bgr - [104, 117, 124]) / [57, 58, 59]"),
+            Pool::Avg,
+            "l2",
+        ),
     ] {
         let store = store_of(&place, recipe, pool);
         let codes = store.read_codes().unwrap();

@@ -529,7 +529,7 @@ fn a_head_for_other_codes_is_refused_with_the_difference_and_what_to_do() {
         .current_dir(place.path())
         .args(["predict", "head", "pictures"]);
     command.assert().code(1).stderr(predicate::str::contains(
-        "the head takes codes of the trunk 'another', and no card in ",
+        "there is no trunk 'another': no card in ",
     ));
 
     write_heads(&place, codes, false);

@@ -1,0 +1,68 @@
+//! `cnn-codes card`: a model card for an ONNX file of one's own.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use cnn_codes::model::{DraftedCard, OnnxModel, draft_card, name_of};
+
+use super::output_file::write;
+use super::{print, say, shown};
+
+/// Draft the model card of an ONNX file, and say what in it is a guess
+///
+/// The card says what a trunk takes and gives, and lies beside its file. Names, shapes and hashes are read from the
+/// graph; size and recipe from --config, or from a preprocessor_config.json beside the file, as image models on hubs
+/// have it. What neither says is guessed, and told on stderr: look at that before you take the codes.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The ONNX file
+    model: PathBuf,
+    /// The card to write; without it the card is printed
+    #[arg(long, value_name = "CARD")]
+    out: Option<PathBuf>,
+    /// A preprocessor_config.json [default: the one beside the file, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Drafts, tells of guesses, and prints or writes the card.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let model = OnnxModel::read(&arguments.model)?;
+    let file = arguments.model.file_name().and_then(|name| name.to_str());
+    let Some(file) = file else {
+        bail!("the name of {} is not UTF-8", arguments.model.display());
+    };
+    let config = config(arguments)?;
+    let drafted = draft_card(&model, &name_of(&arguments.model), file, config.as_deref())?;
+    let DraftedCard { card, guesses } = drafted;
+    for guess in guesses {
+        say(&format!("guess: {guess}"));
+    }
+    let text = card.to_text()?;
+    match &arguments.out {
+        None => print(&text)?,
+        Some(out) if out.exists() => bail!("{} is there already; give another name", out.display()),
+        Some(out) => {
+            write(out, text.as_bytes())?;
+            print(&format!("card: {}\n", shown(out)))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of the configuration, if there is one.
+fn config(arguments: &Arguments) -> anyhow::Result<Option<String>> {
+    let beside = arguments.model.with_file_name("preprocessor_config.json");
+    let path: &Path = match &arguments.config {
+        Some(path) => path,
+        None if beside.exists() => {
+            say(&format!("taking {}", shown(&beside)));
+            &beside
+        }
+        None => return Ok(None),
+    };
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Some(text))
+}

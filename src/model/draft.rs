@@ -1,0 +1,312 @@
+//! A model card drafted from an ONNX file, and from the configuration that image models on hubs have beside it.
+//!
+//! What the graph does not say is guessed, and each guess is told: a card that is wrong makes codes that are
+//! wrong in silence.
+
+use std::path::Path;
+
+use ort_winograd::onnx::{DataType, Dim, TensorType};
+use ort_winograd::{OnnxModel, hash_graph, hash_tensors};
+use serde::Deserialize;
+
+use super::adapter::{Take, has_halves, in_float32};
+use super::card::{CardError, CardInput, CardOutput, Element, ModelCard};
+use crate::picture::{Layout, Normalization, Recipe};
+
+/// Width and height where neither file says one.
+const USUAL_SIDE: u32 = 224;
+
+/// A card, and what in it is a guess.
+#[derive(Clone, Debug)]
+pub struct DraftedCard {
+    /// The card.
+    pub card: ModelCard,
+    /// Sentences, each of a guess that somebody should look at.
+    pub guesses: Vec<String>,
+}
+
+/// Why no card could be drafted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DraftCardError {
+    /// No input is a batch of pictures.
+    #[error("{model} takes no batch of pictures: its inputs are {inputs}")]
+    NoInput {
+        /// The ONNX file.
+        model: String,
+        /// Its inputs with their types.
+        inputs: String,
+    },
+    /// No output can be codes.
+    #[error(
+        "no output of {model} can be codes, a vector (N, D), a feature map (N, C, H, W) or tokens (N, T, D) whose axes but the \
+         first are fixed: its outputs are {outputs}"
+    )]
+    NoOutput {
+        /// The ONNX file.
+        model: String,
+        /// Its outputs with their types.
+        outputs: String,
+    },
+    /// The configuration is not one of an image model.
+    #[error("the configuration is not a preprocessor_config.json of an image model: {reason}")]
+    Config {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The card or the model is unsound.
+    #[error(transparent)]
+    Card(#[from] CardError),
+}
+
+/// What a preprocessor_config.json says, as far as it matters here.
+#[derive(Debug, Default, Deserialize)]
+struct Config {
+    image_mean: Option<[f64; 3]>,
+    image_std: Option<[f64; 3]>,
+    rescale_factor: Option<f64>,
+    do_rescale: Option<bool>,
+    do_normalize: Option<bool>,
+    size: Option<Size>,
+    crop_size: Option<Size>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Side(u32),
+    Sides { height: u32, width: u32 },
+    Shortest { shortest_edge: u32 },
+}
+
+/// Drafts a card for `model`, called `name`, whose file is called `file`; `config` is the text of a
+/// preprocessor_config.json.
+///
+/// # Errors
+/// [`DraftCardError`].
+pub fn draft_card(
+    model: &OnnxModel,
+    name: &str,
+    file: &str,
+    config: Option<&str>,
+) -> Result<DraftedCard, DraftCardError> {
+    let mut guesses = Vec::new();
+    let adapted = match has_halves(model) {
+        true => in_float32(model.clone()),
+        false => Ok(model.clone()),
+    };
+    let model = &adapted.map_err(|error| DraftCardError::Card(error.into()))?;
+    let config = config.map(serde_json::from_str::<Config>).transpose();
+    let config = config.map_err(|error| DraftCardError::Config {
+        reason: error.to_string(),
+    })?;
+    let input = input(model, config.as_ref(), &mut guesses)?;
+    let output = output(model, &mut guesses)?;
+    let hashed = |error: ort_winograd::GraphError| DraftCardError::Card(error.into());
+    let card = ModelCard {
+        format: 2,
+        name: name.to_owned(),
+        file: file.to_owned(),
+        licence: "unknown".to_owned(),
+        attribution: "unknown".to_owned(),
+        sources: Vec::new(),
+        tensors_sha256: Some(hash_tensors(model).map_err(hashed)?.sha256),
+        graph_sha256: Some(hash_graph(model, &output.name).map_err(hashed)?),
+        input,
+        output,
+        classifier: None,
+        layers_of: None,
+        origin: format!("the draft for {file}"),
+    };
+    guesses.push("licence and attribution are not in the file: write them".to_owned());
+    card.validate()?;
+    card.check_against(model)?;
+    Ok(DraftedCard { card, guesses })
+}
+
+/// The first input that is a batch of pictures.
+fn input(
+    model: &OnnxModel,
+    config: Option<&Config>,
+    guesses: &mut Vec<String>,
+) -> Result<CardInput, DraftCardError> {
+    let inputs = model.inputs();
+    let found = inputs.iter().find_map(|(name, kind)| {
+        let element = match kind.element {
+            DataType::Float => Element::Float32,
+            DataType::Uint8 => Element::Uint8,
+            _ => return None,
+        };
+        let [_, a, b, c] = kind.dims.as_deref()? else {
+            return None;
+        };
+        let is_three = |dim: &Dim| *dim == Dim::Fixed(3);
+        let (layout, height, width) = match (is_three(a), is_three(c)) {
+            (true, _) => (Layout::ChannelsFirst, b, c),
+            (_, true) => (Layout::ChannelsLast, a, b),
+            _ => (Layout::ChannelsFirst, b, c),
+        };
+        Some((*name, element, layout, side(height), side(width)))
+    });
+    let Some((name, element, layout, height, width)) = found else {
+        return Err(DraftCardError::NoInput {
+            model: model.origin().display().to_string(),
+            inputs: listed(&inputs),
+        });
+    };
+    let (wanted_width, wanted_height) =
+        match config.and_then(|config| config.crop_size.or(config.size)) {
+            Some(
+                Size::Side(side)
+                | Size::Shortest {
+                    shortest_edge: side,
+                },
+            ) => (side, side),
+            Some(Size::Sides { height, width }) => (width, height),
+            None => (USUAL_SIDE, USUAL_SIDE),
+        };
+    if (width.is_none() || height.is_none()) && config.is_none_or(|config| config.size.is_none()) {
+        guesses.push(format!(
+            "the file takes pictures of any size; {USUAL_SIDE} x {USUAL_SIDE} is usual"
+        ));
+    }
+    Ok(CardInput {
+        name: name.to_owned(),
+        width: width.unwrap_or(wanted_width),
+        height: height.unwrap_or(wanted_height),
+        layout,
+        recipe: recipe(config, element, guesses)?,
+        element,
+    })
+}
+
+/// What becomes of a colour.
+fn recipe(
+    config: Option<&Config>,
+    element: Element,
+    guesses: &mut Vec<String>,
+) -> Result<Recipe, DraftCardError> {
+    if element == Element::Uint8 {
+        return Ok(Recipe::None);
+    }
+    let Some(config) = config else {
+        guesses.push(
+            "the recipe is not in the file; torch, mean and deviation of ImageNet, is usual: a wrong one makes \
+             wrong codes in silence"
+                .to_owned(),
+        );
+        return Ok(Recipe::Torch);
+    };
+    let scale = match config.do_rescale {
+        Some(false) => 1.0,
+        _ => config.rescale_factor.unwrap_or(1.0 / 255.0),
+    };
+    let (mean, deviation) = match (config.do_normalize, config.image_mean, config.image_std) {
+        (Some(false), ..) => ([0.0; 3], [1.0; 3]),
+        (_, Some(mean), Some(deviation)) => (mean, deviation),
+        (Some(true), ..) => {
+            return Err(DraftCardError::Config {
+                reason: "it normalises, and names no image_mean and image_std".to_owned(),
+            });
+        }
+        (None, ..) => ([0.0; 3], [1.0; 3]),
+    };
+    // (x scale - mean) / deviation is (x - mean / scale) / (deviation / scale).
+    let of_levels = |numbers: [f64; 3]| numbers.map(|number| (number / scale) as f32);
+    let normalization = Normalization {
+        is_blue_first: false,
+        mean: of_levels(mean),
+        deviation: of_levels(deviation),
+    };
+    let text = normalization.to_string();
+    let read: Result<Normalization, _> = text.parse();
+    let read = read.map_err(|_| DraftCardError::Config {
+        reason: format!("its numbers make the recipe {text}"),
+    })?;
+    Ok(Recipe::Normalized(read))
+}
+
+/// The first output that can be codes: a vector before a feature map.
+fn output(model: &OnnxModel, guesses: &mut Vec<String>) -> Result<CardOutput, DraftCardError> {
+    let outputs = model.outputs();
+    let shapes = outputs.iter().filter_map(|(name, kind)| {
+        let dims = kind
+            .dims
+            .as_deref()
+            .filter(|_| kind.element == DataType::Float)?;
+        let fixed = dims.get(1..)?.iter().map(|dim| match dim {
+            Dim::Fixed(length) => Some(*length),
+            Dim::Free(_) => None,
+        });
+        Some((*name, fixed.collect::<Option<Vec<_>>>()?))
+    });
+    let shapes: Vec<_> = shapes
+        .filter(|(_, shape)| (1..=3).contains(&shape.len()))
+        .collect();
+    let Some((name, shape)) = shapes.iter().min_by_key(|(_, shape)| shape.len()) else {
+        return Err(DraftCardError::NoOutput {
+            model: model.origin().display().to_string(),
+            outputs: listed(&outputs),
+        });
+    };
+    if shapes.len() > 1 {
+        let others: Vec<_> = shapes.iter().map(|(name, _)| *name).collect();
+        guesses.push(format!(
+            "of the outputs {} the card takes {name}",
+            others.join(", ")
+        ));
+    }
+    let layout = match shape.as_slice() {
+        &[first, _, last] => {
+            let layout = match first >= last {
+                true => Layout::ChannelsFirst,
+                false => Layout::ChannelsLast,
+            };
+            guesses.push(format!(
+                "the layout of {name} is guessed from its shape {shape:?}: {layout}, as channels are more than \
+                 rows and columns"
+            ));
+            Some(layout)
+        }
+        _ => None,
+    };
+    let take = (shape.len() == 2).then_some(Take::Cls);
+    if take.is_some() {
+        guesses.push(format!(
+            "of the {} tokens of {name} the card takes the first, as the class token; take = \"mean\" takes the mean \
+             of all",
+            shape[0]
+        ));
+    }
+    Ok(CardOutput {
+        name: (*name).to_owned(),
+        shape: shape.clone(),
+        layout,
+        take,
+    })
+}
+
+fn side(dim: &Dim) -> Option<u32> {
+    match dim {
+        Dim::Fixed(side) => u32::try_from(*side).ok(),
+        Dim::Free(_) => None,
+    }
+}
+
+fn listed(tensors: &[(&str, TensorType)]) -> String {
+    let tensors: Vec<_> = tensors
+        .iter()
+        .map(|(name, kind)| format!("{name} {kind}"))
+        .collect();
+    match tensors.as_slice() {
+        [] => "none".to_owned(),
+        tensors => tensors.join(", "),
+    }
+}
+
+/// The name of a trunk for a file: the file's, without its ending.
+#[must_use]
+pub fn name_of(file: &Path) -> String {
+    let name = file.file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
