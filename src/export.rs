@@ -339,6 +339,7 @@ fn classifier_card(
             element: Element::Uint8,
             ..trunk.input.clone()
         },
+        layers_of: None,
         output: CardOutput {
             name: PROBABILITIES.to_owned(),
             shape: vec![head.classes.len() as u64],

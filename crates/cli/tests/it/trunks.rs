@@ -216,3 +216,34 @@ fn trunks_are_listed_with_what_is_here() {
     assert_eq!(lite0["parameters"], 3_350_000);
     assert!(place.ok("trunks").contains("vgg16"));
 }
+
+#[test]
+fn a_transformer_in_float16_goes_the_whole_way_with_a_drafted_card() {
+    let Some(place) = Place::new(&[]) else { return };
+    let fixture = root().join("tests/fixtures/tokens/vit_float16.onnx");
+    fs::copy(fixture, place.path("vit.onnx")).unwrap();
+    let config = r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"#;
+    fs::write(place.path("preprocessor_config.json"), config).unwrap();
+    let card = |arguments: &str| {
+        let mut command = Command::cargo_bin("cnn-codes").unwrap();
+        command
+            .current_dir(place.0.path())
+            .args(arguments.split(' '));
+        command.output().unwrap()
+    };
+    let drafted = card("card vit.onnx --out vit.toml");
+    let told = String::from_utf8_lossy(&drafted.stderr);
+    assert!(
+        drafted.status.success() && told.contains("class token"),
+        "{told}"
+    );
+    let again = card("card vit.onnx --out vit.toml");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"));
+    place.ok("extract-features pictures --model vit.onnx --out store");
+    assert_eq!(codes(&place.path("store")).len(), 16 * 8);
+    place.ok("train-head --train store --folds 2 --head logistic --out head");
+    let of_store = place.ok("predict head store");
+    let of_pictures = place.ok("predict head pictures --model vit.onnx");
+    assert_eq!(of_store.lines().count(), of_pictures.lines().count());
+    place.ok("export head --model vit.onnx --out all.onnx --check pictures");
+}
