@@ -77,7 +77,7 @@ pub use self::result::{
 };
 pub use self::trained::Trained;
 pub use self::trunks::{JudgedTrunk, TrunkDifference, best_trunk, judge_trunks};
-pub use self::view::{View, ViewChoice, choose_view};
+pub use self::view::{View, ViewChoice, are_means_better, choose_view};
 
 /// Refuses stores and options that no head can be trained with, before any work; [`train`] does so
 /// itself.

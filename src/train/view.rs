@@ -67,18 +67,67 @@ pub fn choose_view(
     options: &TrainOptions,
     watch: &dyn Watch,
 ) -> Result<ViewChoice, TrainError> {
-    super::check(store, None, options)?;
-    let on_store = |error: FitError| error.on(store.dir());
-    let given = View {
+    let given = given_view(store, options);
+    let strengths = Logistic::candidates(&logistic(options));
+    judge(store, options, views(store, given), &strengths, watch)
+}
+
+/// Whether means over height and width would do better than the whole codes that are given, by more than a
+/// standard error, with the L2 strength that is given: a question that takes two fits a fold. Nothing where the
+/// codes have no height and width.
+///
+/// # Errors
+/// As [`train`](super::train).
+pub fn are_means_better(
+    store: &Store,
+    options: &TrainOptions,
+    watch: &dyn Watch,
+) -> Result<Option<ViewChoice>, TrainError> {
+    let given = given_view(store, options);
+    if !has_places(store) {
+        return Ok(None);
+    }
+    let means = View {
+        pool: Pool::Avg,
+        ..given
+    };
+    let choice = judge(
+        store,
+        options,
+        vec![given, means],
+        &[logistic(options)],
+        watch,
+    )?;
+    Ok((choice.view == means).then_some(choice))
+}
+
+/// What heads read if nothing is chosen.
+fn given_view(store: &Store, options: &TrainOptions) -> View {
+    View {
         pool: store.codes_identity().pool,
         scaling: options.scaling,
-    };
-    let views = views(store, given);
-    let logistic = options.heads.iter().find_map(|head| match head {
+    }
+}
+
+/// The options of the logistic regression that judges.
+fn logistic(options: &TrainOptions) -> LogisticOptions {
+    let given = options.heads.iter().find_map(|head| match head {
         HeadOptions::Logistic(options) => Some(*options),
         _ => None,
     });
-    let strengths = Logistic::candidates(&logistic.unwrap_or_else(LogisticOptions::default));
+    given.unwrap_or_else(LogisticOptions::default)
+}
+
+/// Judges views with each of these strengths in folds, and chooses; the first view and strength are those given.
+fn judge(
+    store: &Store,
+    options: &TrainOptions,
+    views: Vec<View>,
+    strengths: &[LogisticOptions],
+    watch: &dyn Watch,
+) -> Result<ViewChoice, TrainError> {
+    super::check(store, None, options)?;
+    let on_store = |error: FitError| error.on(store.dir());
     let n_fits = views.len() * strengths.len() * options.folds;
     let stage = Stage::begin(watch, "choosing a view of the codes", n_fits);
     let (mut candidates, mut judge) = (Vec::new(), None);
@@ -88,7 +137,7 @@ pub fn choose_view(
         let folds = Folds::new(&samples, options.folds, view.scaling, options.seed);
         let folds = folds.map_err(|error| on_store(error.into()))?;
         let logits = folds
-            .logits::<Logistic>(&strengths, &stage)
+            .logits::<Logistic>(strengths, &stage)
             .map_err(on_store)?;
         for (strength, logits) in strengths.iter().zip(logits) {
             candidates.push(Candidate {
@@ -132,11 +181,9 @@ fn loss(trial: &Trial) -> f64 {
 
 /// All views of a store, the given one first.
 fn views(store: &Store, given: View) -> Vec<View> {
-    let codes = store.codes_identity();
-    let is_map = codes.pool == Pool::None && codes.output.shape.len() == 3;
-    let pools = match is_map {
+    let pools = match has_places(store) {
         true => vec![Pool::None, Pool::Avg, Pool::Max],
-        false => vec![codes.pool],
+        false => vec![given.pool],
     };
     let scalings = [ScalingKind::None, ScalingKind::L2, ScalingKind::Standard];
     let all = pools.into_iter().flat_map(|pool| {
@@ -145,4 +192,10 @@ fn views(store: &Store, given: View) -> Vec<View> {
     });
     let others = all.filter(|view| *view != given);
     std::iter::once(given).chain(others).collect()
+}
+
+/// Whether codes have height and width.
+fn has_places(store: &Store) -> bool {
+    let codes = store.codes_identity();
+    codes.pool == Pool::None && codes.output.shape.len() == 3
 }

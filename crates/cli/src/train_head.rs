@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use cnn_codes::codes::Store;
 use cnn_codes::head::saved;
 use cnn_codes::train::{
-    Comparison, FailedHead, REPORT, Report, Trial, ViewChoice, check, choose_view, train,
+    Comparison, FailedHead, REPORT, Report, TrainOptions, Trial, ViewChoice, are_means_better,
+    check, choose_view, train,
 };
 use cnn_codes_files::Draft;
 
@@ -84,6 +85,9 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     let root = origin.root.as_deref();
     let page = |report: &Report| Some(page(report, &evaluations, root));
     trained.save(draft, &origin, page)?;
+    if arguments.wonders_about_means() && !trained.comparison.interrupted {
+        tell_of_means(&store, &options, &display);
+    }
     Ok(trained.comparison)
 }
 
@@ -99,8 +103,30 @@ fn kept_evaluations(arguments: &Arguments, draft: &Draft) -> anyhow::Result<Eval
     Ok(evaluations)
 }
 
+/// Tells where means of the codes would do better. It is a hint: the head is saved by then and stays as it is,
+/// and where the question cannot be answered, as with too few pictures for folds, nothing is said.
+fn tell_of_means(store: &Store, options: &TrainOptions, display: &Display) {
+    let better = are_means_better(store, options, display);
+    display.clear();
+    if let Ok(Some(choice)) = better {
+        say("note: the means of the codes do better in folds of the training store:");
+        tell_trials(&choice);
+        say("  --pool avg takes them; --tune chooses among these and others");
+    }
+}
+
 /// Tells which view of the codes was chosen, and how the others did.
 fn tell_choice(choice: &ViewChoice) {
+    say("views of the codes, by a logistic regression in folds of the training store:");
+    tell_trials(choice);
+    let (given, _) = choice.trials[0];
+    if choice.view == given {
+        say("none is better than the given one by more than a standard error");
+    }
+}
+
+/// Tells how each view did.
+fn tell_trials(choice: &ViewChoice) {
     let told = |trial: &Trial| {
         let loss = trial
             .log_loss
@@ -114,13 +140,8 @@ fn tell_choice(choice: &ViewChoice) {
         });
         format!("log loss {loss}{noise}{errors}")
     };
-    say("views of the codes, by a logistic regression in folds of the training store:");
     for (view, trial) in &choice.trials {
         let mark = if *view == choice.view { "*" } else { " " };
         say(&format!("{mark} {view}: {}", told(trial)));
-    }
-    let (given, _) = choice.trials[0];
-    if choice.view == given {
-        say("none is better than the given one by more than a standard error");
     }
 }

@@ -279,6 +279,14 @@ impl Arguments {
             && self.scale.is_none()
     }
 
+    /// Whether the summary is to tell where means of the codes would do better: unless it is chosen, or said,
+    /// what is read.
+    pub fn wonders_about_means(&self) -> bool {
+        !self.judging.tune
+            && self.pool.is_none()
+            && matches!(self.head, Heads::Logistic | Heads::Both)
+    }
+
     /// What was asked for and changes nothing here, a sentence each.
     pub fn unused(&self) -> Vec<String> {
         let JudgingArguments {

@@ -15,7 +15,7 @@ use support::{description, write_codes};
 const POSITIONS: usize = 64;
 const CHANNELS: usize = 3;
 
-/// Codes of (8, 8, 3), each value 0 or 1, a little more often 1 in the class's channel: a mean shows it, a single
+/// Codes of (8, 8, 3), each value 0 or 9, a little more often 9 in the class's channel: a mean shows it, a single
 /// position and the largest value do not.
 fn write_store(out: &Path, n: usize, seed: u64) {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -24,7 +24,7 @@ fn write_store(out: &Path, n: usize, seed: u64) {
             let label = row % 2;
             let value = |at: usize| {
                 let chance = if at % CHANNELS == label { 0.6 } else { 0.5 };
-                if rng.gen_bool(chance) { 1.0 } else { 0.0 }
+                if rng.gen_bool(chance) { 9.0 } else { 0.0 }
             };
             (label, (0..POSITIONS * CHANNELS).map(value).collect())
         })
@@ -119,4 +119,28 @@ fn tune_takes_the_means_where_they_tell_more_and_says_so() {
     .assert()
     .success()
     .stderr(predicate::str::contains("views of the codes").not());
+}
+
+#[test]
+fn without_tune_it_is_told_where_means_do_better_and_nothing_is_changed() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, seed) in [("train", 5), ("validation", 6)] {
+        write_store(&place.path().join(name), 80, seed);
+    }
+    let train = "train-head --train train --validation validation --head logistic";
+    let note = "note: the means of the codes do better";
+    cnn_codes(place.path(), &format!("{train} --out told"))
+        .assert()
+        .success()
+        .stderr(
+            predicate::str::contains(note).and(predicate::str::contains("--pool avg takes them")),
+        );
+    let head = fs::read_to_string(place.path().join("told/head.json")).unwrap();
+    assert!(head.contains("\"pool\": \"none\""), "{head}");
+    for (given, out) in [("--pool none", "a"), ("--pool avg", "b")] {
+        cnn_codes(place.path(), &format!("{train} {given} --out {out}"))
+            .assert()
+            .success()
+            .stderr(predicate::str::contains(note).not());
+    }
 }
