@@ -340,6 +340,7 @@ fn classifier_card(
             ..trunk.input.clone()
         },
         layers_of: None,
+        references: Vec::new(),
         output: CardOutput {
             name: PROBABILITIES.to_owned(),
             shape: vec![head.classes.len() as u64],

@@ -5,6 +5,7 @@ mod error;
 use std::fs;
 use std::path::Path;
 
+use image::{Rgb, RgbImage};
 use ort_winograd::onnx::{DataType, Dim, TensorType};
 use ort_winograd::{GraphError, OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
@@ -122,8 +123,34 @@ pub struct CardClassifier {
     pub decoding: Decoding,
 }
 
+/// A picture that everybody can make, and what the trunk makes of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// a, b and c of the picture: in channel k (0 is red), row y and column x it has the level
+    /// (a x + b y + c k) mod 256.
+    pub picture: [u32; 3],
+    /// The first numbers of its code, with channels last.
+    pub codes: Vec<f32>,
+}
+
+impl Reference {
+    /// The picture, of so many pixels.
+    #[must_use]
+    pub fn picture(&self, width: u32, height: u32) -> RgbImage {
+        let [a, b, c] = self.picture;
+        let level = |x: u32, y: u32, channel: u32| {
+            let sum = a.wrapping_mul(x).wrapping_add(b.wrapping_mul(y));
+            (sum.wrapping_add(c.wrapping_mul(channel)) % 256) as u8
+        };
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([0, 1, 2].map(|channel| level(x, y, channel)))
+        })
+    }
+}
+
 /// A trunk's model card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
     /// The version of the card format, 1 or 2.
@@ -151,6 +178,9 @@ pub struct ModelCard {
     /// What is known of the output's classes, where the file is a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<CardClassifier>,
+    /// Pictures with their codes, by which a trunk is proved on a machine.
+    #[serde(default, rename = "reference", skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
     /// The file's own output, where several of its layers are taken in place of it.
     #[serde(skip)]
     pub(crate) layers_of: Option<CardOutput>,
@@ -328,8 +358,11 @@ impl ModelCard {
     /// Whether two cards differ in nothing but the file that they were read from.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
+        // What proves it is no part of what it is, and cards of before had none.
         let here = Self {
             origin: other.origin.clone(),
+            references: other.references.clone(),
+            format: other.format,
             ..self.clone()
         };
         here == *other
@@ -421,6 +454,9 @@ impl ModelCard {
                 self.input.recipe
             );
             return Err(self.invalid("input.recipe", reason));
+        }
+        if self.format < 2 && !self.references.is_empty() {
+            return Err(self.invalid("reference", "needs a card with format = 2"));
         }
         if self.format < 2 && self.output.take.is_some() {
             return Err(self.invalid("output.take", "needs a card with format = 2"));

@@ -115,6 +115,7 @@ pub fn draft_card(
         input,
         output,
         classifier: None,
+        references: Vec::new(),
         layers_of: None,
         origin: format!("the draft for {file}"),
     };

@@ -149,6 +149,39 @@ impl Trunk {
         self.card.output.layout == Some(Layout::ChannelsFirst)
     }
 
+    /// How far the codes of the card's reference pictures are from what the card says, as a share of the largest
+    /// number of each code: the largest of all. Nothing where the card has no references.
+    ///
+    /// Another processor or another ONNX Runtime changes codes by some millionths.
+    ///
+    /// # Errors
+    /// As [`Trunk::run`].
+    pub fn distance_to_references(&mut self) -> Result<Option<f64>, TrunkError> {
+        let (input, references) = (self.card.input.clone(), self.card.references.clone());
+        let mut pixels = vec![0.0; input_shape(&input, 1).iter().product()];
+        let (mut codes, mut farthest) = (Vec::new(), None::<f64>);
+        for reference in references {
+            let picture = reference.picture(input.width, input.height);
+            input.recipe.apply(&picture, input.layout, &mut pixels);
+            self.run(&pixels, &mut codes)?;
+            let size = codes
+                .iter()
+                .fold(0.0_f32, |size, code| size.max(code.abs()));
+            let pairs = codes.iter().zip(&reference.codes);
+            let off = pairs.fold(0.0_f64, |off, (code, expected)| {
+                // NaN is as far as can be.
+                let distance = f64::from((code - expected).abs()) / f64::from(size);
+                off.max(if distance.is_nan() {
+                    f64::INFINITY
+                } else {
+                    distance
+                })
+            });
+            farthest = Some(farthest.unwrap_or(0.0).max(off));
+        }
+        Ok(farthest)
+    }
+
     /// Runs pictures and leaves their codes in `codes`: one code after the other, float32, channels
     /// last.
     ///

@@ -5,8 +5,8 @@ use cnn_codes::model::{Device, Library, ModelCard, Runtime, Trunk, TrunkOptions}
 
 use crate::support::{models, models_with_onnxruntime, root, skip};
 
-/// Codes of the fixture's picture, which has the level (7 x + 13 y + 29 c) mod 256.
-fn codes(card: ModelCard) -> Option<Vec<f32>> {
+/// Codes of one of the fixture's pictures, which has the level (a x + b y + c k) mod 256.
+fn codes(card: ModelCard, [a, b, c]: [u32; 3]) -> Option<Vec<f32>> {
     let file = models_with_onnxruntime()?.join(&card.file);
     if !file.exists() {
         skip!(
@@ -17,8 +17,8 @@ fn codes(card: ModelCard) -> Option<Vec<f32>> {
         return None;
     }
     let side = card.input.width;
-    let planes = (0..3).flat_map(|c| (0..side).map(move |y| (c, y)));
-    let levels = planes.flat_map(|(c, y)| (0..side).map(move |x| (7 * x + 13 * y + 29 * c) % 256));
+    let planes = (0..3).flat_map(|k| (0..side).map(move |y| (k, y)));
+    let levels = planes.flat_map(|(k, y)| (0..side).map(move |x| (a * x + b * y + c * k) % 256));
     let pixels: Vec<f32> = levels.map(|level| (level as f32 - 127.0) / 128.0).collect();
     let runtime = Runtime::load(&Library::find(None, &models()).unwrap()).unwrap();
     let options = TrunkOptions::default().with_device(Device::Cpu);
@@ -41,18 +41,27 @@ fn assert_close(actual: f64, expected: f64, size: f64, what: &str) {
 fn both_outputs_are_those_of_jax() {
     let fixture = "crates/trunks/tests/fixtures/efficientnet_lite.csv";
     let fixture = std::fs::read_to_string(root().join(fixture)).unwrap();
-    assert_eq!(fixture.lines().count(), 3);
+    assert_eq!(fixture.lines().count(), 9);
     for row in fixture.lines() {
         let mut fields = row.split(',');
         let name = fields.next().unwrap();
+        let picture = [(); 3].map(|()| fields.next().unwrap().parse().unwrap());
         let _largest_logit = fields.next();
         let expected: Vec<f64> = fields.map(|field| field.parse().unwrap()).collect();
-        let ([pooled @ .., pooled_sum], [features @ .., features_sum]) = expected.split_at(9)
+        let ([pooled @ .., pooled_sum], [features @ .., features_sum]) = expected.split_at(33)
         else {
             panic!("{row}");
         };
         let card = ModelCard::built_in(name).unwrap();
-        let Some(codes) = codes(card.clone()) else {
+        let references = card.references.iter();
+        let reference = references
+            .clone()
+            .find(|reference| reference.picture == picture)
+            .unwrap();
+        for (code, expected) in reference.codes.iter().zip(pooled) {
+            assert_eq!(*code, *expected as f32, "{name}'s card");
+        }
+        let Some(codes) = codes(card.clone(), picture) else {
             return;
         };
         let sum = |codes: &[f32]| codes.iter().map(|&code| f64::from(code)).sum::<f64>();
@@ -68,7 +77,7 @@ fn both_outputs_are_those_of_jax() {
         map.output.name = "features".to_owned();
         map.output.shape = vec![1280, side, side];
         map.output.layout = Some(cnn_codes::picture::Layout::ChannelsFirst);
-        let Some(codes) = self::codes(map) else {
+        let Some(codes) = self::codes(map, picture) else {
             return;
         };
         // Channels are last in codes: those of the first plane are 1,280 apart.

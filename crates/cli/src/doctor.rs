@@ -4,19 +4,27 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::assets::{RuntimeState, runtime_state, verify_vgg16};
-use cnn_codes::model::{Library, ModelCard, Runtime};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, TrunkOptions};
 use cnn_codes_onnxruntime::Origin;
 use ort_winograd::Instructions;
 use serde_json::json;
 
 use super::models::ModelsFolder;
+use super::trunk::{found, load_trunk};
 use super::{Format, ModelsOption, RuntimeOption, default_threads, print, print_json, visible};
+
+/// How far codes may be from those on a card, as a share of the largest number: another processor makes some
+/// millionths, and a wrong recipe or kernel more than a tenth.
+const SAME: f64 = 1e-4;
 
 /// Show what is found, what is missing, and what to do about it
 ///
 /// Exits with 1 if something is missing that extract-features needs.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
+    /// Also prove this trunk on this machine: its weights, and the codes of the reference pictures on its card
+    #[arg(long, value_name = "NAME")]
+    trunk: Option<String>,
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -66,7 +74,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     ];
     findings.push(models_folder(&folder));
     findings.extend(runtime(arguments.runtime.onnxruntime.as_deref(), models));
-    findings.push(trunk(models));
+    match &arguments.trunk {
+        None => findings.push(trunk(models)),
+        Some(name) => {
+            findings.push(proved(arguments, models, name, Kernels::OnnxRuntime));
+            findings.push(proved(arguments, models, name, Kernels::Auto));
+        }
+    }
     match arguments.format {
         Format::Text => print(&as_text(&findings))?,
         Format::Json => print_json(&as_json(&findings))?,
@@ -161,6 +175,44 @@ fn trunk(models: &Path) -> Finding {
     match verify_vgg16(&path) {
         Ok(()) => Finding::good("VGG16", format!("{}, its weights verified", path.display())),
         Err(error) => Finding::bad("VGG16", error.to_string(), "run `cnn-codes fetch vgg16`"),
+    }
+}
+
+/// A trunk that is loaded and run, on ONNX Runtime's kernels or on those that extract-features takes.
+fn proved(arguments: &Arguments, models: &Path, name: &str, kernels: Kernels) -> Finding {
+    let what = match kernels {
+        Kernels::OnnxRuntime => "trunk",
+        _ => "trunk, fast",
+    };
+    let options = TrunkOptions::default()
+        .with_device(Device::Cpu)
+        .with_kernels(kernels);
+    let distance = || {
+        let (card, file) = found(models, name)?;
+        let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models)?;
+        let mut trunk = load_trunk(&Runtime::load(&library)?, card, &file, options)?;
+        anyhow::Ok((trunk.distance_to_references()?, trunk.kernels()))
+    };
+    match distance() {
+        Ok((Some(distance), kernels)) if distance <= SAME => Finding::good(
+            what,
+            format!(
+                "{name} with the kernels of {kernels}: its reference codes come out, to {distance:.0e}"
+            ),
+        ),
+        Ok((Some(distance), kernels)) => Finding::bad(
+            what,
+            format!(
+                "{name} with the kernels of {kernels}: its reference codes are off by {distance:.1e} of the largest \
+                 number, where {SAME:.0e} is allowed"
+            ),
+            "its codes are wrong here: look at the card's recipe, and tell us of your processor",
+        ),
+        Ok((None, _)) => Finding::good(
+            what,
+            format!("{name} runs; its card has no reference codes"),
+        ),
+        Err(error) => Finding::bad(what, format!("{error:#}"), "see the message"),
     }
 }
 

@@ -247,3 +247,41 @@ fn a_transformer_in_float16_goes_the_whole_way_with_a_drafted_card() {
     assert_eq!(of_store.lines().count(), of_pictures.lines().count());
     place.ok("export head --model vit.onnx --out all.onnx --check pictures");
 }
+
+#[test]
+fn doctor_proves_a_trunk_by_its_reference_codes_and_finds_a_wrong_recipe() {
+    let Some(place) = Place::new(&["efficientnet-lite0", "vgg16_notop"]) else {
+        return;
+    };
+    for trunk in ["efficientnet-lite0", "vgg16"] {
+        let text = place.ok(&format!("doctor --trunk {trunk}"));
+        assert_eq!(
+            text.matches("its reference codes come out").count(),
+            2,
+            "{text}"
+        );
+    }
+    let mine = place.path("mine");
+    fs::create_dir(&mine).unwrap();
+    fs::copy(
+        models().join("efficientnet-lite0.onnx"),
+        mine.join("efficientnet-lite0.onnx"),
+    )
+    .unwrap();
+    let card = fs::read_to_string(root().join("models/efficientnet-lite0.toml")).unwrap();
+    let wrong = card
+        .replace("name = \"efficientnet-lite0\"", "name = \"mine\"")
+        .replace("(rgb - 127) / 128", "(bgr - 127) / 128");
+    fs::write(mine.join("mine.toml"), wrong).unwrap();
+    let mut doctor = Command::cargo_bin("cnn-codes").unwrap();
+    doctor
+        .args(["doctor", "--trunk", "mine", "--models"])
+        .arg(&mine);
+    doctor
+        .arg("--onnxruntime")
+        .arg(models().join("onnxruntime"));
+    let output = doctor.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("its reference codes are off by"), "{text}");
+}
