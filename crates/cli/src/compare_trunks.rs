@@ -161,7 +161,13 @@ fn extract(
     let extractor = Extractor::new(&mut trunk).options(options).watch(&display);
     let extracted = extractor.run(pictures, &out);
     display.finish();
-    extracted?;
+    let n_failures = extracted?.manifest.counts.failures;
+    if n_failures > 0 {
+        say(&format!(
+            "{name}: could not be used, and left out: {n_failures} ({})",
+            shown(&out.join("failures.csv"))
+        ));
+    }
     Ok(Known {
         name: name.to_owned(),
         licence,

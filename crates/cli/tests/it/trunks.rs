@@ -156,8 +156,19 @@ fn trunks_are_compared_in_the_same_folds_and_stores_are_taken_again() {
     let Some(place) = Place::new(&["efficientnet-lite0", "efficientnet-lite1"]) else {
         return;
     };
+    fs::write(
+        place.path("pictures/birds/broken.jpg"),
+        [0xff, 0xd8, 0xff, 0xe0],
+    )
+    .unwrap();
     let compare = "compare-trunks pictures --out stores --folds 4 \
                    --trunks efficientnet-lite0,efficientnet-lite1";
+    let output = place.run(compare);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("could not be used, and left out: 1 ("),
+        "{told}"
+    );
     let text = place.ok(compare);
     for part in [
         "16 pictures",
