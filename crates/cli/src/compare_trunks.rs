@@ -14,6 +14,7 @@ use cnn_codes::train::{JudgedTrunk, TrainOptions, best_trunk, judge_trunks, perc
 use serde_json::{Value, json};
 
 use super::groups::GroupArguments;
+use super::output_file::write;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::train_head::Display;
@@ -23,6 +24,7 @@ use super::{
     say, shown,
 };
 use crate::assets::TRUNKS;
+use crate::page::{TrunkOnPage, trunks_page};
 
 /// Compare trunks on your own pictures: accuracy in folds, pictures per second, size, licence
 ///
@@ -51,6 +53,9 @@ pub struct Arguments {
     /// Threads for decoding and for the trunks, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = super::numbers::threads)]
     threads: Option<usize>,
+    /// Also write a page (HTML) that draws accuracy against speed; it needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -97,8 +102,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     display.clear();
     let rates: Vec<_> = judged.iter().map(|trunk| known[trunk.store].rate).collect();
     let chosen = best_trunk(&judged, &rates)?;
+    let sentences = sentences(&judged, &known, chosen)?;
+    if let Some(html) = &arguments.html {
+        let advice = advice(&title(&known[judged[chosen].store], &judged[chosen]));
+        write(
+            html,
+            page(&judged, &known, chosen, &sentences, &advice).as_bytes(),
+        )?;
+    }
     let result = match arguments.format {
-        Format::Text => as_text(&judged, &known, chosen, &stores)?,
+        Format::Text => as_text(&judged, &known, chosen, &sentences, &stores),
         Format::Json => as_json(&judged, &known, chosen)?,
     };
     let done = format!("stores: {}", shown(&arguments.out));
@@ -203,8 +216,9 @@ fn as_text(
     judged: &[JudgedTrunk],
     known: &[Known],
     chosen: usize,
+    sentences: &[String],
     stores: &[Store],
-) -> anyhow::Result<String> {
+) -> String {
     let n = judged[chosen].comparison.labels.len();
     let mut text = format!(
         "{n} pictures, each judged by heads that were trained without its fold\n\n  {:26} {:>6} {:>8} {:>16} {:>9}  {:10} {:>11} {:>6}  {}\n",
@@ -228,29 +242,71 @@ fn as_text(
             known.licence,
         );
     }
-    let of_chosen = &known[judged[chosen].store];
     text += "\n";
-    for (place, trunk) in judged.iter().enumerate() {
-        if place != chosen {
-            let difference = judged[chosen].difference(trunk)?.accuracy;
-            let (ours, theirs) = (
-                title(of_chosen, &judged[chosen]),
-                title(&known[trunk.store], trunk),
-            );
-            text += &format!("{}\n", sentence(&ours, &theirs, &difference));
-        }
+    for sentence in sentences {
+        text += &format!("{sentence}\n");
     }
     let pool = match judged[chosen].view.pool {
         Pool::None => "",
         _ => " --pool avg",
     };
     text += &format!(
-        "\ntake {}: the fastest of those whose log loss is not larger than the smallest by more than a standard \
-         error\n  cnn-codes train-head --train {}{pool} --validation STORE --out HEAD\n",
-        title(of_chosen, &judged[chosen]),
+        "\n{}\n  cnn-codes train-head --train {}{pool} --validation STORE --out HEAD\n",
+        advice(&title(&known[judged[chosen].store], &judged[chosen])),
         shown(stores[judged[chosen].store].dir()),
     );
-    Ok(text)
+    text
+}
+
+/// Which trunk to take, and by what rule.
+fn advice(title: &str) -> String {
+    format!(
+        "take {title}: the fastest of those whose log loss is not larger than the smallest by more than a standard \
+         error"
+    )
+}
+
+/// How the chosen trunk differs from each other one, and what so many pictures can show.
+fn sentences(
+    judged: &[JudgedTrunk],
+    known: &[Known],
+    chosen: usize,
+) -> anyhow::Result<Vec<String>> {
+    let ours = title(&known[judged[chosen].store], &judged[chosen]);
+    let others = judged
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| *place != chosen);
+    let sentences = others.map(|(_, trunk)| {
+        let theirs = title(&known[trunk.store], trunk);
+        let difference = judged[chosen].difference(trunk)?.accuracy;
+        Ok(sentence(&ours, &theirs, &difference))
+    });
+    let mut sentences = sentences.collect::<anyhow::Result<Vec<_>>>()?;
+    sentences.push(judged[chosen].comparison.power());
+    Ok(sentences)
+}
+
+/// The page.
+fn page(
+    judged: &[JudgedTrunk],
+    known: &[Known],
+    chosen: usize,
+    sentences: &[String],
+    advice: &str,
+) -> String {
+    let trunks = judged.iter().enumerate().map(|(place, trunk)| {
+        let of_trunk = &known[trunk.store];
+        TrunkOnPage {
+            title: title(of_trunk, trunk),
+            evaluation: &trunk.head().evaluation,
+            rate: of_trunk.rate,
+            megabytes: of_trunk.megabytes,
+            licence: &of_trunk.licence,
+            is_chosen: place == chosen,
+        }
+    });
+    trunks_page(&trunks.collect::<Vec<_>>(), sentences, advice)
 }
 
 /// Whether the first trunk is better than the second, by their accuracies.

@@ -15,6 +15,7 @@ mod names;
 mod per_class;
 mod plot;
 mod thumbnails;
+mod trunks;
 mod verdict;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use self::gallery::Gallery;
 pub use self::thumbnails::{Inline, inline};
+pub use self::trunks::{TrunkOnPage, trunks_page};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");

@@ -113,8 +113,9 @@ impl Comparison {
         }
     }
 
-    /// What so many pictures could have told.
-    fn power(&self) -> String {
+    /// What difference so many pictures could have shown, and how many it takes to tell two points: a sentence.
+    #[must_use]
+    pub fn power(&self) -> String {
         let (n, worth) = (self.labels.len(), self.design().worth(self.labels.len()));
         let worth_words = if worth < n as f64 - 0.5 {
             format!(

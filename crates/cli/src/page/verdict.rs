@@ -133,7 +133,7 @@ fn floor_row(floor: &Floor) -> Markup {
 }
 
 /// The interval on a line from 0 to 100%.
-fn interval(accuracy: f64, low: f64, high: f64) -> Markup {
+pub(super) fn interval(accuracy: f64, low: f64, high: f64) -> Markup {
     let at = |share: f64| super::plot::rounded(5.0 + 150.0 * share);
     html! {
         svg.interval viewBox="0 0 160 14" aria-hidden="true" {

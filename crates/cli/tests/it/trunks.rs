@@ -177,6 +177,10 @@ fn trunks_are_compared_in_the_same_folds_and_stores_are_taken_again() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+    place.ok(&format!("{compare} --html page.html"));
+    let page = fs::read_to_string(place.path("page.html")).unwrap();
+    assert_eq!(page.matches("<circle class=\"bin").count(), 2);
+    assert!(page.contains("default-src 'none'") && page.contains("(take this)"));
     let codes_of = || fs::metadata(place.path("stores/efficientnet-lite0/codes.npy")).unwrap();
     let before = codes_of().modified().unwrap();
     let again: Value =
