@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::{Rgb, RgbImage};
 use ort_winograd::onnx::{DataType, Dim, TensorType};
-use ort_winograd::{GraphError, OnnxModel, TensorHash, hash_graph, hash_tensors};
+use ort_winograd::{OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
 use super::adapter::{Take, has_halves, in_float32};
@@ -123,6 +123,14 @@ pub struct CardClassifier {
     pub decoding: Decoding,
 }
 
+/// The output that an ONNX file itself has, where another one is made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OwnOutput {
+    output: CardOutput,
+    /// What [`hash_graph`] must give for it.
+    graph_sha256: Option<String>,
+}
+
 /// A picture that everybody can make, and what the trunk makes of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -183,7 +191,7 @@ pub struct ModelCard {
     pub references: Vec<Reference>,
     /// The file's own output, where several of its layers are taken in place of it.
     #[serde(skip)]
-    pub(crate) layers_of: Option<CardOutput>,
+    pub(crate) layers_of: Option<OwnOutput>,
     /// The card's file, for messages.
     #[serde(skip)]
     pub(crate) origin: String,
@@ -287,18 +295,7 @@ impl ModelCard {
     /// The card of the same trunk with these layers for its output, which has so many numbers.
     #[must_use]
     pub fn with_layers(self, layers: &Layers, n_numbers: u64) -> Self {
-        Self {
-            // It is of the file's own output.
-            graph_sha256: None,
-            layers_of: Some(self.layers_of.unwrap_or(self.output)),
-            output: CardOutput {
-                name: layers.to_string(),
-                shape: vec![n_numbers],
-                layout: None,
-                take: None,
-            },
-            ..self
-        }
+        self.with_made(layers.to_string(), n_numbers)
     }
 
     /// The card for what a store or a head records of codes: with their layers, where they are of several.
@@ -316,16 +313,25 @@ impl ModelCard {
         let (Some(take), &[_, width]) = (self.output.take, self.output.shape.as_slice()) else {
             return self;
         };
+        let name = take.name_of(&self.output.name);
+        self.with_made(name, width)
+    }
+
+    /// The card with a vector that is made of the file's own output.
+    fn with_made(self, name: String, n_numbers: u64) -> Self {
+        let own = self.layers_of.unwrap_or(OwnOutput {
+            output: self.output,
+            graph_sha256: self.graph_sha256,
+        });
         Self {
-            // It is of the file's own output.
             graph_sha256: None,
+            layers_of: Some(own),
             output: CardOutput {
-                name: take.name_of(&self.output.name),
-                shape: vec![width],
+                name,
+                shape: vec![n_numbers],
                 layout: None,
                 take: None,
             },
-            layers_of: Some(self.output),
             ..self
         }
     }
@@ -333,26 +339,43 @@ impl ModelCard {
     /// Reads the trunk's ONNX file, with the card's output made in it where that is of several layers.
     ///
     /// # Errors
-    /// [`CardError::Graph`].
+    /// [`CardError::Graph`] or [`CardError::OtherGraph`].
     pub fn read_model(&self, path: &Path) -> Result<OnnxModel, CardError> {
-        Ok(self.with_output(OnnxModel::read(path)?)?)
+        self.with_output(OnnxModel::read(path)?)
     }
 
     /// The model with the card's output: made in it where that is of several layers or one of tokens, and in
-    /// float32 where the file's are float16.
-    pub(super) fn with_output(&self, model: OnnxModel) -> Result<OnnxModel, GraphError> {
+    /// float32 where the file's are float16. What the card says of the file's own graph is checked before.
+    pub(super) fn with_output(&self, model: OnnxModel) -> Result<OnnxModel, CardError> {
         let model = match has_halves(&model) {
             true => in_float32(model)?,
             false => model,
         };
-        match (&self.layers_of, self.output.name.parse::<Layers>()) {
-            (Some(own), Ok(layers)) => layers.made_in(model, own),
-            (Some(own), Err(_)) => match (own.take, own.shape.as_slice()) {
-                (Some(take), &[_, width]) => take.made_in(model, &own.name, width),
-                _ => Ok(model),
-            },
-            (None, _) => Ok(model),
+        let Some(OwnOutput {
+            output: own,
+            graph_sha256,
+        }) = &self.layers_of
+        else {
+            return Ok(model);
+        };
+        if graph_sha256.is_some() {
+            let of_file = Self {
+                graph_sha256: graph_sha256.clone(),
+                ..self.clone()
+            };
+            of_file.check_graph_hash(&model, &hash_graph(&model, &own.name)?)?;
         }
+        Ok(
+            match (
+                self.output.name.parse::<Layers>(),
+                own.take,
+                own.shape.as_slice(),
+            ) {
+                (Ok(layers), ..) => layers.made_in(model, own)?,
+                (Err(_), Some(take), &[_, width]) => take.made_in(model, &own.name, width)?,
+                _ => model,
+            },
+        )
     }
 
     /// Whether two cards differ in nothing but the file that they were read from.

@@ -91,3 +91,18 @@ fn cards_of_tokens_say_which_and_only_those() {
     assert!(refused(|card| card.output.shape = vec![8]).contains("it is for tokens"));
     assert!(refused(|card| card.format = 1).contains("format = 2"));
 }
+
+#[test]
+fn a_file_with_the_cards_weights_and_another_graph_is_refused_although_a_code_is_made_of_it() {
+    let Some(_) = models_with_onnxruntime() else {
+        return;
+    };
+    let runtime = Runtime::load(&Library::find(None, &models()).unwrap()).unwrap();
+    let file = root().join("tests/fixtures/tokens/vit_float32.onnx");
+    let model = OnnxModel::read(&file).unwrap();
+    let mut card = draft_card(&model, "vit", "vit.onnx", None).unwrap().card;
+    card.graph_sha256 = Some("0".repeat(64));
+    let options = TrunkOptions::default().with_device(Device::Cpu);
+    let error = Trunk::load(&runtime, card, &file, options).unwrap_err();
+    assert!(error.to_string().contains("the graph in"), "{error}");
+}
