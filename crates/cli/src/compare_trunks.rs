@@ -1,6 +1,6 @@
 //! `cnn-codes compare-trunks`: which trunk suits the user's own pictures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -36,13 +36,15 @@ use crate::page::{TrunkOnPage, trunks_page};
 /// Only training pictures belong into PICTURES: those that are to judge the result must not choose the trunk.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Folder with one folder of pictures per class
-    pictures: PathBuf,
+    /// Folder with one folder of pictures per class; or stores of the same pictures, two or more, which are
+    /// compared as they are
+    #[arg(required = true)]
+    pictures: Vec<PathBuf>,
     /// The folder for the trunks' stores
     #[arg(long, value_name = "OUT")]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// Names of trunks, separated by commas [default: all that can be fetched and are there]
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "out")]
     trunks: Vec<String>,
     /// Folds in which the heads are judged
     #[arg(long, value_name = "K", default_value_t = TrainOptions::default().folds, value_parser = positive)]
@@ -72,23 +74,23 @@ pub struct Arguments {
 /// What is known of a trunk besides how heads do on its codes.
 struct Known {
     name: String,
-    licence: String,
-    megabytes: f64,
-    /// Pictures per second of the trunk alone.
-    rate: f64,
+    licence: Option<String>,
+    megabytes: Option<f64>,
+    /// Pictures per second of the trunk alone; of a store that was there nothing is known.
+    rate: Option<f64>,
 }
 
 /// Extracts, judges, and prints the comparison.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let names = names(arguments)?;
     let stop = Stop::on_signals_in_training()?;
-    let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
-    let open = arguments.groups.opener()?;
-    let (mut known, mut stores) = (Vec::new(), Vec::new());
-    for name in &names {
-        known.push(stop.result(extract(arguments, &runtime, name, &stop))?);
-        stores.push(open(&arguments.out.join(name))?);
-    }
+    let (known, stores) = match (arguments.pictures.as_slice(), &arguments.out) {
+        ([pictures], Some(out)) => extracted(arguments, pictures, out, &stop)?,
+        ([_], None) => bail!("--out is missing: the folder for the trunks' stores"),
+        (_, Some(_)) => bail!(
+            "--out is for the stores of one folder of pictures; leave it out to compare stores"
+        ),
+        (stores, None) => opened(arguments, stores)?,
+    };
     let mut options = TrainOptions::default();
     options.folds = arguments.folds;
     options.seed = arguments.seed;
@@ -100,7 +102,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     });
     let judged = stop.result(judged)?;
     display.clear();
-    let rates: Vec<_> = judged.iter().map(|trunk| known[trunk.store].rate).collect();
+    // Where speed is not known, the smallest log loss decides alone.
+    let rate = |trunk: &JudgedTrunk| known[trunk.store].rate.unwrap_or(0.0);
+    let rates: Vec<_> = judged.iter().map(rate).collect();
     let chosen = best_trunk(&judged, &rates)?;
     let sentences = sentences(&judged, &known, chosen)?;
     if let Some(html) = &arguments.html {
@@ -114,9 +118,51 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Format::Text => as_text(&judged, &known, chosen, &sentences, &stores),
         Format::Json => as_json(&judged, &known, chosen)?,
     };
-    let done = format!("stores: {}", shown(&arguments.out));
+    let done = format!("stores: {}", listed(&stores));
     print_result(arguments.format, &result, &done)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the stores are.
+fn listed(stores: &[Store]) -> String {
+    let dirs: Vec<_> = stores.iter().map(|store| shown(store.dir())).collect();
+    dirs.join(", ")
+}
+
+/// Stores that are there.
+fn opened(arguments: &Arguments, dirs: &[PathBuf]) -> anyhow::Result<(Vec<Known>, Vec<Store>)> {
+    let open = arguments.groups.opener()?;
+    let (mut known, mut stores) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        let store = open(dir)?;
+        known.push(Known {
+            name: shown(dir),
+            licence: None,
+            megabytes: None,
+            rate: None,
+        });
+        stores.push(store);
+    }
+    Ok((known, stores))
+}
+
+/// Stores of a folder of pictures, one for each trunk.
+fn extracted(
+    arguments: &Arguments,
+    pictures: &Path,
+    out: &Path,
+    stop: &Stop,
+) -> anyhow::Result<(Vec<Known>, Vec<Store>)> {
+    let names = names(arguments)?;
+    let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
+    let open = arguments.groups.opener()?;
+    let (mut known, mut stores) = (Vec::new(), Vec::new());
+    for name in &names {
+        let extracted = extract(arguments, &runtime, name, (pictures, out), stop);
+        known.push(stop.result(extracted)?);
+        stores.push(open(&out.join(name))?);
+    }
+    Ok((known, stores))
 }
 
 /// The trunks that are to be compared.
@@ -149,6 +195,7 @@ fn extract(
     arguments: &Arguments,
     runtime: &Runtime,
     name: &str,
+    (pictures, out): (&Path, &Path),
     stop: &Stop,
 ) -> anyhow::Result<Known> {
     let (card, file) = found(&arguments.models.path()?, name)?;
@@ -161,11 +208,11 @@ fn extract(
     let on = TrunkOptions::default().with_threads(n_threads);
     let mut trunk = load_trunk(runtime, card, &file, on)?;
     let rate = rate(&mut trunk)?;
-    let mut pictures = dataset::find(&arguments.pictures)?;
+    let mut pictures = dataset::find(pictures)?;
     arguments.groups.apply(&mut pictures)?;
-    let out = arguments.out.join(name);
-    std::fs::create_dir_all(&arguments.out)
-        .with_context(|| format!("cannot make the folder {}", arguments.out.display()))?;
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let out = out.join(name);
     say(&format!(
         "{name}: {} pictures, {rate:.0} a second",
         pictures.listed.len()
@@ -183,9 +230,9 @@ fn extract(
     }
     Ok(Known {
         name: name.to_owned(),
-        licence,
-        megabytes,
-        rate,
+        licence: Some(licence),
+        megabytes: Some(megabytes),
+        rate: Some(rate),
     })
 }
 
@@ -229,7 +276,7 @@ fn as_text(
         let evaluation = &trunk.head().evaluation;
         let (low, high) = evaluation.wilson_95;
         text += &format!(
-            "{} {:26} {:>6} {:>8} {:>16} {:>9.4}  {:10} {:>11.0} {:>6.0}  {}\n",
+            "{} {:26} {:>6} {:>8} {:>16} {:>9.4}  {:10} {:>11} {:>6}  {}\n",
             if place == chosen { "*" } else { " " },
             title(known, trunk),
             evaluation.errors,
@@ -237,9 +284,9 @@ fn as_text(
             format!("{} to {}", percent(low), percent(high)),
             trunk.log_loss(),
             trunk.head().name,
-            known.rate,
-            known.megabytes,
-            known.licence,
+            number(known.rate),
+            number(known.megabytes),
+            known.licence.as_deref().unwrap_or("-"),
         );
     }
     text += "\n";
@@ -256,6 +303,11 @@ fn as_text(
         shown(stores[judged[chosen].store].dir()),
     );
     text
+}
+
+/// A number without its fraction, or a dash where it is not known.
+fn number(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.0}"))
 }
 
 /// Which trunk to take, and by what rule.
@@ -302,7 +354,7 @@ fn page(
             evaluation: &trunk.head().evaluation,
             rate: of_trunk.rate,
             megabytes: of_trunk.megabytes,
-            licence: &of_trunk.licence,
+            licence: of_trunk.licence.as_deref(),
             is_chosen: place == chosen,
         }
     });

@@ -14,12 +14,12 @@ pub struct TrunkOnPage<'a> {
     pub title: String,
     /// How its better head did in folds.
     pub evaluation: &'a Evaluation,
-    /// Pictures per second of the trunk alone.
-    pub rate: f64,
-    /// Size of its file.
-    pub megabytes: f64,
-    /// The licence of its weights.
-    pub licence: &'a str,
+    /// Pictures per second of the trunk alone, where that is known.
+    pub rate: Option<f64>,
+    /// Size of its file, where that is known.
+    pub megabytes: Option<f64>,
+    /// The licence of its weights, where that is known.
+    pub licence: Option<&'a str>,
     /// Whether it is the one to take.
     pub is_chosen: bool,
 }
@@ -33,10 +33,10 @@ pub fn trunks_page(trunks: &[TrunkOnPage], sentences: &[String], advice: &str) -
         main {
             section {
                 h2 { "Accuracy and speed" }
-                div.plots.one { figure {
+                @if trunks.iter().any(|trunk| trunk.rate.is_some()) { div.plots.one { figure {
                     figcaption { "Share of the pictures that is classified right, by pictures per second" }
                     (plot(trunks))
-                } }
+                } } }
                 (table(trunks))
                 p.note {
                     "Each picture was judged by heads that were trained without its fold. Intervals are 95%; speed is of the trunk alone, on the machine that compared."
@@ -75,17 +75,25 @@ fn table(trunks: &[TrunkOnPage]) -> Markup {
                     td.number { (percent(low)) " to " (percent(high)) }
                     td.wide { (interval(evaluation.top1_accuracy, low, high)) }
                     td.number { (format!("{:.3}", evaluation.metrics.log_loss)) }
-                    td.number { (format!("{:.0}", trunk.rate)) }
-                    td.number { (format!("{:.0}", trunk.megabytes)) }
-                    td { (trunk.licence) }
+                    td.number { (number(trunk.rate)) }
+                    td.number { (number(trunk.megabytes)) }
+                    td { (trunk.licence.unwrap_or("–")) }
                 }
             } }
         } }
     }
 }
 
+/// A number without its fraction, or a dash where it is not known.
+fn number(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{value:.0}"))
+}
+
 fn plot(trunks: &[TrunkOnPage]) -> Markup {
-    let fastest = trunks.iter().map(|trunk| trunk.rate).fold(1.0, f64::max);
+    let fastest = trunks
+        .iter()
+        .filter_map(|trunk| trunk.rate)
+        .fold(1.0, f64::max);
     let lowest = trunks.iter().map(|trunk| trunk.evaluation.wilson_95.0);
     let lowest = lowest.fold(1.0, f64::min);
     let plot = Plot {
@@ -97,18 +105,18 @@ fn plot(trunks: &[TrunkOnPage]) -> Markup {
         ),
     };
     let inside = html! {
-        @for trunk in trunks {
+        @for (trunk, rate) in trunks.iter().filter_map(|trunk| Some((trunk, trunk.rate?))) {
             @let (low, high) = trunk.evaluation.wilson_95;
-            @let x = plot.at_x(trunk.rate);
+            @let x = plot.at_x(rate);
             @let y = plot.at_y(100.0 * trunk.evaluation.top1_accuracy);
             @let style = if trunk.is_chosen { "training" } else { "validation" };
             line class={ "curve " (style) } x1=(x) x2=(x)
                 y1=(plot.at_y(100.0 * low)) y2=(plot.at_y(100.0 * high)) {}
             circle class={ "bin " (style) } cx=(x) cy=(y) r="4" {
-                title { (trunk.title) ": " (percent(trunk.evaluation.top1_accuracy)) ", " (format!("{:.0}", trunk.rate)) " pictures per second" }
+                title { (trunk.title) ": " (percent(trunk.evaluation.top1_accuracy)) ", " (format!("{rate:.0}")) " pictures per second" }
             }
             // On the side where there is room.
-            @let (beside, anchor) = if trunk.rate < 0.5 * fastest { (7.0, "start") } else { (-7.0, "end") };
+            @let (beside, anchor) = if rate < 0.5 * fastest { (7.0, "start") } else { (-7.0, "end") };
             text.tick x=(x + beside) y=(y + 4.0) text-anchor=(anchor) { (trunk.title) }
         }
     };

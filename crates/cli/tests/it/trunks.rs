@@ -209,6 +209,23 @@ fn trunks_are_compared_in_the_same_folds_and_stores_are_taken_again() {
         trunks[0]["log_loss"]
     );
 
+    // The same stores, as they are: nothing is known of speed.
+    let stores = "compare-trunks stores/efficientnet-lite0 stores/efficientnet-lite1 --folds 4";
+    let as_they_are: Value =
+        serde_json::from_str(&place.ok(&format!("{stores} --format json"))).unwrap();
+    assert_eq!(as_they_are["trunks"][0]["log_loss"], trunks[0]["log_loss"]);
+    assert!(as_they_are["trunks"][0]["pictures_per_second"].is_null());
+    assert!(
+        place
+            .refused(&format!("{stores} --out x"))
+            .contains("leave it out")
+    );
+    assert!(
+        place
+            .refused("compare-trunks pictures")
+            .contains("--out is missing")
+    );
+
     let said =
         place.refused("compare-trunks pictures --out stores --trunks efficientnet-lite0,vgg61");
     assert!(said.contains("there is no trunk 'vgg61'"), "{said}");
