@@ -339,7 +339,7 @@ fn classifier_card(
             element: Element::Uint8,
             ..trunk.input.clone()
         },
-        layers_of: None,
+        made_of: None,
         references: Vec::new(),
         output: CardOutput {
             name: PROBABILITIES.to_owned(),

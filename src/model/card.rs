@@ -1,22 +1,25 @@
 //! Model cards: what has to be known of a trunk besides its ONNX file.
 
+mod built_in;
 mod error;
+mod made_output;
+mod reference;
 
 use std::fs;
 use std::path::Path;
 
-use image::{Rgb, RgbImage};
 use ort_winograd::onnx::{DataType, Dim, TensorType};
 use ort_winograd::{OnnxModel, TensorHash, hash_graph, hash_tensors};
 use serde::{Deserialize, Serialize};
 
-use super::adapter::{Take, has_halves, in_float32};
+use super::adapter::Take;
 use super::identity::OutputSpec;
-use super::layers::Layers;
 use crate::named;
 use crate::picture::{self, Decoding, Filter, Layout, Recipe, Resize};
 
 pub use self::error::CardError;
+pub(crate) use self::made_output::OwnOutput;
+pub use self::reference::Reference;
 
 /// The versions of the card format that this crate reads: 2 has formulas for recipes besides.
 const CARD_FORMATS: std::ops::RangeInclusive<u32> = 1..=2;
@@ -27,25 +30,6 @@ const MAX_SIDE: u32 = 4096;
 
 /// Colour channels of a picture, and so of every trunk's input.
 const N_CHANNELS: u64 = 3;
-
-/// The built-in cards' texts, by the names of the trunks.
-const BUILT_IN: [(&str, &str); 4] = [
-    (VGG16, include_str!("../../models/vgg16.toml")),
-    (
-        "efficientnet-lite0",
-        include_str!("../../models/efficientnet-lite0.toml"),
-    ),
-    (
-        "efficientnet-lite1",
-        include_str!("../../models/efficientnet-lite1.toml"),
-    ),
-    (
-        "efficientnet-lite2",
-        include_str!("../../models/efficientnet-lite2.toml"),
-    ),
-];
-
-const VGG16: &str = "vgg16";
 
 /// The element type of a trunk's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,40 +107,6 @@ pub struct CardClassifier {
     pub decoding: Decoding,
 }
 
-/// The output that an ONNX file itself has, where another one is made of it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OwnOutput {
-    output: CardOutput,
-    /// What [`hash_graph`] must give for it.
-    graph_sha256: Option<String>,
-}
-
-/// A picture that everybody can make, and what the trunk makes of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reference {
-    /// a, b and c of the picture: in channel k (0 is red), row y and column x it has the level
-    /// (a x + b y + c k) mod 256.
-    pub picture: [u32; 3],
-    /// The first numbers of its code, with channels last.
-    pub codes: Vec<f32>,
-}
-
-impl Reference {
-    /// The picture, of so many pixels.
-    #[must_use]
-    pub fn picture(&self, width: u32, height: u32) -> RgbImage {
-        let [a, b, c] = self.picture;
-        let level = |x: u32, y: u32, channel: u32| {
-            let sum = a.wrapping_mul(x).wrapping_add(b.wrapping_mul(y));
-            (sum.wrapping_add(c.wrapping_mul(channel)) % 256) as u8
-        };
-        RgbImage::from_fn(width, height, |x, y| {
-            Rgb([0, 1, 2].map(|channel| level(x, y, channel)))
-        })
-    }
-}
-
 /// A trunk's model card.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,9 +139,9 @@ pub struct ModelCard {
     /// Pictures with their codes, by which a trunk is proved on a machine.
     #[serde(default, rename = "reference", skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
-    /// The file's own output, where several of its layers are taken in place of it.
+    /// The file's own output, where that of the card is made of it.
     #[serde(skip)]
-    pub(crate) layers_of: Option<OwnOutput>,
+    pub(crate) made_of: Option<OwnOutput>,
     /// The card's file, for messages.
     #[serde(skip)]
     pub(crate) origin: String,
@@ -263,119 +213,6 @@ impl ModelCard {
         origin.clone_into(&mut card.origin);
         card.validate()?;
         Ok(card)
-    }
-
-    /// The card of VGG16, which is built in.
-    ///
-    /// # Panics
-    /// Never: a test reads it.
-    #[must_use]
-    pub fn vgg16() -> Self {
-        Self::built_in(VGG16).expect("VGG16 has a card")
-    }
-
-    /// The built-in card of the trunk called `name`, if there is one.
-    ///
-    /// # Panics
-    /// Never: a test reads all of them.
-    #[must_use]
-    pub fn built_in(name: &str) -> Option<Self> {
-        let text = Self::built_in_text(name)?;
-        let card = Self::parse(text, &format!("the built-in card of {name}"));
-        Some(card.expect("the built-in card is valid"))
-    }
-
-    /// The built-in card of the trunk called `name` as the text of its file.
-    #[must_use]
-    pub fn built_in_text(name: &str) -> Option<&'static str> {
-        let (_, text) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
-        Some(text)
-    }
-
-    /// The card of the same trunk with these layers for its output, which has so many numbers.
-    #[must_use]
-    pub fn with_layers(self, layers: &Layers, n_numbers: u64) -> Self {
-        self.with_made(layers.to_string(), n_numbers)
-    }
-
-    /// The card for what a store or a head records of codes: with their layers, where they are of several.
-    #[must_use]
-    pub fn for_output(self, output: &OutputSpec) -> Self {
-        match (output.name.parse(), output.shape.as_slice()) {
-            (Ok(layers), &[n_numbers]) => self.with_layers(&layers, n_numbers as u64),
-            _ => self.with_token(),
-        }
-    }
-
-    /// The card with one code for its output where that is tokens.
-    #[must_use]
-    pub(super) fn with_token(self) -> Self {
-        let (Some(take), &[_, width]) = (self.output.take, self.output.shape.as_slice()) else {
-            return self;
-        };
-        let name = take.name_of(&self.output.name);
-        self.with_made(name, width)
-    }
-
-    /// The card with a vector that is made of the file's own output.
-    fn with_made(self, name: String, n_numbers: u64) -> Self {
-        let own = self.layers_of.unwrap_or(OwnOutput {
-            output: self.output,
-            graph_sha256: self.graph_sha256,
-        });
-        Self {
-            graph_sha256: None,
-            layers_of: Some(own),
-            output: CardOutput {
-                name,
-                shape: vec![n_numbers],
-                layout: None,
-                take: None,
-            },
-            ..self
-        }
-    }
-
-    /// Reads the trunk's ONNX file, with the card's output made in it where that is of several layers.
-    ///
-    /// # Errors
-    /// [`CardError::Graph`] or [`CardError::OtherGraph`].
-    pub fn read_model(&self, path: &Path) -> Result<OnnxModel, CardError> {
-        self.with_output(OnnxModel::read(path)?)
-    }
-
-    /// The model with the card's output: made in it where that is of several layers or one of tokens, and in
-    /// float32 where the file's are float16. What the card says of the file's own graph is checked before.
-    pub(super) fn with_output(&self, model: OnnxModel) -> Result<OnnxModel, CardError> {
-        let model = match has_halves(&model) {
-            true => in_float32(model)?,
-            false => model,
-        };
-        let Some(OwnOutput {
-            output: own,
-            graph_sha256,
-        }) = &self.layers_of
-        else {
-            return Ok(model);
-        };
-        if graph_sha256.is_some() {
-            let of_file = Self {
-                graph_sha256: graph_sha256.clone(),
-                ..self.clone()
-            };
-            of_file.check_graph_hash(&model, &hash_graph(&model, &own.name)?)?;
-        }
-        Ok(
-            match (
-                self.output.name.parse::<Layers>(),
-                own.take,
-                own.shape.as_slice(),
-            ) {
-                (Ok(layers), ..) => layers.made_in(model, own)?,
-                (Err(_), Some(take), &[_, width]) => take.made_in(model, &own.name, width)?,
-                _ => model,
-            },
-        )
     }
 
     /// Whether two cards differ in nothing but the file that they were read from.

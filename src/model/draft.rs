@@ -116,7 +116,7 @@ pub fn draft_card(
         output,
         classifier: None,
         references: Vec::new(),
-        layers_of: None,
+        made_of: None,
         origin: format!("the draft for {file}"),
     };
     guesses.push("licence and attribution are not in the file: write them".to_owned());

@@ -6,10 +6,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
-use ort_winograd::onnx::{AttributeProto, GraphProto, NodeProto, TensorType};
+use ort_winograd::onnx::{AttributeProto, GraphProto, NodeProto, TensorType, ValueInfoProto};
 use ort_winograd::{GraphError, OnnxModel};
 
 use super::card::CardOutput;
@@ -102,6 +101,16 @@ impl Layers {
         channels.collect()
     }
 
+    /// How many numbers the code has: the sum of [`Layers::channels`].
+    ///
+    /// # Errors
+    /// As [`Layers::channels`].
+    pub fn n_numbers(&self, model: &OnnxModel, output: &CardOutput) -> Result<u64, GraphError> {
+        let channels = self.channels(model, output)?;
+        // A file may claim any number; one that is too large fits no file, which is checked later.
+        Ok(channels.into_iter().fold(0, u64::saturating_add))
+    }
+
     /// The model with this code for its only output. `output` is its own, whose layout is known; other feature maps
     /// have their channels first.
     ///
@@ -112,7 +121,7 @@ impl Layers {
         model: OnnxModel,
         output: &CardOutput,
     ) -> Result<OnnxModel, GraphError> {
-        let channels = self.channels(&model, output)?;
+        let n_numbers = self.n_numbers(&model, output)?;
         let origin = model.origin().to_owned();
         let mut proto = model.into_proto();
         let graph = proto.graph.get_or_insert_default();
@@ -125,10 +134,9 @@ impl Layers {
         let name = self.to_string();
         let concat = NodeProto::new("Concat", &inputs, &name).with(AttributeProto::int("axis", 1));
         graph.node.push(concat);
-        let shape = [channels.iter().sum()];
-        let declared = TensorType::float32_batch(&shape);
-        graph.output = vec![ort_winograd::onnx::ValueInfoProto::new(&name, &declared)];
-        OnnxModel::from_proto(proto, Path::new(&origin))
+        let declared = TensorType::float32_batch(&[n_numbers]);
+        graph.output = vec![ValueInfoProto::new(&name, &declared)];
+        OnnxModel::from_proto(proto, &origin)
     }
 
     /// Pools a tensor to (N, C), and scales it; the name of what comes out.

@@ -19,6 +19,10 @@ use crate::head::scaling::ScalingKind;
 use crate::head::{Head, HeadOptions};
 use crate::progress::Watch;
 
+/// Most pictures for which it is asked unbidden whether means would do better: with more, whole codes are seldom
+/// worse, and the question takes as long as the training.
+const FEW_PICTURES: usize = 5_000;
+
 /// What heads read of a store's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
@@ -74,7 +78,7 @@ pub fn choose_view(
 
 /// Whether means over height and width would do better than the whole codes that are given, by more than a
 /// standard error, with the L2 strength that is given: a question that takes two fits a fold. Nothing where the
-/// codes have no height and width.
+/// codes have no height and width, or are of more than 5,000 pictures.
 ///
 /// # Errors
 /// As [`train`](super::train).
@@ -84,7 +88,7 @@ pub fn are_means_better(
     watch: &dyn Watch,
 ) -> Result<Option<ViewChoice>, TrainError> {
     let given = given_view(store, options);
-    if !has_places(store) {
+    if !has_places(store) || store.pictures().len() > FEW_PICTURES {
         return Ok(None);
     }
     let means = View {

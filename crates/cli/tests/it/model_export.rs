@@ -6,8 +6,9 @@ use crate::support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use cnn_codes::model::ModelCard;
 use cnn_codes::model::OnnxModel;
-use cnn_codes_cli::assets::verify_vgg16;
+use cnn_codes_cli::assets::verify;
 
 fn root(path: &str) -> PathBuf {
     support::root().join(path)
@@ -53,7 +54,7 @@ fn the_script_makes_the_same_file_of_the_same_weights() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    verify_vgg16(&exported).unwrap();
+    verify(&exported, &ModelCard::vgg16()).unwrap();
     let graph = |path: &Path| OnnxModel::read(path).unwrap().graph().clone();
     let same = graph(&exported) == graph(&trunk);
     assert!(same, "the script and `fetch vgg16` make different graphs");

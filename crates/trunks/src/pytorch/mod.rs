@@ -66,11 +66,20 @@ pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, PytorchError> {
     let tensors = Machine::run(bytes, &mut place)?;
     let keys = Machine::run(bytes, &mut place)?;
     let storages = Storages::read(bytes, place, &tensors, &keys)?;
-    let mut named = BTreeMap::new();
-    for (name, tensor) in tensors.named_tensors()? {
-        if let Some(tensor) = storages.tensor(&name, tensor)? {
-            named.insert(name, tensor);
+    let (mut named, mut n_numbers) = (BTreeMap::new(), 0);
+    for (name, view) in tensors.named_tensors()? {
+        let Some(tensor) = storages.tensor(name, view)? else {
+            continue;
+        };
+        // Many names of one storage would make much of little.
+        n_numbers += tensor.values.len();
+        if 4 * n_numbers > bytes.len() {
+            return Err(PytorchError::Tensor {
+                name: name.to_owned(),
+                reason: "the tensors up to it are larger than the file".to_owned(),
+            });
         }
+        named.insert(name.to_owned(), tensor);
     }
     Ok(named)
 }

@@ -1,11 +1,15 @@
 //! The part of Python's pickle machine that weights need: protocol 2, data, three constructors.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::error::PytorchError;
 
 /// Most instructions of a pickle; the largest of the known files have 14,000.
 const MOST_INSTRUCTIONS: usize = 1 << 20;
+
+/// Most axes of a tensor: a shape is copied for each tensor that names it.
+const MOST_AXES: usize = 8;
 
 /// A place in [`Machine::values`].
 type Place = usize;
@@ -18,7 +22,7 @@ pub(super) enum Value {
     Int(i64),
     /// Little-endian bytes of a number that may be larger.
     LargeInt(Vec<u8>),
-    Text(String),
+    Text(Rc<str>),
     Tuple(Vec<Place>),
     List(Vec<Place>),
     Dict(Vec<(Place, Place)>),
@@ -39,7 +43,7 @@ pub(super) enum Name {
 /// A storage that the file holds further on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Storage {
-    pub(super) key: String,
+    pub(super) key: Rc<str>,
     pub(super) kind: Name,
     pub(super) len: usize,
 }
@@ -96,13 +100,13 @@ impl Machine {
             return false;
         };
         entries.iter().any(|&(key, value)| {
-            self.values[key] == Value::Text("little_endian".to_owned())
+            self.values[key] == Value::Text("little_endian".into())
                 && self.values[value] == Value::Bool(true)
         })
     }
 
     /// The tensors of a dictionary, by name, in its order.
-    pub(super) fn named_tensors(&self) -> Result<Vec<(String, &TensorView)>, PytorchError> {
+    pub(super) fn named_tensors(&self) -> Result<Vec<(&str, &TensorView)>, PytorchError> {
         let not_weights = || PytorchError::OtherFormat {
             reason: "it holds something other than tensors by their names".to_owned(),
         };
@@ -112,7 +116,7 @@ impl Machine {
         let entries =
             entries.iter().map(
                 |&(key, value)| match (&self.values[key], &self.values[value]) {
-                    (Value::Text(name), Value::Tensor(tensor)) => Ok((name.clone(), tensor)),
+                    (Value::Text(name), Value::Tensor(tensor)) => Ok((&**name, tensor)),
                     _ => Err(not_weights()),
                 },
             );
@@ -125,7 +129,7 @@ impl Machine {
             return None;
         };
         let texts = items.iter().map(|&item| match &self.values[item] {
-            Value::Text(text) => Some(text.as_str()),
+            Value::Text(text) => Some(&**text),
             _ => None,
         });
         texts.collect()
@@ -167,7 +171,7 @@ impl Machine {
                 let text = reader.slice(len as usize, "a text")?;
                 let text = std::str::from_utf8(text);
                 let text = text.map_err(|_| damaged(place, "a text is not UTF-8"))?;
-                self.push(Value::Text(text.to_owned()));
+                self.push(Value::Text(text.into()));
             }
             b'}' => self.push(Value::Dict(Vec::new())),
             b']' => self.push(Value::List(Vec::new())),
@@ -355,7 +359,7 @@ impl Machine {
                 &Value::Name(kind @ (Name::FloatStorage | Name::LongStorage)),
                 Value::Text(key),
                 Value::None,
-            ) if word == "storage" => Ok(Storage {
+            ) if &**word == "storage" => Ok(Storage {
                 key: key.clone(),
                 kind,
                 len: self.count(len, place)?,
@@ -374,6 +378,9 @@ impl Machine {
 
     fn counts(&self, tuple: Place, place: usize) -> Result<Vec<usize>, PytorchError> {
         match &self.values[tuple] {
+            Value::Tuple(numbers) if numbers.len() > MOST_AXES => {
+                Err(damaged(place, "a tensor has more than 8 axes"))
+            }
             Value::Tuple(numbers) => {
                 let numbers = numbers.iter();
                 numbers.map(|&number| self.count(number, place)).collect()

@@ -1,14 +1,15 @@
 //! The numbers behind the pickles, and the tensors that are views of them.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::Tensor;
 use super::error::PytorchError;
-use super::pickle::{Machine, Name, Storage, TensorView};
+use super::pickle::{Machine, Name, TensorView};
 
 /// The storages of a file, each a slice of it.
 pub(super) struct Storages<'a> {
-    by_key: HashMap<String, (Storage, &'a [u8])>,
+    by_key: HashMap<Rc<str>, (Name, &'a [u8])>,
 }
 
 impl<'a> Storages<'a> {
@@ -22,9 +23,10 @@ impl<'a> Storages<'a> {
         let mut declared = HashMap::new();
         for (name, tensor) in tensors.named_tensors()? {
             let storage = &tensor.storage;
-            let known = declared.entry(storage.key.as_str()).or_insert(storage);
+            let known = declared.entry(&*storage.key).or_insert(storage);
             if *known != storage {
                 let reason = "its storage is described in two ways".to_owned();
+                let name = name.to_owned();
                 return Err(PytorchError::Tensor { name, reason });
             }
         }
@@ -57,7 +59,7 @@ impl<'a> Storages<'a> {
                 return Err(cut);
             };
             place += 8 + numbers.len();
-            by_key.insert(key.to_owned(), (storage.clone(), numbers));
+            by_key.insert(Rc::clone(&storage.key), (storage.kind, numbers));
         }
         if place != bytes.len() {
             let reason = "there is something behind the last storage";
@@ -78,11 +80,12 @@ impl<'a> Storages<'a> {
             name: name.to_owned(),
             reason: reason.to_owned(),
         };
-        let (storage, bytes) = self
+        let len = view.storage.len;
+        let &(kind, bytes) = self
             .by_key
             .get(&view.storage.key)
             .ok_or_else(|| wrong("its storage is not in the file"))?;
-        if storage.kind != Name::FloatStorage {
+        if kind != Name::FloatStorage {
             return Ok(None);
         }
         let TensorView {
@@ -97,7 +100,7 @@ impl<'a> Storages<'a> {
         let mut axes = shape.iter();
         let n = axes.try_fold(1_usize, |n, &axis| n.checked_mul(axis));
         // As large as its storage at most: strides of 0 would make much of little.
-        let n = n.filter(|&n| n <= storage.len);
+        let n = n.filter(|&n| n <= len);
         let n = n.ok_or_else(|| wrong("it is larger than its storage"))?;
         let mut last = Some(*offset);
         for (&axis, &stride) in shape.iter().zip(strides) {
@@ -106,7 +109,7 @@ impl<'a> Storages<'a> {
                 .zip(reach)
                 .and_then(|(last, reach)| last.checked_add(reach));
         }
-        if n > 0 && last.is_none_or(|last| last >= storage.len) {
+        if n > 0 && last.is_none_or(|last| last >= len) {
             return Err(wrong("it reaches beyond its storage"));
         }
         let (numbers, _) = bytes.as_chunks::<4>();

@@ -1,0 +1,30 @@
+//! Pictures that everybody can make, by which a trunk is proved.
+
+use image::{Rgb, RgbImage};
+use serde::{Deserialize, Serialize};
+
+/// A picture that everybody can make, and what the trunk makes of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// a, b and c of the picture: in channel k (0 is red), row y and column x it has the level
+    /// (a x + b y + c k) mod 256.
+    pub picture: [u32; 3],
+    /// The first numbers of its code, with channels last.
+    pub codes: Vec<f32>,
+}
+
+impl Reference {
+    /// The picture, of so many pixels.
+    #[must_use]
+    pub fn picture(&self, width: u32, height: u32) -> RgbImage {
+        let [a, b, c] = self.picture;
+        let level = |x: u32, y: u32, channel: u32| {
+            let sum = a.wrapping_mul(x).wrapping_add(b.wrapping_mul(y));
+            (sum.wrapping_add(c.wrapping_mul(channel)) % 256) as u8
+        };
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([0, 1, 2].map(|channel| level(x, y, channel)))
+        })
+    }
+}
