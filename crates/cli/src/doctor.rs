@@ -76,11 +76,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     findings.extend(runtime(arguments.runtime.onnxruntime.as_deref(), models));
     match &arguments.trunk {
         None => findings.push(trunk(models)),
-        Some(name) => findings.extend(
-            [Kernels::OnnxRuntime, Kernels::Winograd]
-                .into_iter()
-                .filter_map(|kernels| proved(arguments, models, name, kernels)),
-        ),
+        Some(name) => {
+            let on = |kernels| proved(arguments, models, name, kernels);
+            findings.extend(on(Kernels::OnnxRuntime));
+            // What does not run at all is told once.
+            if findings.last().is_some_and(|finding| finding.is_good) {
+                findings.extend(on(Kernels::Winograd));
+            }
+        }
     }
     match arguments.format {
         Format::Text => print(&as_text(&findings))?,

