@@ -220,6 +220,7 @@ fn description(dtype: Dtype) -> StoreDescription {
             output: OutputSpec {
                 name: "out".to_owned(),
                 shape: vec![7, 7, 512],
+                layers: Vec::new(),
             },
             pool: Pool::None,
         },

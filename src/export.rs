@@ -333,6 +333,8 @@ fn classifier_card(
         tensors_sha256: Some(hash_tensors(model)?.sha256),
         graph_sha256: Some(hash_graph(model, PROBABILITIES)?),
         input: CardInput {
+            fit: None,
+            filter: None,
             name: PIXELS.to_owned(),
             layout: Layout::ChannelsLast,
             recipe: Recipe::None,

@@ -53,6 +53,25 @@ pub enum StoreError {
         /// What was asked for.
         wanted: Pool,
     },
+    /// Its codes are not of layers side by side, or not recorded to be.
+    #[error(
+        "the codes of {} are not of several layers that could be told apart; extract the pictures again, with \
+         several layers side by side", dir.display()
+    )]
+    NoLayers {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A layer that was asked for is not there.
+    #[error("the codes of {} have no columns of {name}; those that can be taken, each once: {there}", dir.display())]
+    NoLayer {
+        /// The directory.
+        dir: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What is there.
+        there: String,
+    },
     /// The directory holds parts of a store, but not of one store.
     #[error("{} cannot be used as one store: {reason}", dir.display())]
     Parts {

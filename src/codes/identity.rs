@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pool;
-use crate::model::{ModelCard, OutputSpec, TrunkIdentity};
+use crate::model::{LayerColumns, Layers, ModelCard, OutputSpec, TrunkIdentity};
 use crate::picture::{Decoding, Recipe, Resize};
 
 /// What codes are: the trunk, and all that was done to a picture before and after it.
@@ -39,12 +39,42 @@ impl CodesIdentity {
             trunk,
             recipe,
             resize: Resize {
-                decoding: resize.decoding,
-                ..card.resize(resize.fit, resize.filter)
+                width: card.input.width,
+                height: card.input.height,
+                ..resize
             },
             output: card.output(),
             pool,
         }
+    }
+
+    /// The identity of the codes of some layers, cut out of these; nothing where these are not of layers that are
+    /// recorded, or one is not among them.
+    ///
+    /// The trunk's graph is another one then, whose hash is not known here: its parameters stand for it.
+    #[must_use]
+    pub(super) fn with_layers(&self, names: &[String]) -> Option<Self> {
+        let layers = self.output.name.parse::<Layers>().ok()?.only(names).ok()?;
+        let columns = names.iter().map(|name| {
+            let columns = self.output.columns_of(name)?;
+            Some(LayerColumns {
+                layer: name.clone(),
+                columns: columns.len(),
+            })
+        });
+        let columns: Vec<_> = columns.collect::<Option<_>>()?;
+        Some(Self {
+            trunk: TrunkIdentity {
+                graph_sha256: None,
+                ..self.trunk.clone()
+            },
+            output: OutputSpec {
+                name: layers.to_string(),
+                shape: vec![columns.iter().map(|there| there.columns).sum()],
+                layers: columns,
+            },
+            ..self.clone()
+        })
     }
 
     /// Says how these codes differ from `other`, or `None` where both mean the same.
@@ -89,7 +119,7 @@ impl CodesIdentity {
     /// Refuses an output without values, or with more than can be counted.
     pub(crate) fn validate(&self) -> Result<(), String> {
         match checked_product(&self.output.shape) {
-            Some(1..) => Ok(()),
+            Some(1..) => self.output.validate(),
             _ => Err(format!(
                 "its output {:?} must hold at least one number, and not too many to count",
                 self.output.shape

@@ -283,6 +283,7 @@ mod tests {
                     output: OutputSpec {
                         name: "o".to_owned(),
                         shape: vec![2, 2, 8],
+                        layers: Vec::new(),
                     },
                     pool: Pool::None,
                 },

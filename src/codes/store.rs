@@ -16,6 +16,7 @@ use super::{
 };
 use crate::files::npy::{ElementType, NpyHeader};
 use crate::files::regular;
+use crate::model::Layers;
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.
 const WIDENED: usize = 1024;
@@ -43,8 +44,8 @@ pub struct Store {
     dir: PathBuf,
     manifest: Manifest,
     codes: Arc<Vec<CodesFile>>,
-    /// Pooled codes (N, C) in C order, where they are read in place of those of the files.
-    pooled: Option<Arc<Vec<f32>>>,
+    /// Codes (N, D) in C order that were made of those of the files, and are read in place of them.
+    made: Option<Arc<Vec<f32>>>,
     labels: Option<Vec<usize>>,
     pub(super) pictures: Vec<PictureRow>,
 }
@@ -101,7 +102,7 @@ impl Store {
             dir: dir.to_owned(),
             manifest,
             codes: Arc::new(vec![codes]),
-            pooled: None,
+            made: None,
             labels,
             pictures,
         })
@@ -120,7 +121,7 @@ impl Store {
             dir: dir.to_owned(),
             manifest,
             codes: Arc::default(),
-            pooled: None,
+            made: None,
             labels: is_labelled.then(Vec::new),
             pictures: Vec::new(),
         };
@@ -158,28 +159,99 @@ impl Store {
                 wanted: pool,
             });
         }
-        let (channels, code_len) = (codes.output.channels(), codes.code_len());
+        let channels = codes.output.channels();
+        let pooled = CodesIdentity {
+            pool,
+            ..codes.clone()
+        };
+        self.made(pooled, |code, made| pool.append(code, channels, made))
+    }
+
+    /// The same pictures, with the codes of some of the layers that are side by side in this store, in the order in
+    /// which they are named: as they were extracted with these layers alone. They are held in memory: N * D float32.
+    ///
+    /// # Errors
+    /// [`StoreError::NoLayers`] or [`StoreError::NoLayer`] if there are no such layers; as [`Store::read_code`].
+    pub fn with_layers(&self, names: &[String]) -> Result<Self, StoreError> {
+        let codes = &self.manifest.store.codes;
+        if codes.output.layers.is_empty() {
+            return Err(StoreError::NoLayers {
+                dir: self.dir.clone(),
+            });
+        }
+        let columns_of = |name: &String| {
+            let columns = codes.output.columns_of(name);
+            columns.ok_or_else(|| StoreError::NoLayer {
+                dir: self.dir.clone(),
+                name: name.clone(),
+                there: self.layers().join(", "),
+            })
+        };
+        let columns: Vec<_> = (names.iter().map(columns_of)).collect::<Result<_, _>>()?;
+        if *names == *self.layers() {
+            return Ok(self.clone());
+        }
+        let of_layers = codes
+            .with_layers(names)
+            .ok_or_else(|| StoreError::NoLayer {
+                dir: self.dir.clone(),
+                name: names.join(","),
+                there: self.layers().join(", "),
+            })?;
+        self.made(of_layers, |code, made| {
+            for columns in &columns {
+                made.extend_from_slice(&code[columns.clone()]);
+            }
+        })
+    }
+
+    /// The layers whose codes are side by side in this store, in their order; none where that is not recorded.
+    #[must_use]
+    pub fn layers(&self) -> Vec<String> {
+        let layers = self.codes_identity().output.layers.iter();
+        layers.map(|there| there.layer.clone()).collect()
+    }
+
+    /// This store with codes that `append` makes of its own, one at a time.
+    fn made(
+        &self,
+        codes: CodesIdentity,
+        append: impl Fn(&[f32], &mut Vec<f32>) + Sync,
+    ) -> Result<Self, StoreError> {
+        let (whole_len, made_len) = (self.codes_identity().code_len(), codes.code_len());
         let rows: Vec<_> = (0..self.pictures.len()).collect();
         let of_row = |code: &mut Vec<f32>, &row: &usize| {
-            self.read_code(row, 0..code_len, code)?;
-            let mut pooled = Vec::with_capacity(channels);
-            pool.append(code, channels, &mut pooled);
-            Ok(pooled)
+            self.read_code(row, 0..whole_len, code)?;
+            let mut made = Vec::with_capacity(made_len);
+            append(code, &mut made);
+            Ok(made)
         };
-        let pooled = (rows.par_iter()).map_init(|| vec![0.0; code_len], of_row);
-        let pooled: Vec<Vec<f32>> = pooled.collect::<Result<_, StoreError>>()?;
+        let made = (rows.par_iter()).map_init(|| vec![0.0; whole_len], of_row);
+        let made: Vec<Vec<f32>> = made.collect::<Result<_, StoreError>>()?;
         let mut store = self.clone();
-        store.manifest.store.codes.pool = pool;
+        store.manifest.store.codes = codes;
         store.manifest.store.dtype = Dtype::F32;
-        store.pooled = Some(Arc::new(pooled.concat()));
+        store.made = Some(Arc::new(made.concat()));
         Ok(store)
     }
 
-    /// This store with its codes pooled as `codes` are, where only that is between them.
+    /// This store with its codes pooled as `codes` are, or with their layers alone, where only that is between
+    /// them.
     ///
     /// # Errors
     /// As [`Store::read_code`].
     pub fn taken_as(&self, codes: &CodesIdentity) -> Result<Self, StoreError> {
+        if let Ok(wanted) = codes.output.name.parse::<Layers>() {
+            let is_made_so = |ours: Layers| ours.is_made_like(&wanted);
+            let ours = self.codes_identity().output.name.parse();
+            let cut = self.codes_identity().with_layers(wanted.names());
+            let may = ours.is_ok_and(is_made_so)
+                && cut.is_some_and(|cut| cut.difference(codes).is_none());
+            return match may {
+                true => self.with_layers(wanted.names()),
+                false => Ok(self.clone()),
+            };
+        }
         let pooled = CodesIdentity {
             pool: codes.pool,
             ..self.codes_identity().clone()
@@ -259,7 +331,7 @@ impl Store {
         values: &mut [f32],
     ) -> Result<(), StoreError> {
         assert_eq!(values.len(), features.len(), "a value for each feature");
-        if let Some(code) = self.pooled_code(row) {
+        if let Some(code) = self.made_code(row) {
             values.copy_from_slice(&code[features]);
             return Ok(());
         }
@@ -286,7 +358,7 @@ impl Store {
     /// # Panics
     /// If there is no such row.
     pub fn read_code_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
-        if let Some(code) = self.pooled_code(row) {
+        if let Some(code) = self.made_code(row) {
             bytes.clear();
             bytes.extend(code.iter().flat_map(|value| value.to_le_bytes()));
             return Ok(());
@@ -296,10 +368,10 @@ impl Store {
         codes.read(row, 0, bytes)
     }
 
-    /// The code of `row` where codes were pooled here.
-    fn pooled_code(&self, row: usize) -> Option<&[f32]> {
+    /// The code of `row` where codes were made here.
+    fn made_code(&self, row: usize) -> Option<&[f32]> {
         let len = self.codes_identity().code_len();
-        self.pooled
+        self.made
             .as_ref()
             .map(|codes| &codes[row * len..(row + 1) * len])
     }
@@ -330,7 +402,7 @@ impl Store {
 
     /// Tells the system that these codes will be read soon, so that it may begin to; does not wait.
     pub(crate) fn will_need(&self, rows: Range<usize>) {
-        if self.pooled.is_some() {
+        if self.made.is_some() {
             return;
         }
         for codes in self.codes.iter() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::codes::{Dtype, Leftover, Pool, Shard};
 use crate::files::Existing;
 use crate::model::ModelCard;
-use crate::picture::{DecodeLimits, Filter, Fit, Preparation};
+use crate::picture::{DecodeLimits, Preparation};
 
 /// How pictures become a store. Take [`ExtractOptions::for_card`], and set what is to be otherwise.
 #[derive(Clone, Debug)]
@@ -46,13 +46,13 @@ impl ExtractOptions {
     /// The time between checkpoints where nothing else is said.
     pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
-    /// The usual options: whole pictures,
-    /// stretched to the trunk's input, by the card's recipe; float32 codes as they are.
+    /// The usual options: pictures in the trunk's size, by the fit, the filter and the recipe of its card;
+    /// float32 codes as they are.
     #[must_use]
     pub fn for_card(card: &ModelCard) -> Self {
         Self {
             preparation: Preparation {
-                resize: card.resize(Fit::default(), Filter::default()),
+                resize: card.resize(),
                 recipe: card.input.recipe,
                 layout: card.input.layout,
             },

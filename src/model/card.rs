@@ -74,6 +74,12 @@ pub struct CardInput {
     /// What the numbers are given as.
     #[serde(default, skip_serializing_if = "Element::is_float32")]
     pub element: Element,
+    /// How the pictures that it was trained on got the input's size; stretched where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<picture::Fit>,
+    /// The filter with which they were resampled; bilinear where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
 }
 
 /// What a trunk gives: its codes.
@@ -165,17 +171,18 @@ impl ModelCard {
         OutputSpec {
             name: self.output.name.clone(),
             shape,
+            layers: self.layers(),
         }
     }
 
-    /// How a picture gets the size of the trunk's input.
+    /// How a picture gets the size of the trunk's input, where nothing else is asked for.
     #[must_use]
-    pub fn resize(&self, fit: picture::Fit, filter: Filter) -> Resize {
+    pub fn resize(&self) -> Resize {
         Resize {
             width: self.input.width,
             height: self.input.height,
-            fit,
-            filter,
+            fit: self.input.fit.unwrap_or_default(),
+            filter: self.input.filter.unwrap_or_default(),
             decoding: Decoding::default(),
         }
     }
@@ -315,6 +322,16 @@ impl ModelCard {
             );
             return Err(self.invalid("input.recipe", reason));
         }
+        if self.format < 2 && self.input.fit.is_some() {
+            return Err(self.invalid("input.fit", "needs a card with format = 2"));
+        }
+        if self.format < 2 && self.input.filter.is_some() {
+            return Err(self.invalid("input.filter", "needs a card with format = 2"));
+        }
+        if let Some(fit) = self.input.fit {
+            self.check_fit(fit)
+                .map_err(|reason| self.invalid("input.fit", reason))?;
+        }
         if self.format < 2 && !self.references.is_empty() {
             return Err(self.invalid("reference", "needs a card with format = 2"));
         }
@@ -323,6 +340,21 @@ impl ModelCard {
         }
         self.validate_output()?;
         self.validate_classifier()
+    }
+
+    /// Refuses a fit whose shorter side is less than the trunk's input.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_fit(&self, fit: picture::Fit) -> Result<(), String> {
+        let larger = self.input.width.max(self.input.height);
+        match fit {
+            picture::Fit::CropAt { shorter_side } if shorter_side < larger => Err(format!(
+                "is {fit}; {} x {} pixels are cut out, so the shorter side must be {larger} at least",
+                self.input.width, self.input.height
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn validate_hash(&self, key: &'static str, hash: Option<&str>) -> Result<(), CardError> {

@@ -11,10 +11,13 @@ use serde::Deserialize;
 
 use super::adapter::{Take, has_halves, in_float32};
 use super::card::{CardError, CardInput, CardOutput, Element, ModelCard};
-use crate::picture::{Layout, Normalization, Recipe};
+use crate::picture::{Filter, Fit, Layout, Normalization, Recipe};
 
 /// Width and height where neither file says one.
 const USUAL_SIDE: u32 = 224;
+
+/// Inputs of so many pixels and more are whole pictures: `ConvNextImageProcessor`'s, where `crop_pct` is given.
+const WHOLE_FROM: u32 = 384;
 
 /// A card, and what in it is a guess.
 #[derive(Clone, Debug)]
@@ -69,6 +72,9 @@ struct Config {
     do_normalize: Option<bool>,
     size: Option<Size>,
     crop_size: Option<Size>,
+    do_center_crop: Option<bool>,
+    crop_pct: Option<f64>,
+    resample: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -155,30 +161,108 @@ fn input(
             inputs: listed(&inputs),
         });
     };
-    let (wanted_width, wanted_height) =
-        match config.and_then(|config| config.crop_size.or(config.size)) {
-            Some(
-                Size::Side(side)
-                | Size::Shortest {
-                    shortest_edge: side,
-                },
-            ) => (side, side),
-            Some(Size::Sides { height, width }) => (width, height),
-            None => (USUAL_SIDE, USUAL_SIDE),
-        };
+    let wanted = config.and_then(|config| config.crop().or(config.size));
+    let (wanted_width, wanted_height) = wanted.map_or((USUAL_SIDE, USUAL_SIDE), Size::sides);
+    let (width_there, height_there) = (width, height);
     if (width.is_none() || height.is_none()) && config.is_none_or(|config| config.size.is_none()) {
         guesses.push(format!(
             "the file takes pictures of any size; {USUAL_SIDE} x {USUAL_SIDE} is usual"
         ));
     }
+    let width = width_there.unwrap_or(wanted_width);
+    let height = height_there.unwrap_or(wanted_height);
     Ok(CardInput {
         name: name.to_owned(),
-        width: width.unwrap_or(wanted_width),
-        height: height.unwrap_or(wanted_height),
+        width,
+        height,
         layout,
         recipe: recipe(config, element, guesses)?,
         element,
+        fit: fit(config, width.max(height), guesses),
+        filter: filter(config, guesses),
     })
+}
+
+impl Config {
+    /// The size that is cut out of the middle, where one is.
+    fn crop(&self) -> Option<Size> {
+        self.crop_size
+            .filter(|_| self.do_center_crop != Some(false))
+    }
+
+    /// The shorter side that a picture gets before its middle is cut out.
+    fn shorter_side(&self) -> Option<u32> {
+        let (width, height) = self.size?.sides();
+        match (self.crop(), self.crop_pct) {
+            (Some(_), _) => Some(width.min(height)),
+            // ConvNeXt's: small inputs are cut out of larger pictures, large ones are whole pictures.
+            (None, Some(share)) if share > 0.0 && width < WHOLE_FROM => {
+                Some((f64::from(width) / share) as u32)
+            }
+            (None, _) => None,
+        }
+    }
+}
+
+impl Size {
+    /// Width and height.
+    fn sides(self) -> (u32, u32) {
+        match self {
+            Self::Side(side)
+            | Self::Shortest {
+                shortest_edge: side,
+            } => (side, side),
+            Self::Sides { height, width } => (width, height),
+        }
+    }
+}
+
+/// How pictures get the input's size, whose larger side is `larger`.
+fn fit(config: Option<&Config>, larger: u32, guesses: &mut Vec<String>) -> Option<Fit> {
+    let config = config?;
+    let size = config.size?;
+    if let Some(shorter_side) = config.shorter_side() {
+        let fit = match shorter_side == larger {
+            true => Fit::Crop,
+            false => Fit::CropAt { shorter_side },
+        };
+        if shorter_side < larger {
+            guesses.push(format!(
+                "the configuration makes the shorter side {shorter_side} pixels long, and the input has {larger}: \
+                 the card has fit = \"crop\""
+            ));
+            return Some(Fit::Crop);
+        }
+        return Some(fit);
+    }
+    match size {
+        Size::Shortest { .. } => {
+            guesses.push(
+                "the configuration leaves pictures longer than they are wide; the card has fit = \"crop\", as \
+                 pictures of a batch have one size"
+                    .to_owned(),
+            );
+            Some(Fit::Crop)
+        }
+        Size::Side(_) | Size::Sides { .. } => Some(Fit::Stretch),
+    }
+}
+
+/// The filter, by the number that Pillow gives it.
+fn filter(config: Option<&Config>, guesses: &mut Vec<String>) -> Option<Filter> {
+    match config?.resample? {
+        0 => Some(Filter::Nearest),
+        1 => Some(Filter::Lanczos),
+        2 => Some(Filter::Bilinear),
+        3 => Some(Filter::Bicubic),
+        other => {
+            guesses.push(format!(
+                "the configuration resamples with Pillow's filter {other}, which is not offered: the card has \
+                 bilinear"
+            ));
+            Some(Filter::Bilinear)
+        }
+    }
 }
 
 /// What becomes of a colour.

@@ -1,10 +1,11 @@
 //! Which trunk it is, and which output of it codes are: what a store records of a model.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelCard;
+use super::{Layers, ModelCard};
 
 /// A trunk's name and hashes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,20 @@ pub struct OutputSpec {
     pub name: String,
     /// Shape of one picture's output, channels last: `[7, 7, 512]`.
     pub shape: Vec<usize>,
+    /// The layers whose codes stand side by side in a vector, in their order; none of an output that is of one
+    /// layer. Earlier versions did not record them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerColumns>,
+}
+
+/// The columns of one layer, which follow those of the layer before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerColumns {
+    /// The layer's name in the ONNX graph: `block4_pool`.
+    pub layer: String,
+    /// How many columns it has.
+    pub columns: usize,
 }
 
 impl OutputSpec {
@@ -96,6 +111,46 @@ impl OutputSpec {
     #[must_use]
     pub(crate) fn channels(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// The columns of `layer`; nothing where no such layer is recorded.
+    #[must_use]
+    pub(crate) fn columns_of(&self, layer: &str) -> Option<Range<usize>> {
+        let mut first = 0_usize;
+        for there in &self.layers {
+            let columns = first..first.saturating_add(there.columns);
+            if there.layer == layer {
+                return Some(columns);
+            }
+            first = columns.end;
+        }
+        None
+    }
+
+    /// Refuses layers whose columns are not those of the output.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        if self.layers.is_empty() {
+            return Ok(());
+        }
+        let columns = self.layers.iter().map(|there| there.columns);
+        let sum = columns.fold(0, usize::saturating_add);
+        if self.shape != [sum] {
+            return Err(format!(
+                "its layers have {sum} columns, and its output is {:?}",
+                self.shape
+            ));
+        }
+        let written = self.name.parse::<Layers>().is_ok_and(|layers| {
+            let names = self.layers.iter().map(|there| &there.layer);
+            layers.names().iter().eq(names)
+        });
+        match written {
+            true => Ok(()),
+            false => Err(format!(
+                "its layers are not those of its output {}",
+                self.name
+            )),
+        }
     }
 }
 

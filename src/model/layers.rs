@@ -88,6 +88,25 @@ impl Layers {
         }
     }
 
+    /// The layers' names in their order.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.tensors
+    }
+
+    /// Some of these layers, pooled and scaled as these are.
+    ///
+    /// # Errors
+    /// As [`Layers::new`].
+    pub(crate) fn only(&self, names: &[String]) -> Result<Self, NotLayers> {
+        Self::new(names.to_vec(), self.pool, self.is_scaled)
+    }
+
+    /// Whether `other` is pooled and scaled as these are.
+    pub(crate) fn is_made_like(&self, other: &Self) -> bool {
+        (self.pool, self.is_scaled) == (other.pool, other.is_scaled)
+    }
+
     /// The number of each layer's channels, in their order.
     ///
     /// # Errors

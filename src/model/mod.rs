@@ -17,6 +17,6 @@ pub use ort_winograd::{FilterTransforms, GraphError, OnnxModel, hash_graph, hash
 pub use adapter::Take;
 pub use card::{CardError, ModelCard};
 pub use draft::{DraftCardError, DraftedCard, draft_card, name_of};
-pub use identity::{OutputSpec, TrunkIdentity};
+pub use identity::{LayerColumns, OutputSpec, TrunkIdentity};
 pub use layers::{Layers, NotLayers};
 pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};

@@ -47,7 +47,7 @@ pub use self::jpeg::DECODER;
 pub use self::limits::{DEFAULT_MAX_PIXELS, DecodeLimits, MAX_SIDE};
 pub use self::normalization::{Normalization, NotANormalization};
 pub use self::recipe::{Layout, Recipe};
-pub use self::resize::{Filter, Fit, Resize};
+pub use self::resize::{Filter, Fit, NotAFit, Resize};
 
 /// The most memory that a picture may take which is decoded while others are: that of a JPEG of 2^25
 /// pixels. A large one alone may take [`DecodeLimits::max_bytes`].

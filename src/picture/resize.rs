@@ -4,10 +4,11 @@
 //! across first and then down, with its weights in fixed point and bytes between the two passes,
 //! and a support that grows with the reduction (antialiasing). The algorithm is that of
 //! `src/libImaging/Resample.c` and, for [`Filter::Nearest`], of `ImagingScaleAffine` in
-//! `Geometry.c`; the geometry of [`Fit`] is that of `PIL.ImageOps`. Checked against Pillow 13.0.0.
+//! `Geometry.c`; the geometry of [`Fit`] is that of `PIL.ImageOps` and of torchvision. Checked against Pillow 13.0.0.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod fit;
 mod passes;
 mod plain;
 mod weights;
@@ -18,9 +19,12 @@ use image::metadata::Orientation;
 use image::{Rgb, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
+use self::fit::{contained_size, crop_area, middle, size_with_shorter_side};
 use self::weights::{Kernel, Span, Weights, span};
 use super::Decoding;
 use crate::named;
+
+pub use self::fit::{Fit, NotAFit};
 
 /// A target size and how to get there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,21 +41,6 @@ pub struct Resize {
     #[serde(default = "Decoding::full", skip_serializing_if = "Decoding::is_full")]
     pub decoding: Decoding,
 }
-
-/// What happens to a picture whose width : height is not the target's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fit {
-    /// It is distorted: `Image.resize(size)`, and what Keras' `load_img` does.
-    #[default]
-    Stretch,
-    /// It fills the target and loses what sticks out, the same on both sides: `ImageOps.fit`.
-    Crop,
-    /// It fits into the target, in the middle of white bars: `ImageOps.pad(color="white")`.
-    Pad,
-}
-
-named!(Fit, "fit", Stretch => "stretch", Crop => "crop", Pad => "pad");
 
 /// How pixels are made from pixels; the names are Pillow's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,7 +64,8 @@ named!(Filter, "filter",
 const PADDING: Rgb<u8> = Rgb([255, 255, 255]);
 
 impl Resize {
-    /// The picture at the target size. One that has that size already comes back unchanged.
+    /// The picture at the target size. One that has that size already comes back unchanged, but for
+    /// [`Fit::CropAt`], which cuts the middle out of it as out of any other.
     ///
     /// # Panics
     ///
@@ -95,14 +85,16 @@ impl Resize {
             picture.width() > 0 && picture.height() > 0,
             "a picture without pixels"
         );
-        if picture.dimensions() == size {
+        let whole = Extent::of(picture, margins);
+        let keeps_its_size = !matches!(self.fit, Fit::CropAt { .. });
+        if keeps_its_size && picture.dimensions() == size {
             return Cow::Borrowed(picture);
         }
-        let whole = Extent::of(picture, margins);
         Cow::Owned(match self.fit {
             Fit::Stretch => self.filter.scale(picture, whole.area(), size),
             Fit::Crop => self.filter.scale(picture, crop_area(whole, size), size),
             Fit::Pad => self.pad(picture, whole),
+            Fit::CropAt { shorter_side } => self.crop_at(picture, whole, shorter_side),
         })
     }
 
@@ -110,9 +102,28 @@ impl Resize {
     /// target, so that what reducing leaves out is not seen in the result. Nothing where single pixels are
     /// picked, or all are to be decoded.
     pub(super) fn reducible_to(&self) -> Option<(u32, u32)> {
-        let twice = |side: u32| side.saturating_mul(2);
+        let shorter_side = match self.fit {
+            Fit::CropAt { shorter_side } => shorter_side,
+            Fit::Stretch | Fit::Crop | Fit::Pad => 1,
+        };
+        let twice = |side: u32| side.max(shorter_side).saturating_mul(2);
         let may = self.decoding == Decoding::Scaled && self.filter != Filter::Nearest;
         may.then_some((twice(self.width), twice(self.height)))
+    }
+
+    /// The middle of the picture, once its shorter side has so many pixels: torchvision's `Resize` and
+    /// `CenterCrop`.
+    fn crop_at(&self, picture: &RgbImage, whole: Extent, shorter_side: u32) -> RgbImage {
+        let enough = shorter_side.max(self.width).max(self.height);
+        let size = size_with_shorter_side(whole, enough);
+        let scaled = if picture.dimensions() == size {
+            Cow::Borrowed(picture)
+        } else {
+            Cow::Owned(self.filter.scale(picture, whole.area(), size))
+        };
+        let left = middle(size.0 - self.width);
+        let top = middle(size.1 - self.height);
+        imageops::crop_imm(&*scaled, left, top, self.width, self.height).to_image()
     }
 
     /// `ImageOps.pad` with the picture in the middle.
@@ -124,16 +135,11 @@ impl Resize {
             Cow::Owned(self.filter.scale(picture, whole.area(), inner))
         };
         let mut padded = RgbImage::from_pixel(self.width, self.height, PADDING);
-        let left = middle(self.width - inner.0);
-        let top = middle(self.height - inner.1);
+        let left = i64::from(middle(self.width - inner.0));
+        let top = i64::from(middle(self.height - inner.1));
         imageops::replace(&mut padded, &*scaled, left, top);
         padded
     }
-}
-
-/// Half of what is left over, as Python's `round` has it: halves go to the even number.
-fn middle(spare: u32) -> i64 {
-    (f64::from(spare) * 0.5).round_ties_even() as i64
 }
 
 /// A rectangle of a picture: its spans across and down.
@@ -209,36 +215,6 @@ impl Extent {
 
     fn area(self) -> Area {
         (span(self.left, self.width), span(self.top, self.height))
-    }
-}
-
-/// The largest centred area with the shape of `size`: `ImageOps.fit`.
-fn crop_area(whole: Extent, size: (u32, u32)) -> Area {
-    let Extent { width, height, .. } = whole;
-    let ratio = f64::from(size.0) / f64::from(size.1);
-    let (crop_width, crop_height) = if width / height == ratio {
-        (width, height)
-    } else if width / height >= ratio {
-        (ratio * height, height)
-    } else {
-        (width, width / ratio)
-    };
-    (
-        span(whole.left + (width - crop_width) * 0.5, crop_width),
-        span(whole.top + (height - crop_height) * 0.5, crop_height),
-    )
-}
-
-/// The largest size within `size` with the shape of `picture`: `ImageOps.contain`, except that no
-/// side goes down to 0.
-fn contained_size(whole: Extent, size: (u32, u32)) -> (u32, u32) {
-    let Extent { width, height, .. } = whole;
-    let (target_width, target_height) = (f64::from(size.0), f64::from(size.1));
-    let rounded = |side: f64| (side.round_ties_even() as u32).max(1);
-    if width / height > target_width / target_height {
-        (size.0, rounded(height / width * target_width).min(size.1))
-    } else {
-        (rounded(width / height * target_height).min(size.0), size.1)
     }
 }
 

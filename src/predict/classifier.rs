@@ -126,8 +126,10 @@ impl Classifier {
             decoding,
         } = card.classifier.clone()?;
         let resize = Resize {
+            fit,
+            filter,
             decoding,
-            ..card.resize(fit, filter)
+            ..card.resize()
         };
         let recipe = card.input.recipe;
         let codes = CodesIdentity::new(trunk.identity().clone(), card, recipe, resize, Pool::None);

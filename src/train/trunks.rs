@@ -113,6 +113,7 @@ pub fn judge_trunks(
             let trunk = JudgedTrunk {
                 store: place,
                 view: View {
+                    last_layers: None,
                     pool,
                     scaling: options.scaling,
                 },

@@ -1,5 +1,5 @@
-//! The choice of a view: whether heads read whole codes, or their mean or maximum over height and width, and how
-//! these are scaled.
+//! The choice of a view: whether heads read whole codes, or their mean or maximum over height and width; those of
+//! all layers that are side by side, or of the last ones; and how these are scaled.
 //!
 //! Chosen on the training store alone, as settings are: by the log loss of a logistic regression in folds. It is
 //! the head whose optimum is found, so that views are compared and not trainings; which view suits it suits the
@@ -13,7 +13,7 @@ use super::progress::Stage;
 use super::result::Trial;
 use super::stores;
 use super::tuning::{Candidate, TuningJudge};
-use crate::codes::{Pool, Store};
+use crate::codes::{Pool, Store, StoreError};
 use crate::head::logistic::{Logistic, LogisticOptions};
 use crate::head::scaling::ScalingKind;
 use crate::head::{Head, HeadOptions};
@@ -28,6 +28,8 @@ const FEW_PICTURES: usize = 5_000;
 pub struct View {
     /// What is done over height and width.
     pub pool: Pool,
+    /// How many of the layers that are side by side are read, from the last one on; nothing where all are.
+    pub last_layers: Option<usize>,
     /// How the codes are scaled then.
     pub scaling: ScalingKind,
 }
@@ -44,6 +46,7 @@ pub struct ViewChoice {
 impl std::fmt::Display for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let codes = match self.pool {
+            Pool::None if self.last_layers.is_some() => "codes",
             Pool::None => "whole codes",
             Pool::Avg => "means over height and width",
             Pool::Max => "maxima over height and width",
@@ -54,7 +57,31 @@ impl std::fmt::Display for View {
             ScalingKind::L2 => ", each code to length 1",
             ScalingKind::Max => ", each feature to at most 1",
         };
-        write!(f, "{codes}{scaled}")
+        match self.last_layers {
+            None => write!(f, "{codes}{scaled}"),
+            Some(1) => write!(f, "{codes} of the last layer{scaled}"),
+            Some(n) => write!(f, "{codes} of the last {n} layers{scaled}"),
+        }
+    }
+}
+
+impl View {
+    /// The store with what heads read of its codes.
+    ///
+    /// # Errors
+    /// As [`Store::pooled`] and [`Store::with_layers`].
+    pub fn of(self, store: &Store) -> Result<Store, StoreError> {
+        let store = match store.codes_identity().pool == self.pool {
+            true => store.clone(),
+            false => store.pooled(self.pool)?,
+        };
+        match self.last_layers {
+            Some(n) => {
+                let layers = store.layers();
+                store.with_layers(&layers[layers.len().saturating_sub(n)..])
+            }
+            None => Ok(store),
+        }
     }
 }
 
@@ -62,7 +89,7 @@ impl std::fmt::Display for View {
 /// `options`, is left only for one that is better by more than a standard error, with the best of its L2
 /// strengths.
 ///
-/// Codes that are vectors have only their scalings to choose from.
+/// Codes that are vectors have only their scalings to choose from, and those of several layers the last of these.
 ///
 /// # Errors
 /// As [`train`](super::train).
@@ -109,6 +136,7 @@ pub fn are_means_better(
 fn given_view(store: &Store, options: &TrainOptions) -> View {
     View {
         pool: store.codes_identity().pool,
+        last_layers: None,
         scaling: options.scaling,
     }
 }
@@ -136,8 +164,8 @@ fn judge(
     let stage = Stage::begin(watch, "choosing a view of the codes", n_fits);
     let (mut candidates, mut judge) = (Vec::new(), None);
     for view in views {
-        let pooled = store.pooled(view.pool).map_err(TrainError::from)?;
-        let samples = stores::samples(&pooled)?;
+        let viewed = view.of(store).map_err(TrainError::from)?;
+        let samples = stores::samples(&viewed)?;
         let folds = Folds::new(&samples, options.folds, view.scaling, options.seed);
         let folds = folds.map_err(|error| on_store(error.into()))?;
         let logits = folds
@@ -190,9 +218,17 @@ fn views(store: &Store, given: View) -> Vec<View> {
         false => vec![given.pool],
     };
     let scalings = [ScalingKind::None, ScalingKind::L2, ScalingKind::Standard];
+    let fewer = 1..store.layers().len();
+    let layers: Vec<_> = std::iter::once(None).chain(fewer.rev().map(Some)).collect();
     let all = pools.into_iter().flat_map(|pool| {
-        let scalings = scalings.into_iter();
-        scalings.map(move |scaling| View { pool, scaling })
+        let layers = layers.iter();
+        layers.flat_map(move |&last_layers| {
+            scalings.map(move |scaling| View {
+                pool,
+                last_layers,
+                scaling,
+            })
+        })
     });
     let others = all.filter(|view| *view != given);
     std::iter::once(given).chain(others).collect()

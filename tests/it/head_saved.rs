@@ -28,6 +28,7 @@ fn identity() -> CodesIdentity {
         output: OutputSpec {
             name: "out".to_owned(),
             shape: vec![2, 2, 3],
+            layers: Vec::new(),
         },
         ..support::description(Dtype::F32, Pool::None).codes
     }

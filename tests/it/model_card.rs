@@ -333,6 +333,33 @@ fn a_classifiers_card_survives_being_written() {
 }
 
 #[test]
+fn a_fit_needs_format_2_and_a_shorter_side_that_fills_the_input() {
+    let with = |line: &str| {
+        let card = CARD.replace("format = 1", "format = 2");
+        ModelCard::parse(&card.replace("width = 2", line), "cards/tiny.toml")
+    };
+    let card = with("width = 2\nfit = \"crop:3\"\nfilter = \"lanczos\"").unwrap();
+    let again = ModelCard::parse(&card.to_text().unwrap(), "cards/tiny.toml").unwrap();
+    assert_eq!(again, card);
+    let resize = card.resize();
+    assert_eq!(
+        (resize.fit.to_string().as_str(), resize.filter.name()),
+        ("crop:3", "lanczos")
+    );
+    for key in ["fit = \"crop\"", "filter = \"lanczos\""] {
+        let said = refused("width = 2", &format!("width = 2\n{key}"));
+        assert!(said.contains("needs a card with format = 2"), "{said}");
+    }
+    let said = with("width = 2\nfit = \"crop:1\"").unwrap_err().to_string();
+    assert!(
+        said.contains("the shorter side must be 2 at least"),
+        "{said}"
+    );
+    let said = with("width = 2\nfit = \"corp\"").unwrap_err().to_string();
+    assert!(said.contains("unknown fit 'corp'"), "{said}");
+}
+
+#[test]
 fn a_classifiers_card_must_not_contradict_itself() {
     let refused = |old: &str, new: &str| {
         let card = classifier().replacen(old, new, 1);

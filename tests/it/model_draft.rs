@@ -116,3 +116,77 @@ fn pictures_of_any_size_get_the_configurations_and_bytes_need_no_recipe() {
         "{error}"
     );
 }
+
+#[test]
+fn a_hubs_configuration_becomes_a_fit_and_a_filter() {
+    let drafted =
+        |config: &str| draft_card(&tiny_trunk(), "mine", "mine.onnx", Some(config)).unwrap();
+    let fitted = |config: &str| {
+        let input = drafted(config).card.input;
+        let or_none = |word: Option<String>| word.unwrap_or("none".to_owned());
+        let (fit, filter) = (
+            input.fit.map(|fit| fit.to_string()),
+            input.filter.map(|filter| filter.to_string()),
+        );
+        (or_none(fit), or_none(filter))
+    };
+    // The trunk's input is 2 x 2. DINOv2's, ViT's, ConvNeXt's small and large; then what only an old version writes.
+    for (config, fit, filter) in [
+        (
+            r#"{"size": {"shortest_edge": 3}, "crop_size": {"height": 2, "width": 2}, "do_center_crop": true, "resample": 3}"#,
+            "crop:3",
+            "bicubic",
+        ),
+        (
+            r#"{"size": {"height": 2, "width": 2}, "resample": 2}"#,
+            "stretch",
+            "bilinear",
+        ),
+        (
+            r#"{"size": {"shortest_edge": 2}, "crop_pct": 0.5, "resample": 1}"#,
+            "crop:4",
+            "lanczos",
+        ),
+        (
+            r#"{"size": {"shortest_edge": 384}, "crop_pct": 1.0, "resample": 3}"#,
+            "crop",
+            "bicubic",
+        ),
+        (
+            r#"{"size": 4, "crop_size": 2, "resample": 0}"#,
+            "crop:4",
+            "nearest",
+        ),
+        (r#"{"size": 2, "crop_size": 2}"#, "crop", "none"),
+        (
+            r#"{"size": 2, "crop_size": 1, "do_center_crop": false}"#,
+            "stretch",
+            "none",
+        ),
+        (
+            r#"{"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}"#,
+            "none",
+            "none",
+        ),
+    ] {
+        assert_eq!(
+            fitted(config),
+            (fit.to_owned(), filter.to_owned()),
+            "{config}"
+        );
+    }
+    for (config, told) in [
+        (r#"{"size": 1, "crop_size": 1}"#, "shorter side 1 pixels"),
+        (r#"{"size": 2, "resample": 5}"#, "filter 5"),
+        (
+            r#"{"size": {"shortest_edge": 2}}"#,
+            "longer than they are wide",
+        ),
+    ] {
+        let guesses = drafted(config).guesses;
+        assert!(
+            guesses.iter().any(|guess| guess.contains(told)),
+            "{guesses:?}"
+        );
+    }
+}

@@ -96,10 +96,12 @@ fn reduced_jpegs_become_what_pillows_pixels_become() {
             .unwrap()
             .into_rgb8();
         let (width, height) = expected.dimensions();
-        for (by, fit) in [2, 4, 8]
-            .into_iter()
-            .flat_map(|by| [Fit::Stretch, Fit::Crop, Fit::Pad].map(|fit| (by, fit)))
-        {
+        for (by, fit) in [2, 4, 8].into_iter().flat_map(|by| {
+            let at = Fit::CropAt {
+                shorter_side: width.min(height) / by / 2,
+            };
+            [Fit::Stretch, Fit::Crop, Fit::Pad, at].map(|fit| (by, fit))
+        }) {
             let resize = Resize {
                 width: (width / by / 2).max(1),
                 height: (height / by / 2).max(1),

@@ -1,5 +1,5 @@
-//! Resizing against Pillow's bytes and recipes against NumPy's floats: see
-//! `tests/fixtures/make_picture_fixtures.py`. Nothing may differ.
+//! Resizing against Pillow's and torchvision's bytes and recipes against NumPy's floats: see
+//! `tests/fixtures/make_picture_fixtures.py` and `make_torchvision_fixtures.py`. Nothing may differ.
 
 use crate::support;
 
@@ -43,6 +43,78 @@ fn every_filter_and_fit_gives_pillows_bytes() {
             }
             assert_eq!(top, strip.height());
         }
+    }
+}
+
+/// The shorter side, and the width and height that are cut out of the middle, in every strip.
+const CROPS: [(u32, u32, u32); 7] = [
+    (12, 9, 7),
+    (40, 31, 37),
+    (29, 6, 29),
+    (24, 23, 8),
+    (41, 40, 17),
+    (17, 17, 17),
+    (16, 7, 9),
+];
+
+#[test]
+fn a_shorter_side_and_a_centre_crop_give_torchvisions_bytes() {
+    let source = picture("source.png");
+    let sources = [source.clone(), imageops::rotate90(&source)];
+    for filter in Filter::NAMES {
+        let strip = picture(&format!("cropped_at_{filter}.png"));
+        let mut top = 0;
+        for source in &sources {
+            for (shorter_side, width, height) in CROPS {
+                let resize = Resize {
+                    width,
+                    height,
+                    fit: Fit::CropAt { shorter_side },
+                    filter: filter.parse().unwrap(),
+                    decoding: Decoding::Full,
+                };
+                let expected = imageops::crop_imm(&strip, 0, top, width, height).to_image();
+                assert!(resize.apply(source) == expected, "{resize:?}");
+                top += height;
+            }
+        }
+        assert_eq!(top, strip.height());
+    }
+}
+
+#[test]
+fn a_target_larger_than_the_shorter_side_is_filled() {
+    let source = picture("source.png");
+    let at = |shorter_side| Resize {
+        width: 31,
+        height: 37,
+        fit: Fit::CropAt { shorter_side },
+        filter: Filter::Bilinear,
+        decoding: Decoding::Full,
+    };
+    assert_eq!(at(20).apply(&source), at(37).apply(&source));
+}
+
+#[test]
+fn a_fit_with_a_side_is_a_word() {
+    let fit = Fit::CropAt { shorter_side: 256 };
+    assert_eq!(fit.to_string(), "crop:256");
+    assert_eq!("crop:256".parse(), Ok(fit));
+    let json = serde_json::to_string(&fit).unwrap();
+    assert_eq!(json, r#""crop:256""#);
+    assert_eq!(serde_json::from_str::<Fit>(&json).unwrap(), fit);
+    for word in [
+        "crop:",
+        "crop:0",
+        "crop:-1",
+        "crop:+256",
+        "crop:8193",
+        "crop:99999999999",
+        "crop: 256",
+        "Crop",
+        "",
+    ] {
+        assert!(word.parse::<Fit>().is_err(), "{word}");
     }
 }
 

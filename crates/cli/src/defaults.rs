@@ -49,8 +49,6 @@ const WITH_DEFAULTS: [(&str, &[&str]); 6] = [
     (
         "extract-features",
         &[
-            "resize",
-            "filter",
             "decode",
             "pool",
             "dtype",
@@ -177,7 +175,7 @@ fn extract_features_and_predict_do_what_the_library_does() {
         panic!("extract-features")
     };
     let threads = default_threads();
-    let options = extract_features::extract_options(&arguments, &card, threads);
+    let options = extract_features::extract_options(&arguments, &card, threads).unwrap();
     let mut expected = ExtractOptions::for_card(&card);
     expected.threads = threads;
     assert_same(&options, &expected);

@@ -100,12 +100,13 @@ pub struct Arguments {
     /// '(rgb - 127) / 128' [default: the card's]
     #[arg(long, value_parser = str::parse::<Recipe>)]
     recipe: Option<Recipe>,
-    /// How a picture is fitted into the trunk's input: stretched, cropped, or padded with white
-    #[arg(long, default_value_t, value_parser = one_of::<Fit>(Fit::NAMES))]
-    resize: Fit,
-    /// Resampling filter, the same as Pillow's to the byte
-    #[arg(long, default_value_t, value_parser = one_of::<Filter>(Filter::NAMES))]
-    filter: Filter,
+    /// How a picture is fitted into the trunk's input: stretch, crop, pad (with white), or crop:256, which
+    /// makes the shorter side 256 pixels long and cuts out the middle [default: the card's, or stretch]
+    #[arg(long, value_name = "FIT", value_parser = str::parse::<Fit>)]
+    resize: Option<Fit>,
+    /// Resampling filter, the same as Pillow's to the byte [default: the card's, or bilinear]
+    #[arg(long, value_parser = one_of::<Filter>(Filter::NAMES))]
+    filter: Option<Filter>,
     /// Decode JPEGs that are at least four times as large as the trunk's input at a half, a quarter or an
     /// eighth: the same picture to about a level after resizing, in a fraction of the time (not with
     /// --filter nearest); or decode all pixels
@@ -192,7 +193,7 @@ fn run_extraction(
     let card = with_layers(arguments, card, &model)?;
     let reuse = open_stores(&arguments.reuse)?;
     let (library, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
-    let options = extract_options(arguments, &card, threads);
+    let options = extract_options(arguments, &card, threads)?;
     let trunk_options = trunk_options(arguments, threads);
     let mut trunk = load_trunk(&runtime, card, &model, trunk_options)?;
     say(&introduction(&pictures, &trunk, &options));
@@ -231,8 +232,8 @@ fn with_layers(arguments: &Arguments, card: ModelCard, file: &Path) -> anyhow::R
         arguments.pool,
         arguments.unit_length,
     )?;
-    let n_numbers = layers.n_numbers(&OnnxModel::read(file)?, &card.output)?;
-    Ok(card.with_layers(&layers, n_numbers))
+    let channels = layers.channels(&OnnxModel::read(file)?, &card.output)?;
+    Ok(card.with_layers(&layers, &channels))
 }
 
 /// Refuses a finished store of an earlier run that names the folder of its pictures.
@@ -249,7 +250,7 @@ fn check_rootless(extracted: &Extracted) -> anyhow::Result<()> {
 
 fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow::Result<ExitCode> {
     let card = arguments.trunk.card(&arguments.models.path()?, VGG16)?;
-    let options = extract_options(arguments, &card, threads);
+    let options = extract_options(arguments, &card, threads)?;
     let stop = Stop::on_signals()?;
     let display = PictureDisplay::new(pictures.listed.len(), &stop);
     let extractor = Extractor::without_trunk(&card)
@@ -374,10 +375,17 @@ pub(super) fn extract_options(
     arguments: &Arguments,
     card: &ModelCard,
     threads: usize,
-) -> ExtractOptions {
+) -> anyhow::Result<ExtractOptions> {
     let mut options = ExtractOptions::for_card(card);
-    options.preparation.resize = card.resize(arguments.resize, arguments.filter);
-    options.preparation.resize.decoding = arguments.decode;
+    if let Some(fit) = arguments.resize
+        && let Err(reason) = card.check_fit(fit)
+    {
+        bail!("--resize {reason}");
+    }
+    let resize = &mut options.preparation.resize;
+    resize.fit = arguments.resize.unwrap_or(resize.fit);
+    resize.filter = arguments.filter.unwrap_or(resize.filter);
+    resize.decoding = arguments.decode;
     if let Some(recipe) = arguments.recipe {
         options.preparation.recipe = recipe;
     }
@@ -405,5 +413,5 @@ pub(super) fn extract_options(
     options.shard = arguments.shard;
     options.names_folder = !arguments.private;
     options.checkpoint_every = arguments.checkpoint_every;
-    options
+    Ok(options)
 }

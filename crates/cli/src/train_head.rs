@@ -56,13 +56,10 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     let mut options = arguments.options();
     arguments.unused().iter().for_each(|told| say(told));
     let open = arguments.groups.opener()?;
-    let pool = |store: Store| match arguments.pool {
-        Some(pool) => store.pooled(pool),
-        None => Ok(store),
-    };
-    let mut store = pool(open(&arguments.train)?)?;
+    let mut store = arguments.viewed(open(&arguments.train)?)?;
     let validation = arguments.validation.as_deref().map(open).transpose()?;
-    let mut validation = validation.map(pool).transpose()?;
+    let viewed = |store| arguments.viewed(store);
+    let mut validation = validation.map(viewed).transpose()?;
     check(&store, validation.as_ref(), &options)?;
     let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
     if let Some(kept) = draft.kept_before() {
@@ -75,8 +72,8 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
         display.clear();
         tell_choice(&choice);
         options.scaling = choice.view.scaling;
-        validation = Some(judging.pooled(choice.view.pool)?);
-        store = store.pooled(choice.view.pool)?;
+        validation = Some(choice.view.of(judging)?);
+        store = choice.view.of(&store)?;
     }
     let trained = train(&store, validation.as_ref(), &options, &display);
     display.clear();

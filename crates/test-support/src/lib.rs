@@ -45,6 +45,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
             output: OutputSpec {
                 name: "out".to_owned(),
                 shape: vec![2, 1, 3],
+                layers: Vec::new(),
             },
             pool,
         },

@@ -201,6 +201,7 @@ mod tests {
                 output: OutputSpec {
                     name: "out".to_owned(),
                     shape: vec![1, 1, 4],
+                    layers: Vec::new(),
                 },
                 pool: Pool::None,
             },

@@ -6,7 +6,7 @@ use ort_winograd::{OnnxModel, hash_graph};
 
 use super::{CardError, CardOutput, ModelCard};
 use crate::model::adapter::{has_halves, in_float32};
-use crate::model::identity::OutputSpec;
+use crate::model::identity::{LayerColumns, OutputSpec};
 use crate::model::layers::Layers;
 
 /// The output that an ONNX file itself has, where another one is made of it.
@@ -15,20 +15,32 @@ pub(crate) struct OwnOutput {
     output: CardOutput,
     /// What [`hash_graph`] must give for it.
     graph_sha256: Option<String>,
+    /// The columns of each layer, where the output is of several.
+    layers: Vec<LayerColumns>,
 }
 
 impl ModelCard {
-    /// The card of the same trunk with these layers for its output, which has so many numbers.
+    /// The card of the same trunk with these layers for its output, which have so many numbers each:
+    /// [`Layers::channels`].
     #[must_use]
-    pub fn with_layers(self, layers: &Layers, n_numbers: u64) -> Self {
-        self.with_made(layers.to_string(), n_numbers)
+    pub fn with_layers(self, layers: &Layers, channels: &[u64]) -> Self {
+        let names = layers.names().iter().zip(channels);
+        let columns = names.map(|(layer, &channels)| LayerColumns {
+            layer: layer.clone(),
+            columns: usize::try_from(channels).unwrap_or(usize::MAX),
+        });
+        // A file may claim any number; one that is too large fits no file, which is checked later.
+        let n_numbers = channels.iter().copied().fold(0, u64::saturating_add);
+        self.with_made(layers.to_string(), n_numbers, columns.collect())
     }
 
     /// The card for what a store or a head records of codes: with their layers, where they are of several.
     #[must_use]
     pub fn for_output(self, output: &OutputSpec) -> Self {
-        match (output.name.parse(), output.shape.as_slice()) {
-            (Ok(layers), &[n_numbers]) => self.with_layers(&layers, n_numbers as u64),
+        match (output.name.parse::<Layers>(), output.shape.as_slice()) {
+            (Ok(_), &[n_numbers]) => {
+                self.with_made(output.name.clone(), n_numbers as u64, output.layers.clone())
+            }
             _ => self.with_token(),
         }
     }
@@ -40,15 +52,19 @@ impl ModelCard {
             return self;
         };
         let name = take.name_of(&self.output.name);
-        self.with_made(name, width)
+        self.with_made(name, width, Vec::new())
     }
 
     /// The card with a vector that is made of the file's own output.
-    fn with_made(self, name: String, n_numbers: u64) -> Self {
-        let own = self.made_of.unwrap_or(OwnOutput {
-            output: self.output,
-            graph_sha256: self.graph_sha256,
-        });
+    fn with_made(self, name: String, n_numbers: u64, layers: Vec<LayerColumns>) -> Self {
+        let own = match self.made_of {
+            Some(own) => OwnOutput { layers, ..own },
+            None => OwnOutput {
+                output: self.output,
+                graph_sha256: self.graph_sha256,
+                layers,
+            },
+        };
         Self {
             graph_sha256: None,
             made_of: Some(own),
@@ -60,6 +76,12 @@ impl ModelCard {
             },
             ..self
         }
+    }
+
+    /// The columns of each layer, where the output is of several.
+    pub(super) fn layers(&self) -> Vec<LayerColumns> {
+        let own = self.made_of.as_ref();
+        own.map_or(Vec::new(), |own| own.layers.clone())
     }
 
     /// Reads the trunk's ONNX file, with the card's output made in it where that is of several layers.
@@ -80,6 +102,7 @@ impl ModelCard {
         let Some(OwnOutput {
             output: own,
             graph_sha256,
+            ..
         }) = &self.made_of
         else {
             return Ok(model);

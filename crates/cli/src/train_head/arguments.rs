@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use cnn_codes::codes::Pool;
+use cnn_codes::codes::{Pool, Store, StoreError};
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
 use cnn_codes::head::nearest_centroid::NearestCentroidOptions;
@@ -54,6 +54,9 @@ pub struct Arguments {
     /// all of it
     #[arg(long, value_parser = one_of::<Pool>(Pool::NAMES))]
     pub pool: Option<Pool>,
+    /// Train on the columns of these layers alone, separated by commas, of a store that was extracted with several
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
+    columns: Vec<String>,
     /// Folder of the judged pictures, whose thumbnails are in the report [default: where they were
     /// when their codes were taken]
     #[arg(long, value_name = "DIR", value_parser = folder())]
@@ -92,8 +95,8 @@ enum Heads {
 #[command(next_help_heading = "Choosing and judging")]
 struct JudgingArguments {
     /// Choose L2 strength, learning rate and dropout by cross-validation of the training store; with
-    /// --validation also what is read of the codes, unless --pool or --scale says it: all of them, or their means or
-    /// maxima over height and width, and how they are scaled
+    /// --validation also what is read of the codes, unless --pool, --columns or --scale says it: all of them, or their
+    /// means or maxima over height and width; all layers or the last ones; and how they are scaled
     #[arg(long)]
     tune: bool,
     /// Train on an eighth, a quarter and half of the pictures too, five times each, to tell whether more
@@ -270,12 +273,25 @@ impl Arguments {
         }
     }
 
+    /// A store with what heads are to read of its codes.
+    pub fn viewed(&self, store: Store) -> Result<Store, StoreError> {
+        let store = match self.pool {
+            Some(pool) => store.pooled(pool)?,
+            None => store,
+        };
+        match self.columns.as_slice() {
+            [] => Ok(store),
+            layers => store.with_layers(layers),
+        }
+    }
+
     /// Whether it is to be chosen what heads read of the codes. Without a validation store the folds that
     /// choose would judge as well.
     pub fn chooses_view(&self) -> bool {
         self.judging.tune
             && self.validation.is_some()
             && self.pool.is_none()
+            && self.columns.is_empty()
             && self.scale.is_none()
     }
 

@@ -86,13 +86,61 @@ fn options_reach_the_codes_and_the_manifest() {
         ("rescale", "avg")
     );
     assert_eq!(
-        (codes.resize.fit.name(), codes.resize.filter.name()),
+        (
+            codes.resize.fit.to_string().as_str(),
+            codes.resize.filter.name()
+        ),
         ("pad", "lanczos")
     );
     // A quarter of 200 / 255 and of 2 * 100 / 255, to half precision.
     let row = store.read_codes().unwrap().row(0).to_vec();
     for (actual, expected) in row.iter().zip([50.0 / 255.0, 50.0 / 255.0, 0.0]) {
         assert!((actual - expected).abs() < 1e-4, "{row:?}");
+    }
+}
+
+#[test]
+fn a_cards_fit_and_filter_are_taken_where_no_others_are_asked_for() {
+    let Some(place) = Place::new() else { return };
+    let card = fs::read_to_string(place.path().join("tiny.toml")).unwrap();
+    let card = card.replace("format = 1", "format = 2");
+    let with_fit = card.replace(
+        "[input]",
+        "[input]\nfit = \"crop:10\"\nfilter = \"bicubic\"",
+    );
+    place.write("cropped.toml", with_fit.as_bytes());
+    let codes_with = |arguments: &[&str]| {
+        let mut command = place.extract_with_card("cropped.toml");
+        command
+            .args(arguments)
+            .arg("--overwrite")
+            .assert()
+            .success();
+        let store = place.store();
+        let resize = store.manifest().store.codes.resize;
+        (resize.fit.to_string(), resize.filter.name())
+    };
+    assert_eq!(codes_with(&[]), ("crop:10".to_owned(), "bicubic"));
+    assert_eq!(
+        codes_with(&["--resize", "crop:9", "--filter", "nearest"]),
+        ("crop:9".to_owned(), "nearest")
+    );
+    assert_eq!(codes_with(&["--resize", "stretch"]).0, "stretch");
+    for (side, code, said) in [
+        (
+            "crop:7",
+            1,
+            "--resize is crop:7; 8 x 8 pixels are cut out, so the shorter side must be 8 at least",
+        ),
+        ("crop:", 2, "after crop: comes the number of pixels"),
+        ("corp", 2, "choose from: stretch, crop, pad), or crop:N"),
+    ] {
+        let mut command = place.extract_with_card("cropped.toml");
+        command
+            .args(["--resize", side, "--overwrite"])
+            .assert()
+            .code(code)
+            .stderr(predicate::str::contains(said));
     }
 }
 

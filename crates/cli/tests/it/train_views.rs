@@ -7,6 +7,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Dtype, Pool, Store, StoreDescription};
+use cnn_codes::model::{LayerColumns, OutputSpec};
 use predicates::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -119,6 +120,107 @@ fn tune_takes_the_means_where_they_tell_more_and_says_so() {
     .assert()
     .success()
     .stderr(predicate::str::contains("views of the codes").not());
+}
+
+/// Codes of two layers side by side, 40 columns of noise of size 5 and 2 that tell the class by 0.5 of a deviation.
+fn write_layers(out: &Path, n: usize, seed: u64) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let rows: Vec<_> = (0..n)
+        .map(|row| {
+            let label = row % 2;
+            let noise = (0..40).map(|_| rng.gen_range(-5.0..5.0));
+            let mut code: Vec<f32> = noise.collect();
+            let signs = [1.0, -1.0];
+            code.extend(
+                (0..2).map(|column| rng.gen_range(-1.0..1.0) + 0.5 * signs[label ^ column]),
+            );
+            (label, code)
+        })
+        .collect();
+    let mut description = description(Dtype::F32, Pool::None);
+    description.codes.output = OutputSpec {
+        name: "avg(noise) + avg(signal)".to_owned(),
+        shape: vec![42],
+        layers: [("noise", 40), ("signal", 2)]
+            .map(|(layer, columns)| LayerColumns {
+                layer: layer.to_owned(),
+                columns,
+            })
+            .into(),
+    };
+    write_codes(out, description, &rows);
+}
+
+#[test]
+fn tune_leaves_layers_out_that_tell_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, seed) in [("train", 7), ("validation", 8)] {
+        write_layers(&place.path().join(name), 100, seed);
+    }
+    let train = "train-head --train train --validation validation --head logistic";
+    cnn_codes(place.path(), &format!("{train} --tune --out chosen"))
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("\n* codes of the last layer"));
+    let head = fs::read_to_string(place.path().join("chosen/head.json")).unwrap();
+    assert!(head.contains("\"name\": \"avg(signal)\""), "{head}");
+    // It is the head that is trained on these columns, and it reads either store.
+    cnn_codes(
+        place.path(),
+        &format!("{train} --columns signal --out given"),
+    )
+    .assert()
+    .success();
+    for verb in ["predict given validation", "evaluate given validation"] {
+        cnn_codes(place.path(), verb).assert().success();
+    }
+    let store = Store::open(&place.path().join("train")).unwrap();
+    let signal = store.with_layers(&["signal".to_owned()]).unwrap();
+    let (all, columns) = (store.read_codes().unwrap(), signal.read_codes().unwrap());
+    assert_eq!(columns, all.slice(ndarray::s![.., 40..]));
+    let turned = store
+        .with_layers(&["signal".to_owned(), "noise".to_owned()])
+        .unwrap();
+    let turned = turned.read_codes().unwrap();
+    assert_eq!(
+        turned.slice(ndarray::s![.., 2..]),
+        all.slice(ndarray::s![.., ..40])
+    );
+    assert!(
+        store
+            .with_layers(&["signal".to_owned(), "signal".to_owned()])
+            .is_err()
+    );
+}
+
+#[test]
+fn layers_that_do_not_fit_their_output_are_damage() {
+    let place = tempfile::tempdir().unwrap();
+    let store = place.path().join("store");
+    write_layers(&store, 10, 9);
+    let manifest = fs::read_to_string(store.join("store.json")).unwrap();
+    for (old, new, said) in [
+        (
+            "\"columns\": 40",
+            "\"columns\": 41",
+            "its layers have 43 columns",
+        ),
+        (
+            "\"columns\": 40",
+            "\"columns\": 18446744073709551615",
+            "its layers have",
+        ),
+        (
+            "\"layer\": \"noise\"",
+            "\"layer\": \"nose\"",
+            "its layers are not those of its output",
+        ),
+    ] {
+        assert!(manifest.contains(old), "{manifest}");
+        fs::write(store.join("store.json"), manifest.replace(old, new)).unwrap();
+        let error = Store::open(&store).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
 
 #[test]

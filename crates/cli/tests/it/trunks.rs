@@ -123,6 +123,32 @@ fn layers_are_means_side_by_side_and_heads_take_them_from_pictures_as_well() {
     assert_eq!(classes(&of_store), classes(&of_pictures));
     place.ok("export head --out head.onnx --check pictures");
 
+    // Columns of one layer are what that layer alone gives.
+    place.ok(&format!(
+        "{extract} --out one --output features --pool max --unit-length"
+    ));
+    let train = "train-head --folds 2 --head logistic --overwrite --train";
+    place.ok(&format!("{train} two --columns features --out of_two"));
+    place.ok(&format!("{train} one --out of_one"));
+    for file in ["logistic.safetensors", "predictions.csv"] {
+        let read = |head: &str| fs::read(place.path(head).join(file)).unwrap();
+        assert_eq!(read("of_two"), read("of_one"), "{file}");
+    }
+    let by_columns = |given: &str| place.ok(&format!("predict of_two {given} --format json"));
+    assert_eq!(by_columns("two"), by_columns("one"));
+    assert_eq!(
+        classes(&by_columns("two")),
+        classes(&by_columns("pictures"))
+    );
+    place.ok("export of_two --out of_two.onnx --check pictures");
+    let said = place.refused(&format!("{train} two --columns block9/sum --out three"));
+    assert!(
+        said.contains("no columns of block9/sum") && said.contains("block3/project, features"),
+        "{said}"
+    );
+    let said = place.refused(&format!("{train} pooled --columns features --out three"));
+    assert!(said.contains("several layers side by side"), "{said}");
+
     let said = place.refused(&format!(
         "{extract} --out three --output block77/sum --pool avg"
     ));

@@ -1,0 +1,165 @@
+//! What happens to a picture whose shape is not the target's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::weights::span;
+use super::{Area, Extent};
+use crate::names::UnknownName;
+
+/// What happens to a picture whose width : height is not the target's.
+///
+/// As a word it is `stretch`, `crop`, `pad`, or `crop:256` with the pixels of the shorter side.
+///
+/// ```
+/// use cnn_codes::picture::Fit;
+///
+/// let fit: Fit = "crop:256".parse()?;
+/// assert_eq!(fit, Fit::CropAt { shorter_side: 256 });
+/// # Ok::<(), cnn_codes::picture::NotAFit>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Fit {
+    /// It is distorted: `Image.resize(size)`, and what Keras' `load_img` does.
+    #[default]
+    Stretch,
+    /// It fills the target and loses what sticks out, the same on both sides: `ImageOps.fit`.
+    Crop,
+    /// It fits into the target, in the middle of white bars: `ImageOps.pad(color="white")`.
+    Pad,
+    /// Its shorter side becomes so many pixels, and the target is cut out of the middle: torchvision's
+    /// `Resize(shorter_side)` and `CenterCrop(size)`, with which most trunks of PyTorch were judged.
+    CropAt {
+        /// Pixels, 1 or more. Where the target is larger, its larger side is taken.
+        shorter_side: u32,
+    },
+}
+
+/// The longest shorter side: that of the largest input of a trunk, twice.
+const MAX_SHORTER_SIDE: u32 = 8192;
+
+/// A word is no [`Fit`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAFit {
+    /// It begins with none of the names.
+    #[error("{0}, or crop:N with the pixels of the shorter side, such as crop:256")]
+    Unknown(UnknownName),
+    /// What follows `crop:` is no number of pixels.
+    #[error(
+        "'{given}' is no fit: after crop: comes the number of pixels of the shorter side, 1 to {MAX_SHORTER_SIDE}"
+    )]
+    NoSide {
+        /// The word that was given.
+        given: String,
+    },
+}
+
+impl Fit {
+    /// The names of those that need no number.
+    pub const NAMES: &'static [&'static str] = &["stretch", "crop", "pad"];
+
+    const NAMED: [Self; 3] = [Self::Stretch, Self::Crop, Self::Pad];
+}
+
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CropAt { shorter_side } => f.pad(&format!("crop:{shorter_side}")),
+            Self::Stretch => f.pad("stretch"),
+            Self::Crop => f.pad("crop"),
+            Self::Pad => f.pad("pad"),
+        }
+    }
+}
+
+impl FromStr for Fit {
+    type Err = NotAFit;
+
+    fn from_str(given: &str) -> Result<Self, NotAFit> {
+        if let Some(side) = given.strip_prefix("crop:") {
+            // A sign is no digit, although integers are parsed with one.
+            let is_number = side.bytes().all(|byte| byte.is_ascii_digit());
+            return match side.parse() {
+                Ok(shorter_side @ 1..=MAX_SHORTER_SIDE) if is_number => {
+                    Ok(Self::CropAt { shorter_side })
+                }
+                _ => Err(NotAFit::NoSide {
+                    given: given.to_owned(),
+                }),
+            };
+        }
+        match Self::NAMES.iter().position(|name| *name == given) {
+            Some(place) => Ok(Self::NAMED[place]),
+            None => Err(NotAFit::Unknown(UnknownName {
+                kind: "fit",
+                given: given.to_owned(),
+                names: Self::NAMES,
+            })),
+        }
+    }
+}
+
+impl From<Fit> for String {
+    fn from(fit: Fit) -> Self {
+        fit.to_string()
+    }
+}
+
+impl TryFrom<String> for Fit {
+    type Error = NotAFit;
+
+    fn try_from(text: String) -> Result<Self, NotAFit> {
+        text.parse()
+    }
+}
+
+/// The largest centred area with the shape of `size`: `ImageOps.fit`.
+pub(super) fn crop_area(whole: Extent, size: (u32, u32)) -> Area {
+    let Extent { width, height, .. } = whole;
+    let ratio = f64::from(size.0) / f64::from(size.1);
+    let (crop_width, crop_height) = if width / height == ratio {
+        (width, height)
+    } else if width / height >= ratio {
+        (ratio * height, height)
+    } else {
+        (width, width / ratio)
+    };
+    (
+        span(whole.left + (width - crop_width) * 0.5, crop_width),
+        span(whole.top + (height - crop_height) * 0.5, crop_height),
+    )
+}
+
+/// The largest size within `size` with the shape of `picture`: `ImageOps.contain`, except that no
+/// side goes down to 0.
+pub(super) fn contained_size(whole: Extent, size: (u32, u32)) -> (u32, u32) {
+    let Extent { width, height, .. } = whole;
+    let (target_width, target_height) = (f64::from(size.0), f64::from(size.1));
+    let rounded = |side: f64| (side.round_ties_even() as u32).max(1);
+    if width / height > target_width / target_height {
+        (size.0, rounded(height / width * target_width).min(size.1))
+    } else {
+        (rounded(width / height * target_height).min(size.0), size.1)
+    }
+}
+
+/// The size whose shorter side is `side`, with the shape of the picture: torchvision's
+/// `_compute_resized_output_size`, which cuts fractions off.
+pub(super) fn size_with_shorter_side(whole: Extent, side: u32) -> (u32, u32) {
+    let Extent { width, height, .. } = whole;
+    let longer = |long: f64, short: f64| ((f64::from(side) * long / short) as u32).max(side);
+    if width <= height {
+        (side, longer(height, width))
+    } else {
+        (longer(width, height), side)
+    }
+}
+
+/// Half of what is left over, as Python's `round` has it: halves go to the even number.
+pub(super) fn middle(spare: u32) -> u32 {
+    (f64::from(spare) * 0.5).round_ties_even() as u32
+}
