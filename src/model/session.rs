@@ -17,7 +17,7 @@ use self::open::{Opened, open_session};
 pub use self::options::{Device, Kernels, Provider, TrunkOptions};
 use self::tensors::{as_levels, channels_last, input_shape, input_tensor, n_pictures};
 use super::Runtime;
-use super::card::{Element, ModelCard};
+use super::card::{Element, ModelCard, Reference};
 use super::identity::{OutputSpec, TrunkIdentity};
 use crate::picture::Layout;
 
@@ -157,13 +157,9 @@ impl Trunk {
     /// # Errors
     /// As [`Trunk::run`].
     pub fn distance_to_references(&mut self) -> Result<Option<f64>, TrunkError> {
-        let (input, references) = (self.card.input.clone(), self.card.references.clone());
-        let mut pixels = vec![0.0; input_shape(&input, 1).iter().product()];
-        let (mut codes, mut farthest) = (Vec::new(), None::<f64>);
-        for reference in references {
-            let picture = reference.picture(input.width, input.height);
-            input.recipe.apply(&picture, input.layout, &mut pixels);
-            self.run(&pixels, &mut codes)?;
+        let mut farthest = None::<f64>;
+        for reference in self.card.references.clone() {
+            let codes = self.code_of(&reference)?;
             let size = codes
                 .iter()
                 .fold(0.0_f32, |size, code| size.max(code.abs()));
@@ -180,6 +176,35 @@ impl Trunk {
             farthest = Some(farthest.unwrap_or(0.0).max(off));
         }
         Ok(farthest)
+    }
+
+    /// Three reference pictures with the first numbers of their codes, for a card that is to prove this trunk on
+    /// other machines.
+    ///
+    /// # Errors
+    /// As [`Trunk::run`].
+    pub fn references(&mut self) -> Result<Vec<Reference>, TrunkError> {
+        let made = Reference::PICTURES.map(|picture| {
+            let empty = Reference {
+                picture,
+                codes: Vec::new(),
+            };
+            let mut codes = self.code_of(&empty)?;
+            codes.truncate(Reference::N_NUMBERS);
+            Ok(Reference { picture, codes })
+        });
+        made.into_iter().collect()
+    }
+
+    /// The code of a reference's picture, by the card's recipe.
+    fn code_of(&mut self, reference: &Reference) -> Result<Vec<f32>, TrunkError> {
+        let input = &self.card.input;
+        let picture = reference.picture(input.width, input.height);
+        let mut pixels = vec![0.0; input_shape(input, 1).iter().product()];
+        input.recipe.apply(&picture, input.layout, &mut pixels);
+        let mut code = Vec::new();
+        self.run(&pixels, &mut code)?;
+        Ok(code)
     }
 
     /// Runs pictures and leaves their codes in `codes`: one code after the other, float32, channels

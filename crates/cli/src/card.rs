@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use cnn_codes::model::{DraftedCard, OnnxModel, draft_card, name_of};
+use cnn_codes::model::{
+    Device, DraftedCard, Kernels, OnnxModel, TrunkOptions, draft_card, name_of,
+};
 
 use super::output_file::write;
-use super::{print, say, shown};
+use super::trunk::{load_runtime, load_trunk};
+use super::{ModelsOption, RuntimeOption, print, say, shown};
 
 /// Draft the model card of an ONNX file, and say what in it is a guess
 ///
@@ -24,6 +27,14 @@ pub struct Arguments {
     /// A preprocessor_config.json [default: the one beside the file, if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Run three pictures of a formula through the trunk, and put the first numbers of their codes on the card, with
+    /// which `doctor --trunk` proves it on another machine
+    #[arg(long)]
+    references: bool,
+    #[command(flatten)]
+    models: ModelsOption,
+    #[command(flatten)]
+    runtime: RuntimeOption,
 }
 
 /// Drafts, tells of guesses, and prints or writes the card.
@@ -35,9 +46,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let config = config(arguments)?;
     let drafted = draft_card(&model, &name_of(&arguments.model), file, config.as_deref())?;
-    let DraftedCard { card, guesses } = drafted;
+    let DraftedCard { mut card, guesses } = drafted;
     for guess in guesses {
         say(&format!("guess: {guess}"));
+    }
+    if arguments.references {
+        let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
+        let options = TrunkOptions::default()
+            .with_device(Device::Cpu)
+            .with_kernels(Kernels::OnnxRuntime);
+        let mut trunk = load_trunk(&runtime, card.clone(), &arguments.model, options)?;
+        card.references = trunk.references()?;
     }
     let text = card.to_text()?;
     match &arguments.out {

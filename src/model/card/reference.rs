@@ -15,6 +15,11 @@ pub struct Reference {
 }
 
 impl Reference {
+    /// Three pictures that differ in direction, frequency and colour: those of the built-in cards.
+    pub(in crate::model) const PICTURES: [[u32; 3]; 3] = [[7, 13, 29], [1, 1, 85], [2, 5, 100]];
+    /// How many numbers of a code a card holds: enough to prove it, few enough to be read.
+    pub(in crate::model) const N_NUMBERS: usize = 32;
+
     /// The picture, of so many pixels.
     #[must_use]
     pub fn picture(&self, width: u32, height: u32) -> RgbImage {

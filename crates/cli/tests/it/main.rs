@@ -12,6 +12,7 @@ mod edges;
 mod evaluate;
 mod examples;
 mod export;
+mod exported_trunks;
 mod extract_features;
 mod extract_inputs;
 mod extract_resume;

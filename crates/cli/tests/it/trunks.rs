@@ -9,6 +9,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use cnn_codes::codes::{Pool, Store};
+use cnn_codes::model::ModelCard;
 use serde_json::Value;
 use support::{models, models_with_onnxruntime, root, skip};
 use tempfile::TempDir;
@@ -304,6 +305,32 @@ fn a_transformer_in_float16_goes_the_whole_way_with_a_drafted_card() {
     let of_pictures = place.ok("predict head pictures --model vit.onnx");
     assert_eq!(of_store.lines().count(), of_pictures.lines().count());
     place.ok("export head --model vit.onnx --out all.onnx --check pictures");
+}
+
+#[test]
+fn a_drafted_card_proves_its_trunk_by_the_codes_that_jax_has() {
+    let Some(place) = Place::new(&["efficientnet-lite0"]) else {
+        return;
+    };
+    let built_in = ModelCard::built_in("efficientnet-lite0").unwrap();
+    let file = models().join(&built_in.file);
+    fs::copy(file, place.path("mine.onnx")).unwrap();
+    let (mean, deviation) = (127.0 / 255.0, 128.0 / 255.0);
+    let config = format!(
+        r#"{{"image_mean": [{mean}, {mean}, {mean}], "image_std": [{deviation}, {deviation}, {deviation}]}}"#
+    );
+    fs::write(place.path("preprocessor_config.json"), config).unwrap();
+    place.ok("card mine.onnx --out mine.toml --references");
+    let drafted = ModelCard::load(&place.path("mine.toml")).unwrap();
+    assert_eq!(drafted.references.len(), built_in.references.len());
+    for (ours, jax) in drafted.references.iter().zip(&built_in.references) {
+        assert_eq!(ours.picture, jax.picture);
+        let size = jax.codes.iter().fold(0.0_f32, |size, code| size.max(*code));
+        let mut pairs = ours.codes.iter().zip(&jax.codes);
+        assert!(pairs.len() >= 16 && size > 0.0);
+        let off = pairs.find(|(ours, jax)| (*ours - *jax).abs() > 1e-5 * size);
+        assert!(off.is_none(), "{off:?}, of {size}");
+    }
 }
 
 #[test]
