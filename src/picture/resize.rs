@@ -20,7 +20,7 @@ use image::{Rgb, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
 use self::fit::{contained_size, crop_area, middle, size_with_shorter_side};
-use self::weights::{Kernel, Span, Weights, span};
+use self::weights::{Cut, Kernel, Span, Weights, span};
 use super::Decoding;
 use crate::named;
 
@@ -91,8 +91,11 @@ impl Resize {
             return Cow::Borrowed(picture);
         }
         Cow::Owned(match self.fit {
-            Fit::Stretch => self.filter.scale(picture, whole.area(), size),
-            Fit::Crop => self.filter.scale(picture, crop_area(whole, size), size),
+            Fit::Stretch => self.filter.scale(picture, whole.area(), all(size)),
+            Fit::Crop => {
+                let area = crop_area(whole, size);
+                self.filter.scale(picture, area, all(size))
+            }
             Fit::Pad => self.pad(picture, whole),
             Fit::CropAt { shorter_side } => self.crop_at(picture, whole, shorter_side),
         })
@@ -112,18 +115,17 @@ impl Resize {
     }
 
     /// The middle of the picture, once its shorter side has so many pixels: torchvision's `Resize` and
-    /// `CenterCrop`.
+    /// `CenterCrop`. Only the middle is computed: a picture may be a line of millions of pixels.
     fn crop_at(&self, picture: &RgbImage, whole: Extent, shorter_side: u32) -> RgbImage {
         let enough = shorter_side.max(self.width).max(self.height);
-        let size = size_with_shorter_side(whole, enough);
-        let scaled = if picture.dimensions() == size {
-            Cow::Borrowed(picture)
-        } else {
-            Cow::Owned(self.filter.scale(picture, whole.area(), size))
+        let (width, height) = size_with_shorter_side(whole, enough);
+        let middle_of = |whole: u32, len: u32| Cut {
+            whole,
+            first: middle(whole - len),
+            len,
         };
-        let left = middle(size.0 - self.width);
-        let top = middle(size.1 - self.height);
-        imageops::crop_imm(&*scaled, left, top, self.width, self.height).to_image()
+        let cuts = (middle_of(width, self.width), middle_of(height, self.height));
+        self.filter.scale(picture, whole.area(), cuts)
     }
 
     /// `ImageOps.pad` with the picture in the middle.
@@ -132,7 +134,7 @@ impl Resize {
         let scaled = if picture.dimensions() == inner {
             Cow::Borrowed(picture)
         } else {
-            Cow::Owned(self.filter.scale(picture, whole.area(), inner))
+            Cow::Owned(self.filter.scale(picture, whole.area(), all(inner)))
         };
         let mut padded = RgbImage::from_pixel(self.width, self.height, PADDING);
         let left = i64::from(middle(self.width - inner.0));
@@ -229,13 +231,14 @@ impl Filter {
         }
     }
 
-    /// `area` of `picture`, scaled to `size`.
-    fn scale(self, picture: &RgbImage, area: Area, size: (u32, u32)) -> RgbImage {
+    /// `area` of `picture`, scaled to the whole of `cuts`, of which they are cut out.
+    fn scale(self, picture: &RgbImage, area: Area, cuts: (Cut, Cut)) -> RgbImage {
         let Some(kernel) = self.kernel() else {
-            return nearest(picture, area, size);
+            return nearest(picture, area, cuts);
         };
-        let across = Weights::new(kernel, area.0, picture.width(), size.0);
-        let down = Weights::new(kernel, area.1, picture.height(), size.1);
+        let size = (cuts.0.len, cuts.1.len);
+        let across = Weights::new(kernel, area.0, picture.width(), cuts.0);
+        let down = Weights::new(kernel, area.1, picture.height(), cuts.1);
         let rows = down.rows();
         let row_len = 3 * picture.width() as usize;
         let needed = &picture.as_raw()[rows.start * row_len..rows.end * row_len];
@@ -246,21 +249,35 @@ impl Filter {
 }
 
 /// Pixels picked as Pillow picks them, which adds up positions instead of multiplying.
-fn nearest(picture: &RgbImage, area: Area, size: (u32, u32)) -> RgbImage {
-    let columns = nearest_positions(area.0, picture.width(), size.0);
-    let rows = nearest_positions(area.1, picture.height(), size.1);
-    RgbImage::from_fn(size.0, size.1, |x, y| {
+fn nearest(picture: &RgbImage, area: Area, cuts: (Cut, Cut)) -> RgbImage {
+    let columns = nearest_positions(area.0, picture.width(), cuts.0);
+    let rows = nearest_positions(area.1, picture.height(), cuts.1);
+    RgbImage::from_fn(cuts.0.len, cuts.1.len, |x, y| {
         *picture.get_pixel(columns[x as usize], rows[y as usize])
     })
 }
 
-fn nearest_positions(span: Span, size_in: u32, size_out: u32) -> Vec<u32> {
-    let step = f64::from(span.end - span.start) / f64::from(size_out);
-    let first = f64::from(span.start) + step * 0.5;
+fn nearest_positions(span: Span, size_in: u32, cut: Cut) -> Vec<u32> {
+    let step = f64::from(span.end - span.start) / f64::from(cut.whole);
+    let mut first = f64::from(span.start) + step * 0.5;
+    let mut left_out = cut.first;
+    if left_out > MOST_ADDED {
+        first += step * f64::from(left_out);
+        left_out = 0;
+    }
     std::iter::successors(Some(first), |position| Some(position + step))
+        .skip(left_out as usize)
         .map(|position| (position as u32).min(size_in - 1))
-        .take(size_out as usize)
+        .take(cut.len as usize)
         .collect()
+}
+
+/// Most pixels that are passed over by adding, as Pillow does; a line of millions is multiplied.
+const MOST_ADDED: u32 = 1 << 16;
+
+/// All pixels of a size.
+fn all(size: (u32, u32)) -> (Cut, Cut) {
+    (Cut::none(size.0), Cut::none(size.1))
 }
 
 #[cfg(test)]

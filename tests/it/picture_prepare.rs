@@ -96,6 +96,33 @@ fn a_target_larger_than_the_shorter_side_is_filled() {
 }
 
 #[test]
+fn of_a_line_of_a_million_pixels_only_the_middle_is_made() {
+    // Scaled whole, it had 256 million columns.
+    let line = RgbImage::from_fn(1_000_000, 1, |x, _| {
+        image::Rgb([if x < 500_000 { 10 } else { 200 }; 3])
+    });
+    for filter in Filter::NAMES {
+        let resize = Resize {
+            width: 224,
+            height: 224,
+            fit: Fit::CropAt { shorter_side: 256 },
+            filter: filter.parse().unwrap(),
+            decoding: Decoding::Full,
+        };
+        let middle = resize.apply(&line);
+        // A pixel of the line is 256 columns wide, and the middle lies between two of them.
+        assert!(middle.get_pixel(0, 100).0[0] < 100, "{filter}");
+        assert!(middle.get_pixel(223, 100).0[0] > 100, "{filter}");
+        let standing = imageops::rotate90(&line);
+        assert_eq!(
+            resize.apply(&standing),
+            imageops::rotate90(&middle),
+            "{filter}"
+        );
+    }
+}
+
+#[test]
 fn a_fit_with_a_side_is_a_word() {
     let fit = Fit::CropAt { shorter_side: 256 };
     assert_eq!(fit.to_string(), "crop:256");

@@ -80,14 +80,14 @@ mod tests {
     use rand::{RngCore, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
 
-    use super::super::weights::{Kernel, span};
+    use super::super::weights::{Cut, Kernel, span};
     use super::*;
 
     /// Weights from `size_in` to `size_out` pixels, of a part of the input when `part` is below 1.
     fn weights(kernel: Kernel, part: f64, size_in: usize, size_out: usize) -> Weights {
         let length = part * size_in as f64;
         let span = span((size_in as f64 - length) * 0.5, length);
-        Weights::new(kernel, span, size_in as u32, size_out as u32)
+        Weights::new(kernel, span, size_in as u32, Cut::none(size_out as u32))
     }
 
     /// Bytes with many that are 0 or 255, at which cubics and sincs leave the range.

@@ -25,6 +25,25 @@ pub(super) fn span(start: f64, length: f64) -> Span {
     }
 }
 
+/// Output pixels along one axis: of `whole` those from `first` on, `len` of them.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    pub(super) whole: u32,
+    pub(super) first: u32,
+    pub(super) len: u32,
+}
+
+impl Cut {
+    /// All of them.
+    pub(super) fn none(whole: u32) -> Self {
+        Self {
+            whole,
+            first: 0,
+            len: whole,
+        }
+    }
+}
+
 /// For every output pixel of one axis, the input pixels that it is made of and their weights.
 pub(super) struct Weights {
     /// First input pixel and number of input pixels, for every output pixel.
@@ -38,14 +57,14 @@ pub(super) struct Weights {
 
 impl Weights {
     /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`: `span` of `size_in` pixels goes
-    /// to `size_out` pixels.
-    pub(super) fn new(kernel: Kernel, span: Span, size_in: u32, size_out: u32) -> Self {
-        let scale = f64::from(span.end - span.start) / f64::from(size_out);
+    /// to the whole of `cut`, of which only what is cut out is computed.
+    pub(super) fn new(kernel: Kernel, span: Span, size_in: u32, cut: Cut) -> Self {
+        let scale = f64::from(span.end - span.start) / f64::from(cut.whole);
         let kernel = kernel.stretched(scale.max(1.0));
         let stride = kernel.support.ceil() as usize * 2 + 1;
-        let mut windows = Vec::with_capacity(size_out as usize);
-        let mut weights = vec![0; size_out as usize * stride];
-        for (out, weights) in (0..size_out).zip(weights.chunks_exact_mut(stride)) {
+        let mut windows = Vec::with_capacity(cut.len as usize);
+        let mut weights = vec![0; cut.len as usize * stride];
+        for (out, weights) in (cut.first..).zip(weights.chunks_exact_mut(stride)) {
             let center = f64::from(span.start) + (f64::from(out) + 0.5) * scale;
             let window = kernel.window(center, size_in);
             let exact: Vec<f64> = window.clone().map(|x| kernel.weight(x, center)).collect();
@@ -55,7 +74,9 @@ impl Weights {
             }
             windows.push((window.start as usize, window.len()));
         }
-        let identity = size_in == size_out && span.start == 0.0 && span.end == size_in as f32;
+        let is_whole = cut.first == 0 && cut.len == cut.whole;
+        let identity =
+            is_whole && size_in == cut.whole && span.start == 0.0 && span.end == size_in as f32;
         Self {
             windows,
             weights,
@@ -195,8 +216,12 @@ mod tests {
     fn weights_leave_room_in_32_bits() {
         for kernel in [Kernel::bilinear(), Kernel::bicubic(), Kernel::lanczos()] {
             for (size_in, size_out) in (1..70).flat_map(|a| (1..70).map(move |b| (a, b))) {
-                let weights =
-                    Weights::new(kernel, span(0.0, f64::from(size_in)), size_in, size_out);
+                let weights = Weights::new(
+                    kernel,
+                    span(0.0, f64::from(size_in)),
+                    size_in,
+                    Cut::none(size_out),
+                );
                 for (_, weights) in weights.iter() {
                     let total: i64 = weights.iter().map(|w| i64::from(w.abs())).sum();
                     assert!(total * 255 + i64::from(HALF) <= i64::from(i32::MAX));
