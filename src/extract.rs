@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! pipeline   decoder thread -> session on the calling thread -> last stage
-//! pulled     decoder thread -> session on the calling thread, for predictions
+//! pulled     decoder thread -> session on the calling thread, for predictions and codes without a store
 //! prepare    the first stage: batches of tensors
 //! in_hand    which large pictures were being decoded when a run was killed
 //! known      codes that need not be computed
@@ -26,6 +26,7 @@ mod outcome;
 mod pipeline;
 mod prepare;
 mod pulled;
+mod pulled_codes;
 mod same_codes;
 mod write;
 
@@ -45,6 +46,7 @@ use self::pipeline::Pipeline;
 pub use self::pipeline::QUEUE_DEPTH;
 use self::prepare::Preparer;
 pub(crate) use self::pulled::{DecodeOptions, PulledCodes};
+pub use self::pulled_codes::PictureCodes;
 pub use self::same_codes::SameCodesError;
 use self::write::{Writing, Written};
 use crate::codes::{

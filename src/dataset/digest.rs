@@ -25,6 +25,11 @@ impl Pictures {
             add_text(hasher, name.as_encoded_bytes());
         });
         add_list(&mut hasher, &self.listed, add_picture);
+        if !self.given.is_empty() {
+            add_list(&mut hasher, &self.given, |hasher, file| {
+                hasher.update(blake3::hash(file).as_bytes());
+            });
+        }
         add_list(&mut hasher, &self.unusable, add_failure);
         // Sets without groups keep the digests that they had before there were any.
         if self.is_grouped() {
@@ -52,6 +57,10 @@ fn add_picture(hasher: &mut Hasher, picture: &Picture) {
             add_number(hasher, u64::from(archive) + 1);
             add_number(hasher, offset);
             add_number(hasher, n_bytes);
+        }
+        Place::Given { index } => {
+            add_number(hasher, u64::MAX);
+            add_number(hasher, u64::from(index));
         }
     }
 }
@@ -101,6 +110,7 @@ mod tests {
 
     fn base() -> Pictures {
         Pictures {
+            given: Vec::new(),
             root: "/data".into(),
             archives: vec!["x/0.tar".into(), "x/1.tar".into()],
             classes: vec!["a".to_owned(), "b".to_owned()],

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use crate::codes::Failure;
 
 /// Endings, in lower case, by which a file is taken for a picture. What it really is, its bytes say.
@@ -16,6 +18,8 @@ pub struct Pictures {
     pub root: PathBuf,
     /// The tar files that [`Place::Archived`] refers to.
     pub archives: Vec<PathBuf>,
+    /// The files in memory that [`Place::Given`] refers to.
+    pub given: Vec<Bytes>,
     /// Class names, sorted by code points as Keras' `flow_from_directory` sorts them; a label is a
     /// place in this list. Empty where the pictures are unlabelled.
     pub classes: Vec<String>,
@@ -58,9 +62,35 @@ pub enum Place {
         /// Length of the picture.
         n_bytes: u64,
     },
+    /// In memory.
+    Given {
+        /// Index into [`Pictures::given`].
+        index: u32,
+    },
 }
 
 impl Pictures {
+    /// Picture files in memory, called 0, 1, 2, ... in their order, without labels.
+    ///
+    /// # Panics
+    /// If there are more than 4,294,967,295 of them.
+    #[must_use]
+    pub fn in_memory(files: Vec<Vec<u8>>) -> Self {
+        let picture = |index: usize| Picture {
+            path: index.to_string().into(),
+            label: None,
+            place: Place::Given {
+                index: u32::try_from(index).expect("4,294,967,295 files at most"),
+            },
+            group: None,
+        };
+        Self {
+            listed: (0..files.len()).map(picture).collect(),
+            given: files.into_iter().map(Bytes::from).collect(),
+            ..Self::default()
+        }
+    }
+
     /// How many pictures there are, the unusable ones among them.
     #[must_use]
     pub fn len(&self) -> usize {

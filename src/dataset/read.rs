@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::{Picture, Pictures, Place};
 use crate::codes::Failure;
 use crate::files::regular::{NotOpened, open_with_length};
@@ -104,6 +106,13 @@ impl Pictures {
                 let path = self.root.join(&*picture.path);
                 read_file(&path, max_bytes).map_err(|error| self.judge(&path, error))
             }
+            Place::Given { index } => {
+                let given = self.given_at(index)?;
+                match given.len() as u64 > max_bytes {
+                    true => Err(ReadError::TooLarge { max_bytes }),
+                    false => Ok(given.to_vec()),
+                }
+            }
             Place::Archived { n_bytes, .. } if n_bytes > max_bytes => {
                 Err(ReadError::TooLarge { max_bytes })
             }
@@ -128,7 +137,13 @@ impl Pictures {
         match picture.place {
             Place::File => Ok(fs::metadata(self.root.join(&*picture.path))?.len()),
             Place::Archived { n_bytes, .. } => Ok(n_bytes),
+            Place::Given { index } => Ok(self.given_at(index)?.len() as u64),
         }
+    }
+
+    fn given_at(&self, index: u32) -> Result<&Bytes, ReadError> {
+        let given = self.given.get(index as usize);
+        Ok(given.ok_or_else(|| io::Error::other("its bytes are not there"))?)
     }
 
     /// Tells a picture's own fault, of those that an answer of the system may mean.

@@ -1,6 +1,24 @@
-//! The command line as text that a shell takes.
+//! The command line, and as text that a shell takes.
 
 use std::ffi::OsString;
+use std::sync::OnceLock;
+
+use crate::host;
+
+/// The words of the process, where they are not those that the system tells: of Python's, behind the script.
+static OF_PROCESS: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// Sets the words of the process, once.
+pub fn set_words(words: Vec<OsString>) {
+    let _ = OF_PROCESS.set(words);
+}
+
+/// The words of the command line, the program's name first.
+pub fn words() -> Vec<OsString> {
+    let of_process = || OF_PROCESS.get().cloned();
+    let of_system = || std::env::args_os().collect();
+    host::words().or_else(of_process).unwrap_or_else(of_system)
+}
 
 /// Arguments as a shell would take them, the program by its name alone.
 pub fn command_line(arguments: impl Iterator<Item = OsString>) -> String {

@@ -1,7 +1,6 @@
 //! `cnn-codes download`: arguments to options, the library's call, the summary.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -118,7 +117,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn read_list(list: &Path) -> anyhow::Result<UrlList> {
     if list.as_os_str() == "-" {
-        return Ok(UrlList::read("the list on stdin", io::stdin().lock())?);
+        return Ok(UrlList::read("the list on stdin", crate::host::input())?);
     }
     let name = list.display().to_string();
     // In one line with its cause, as the library's errors are.

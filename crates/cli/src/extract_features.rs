@@ -2,7 +2,6 @@
 
 mod summary;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -182,6 +181,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// The trunk, and how pictures become its codes.
+pub fn load(arguments: &Arguments) -> anyhow::Result<(Trunk, ExtractOptions)> {
+    let threads = arguments.threads.unwrap_or_else(default_threads);
+    let models = arguments.models.path()?;
+    let (card, model) = arguments.trunk.find(&models, VGG16)?;
+    let card = with_layers(arguments, card, &model)?;
+    let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
+    let options = extract_options(arguments, &card, threads)?;
+    let trunk = load_trunk(&runtime, card, &model, trunk_options(arguments, threads))?;
+    Ok((trunk, options))
+}
+
 fn run_extraction(
     arguments: &Arguments,
     pictures: Pictures,
@@ -277,7 +288,7 @@ fn find_pictures(arguments: &Arguments) -> anyhow::Result<Pictures> {
     let is_archive = |path: &PathBuf| InputKind::of(path) == InputKind::Archive;
     match arguments.images.as_slice() {
         [list] if InputKind::of(list) == InputKind::List => {
-            Ok(dataset::read_unlabelled_list(io::stdin().lock())?)
+            Ok(dataset::read_unlabelled_list(crate::host::input())?)
         }
         archives if archives.iter().all(is_archive) => {
             Ok(dataset::read_labelled_archives(archives)?)

@@ -3,7 +3,8 @@
 //! Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the work failed,
 //! 2 wrong usage (clap's own).
 //!
-//! This library is there for `main.rs` and for the program's own tests; it is no interface for others.
+//! This library is there for `main.rs`, for the program's own tests, and for the Python package, which runs verbs in its
+//! own process ([`host`], [`engine`]); it is no interface for others.
 
 pub mod assets;
 mod card;
@@ -14,12 +15,14 @@ mod compare_trunks;
 mod defaults;
 mod doctor;
 mod download;
+pub mod engine;
 mod evaluate;
 mod evaluations;
 mod export;
 mod extract_features;
 mod fetch;
 mod groups;
+pub mod host;
 mod models;
 mod numbers;
 mod output_file;
@@ -35,6 +38,7 @@ mod train_head;
 mod trunk;
 mod trunks;
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -128,16 +132,23 @@ enum Format {
     Json,
 }
 
-/// The command line. Where it cannot be understood, or asks for help, clap prints that and ends the
-/// process.
+/// The command line of the process. Where it cannot be understood, or asks for help, clap prints that and ends
+/// the process.
 pub fn arguments() -> Arguments {
-    let error = match Arguments::try_parse() {
+    arguments_of(std::env::args_os().collect())
+}
+
+/// [`arguments`] of these words, the program's name first, where they are not those of the process.
+pub fn arguments_of(words: Vec<OsString>) -> Arguments {
+    command_line::set_words(words.clone());
+    let error = match Arguments::try_parse_from(&words) {
         Ok(arguments) => return arguments,
         Err(error) => error,
     };
     // clap quotes arguments as they are, among escapes of its own. So it is given them once more,
     // with what a terminal would obey written out.
-    let shown = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()));
+    let shown = words.iter();
+    let shown = shown.map(|argument| visible(&argument.to_string_lossy()));
     match Arguments::try_parse_from(shown) {
         Err(error) => error.exit(),
         Ok(_) => say(&error.to_string()),
@@ -147,7 +158,16 @@ pub fn arguments() -> Arguments {
 
 /// Does what the arguments say, prints an error if it fails, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let done = match arguments.verb {
+    match dispatch(arguments.verb) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Does what the arguments say.
+fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
         Verb::Fetch(arguments) => fetch::run(&arguments),
         Verb::Trunks(arguments) => trunks::run(&arguments),
         Verb::Card(arguments) => card::run(&arguments),
@@ -162,11 +182,6 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Predict(arguments) => predict::run(&arguments),
         Verb::Export(arguments) => export::run(&arguments),
-    };
-    match done {
-        Ok(code) => code,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod printed;
 
-use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -219,16 +218,34 @@ fn find_source(arguments: &Arguments) -> anyhow::Result<(Source<'_>, Vec<PathBuf
     ))
 }
 
+/// The head of HEAD, for codes.
+pub fn classifier(arguments: &Arguments) -> anyhow::Result<Classifier> {
+    load_classifier(arguments, &arguments.head)
+}
+
+/// What predicts pictures as they come, and how.
+pub fn predictor(arguments: &Arguments) -> anyhow::Result<(Predictor, PredictOptions)> {
+    let (source, _) = find_source(arguments)?;
+    let predictor = load_predictor(arguments, source, MANY_PICTURES)?;
+    let options = predict_options(arguments, &predictor);
+    Ok((predictor, options))
+}
+
+fn predict_options(arguments: &Arguments, predictor: &Predictor) -> PredictOptions {
+    let mut options = PredictOptions::for_trunk(predictor.trunk());
+    options.threads = arguments.threads.unwrap_or(options.threads);
+    options.limits = arguments.limits.limits();
+    options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
+    options
+}
+
 fn predict_pictures(
     arguments: &Arguments,
     source: Source,
     pictures: Pictures,
 ) -> anyhow::Result<ExitCode> {
     let mut predictor = load_predictor(arguments, source, pictures.listed.len())?;
-    let mut options = PredictOptions::for_trunk(predictor.trunk());
-    options.threads = arguments.threads.unwrap_or(options.threads);
-    options.limits = arguments.limits.limits();
-    options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
+    let options = predict_options(arguments, &predictor);
     say(&introduction(&pictures, &predictor));
     let paths = pictures.listed.iter().map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
@@ -295,7 +312,7 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
         if images.len() > 1 {
             bail!("- is given with others; give it alone, with all files in the list on stdin");
         }
-        let list = dataset::read_unlabelled_list(io::stdin().lock())?;
+        let list = dataset::read_unlabelled_list(crate::host::input())?;
         return Ok(Input::Pictures(list));
     }
     if kinds.iter().all(|&kind| kind == InputKind::Archive) {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use cnn_codes::messages::{visible, visible_json, visible_lines};
 
-use super::Format;
+use super::{Format, host};
 
 /// Prints lines for people to stdout, whole.
 pub fn print(text: &str) -> anyhow::Result<()> {
@@ -23,7 +23,7 @@ pub fn print_json(document: &str) -> anyhow::Result<()> {
 
 /// Prints a table for programs to stdout, whole: as it is, unless people see it on a terminal.
 pub fn print_table(csv: &str) -> anyhow::Result<()> {
-    if io::stdout().is_terminal() {
+    if host::current().is_none() && io::stdout().is_terminal() {
         return print(csv);
     }
     write(csv)
@@ -42,6 +42,9 @@ pub fn print_result(format: Format, result: &str, done: &str) -> anyhow::Result<
 }
 
 fn write(text: &str) -> anyhow::Result<()> {
+    if host::takes(text) {
+        return Ok(());
+    }
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes());
     written.and_then(|()| stdout.flush()).map_err(|error| {
@@ -57,6 +60,10 @@ pub fn shown(path: &Path) -> String {
 
 /// Says a line to stderr, where a closed stderr is no reason to stop.
 pub fn say(message: &str) {
+    if let Some(host) = host::current() {
+        host.say(&visible(message));
+        return;
+    }
     let _ = writeln!(io::stderr(), "{}", visible(message));
 }
 

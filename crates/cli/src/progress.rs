@@ -2,12 +2,13 @@
 
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cnn_codes::progress::{Progress, Watch};
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
+use super::host::{self, Host};
 use super::say;
 use super::stop::Stop;
 
@@ -17,6 +18,7 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 /// Shows on stderr how far a job is that counts pictures, and passes signals on to it.
 pub struct PictureDisplay<'a> {
     stop: &'a Stop,
+    host: Option<Arc<dyn Host>>,
     bar: Option<ProgressBar>,
     /// When the last line was printed, and how far the job was then.
     last_line: Mutex<(Instant, usize)>,
@@ -25,11 +27,15 @@ pub struct PictureDisplay<'a> {
 impl<'a> PictureDisplay<'a> {
     /// Begins to show a job of `total` pictures, which a signal stops.
     pub fn new(total: usize, stop: &'a Stop) -> Self {
-        let bar = std::io::stderr()
-            .is_terminal()
-            .then(|| ProgressBar::new(total as u64).with_style(style()));
+        let host = host::current();
+        if let Some(host) = &host {
+            host.stage("pictures", total);
+        }
+        let has_bar = host.is_none() && std::io::stderr().is_terminal();
+        let bar = has_bar.then(|| ProgressBar::new(total as u64).with_style(style()));
         Self {
             stop,
+            host,
             bar,
             last_line: Mutex::new((Instant::now(), 0)),
         }
@@ -58,6 +64,10 @@ impl<'a> PictureDisplay<'a> {
 
 impl Watch for PictureDisplay<'_> {
     fn progress(&self, progress: Progress, _detail: &dyn fmt::Display) {
+        if let Some(host) = &self.host {
+            host.progress(progress, &unusable(progress));
+            return;
+        }
         let mut last_line = self
             .last_line
             .lock()

@@ -16,6 +16,7 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
+use super::host::{self, Host};
 use super::say;
 
 /// What shells report of a program that a signal ended: 128 and the signal's number.
@@ -32,6 +33,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Whether a signal has come.
 pub struct Stop {
     seen: Arc<Seen>,
+    /// Who is asked in place of signals.
+    host: Option<Arc<dyn Host>>,
 }
 
 /// What has been seen of signals, and of the job.
@@ -57,6 +60,10 @@ impl Stop {
 
     fn listen(patience: Duration) -> anyhow::Result<Self> {
         let seen = Arc::new(Seen::default());
+        if let Some(host) = host::current() {
+            let host = Some(host);
+            return Ok(Self { seen, host });
+        }
         let second = Arc::new(AtomicBool::new(false));
         for number in listened_to() {
             // In this order: the first signal arms what the second one meets.
@@ -73,11 +80,14 @@ impl Stop {
             .name("signals".to_owned())
             .spawn(move || end_if_stuck(&watched, patience))
             .context("cannot watch for signals")?;
-        Ok(Self { seen })
+        Ok(Self { seen, host: None })
     }
 
     /// Whether the job is to stop.
     pub fn is_wanted(&self) -> bool {
+        if let Some(host) = &self.host {
+            return host.is_stopped();
+        }
         let is_wanted = self.seen.signal.load(Ordering::Relaxed) != 0;
         if is_wanted {
             self.seen.n_asked.fetch_add(1, Ordering::Relaxed);

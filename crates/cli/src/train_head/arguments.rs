@@ -16,7 +16,7 @@ use cnn_codes::head::{ClassWeights, HeadOptions};
 use cnn_codes::train::{Told, TrainOptions};
 use cnn_codes_files::Existing;
 
-use crate::command_line::{command_line, without_folders};
+use crate::command_line::{command_line, without_folders, words};
 use crate::groups::GroupArguments;
 use crate::{Format, folder, one_of, positive};
 
@@ -329,9 +329,9 @@ impl Arguments {
     pub fn told(&self) -> Told {
         let mut told = Told::default();
         told.command = Some(if self.private {
-            command_line(without_folders(std::env::args_os()))
+            command_line(without_folders(words().into_iter()))
         } else {
-            command_line(std::env::args_os())
+            command_line(words().into_iter())
         });
         told.pictures = self.pictures.clone();
         told.names_folders = !self.private;

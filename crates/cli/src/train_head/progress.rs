@@ -1,15 +1,18 @@
 //! A bar for what is being trained, on a terminal only.
 
 use std::fmt;
+use std::sync::Arc;
 
 use cnn_codes::progress::{Progress, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::host::{self, Host};
 use crate::stop::Stop;
 
 /// Shows progress on stderr, and passes signals on.
 pub struct Display<'a> {
     stop: &'a Stop,
+    host: Option<Arc<dyn Host>>,
     bar: ProgressBar,
 }
 
@@ -18,6 +21,7 @@ impl<'a> Display<'a> {
     pub fn new(stop: &'a Stop) -> Self {
         Self {
             stop,
+            host: host::current(),
             bar: ProgressBar::new(0).with_style(style("{prefix} {bar:30} {pos}/{len}{msg}")),
         }
     }
@@ -30,6 +34,10 @@ impl<'a> Display<'a> {
 
 impl Watch for Display<'_> {
     fn stage(&self, name: &str, steps: usize) {
+        if let Some(host) = &self.host {
+            host.stage(name, steps);
+            return;
+        }
         self.bar.reset();
         self.bar.set_prefix(name.to_owned());
         self.bar.set_message("");
@@ -38,6 +46,10 @@ impl Watch for Display<'_> {
 
     fn progress(&self, progress: Progress, detail: &dyn fmt::Display) {
         let detail = detail.to_string();
+        if let Some(host) = &self.host {
+            host.progress(progress, &detail);
+            return;
+        }
         if !detail.is_empty() {
             self.bar.set_message(format!(": {detail}"));
         }

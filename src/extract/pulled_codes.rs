@@ -1,0 +1,76 @@
+//! The codes of pictures without a store: in memory, a batch at a time.
+
+use super::judge::judge;
+use super::{DecodeOptions, ExtractError, Extractor, PulledCodes};
+use crate::codes::{Dtype, Failure, Pool};
+use crate::dataset::Pictures;
+use crate::model::Trunk;
+
+/// The codes of pictures in their order, a batch at a time, while later ones are still decoded. Dropped, it ends the
+/// work.
+///
+/// An item is an error if a run fails; nothing comes after it. A picture that cannot be used is no error: it has a
+/// [`Failure`] in place of its code (D), float32, channels last. First of all come those that were unusable before they
+/// were read.
+pub struct PictureCodes<'t> {
+    unusable: Vec<Result<Vec<f32>, Failure>>,
+    /// Nothing after an error, and after the last batch.
+    pulled: Option<PulledCodes<'t>>,
+    pool: Pool,
+    channels: usize,
+}
+
+impl<'t> Extractor<'_, &'t mut Trunk> {
+    /// The codes of `pictures`, as [`Extractor::run`] would write them in float32. Stores to reuse, and what concerns the
+    /// store alone, are not looked at.
+    #[must_use]
+    pub fn pull(self, pictures: Pictures) -> PictureCodes<'t> {
+        let Self { trunk, options, .. } = self;
+        let channels = trunk.output().channels();
+        let decode = DecodeOptions {
+            preparation: options.preparation,
+            limits: options.limits,
+            threads: options.threads,
+            batch_size: options.batch_size,
+        };
+        let unusable = pictures.unusable.iter().cloned().map(Err);
+        PictureCodes {
+            unusable: unusable.collect(),
+            pulled: Some(PulledCodes::begin(pictures, decode, trunk)),
+            pool: options.pool,
+            channels,
+        }
+    }
+}
+
+impl Iterator for PictureCodes<'_> {
+    type Item = Result<Vec<Result<Vec<f32>, Failure>>, ExtractError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.unusable.is_empty() {
+            return Some(Ok(std::mem::take(&mut self.unusable)));
+        }
+        let batch = self.pulled.as_mut()?.next::<ExtractError>();
+        let codes = batch.map(|batch| {
+            let batch = batch?;
+            let mut computed = batch.computed();
+            let outcomes = batch.outcomes.iter().map(|outcome| {
+                let usable = outcome.as_ref().map_err(Failure::clone)?;
+                let code = computed
+                    .next()
+                    .expect("a code for each picture that is usable");
+                let mut pooled = Vec::new();
+                self.pool.append(code, self.channels, &mut pooled);
+                match judge(&pooled, Dtype::F32) {
+                    Ok(()) => Ok(pooled),
+                    Err(unfit) => Err(unfit.failure(&usable.picture.path)),
+                }
+            });
+            Ok(outcomes.collect())
+        });
+        if !matches!(codes, Some(Ok(_))) {
+            self.pulled = None;
+        }
+        codes
+    }
+}
