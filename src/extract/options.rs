@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::codes::{Dtype, Leftover, Pool, Shard};
 use crate::files::Existing;
-use crate::model::ModelCard;
+use crate::model::{ModelCard, OutputSpec};
 use crate::picture::{DecodeLimits, Preparation};
 
 /// How pictures become a store. Take [`ExtractOptions::for_card`], and set what is to be otherwise.
@@ -41,6 +41,12 @@ pub struct ExtractOptions {
 }
 
 impl ExtractOptions {
+    /// How many numbers a flattened code has, of a trunk with this output.
+    #[must_use]
+    pub fn code_len(&self, output: &OutputSpec) -> usize {
+        self.pool.shape(&output.shape).iter().product()
+    }
+
     /// Pictures in a batch where nothing else is said.
     pub const BATCH_SIZE: usize = 20;
     /// The time between checkpoints where nothing else is said.

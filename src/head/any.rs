@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::list::for_each_head;
 use super::saved::{HeadEntry, Saved};
-use super::{CodesView, Head, HeadError, HeadKind, Layer};
+use super::{CodesView, Head, HeadError, HeadKind, Layer, Samples};
+use crate::progress::Watch;
 
 /// Does the same with every kind of head.
 pub(crate) trait HeadVisitor {
@@ -96,6 +97,37 @@ impl HeadOptions {
     }
 }
 
+impl HeadOptions {
+    /// Fits a head on all of `train`, and what must be known about the fit, for people.
+    ///
+    /// Nothing is held out and nothing judged: that is what [`train`](mod@crate::train) is for.
+    ///
+    /// # Errors
+    /// As [`Head::fit`].
+    pub fn fit(&self, train: &Samples, watch: &dyn Watch) -> Result<(OneHead, String), HeadError> {
+        struct FitOne<'a, 's>(&'a Samples<'s>, &'a dyn Watch);
+        impl HeadVisitor for FitOne<'_, '_> {
+            type Output = Result<(OneHead, String), HeadError>;
+
+            fn visit<H: Head>(self, options: &H::Options) -> Self::Output
+            where
+                OneHead: From<Saved<H>>,
+            {
+                H::validate(options)?;
+                let fit = H::fit(self.0, None, options, self.1)?;
+                let saved = Saved {
+                    model: fit.model,
+                    options: options.clone(),
+                    convergence: fit.convergence,
+                    temperature: 1.0,
+                };
+                Ok((saved.into(), fit.remark))
+            }
+        }
+        self.visit(FitOne(train, watch))
+    }
+}
+
 impl OneHead {
     /// Which head it is.
     #[must_use]
@@ -129,7 +161,9 @@ impl OneHead {
         self.as_any_kind().as_any().downcast_ref()
     }
 
-    pub(crate) fn layers(&self) -> Vec<Layer<'_>> {
+    /// The steps from codes to logits.
+    #[must_use]
+    pub fn layers(&self) -> Vec<Layer<'_>> {
         self.as_any_kind().layers()
     }
 

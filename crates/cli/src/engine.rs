@@ -8,6 +8,7 @@ use anyhow::bail;
 use cnn_codes::extract::ExtractOptions;
 use cnn_codes::model::Trunk;
 use cnn_codes::predict::{Classifier, PredictOptions, Predictor};
+use cnn_codes::train::TrainOptions;
 
 use crate::host::{Host, NotDone, with_words};
 use crate::{Verb, extract_features, predict};
@@ -45,6 +46,19 @@ pub fn predictor(
     words: Vec<OsString>,
 ) -> Result<(Predictor, PredictOptions), NotDone> {
     of_predict(host, words, predict::predictor)
+}
+
+/// What `train-head` would train; `options` are those of the verb.
+///
+/// # Errors
+/// [`NotDone`].
+pub fn heads(host: Arc<dyn Host>, options: Vec<OsString>) -> Result<TrainOptions, NotDone> {
+    let words = ["train-head", "--train", "-", "--folds", "2", "--out", "-"].map(OsString::from);
+    let words = words.into_iter().chain(options);
+    with_words(host, words, None, |verb| match verb {
+        Verb::TrainHead(arguments) => Ok(arguments.options()),
+        _ => bail!("train-head is no such verb"),
+    })
 }
 
 fn of_predict<T>(

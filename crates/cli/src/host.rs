@@ -53,6 +53,20 @@ pub enum NotDone {
     },
 }
 
+impl NotDone {
+    /// What is not done because of `error`.
+    pub fn of(error: impl Into<anyhow::Error>) -> Self {
+        let error = error.into();
+        match error.downcast_ref::<Ended>() {
+            Some(ended) => Self::Stopped(ended.message.clone()),
+            None => Self::Failed {
+                message: remedy::message(error.as_ref()),
+                error,
+            },
+        }
+    }
+}
+
 /// A verb that runs for a host.
 struct Call {
     host: Arc<dyn Host>,
@@ -109,13 +123,7 @@ pub(crate) fn with_words<T>(
     let ended = Uncall;
     let done = work(arguments.verb);
     drop(ended);
-    done.map_err(|error| match error.downcast_ref::<Ended>() {
-        Some(ended) => NotDone::Stopped(ended.message.clone()),
-        None => NotDone::Failed {
-            message: remedy::message(error.as_ref()),
-            error,
-        },
-    })
+    done.map_err(NotDone::of)
 }
 
 /// Takes the call off the thread, also where the verb panics.

@@ -13,6 +13,8 @@ use super::pins::pip_arguments;
 /// How Python runs pip. With `-I`, Python runs no pip.py of the current folder and ignores its own
 /// environment variables; pip's own variables and files stay in force.
 const RUN_PIP: [&str; 3] = ["-I", "-m", "pip"];
+/// The environment variable that names the Python whose pip is tried first.
+const PYTHON: &str = "CNN_CODES_PYTHON";
 /// How many of pip's last lines an error shows, and how much of each.
 const SHOWN_LINES: usize = 4;
 const SHOWN_CHARACTERS: usize = 240;
@@ -24,14 +26,16 @@ pub struct Pip {
 }
 
 impl Default for Pip {
-    /// The Pythons on the search path.
+    /// The Python that the variable [`PYTHON`] names, as the Python package does with its own; then those on the search
+    /// path.
     fn default() -> Self {
         let names: &[&str] = if cfg!(windows) {
             &["python3", "python", "py"]
         } else {
             &["python3", "python"]
         };
-        Self::with(names.iter().map(OsString::from))
+        let named = std::env::var_os(PYTHON).filter(|python| !python.is_empty());
+        Self::with(named.into_iter().chain(names.iter().map(OsString::from)))
     }
 }
 

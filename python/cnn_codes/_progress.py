@@ -1,0 +1,77 @@
+"""Progress through tqdm where it is installed, and messages as warnings."""
+
+import warnings
+
+
+class CnnCodesWarning(UserWarning):
+    """Something that was done, and should be looked at."""
+
+
+class Listener:
+    """Is told how far the work is.
+
+    Parameters
+    ----------
+    progress : bool or None
+        Whether bars are shown. None shows them where tqdm is installed.
+    """
+
+    def __init__(self, progress=None):
+        self._tqdm = None
+        if progress is None or progress:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                tqdm = None
+            self._tqdm = tqdm
+        self._bar = None
+        self._told = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._close()
+        # After the work: with warnings as errors, what was done is there all the same.
+        if error[0] is None:
+            for message in self._told:
+                warnings.warn(message, CnnCodesWarning, stacklevel=4)
+        return False
+
+    def _close(self):
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def say(self, message):
+        """A line for people. What is no news of the work itself is a warning."""
+        if is_warning(message):
+            self._told.append(message)
+
+    def stage(self, name, steps):
+        """A stage begins."""
+        self._close()
+        if self._tqdm is not None and steps > 0:
+            self._bar = self._tqdm(total=steps, desc=name, leave=False)
+
+    def progress(self, done, done_before, total, failures, detail):
+        """The stage is this far."""
+        if self._bar is None:
+            return
+        if total and self._bar.total != total:
+            self._bar.total = total
+        if done_before and self._bar.initial != done_before and self._bar.n == 0:
+            self._bar.initial = done_before
+        self._bar.update(done - self._bar.n)
+        note = detail.strip(" ,:")
+        if note:
+            self._bar.set_postfix_str(note, refresh=False)
+
+
+# What the program says of its work while it does it, which a caller who gets the result need not be told.
+NEWS = ("pictures through", "picture through", "going on after", "(--head names another)", "pictures, ", "log loss")
+
+
+def is_warning(message):
+    """Whether a line is more than news of the work."""
+    return not any(part in message for part in NEWS) and not message.startswith(("*", " "))
