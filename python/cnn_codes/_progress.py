@@ -1,6 +1,9 @@
 """Progress through tqdm where it is installed, and messages as warnings."""
 
+import re
 import warnings
+
+from ._messages import in_python
 
 
 class CnnCodesWarning(UserWarning):
@@ -35,7 +38,7 @@ class Listener:
         # After the work: with warnings as errors, what was done is there all the same.
         if error[0] is None:
             for message in self._told:
-                warnings.warn(message, CnnCodesWarning, stacklevel=4)
+                warnings.warn(in_python(message), CnnCodesWarning, stacklevel=4)
         return False
 
     def _close(self):
@@ -44,8 +47,12 @@ class Listener:
             self._bar = None
 
     def say(self, message):
-        """A line for people. What is no news of the work itself is a warning."""
-        if is_warning(message):
+        """A line for people: a warning, unless it is news of the work itself."""
+        if message.startswith(("*", " ")):
+            # It goes on with the line before.
+            if self._told and self._told[-1].startswith("note:"):
+                self._told[-1] += "\n" + message
+        elif not NEWS.search(message):
             self._told.append(message)
 
     def stage(self, name, steps):
@@ -69,9 +76,7 @@ class Listener:
 
 
 # What the program says of its work while it does it, which a caller who gets the result need not be told.
-NEWS = ("pictures through", "picture through", "going on after", "(--head names another)", "pictures, ", "log loss")
-
-
-def is_warning(message):
-    """Whether a line is more than news of the work."""
-    return not any(part in message for part in NEWS) and not message.startswith(("*", " "))
+NEWS = re.compile(
+    r"^(shard .* of )?\d+ pictures? .*through |^going on after |\(head names another\)|--head names another"
+    r"|: \d+ pictures, \d+ a second$|: log loss [\d.]+$|^views of the codes, |^downloading |^taking "
+)

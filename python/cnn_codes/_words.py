@@ -1,10 +1,10 @@
 """Keyword arguments as the words of a command line, so that options, defaults and checks are the program's."""
 
 import os
-import re
 
 from . import _runtime
 from ._native import run as _run
+from ._messages import in_python
 from ._progress import Listener
 from .errors import CnnCodesError, RuntimeMissingError
 
@@ -46,13 +46,6 @@ def path(value):
 def runtime(onnxruntime=None):
     """The words that name ONNX Runtime's library."""
     return words(onnxruntime=onnxruntime or _runtime.library())
-
-
-def in_python(message):
-    """A message of the program, with options as Python spells them: `--batch-size` is `batch_size`."""
-    message = re.sub(r"^error: ", "", message.strip())
-    message = re.sub(r"\n+Usage:.*|\n+For more information.*", "", message, flags=re.DOTALL)
-    return re.sub(r"--([a-z][a-z0-9-]*)", lambda found: found[1].replace("-", "_"), message)
 
 
 def translated(error):

@@ -91,16 +91,32 @@ class TrunkComparison:
 
     @property
     def trunks(self):
-        """A dict of each trunk: its name, errors, log loss, interval, pictures per second, licence."""
+        """A dict of each trunk and pooling: trunk, pool, errors, accuracy, log_loss, pictures_per_second, licence, ..."""
         return self.figures["trunks"]
 
     @property
     def chosen(self):
-        """The name of the fastest trunk whose log loss is not larger than the smallest by more than a standard error."""
-        return self.figures["chosen"]
+        """The dict of the fastest whose log loss is not larger than the smallest by more than a standard error."""
+        return next(trunk for trunk in self.trunks if trunk["is_chosen"])
 
     def __getitem__(self, name):
         return self.figures[name]
 
     def __repr__(self):
-        return f"TrunkComparison({len(self.trunks)} trunks, chosen: {self.chosen})"
+        return f"TrunkComparison({len(self.trunks)} judged, chosen: {self.chosen['trunk']}, pool={self.chosen['pool']})"
+
+    def _repr_html_(self):
+        rows = []
+        for trunk in self.trunks:
+            speed = trunk["pictures_per_second"]
+            low, high = trunk["accuracy_95"]
+            mark = " (chosen)" if trunk["is_chosen"] else ""
+            told = "" if speed is None else f"{speed:.0f}"
+            rows.append(
+                f"<tr><td>{html.escape(trunk['trunk'])}{mark}</td><td>{trunk['pool']}</td><td>{trunk['errors']}</td>"
+                f"<td>{low:.1%} to {high:.1%}</td><td>{trunk['log_loss']:.3f}</td><td>{told}</td></tr>"
+            )
+        return (
+            "<table><thead><tr><th>trunk</th><th>pool</th><th>errors</th><th>accuracy, 95%</th><th>log loss</th>"
+            f"<th>pictures/s</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        )

@@ -135,7 +135,7 @@ class Head:
         place = {name: index for index, name in enumerate(self.classes)}
         probabilities = np.full((len(store), len(self.classes)), np.nan, np.float32)
         for row, line in enumerate(printed.splitlines()):
-            for told in json.loads(line).get("classes", []):
+            for told in json.loads(line).get("predictions", []):
                 probabilities[row, place[told["class"]]] = told["probability"]
         return probabilities
 

@@ -1,0 +1,48 @@
+"""The demo pictures, and stores and a head of them."""
+
+import os
+import pathlib
+
+import pytest
+
+import cnn_codes
+
+ROOT = pathlib.Path(__file__).parents[2]
+DATA = ROOT / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models():
+    """The folder with VGG16, which `scripts/test.sh` fills."""
+    folder = pathlib.Path(os.environ.get("CNN_CODES_MODELS", ROOT / "models"))
+    if not (folder / "vgg16_notop.onnx").exists():
+        pytest.skip(f"no VGG16 in {folder}; run `cnn-codes fetch vgg16`")
+    os.environ["CNN_CODES_MODELS"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("codes")
+
+
+@pytest.fixture(scope="session")
+def train(place):
+    return cnn_codes.extract(DATA / "train", place / "train", threads=2)
+
+
+@pytest.fixture(scope="session")
+def validation(place):
+    return cnn_codes.extract(DATA / "validation", place / "validation", threads=2)
+
+
+@pytest.fixture(scope="session")
+def head(place, train, validation):
+    cnn_codes.train(train, validation, out=place / "head", epochs=3)
+    return place / "head"
+
+
+@pytest.fixture(scope="session")
+def files(validation):
+    """The validation pictures, in the order of the store's rows."""
+    return [DATA / "validation" / path for path in validation.paths]
