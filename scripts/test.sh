@@ -70,6 +70,21 @@ else
   cargo test --locked --workspace --tests
 fi
 
+step "The Python package: a wheel in an environment of its own"
+scripts/build_wheel.sh "$target/wheels"
+wheel_python=$target/wheel-python
+if ! cmp -s python/tests/requirements.txt "$wheel_python/installed.txt"; then
+  python3 -m venv --clear "$wheel_python"
+  "$wheel_python/bin/python" -m pip install --quiet --only-binary=:all: -r python/tests/requirements.txt
+  cp python/tests/requirements.txt "$wheel_python/installed.txt"
+fi
+"$wheel_python/bin/python" -m pip install --quiet --force-reinstall --no-deps "$target"/wheels/cnn_codes-*.whl
+(
+  cd python/tests
+  CNN_CODES_TEST_PROGRAM=$target/debug/cnn-codes CNN_CODES_MODELS=${CNN_CODES_MODELS:-$OLDPWD/models} \
+    "$wheel_python/bin/python" -m pytest -q -p no:cacheprovider
+)
+
 step "Documentation and its examples"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 cargo test --locked --workspace --quiet --doc

@@ -10,11 +10,12 @@
 `cnn_codes.sklearn` has estimators for scikit-learn, `cnn_codes.ray` the same over many machines.
 """
 
-from . import _runtime  # First: it switches the telemetry of ONNX Runtime off.
+from . import _runtime as _runtime  # First: it switches the telemetry of ONNX Runtime off.
 from ._native import __version__
 from ._progress import CnnCodesWarning
 from .comparison import Comparison, TrunkComparison
 from .errors import (
+    BusyError,
     CnnCodesError,
     ExportError,
     HeadError,
@@ -33,6 +34,7 @@ from .store import Store
 from .trunk import Trunk
 
 __all__ = [
+    "BusyError",
     "CnnCodesError",
     "CnnCodesWarning",
     "Comparison",

@@ -1,6 +1,7 @@
 """What can go wrong: every exception of the package is a :class:`CnnCodesError`."""
 
 __all__ = [
+    "BusyError",
     "CnnCodesError",
     "ExportError",
     "HeadError",
@@ -49,6 +50,10 @@ class TrainError(CnnCodesError, ValueError):
 
 class ExportError(CnnCodesError, ValueError):
     """An export that cannot be written, or does not do what trunk and head do."""
+
+
+class BusyError(CnnCodesError):
+    """Another run is writing the same store or head."""
 
 
 class OutputError(CnnCodesError, OSError):

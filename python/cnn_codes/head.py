@@ -94,10 +94,8 @@ class Head:
         if is_codes(x):
             return self._of_codes(x)
         files, one = given(x)
-        with translating(), Listener(progress) as listener:
-            probabilities, unusable = self._native.of_pictures(files, listener)
+        probabilities, unusable = self._of_files(files, progress)
         complain(unusable, len(files), errors)
-        probabilities = np.frombuffer(probabilities, np.float32).reshape(len(files), len(self.classes)).copy()
         return probabilities[0] if one else probabilities
 
     def predict(self, x, *, errors="raise", progress=False):
@@ -115,6 +113,12 @@ class Head:
         names = np.full(len(probabilities), "", dtype=f"<U{max(map(len, self.classes))}")
         names[known] = np.array(self.classes)[probabilities[known].argmax(axis=1)]
         return str(names[0]) if not isinstance(x, Store) and not is_codes(x) and is_one(x) else names
+
+    def _of_files(self, files, progress=False):
+        """Probabilities (N, K), and the place, name, reason and kind of each picture that cannot be used."""
+        with translating(), Listener(progress) as listener:
+            probabilities, unusable = self._native.of_pictures(files, listener)
+        return np.frombuffer(probabilities, np.float32).reshape(len(files), len(self.classes)).copy(), unusable
 
     def _of_codes(self, codes):
         codes = np.asarray(codes)

@@ -10,7 +10,7 @@ from ._words import path as word
 from ._words import run, runtime, words
 from .comparison import Comparison, TrunkComparison
 from .errors import UsageError
-from .store import Store
+from .store import PART, Store, parts_in
 
 __all__ = ["compare_trunks", "evaluate", "export", "extract", "fetch", "train", "trunks"]
 
@@ -25,7 +25,8 @@ def extract(images, out, *, labels=None, trunk=None, progress=None, onnxruntime=
     Parameters
     ----------
     images : path or list of path
-        A folder of classes; tar shards; or picture files, whose rows are sorted by path.
+        A folder of classes; tar shards; or picture files, whose rows are sorted by path. None where a table is given
+        (``csv="pictures.csv"``, with the columns path and label).
     out : path
         The store to make.
     labels : list of str, optional
@@ -43,7 +44,7 @@ def extract(images, out, *, labels=None, trunk=None, progress=None, onnxruntime=
     Returns
     -------
     Store
-        With `shard` a list of the failures would say little: None is given until the last part is there.
+        With `shard`, None until the last part is there.
 
     Raises
     ------
@@ -61,6 +62,9 @@ def extract(images, out, *, labels=None, trunk=None, progress=None, onnxruntime=
 
 def images_words(images, labels, place):
     """The words for `images`, and what is given on stdin."""
+    if images is None:
+        # A table is given, as the option csv.
+        return [], None
     if isinstance(images, PATHS):
         if labels is not None:
             raise UsageError("labels are for a list of picture files; a folder of classes has them in its folders' names")
@@ -85,8 +89,8 @@ def images_words(images, labels, place):
 
 def is_complete(store):
     """Whether all parts of a store are there."""
-    parts = sorted(pathlib.Path(store).glob("part-*-of-*"))
-    return bool(parts) and len(parts) == int(parts[0].name.rsplit("-", 1)[1])
+    parts = parts_in(store)
+    return bool(parts) and len(parts) == int(PART.fullmatch(parts[0].name)[1])
 
 
 def train(train, validation=None, *, out, head=None, progress=None, **options):

@@ -21,7 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from . import _native
-from ._pictures import check_errors, complain, given
+from ._pictures import check_errors, given
 from ._progress import Listener
 from ._words import translating, words
 from .errors import PictureError

@@ -3,14 +3,16 @@
 import json
 import os
 import pathlib
+import re
 
 import numpy as np
 
 from . import _native
-from ._words import path as word
 from ._words import translating
 
 __all__ = ["Store"]
+
+PART = re.compile(r"part-\d{5}-of-(\d{5})")
 
 
 class Store:
@@ -72,7 +74,7 @@ class Store:
         """The folders with files: the store itself, or its parts in their order."""
         if (self.path / "store.json").exists():
             return [self.path]
-        return sorted(self.path.glob("part-*-of-*"))
+        return parts_in(self.path)
 
     @property
     def manifest(self):
@@ -110,6 +112,7 @@ class Store:
         return pandas.DataFrame(columns)
 
 
-def word_of(store):
-    """A store's folder as a word of a command line."""
-    return word(store)
+def parts_in(folder):
+    """The finished parts of a store, in their order."""
+    parts = [part for part in pathlib.Path(folder).glob("part-*") if PART.fullmatch(part.name)]
+    return sorted(parts)

@@ -73,6 +73,9 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(inner) = error.source().and_then(class_of) {
         return Some(inner);
     }
+    if let Some(DraftError::Busy { .. }) = error.downcast_ref() {
+        return Some("BusyError");
+    }
     classes! {
         "RuntimeMissingError": RuntimeError;
         "TrunkError": TrunkError, CardError;

@@ -64,6 +64,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(program, module)?)?;
     module.add_function(wrap_pyfunction!(run, module)?)?;
     module.add_function(wrap_pyfunction!(head::fit, module)?)?;
+    module.add_function(wrap_pyfunction!(store::shard_range, module)?)?;
     module.add_class::<trunk::Trunk>()?;
     module.add_class::<head::Head>()?;
     module.add_class::<store::Store>()

@@ -1,12 +1,25 @@
 //! What a store holds besides its codes, which Python maps itself.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use cnn_codes::codes;
 use pyo3::prelude::*;
 
 use crate::call::wait;
-use crate::errors::raised_by;
+use crate::errors::{error_of, raised_by};
+
+/// Which of `n` pictures are those of part `index` of `count`: the first, and the one after the last.
+///
+/// # Errors
+/// `UsageError` if there is no such part.
+#[pyfunction]
+pub fn shard_range(py: Python<'_>, n: usize, index: u32, count: u32) -> PyResult<(usize, usize)> {
+    let shard = codes::Shard::new(index, count);
+    let shard = shard.map_err(|error| error_of(py, "UsageError", error.to_string()))?;
+    let Range { start, end } = shard.range(n);
+    Ok((start, end))
+}
 
 /// A store whose files were checked against each other.
 #[pyclass(frozen, module = "cnn_codes._native")]

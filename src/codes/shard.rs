@@ -96,7 +96,7 @@ impl Shard {
     /// Which of `n` items are of this shard: consecutive ones, so that the shards in their order give
     /// all.
     #[must_use]
-    pub(crate) fn range(self, n: usize) -> Range<usize> {
+    pub fn range(self, n: usize) -> Range<usize> {
         // In 128 bits, where no product overflows; the result is at most n.
         let start = |index: u32| (u128::from(index) * n as u128 / u128::from(self.count)) as usize;
         start(self.index)..start(self.index + 1)
