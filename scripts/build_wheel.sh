@@ -14,5 +14,5 @@ if [ ! -x "$maturin/bin/maturin" ]; then
 fi
 # From the checkout, so that a second build compiles what changed alone.
 "$maturin/bin/maturin" build --quiet --release --locked --manifest-path python/Cargo.toml --out "$out"
-"$maturin/bin/maturin" sdist --quiet --manifest-path python/Cargo.toml --out "$out" 2>/dev/null
+"$maturin/bin/maturin" sdist --manifest-path python/Cargo.toml --out "$out" >/dev/null 2>&1
 ls "$out"

@@ -4,7 +4,7 @@ mod accidents;
 mod check;
 mod check_page;
 mod command_line;
-mod docs_python;
+mod docs_files;
 mod doubts;
 mod download;
 mod download_again;

@@ -1,4 +1,4 @@
-//! The code of docs/python.md, run as a reader would run it: all of it, in one session.
+//! The code of docs/files.md, run as a reader would run it: all of it, in one session.
 
 use crate::support;
 
@@ -96,7 +96,7 @@ fn the_pages_code_runs_and_finds_what_the_files_say() {
     fs::remove_dir_all(place.path().join("pictures")).unwrap();
     fs::create_dir(place.path().join("codes")).unwrap();
     prepare(&place);
-    let page = support::root().join("docs/python.md");
+    let page = support::root().join("docs/files.md");
     let page = fs::read_to_string(page).unwrap();
 
     let mut export = support::cnn_codes();
