@@ -82,7 +82,7 @@ fi
 (
   cd python/tests
   CNN_CODES_TEST_PROGRAM=$target/debug/cnn-codes CNN_CODES_MODELS=${CNN_CODES_MODELS:-$OLDPWD/models} \
-    "$wheel_python/bin/python" -m pytest -q -p no:cacheprovider
+    "$wheel_python/bin/python" -m pytest -q -rs -p no:cacheprovider
 )
 
 step "Documentation and its examples"

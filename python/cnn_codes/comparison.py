@@ -1,7 +1,10 @@
 """What heads are worth, and which of them is better."""
 
+from __future__ import annotations
+
 import html
 import pathlib
+from typing import Any
 
 __all__ = ["Comparison", "TrunkComparison"]
 
@@ -24,7 +27,7 @@ class Comparison:
         self.figures = figures
         self.path = None if path is None else pathlib.Path(path)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         figures = self.__dict__.get("figures", {})
         if name in figures:
             return figures[name]
@@ -37,12 +40,12 @@ class Comparison:
         return self.figures[name]
 
     @property
-    def report(self):
+    def report(self) -> pathlib.Path | None:
         """The path of the page with pictures, curves and tables, or None."""
         return None if self.path is None else self.path / "report.html"
 
     @property
-    def errors(self):
+    def errors(self) -> dict[str, int]:
         """How many pictures each head got wrong, by its name."""
         return {name: head["errors"] for name, head in self.heads.items() if head}
 
@@ -90,12 +93,12 @@ class TrunkComparison:
         self.figures = figures
 
     @property
-    def trunks(self):
+    def trunks(self) -> list[dict[str, Any]]:
         """A dict of each trunk and pooling: trunk, pool, errors, accuracy, log_loss, pictures_per_second, licence, ..."""
         return self.figures["trunks"]
 
     @property
-    def chosen(self):
+    def chosen(self) -> dict[str, Any]:
         """The dict of the fastest whose log loss is not larger than the smallest by more than a standard error."""
         return next(trunk for trunk in self.trunks if trunk["is_chosen"])
 

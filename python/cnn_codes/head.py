@@ -1,14 +1,18 @@
 """Heads that are kept: pictures or codes to probabilities."""
 
+from __future__ import annotations
+
 import json
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from . import _native
 from ._pictures import check_errors, complain, given, is_one
 from ._progress import Listener
+from ._types import Path, Pictures
 from ._words import path as word
 from ._words import run, runtime, translating, words
 from .errors import HeadError
@@ -47,7 +51,9 @@ class Head:
     HeadError, UsageError
     """
 
-    def __init__(self, folder, kind=None, *, onnxruntime=None, **options):
+    def __init__(
+        self, folder: Path, kind: str | None = None, *, onnxruntime: Path | None = None, **options: Any
+    ) -> None:
         self.path = pathlib.Path(folder)
         self._kind, self._options = kind, dict(options, onnxruntime=onnxruntime)
         self._words = [word(folder), *words(head=kind, **options), *runtime(onnxruntime)]
@@ -56,7 +62,7 @@ class Head:
         self.classes, self.name, self.code_len = self._native.classes, self._native.name, self._native.code_len
 
     @classmethod
-    def load(cls, folder, kind=None, **options):
+    def load(cls, folder: Path, kind: str | None = None, **options: Any) -> Head:
         """The head in a folder; the same as ``Head(folder)``."""
         return cls(folder, kind, **options)
 
@@ -66,7 +72,9 @@ class Head:
     def __repr__(self):
         return f"Head({str(self.path)!r}: {self.name}, {len(self.classes)} classes)"
 
-    def predict_proba(self, x, *, errors="raise", progress=False):
+    def predict_proba(
+        self, x: Pictures | Store, *, errors: str = "raise", progress: bool | None = False
+    ) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -98,7 +106,9 @@ class Head:
         complain(unusable, len(files), errors)
         return probabilities[0] if one else probabilities
 
-    def predict(self, x, *, errors="raise", progress=False):
+    def predict(
+        self, x: Pictures | Store, *, errors: str = "raise", progress: bool | None = False
+    ) -> np.ndarray | str:
         """The most probable class of each picture or code.
 
         Parameters are those of :meth:`predict_proba`.

@@ -1,11 +1,15 @@
 """The program's verbs as functions. Options that are not named here are those of `cnn-codes VERB --help`, with `_` for `-`."""
 
+from __future__ import annotations
+
 import csv
 import json
 import os
 import pathlib
 import tempfile
+from typing import Any, Sequence
 
+from ._types import Path
 from ._words import path as word
 from ._words import run, runtime, words
 from .comparison import Comparison, TrunkComparison
@@ -17,7 +21,16 @@ __all__ = ["compare_trunks", "evaluate", "export", "extract", "fetch", "train", 
 PATHS = (str, bytes, os.PathLike)
 
 
-def extract(images, out, *, labels=None, trunk=None, progress=None, onnxruntime=None, **options):
+def extract(
+    images: Path | Sequence[Path] | None,
+    out: Path,
+    *,
+    labels: Sequence[str] | None = None,
+    trunk: str | None = None,
+    progress: bool | None = None,
+    onnxruntime: Path | None = None,
+    **options: Any,
+) -> Store | None:
     """Run pictures through a trunk, and leave their codes in a store.
 
     A run that was stopped goes on where it was when it is called again.
@@ -93,7 +106,15 @@ def is_complete(store):
     return bool(parts) and len(parts) == int(PART.fullmatch(parts[0].name)[1])
 
 
-def train(train, validation=None, *, out, head=None, progress=None, **options):
+def train(
+    train: Path | Store,
+    validation: Path | Store | None = None,
+    *,
+    out: Path,
+    head: str | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Comparison:
     """Train heads on codes, judge them, and write them to a folder.
 
     Ctrl-C keeps the weights of that moment in `out`.
@@ -128,7 +149,7 @@ def train(train, validation=None, *, out, head=None, progress=None, **options):
     return Comparison(json.loads(run("train-head", *asked, progress=progress)), path=out)
 
 
-def evaluate(head, store, *, progress=None, **options):
+def evaluate(head: Path, store: Path | Store, *, progress: bool | None = None, **options: Any) -> Comparison:
     """Judge the heads of a folder on a store that was kept aside.
 
     Parameters
@@ -152,7 +173,15 @@ def evaluate(head, store, *, progress=None, **options):
     return Comparison(json.loads(run("evaluate", word(head), word(store), *asked, progress=progress)), path=head)
 
 
-def compare_trunks(pictures, *, out=None, trunks=None, progress=None, onnxruntime=None, **options):
+def compare_trunks(
+    pictures: Path | Sequence[Path | Store],
+    *,
+    out: Path | None = None,
+    trunks: Sequence[str] | None = None,
+    progress: bool | None = None,
+    onnxruntime: Path | None = None,
+    **options: Any,
+) -> TrunkComparison:
     """Judge the same heads in the same folds on the codes of several trunks.
 
     Parameters
@@ -181,7 +210,15 @@ def compare_trunks(pictures, *, out=None, trunks=None, progress=None, onnxruntim
     return TrunkComparison(json.loads(printed))
 
 
-def export(head, out, *, kind=None, progress=None, onnxruntime=None, **options):
+def export(
+    head: Path,
+    out: Path,
+    *,
+    kind: str | None = None,
+    progress: bool | None = None,
+    onnxruntime: Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Write recipe, trunk and head as one ONNX file.
 
     Parameters
@@ -208,7 +245,7 @@ def export(head, out, *, kind=None, progress=None, onnxruntime=None, **options):
     return json.loads(run("export", word(head), *asked, *runtime(onnxruntime), progress=progress))
 
 
-def fetch(*names, progress=None, **options):
+def fetch(*names: str, progress: bool | None = None, **options: Any) -> str:
     """Fetch trunks into the models folder, by this Python's pip.
 
     Parameters
@@ -230,7 +267,7 @@ def fetch(*names, progress=None, **options):
     return run("fetch", *(names or ("vgg16",)), *words(**options), progress=progress)
 
 
-def trunks(**options):
+def trunks(**options: Any) -> list[dict[str, Any]]:
     """The trunks that can be fetched or are there.
 
     Returns

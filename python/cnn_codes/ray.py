@@ -10,6 +10,8 @@ on the same node. Parts come out to the same bytes as on one machine.
 >>> done.store, done.failures, done.nodes  # doctest: +SKIP
 """
 
+from __future__ import annotations
+
 import collections
 import csv
 import dataclasses
@@ -21,10 +23,12 @@ import shutil
 import socket
 import tempfile
 import time
+from typing import Any, Sequence
 
 import ray
 
 from . import _native
+from ._types import Path
 from .errors import BusyError, CnnCodesError, PictureError, UsageError
 from .head import Head
 from .jobs import extract as extract_here
@@ -81,9 +85,19 @@ class Prediction:
 
 
 def extract(
-    images, out, *, shards=64, num_cpus=2, num_gpus=0, labels=None, storage_options=None, staging=None, progress=None,
-    lock_wait=LOCK_WAIT, **options
-):
+    images: Path | Sequence[Path],
+    out: Path,
+    *,
+    shards: int = 64,
+    num_cpus: float = 2,
+    num_gpus: float = 0,
+    labels: Sequence[str] | None = None,
+    storage_options: dict[str, Any] | None = None,
+    staging: Path | None = None,
+    progress: bool | None = None,
+    lock_wait: float = LOCK_WAIT,
+    **options: Any,
+) -> Extraction:
     """Run pictures through a trunk on all nodes of a cluster, and leave their codes in one store of parts.
 
     The same call again goes on where the last one was stopped.
@@ -124,26 +138,33 @@ def extract(
     options = dict(options, threads=max(1, int(num_cpus)))
     if num_gpus:
         options.setdefault("device", "cuda")
-    if is_address(images) or is_address(out) or (isinstance(images, (list, tuple)) and any(map(is_address, images))):
-        rows = listed(images, labels, storage_options)
-        job = digest(str(out), shards, rows, options)
-        place = pathlib.Path(staging or tempfile.gettempdir()) / f"cnn-codes-{job}"
+    given: Any = list(images) if isinstance(images, (list, tuple)) else images
+    work: Any
+    if is_address(out) or any(map(is_address, given if isinstance(given, list) else [given])):
+        rows = listed(given, labels, storage_options)
+        place = pathlib.Path(staging or tempfile.gettempdir()) / f"cnn-codes-{digest(str(out), shards, rows, options)}"
         work = Staged(ray.put(rows), len(rows), str(out), storage_options or {}, place, options, lock_wait)
     else:
-        on_disk = [os.path.abspath(image) for image in images] if isinstance(images, (list, tuple)) else os.path.abspath(images)
+        on_disk = list(map(os.path.abspath, given)) if isinstance(given, list) else os.path.abspath(given)
         work = Shared(on_disk, os.path.abspath(out), labels, options, lock_wait)
     results = run_all(work, shards, num_cpus, num_gpus, progress)
     failures = [failure for result in results for failure in result["failures"]]
-    if isinstance(work, Shared):
-        store = Store(work.out)
-    else:
-        store = work.out
+    store = Store(work.out) if isinstance(work, Shared) else work.out
     return Extraction(store, failures, by_node(results))
 
 
 def predict(
-    head, images, out, *, shards=64, num_cpus=2, num_gpus=0, storage_options=None, progress=None, **options
-):
+    head: Path,
+    images: Path | Sequence[Path],
+    out: Path,
+    *,
+    shards: int = 64,
+    num_cpus: float = 2,
+    num_gpus: float = 0,
+    storage_options: dict[str, Any] | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Prediction:
     """Predict pictures on all nodes of a cluster, to Parquet.
 
     The same call again makes the files that are missing.
@@ -176,8 +197,8 @@ def predict(
     rows = [row[:2] for row in listed(images, None, storage_options, with_classes=False)]
     head = os.path.abspath(head)
     Head.load(head)
-    out = out if is_address(out) else os.path.abspath(out)
-    work = Predicted(head, ray.put(rows), len(rows), out, storage_options or {}, options)
+    place = str(out) if is_address(out) else os.path.abspath(out)
+    work = Predicted(head, ray.put(rows), len(rows), place, storage_options or {}, options)
     results = run_all(work, shards, num_cpus, num_gpus, progress)
     return Prediction([result["part"] for result in results], sum(result["n_failures"] for result in results), by_node(results))
 

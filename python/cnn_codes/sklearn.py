@@ -228,7 +228,7 @@ class CnnCodes(TransformerMixin, BaseEstimator):
         return {"X_types": ["string"], "no_validation": True}
 
 
-_trunks = {}
+_trunks: dict = {}
 _trunks_lock = threading.Lock()
 
 

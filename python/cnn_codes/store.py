@@ -1,13 +1,17 @@
 """Stores of codes."""
 
+from __future__ import annotations
+
 import json
 import os
 import pathlib
 import re
+from typing import Any
 
 import numpy as np
 
 from . import _native
+from ._types import Path
 from ._words import translating
 
 __all__ = ["Store"]
@@ -46,7 +50,7 @@ class Store:
         If there is none, or its files do not fit each other.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         with translating():
             native = _native.Store(os.fspath(folder))
         self.path = pathlib.Path(folder)
@@ -59,30 +63,30 @@ class Store:
         self.hashes = [row[3] for row in rows]
         self.groups = [row[4] for row in rows]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.paths)
 
     def __repr__(self):
         classes = f", {len(self.classes)} classes" if self.classes else ", without labels"
         return f"Store({str(self.path)!r}: {len(self)} pictures{classes})"
 
-    def __fspath__(self):
+    def __fspath__(self) -> str:
         return os.fspath(self.path)
 
     @property
-    def folders(self):
+    def folders(self) -> list[pathlib.Path]:
         """The folders with files: the store itself, or its parts in their order."""
         if (self.path / "store.json").exists():
             return [self.path]
         return parts_in(self.path)
 
     @property
-    def manifest(self):
+    def manifest(self) -> dict[str, Any]:
         """What store.json says, of a store in parts that of the first."""
         return json.loads((self.folders[0] / "store.json").read_text("utf-8"))
 
     @property
-    def codes(self):
+    def codes(self) -> np.ndarray:
         """Codes (N, ...), float32 or float16, channels last, mapped: read as they are used, and read-only.
 
         Those of a store in several parts are joined, which reads them into memory; :attr:`parts` maps each.
@@ -91,7 +95,7 @@ class Store:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @property
-    def parts(self):
+    def parts(self) -> list[np.ndarray]:
         """The mapped codes of each part, one for a whole store."""
         return [np.load(folder / "codes.npy", mmap_mode="r") for folder in self.folders]
 

@@ -1,12 +1,16 @@
 """Trunks that are kept: pictures to codes in memory."""
 
+from __future__ import annotations
+
 import json
+from typing import Any
 
 import numpy as np
 
 from . import _native
 from ._pictures import check_errors, complain, given
 from ._progress import Listener
+from ._types import Path, Pictures
 from ._words import runtime, translating, words
 
 __all__ = ["Trunk"]
@@ -38,7 +42,7 @@ class Trunk:
     (2, 512)
     """
 
-    def __init__(self, name="vgg16", *, onnxruntime=None, **options):
+    def __init__(self, name: str = "vgg16", *, onnxruntime: Path | None = None, **options: Any) -> None:
         self.name = name
         self._options = dict(options, onnxruntime=onnxruntime)
         with translating(), Listener(False) as listener:
@@ -51,16 +55,16 @@ class Trunk:
         return f"Trunk({self.name!r})"
 
     @property
-    def identity(self):
+    def identity(self) -> dict[str, Any]:
         """What decides the codes' values: trunk, output, recipe, resizing, pooling; a dict."""
         return json.loads(self._native.identity())
 
     @property
-    def code_len(self):
+    def code_len(self) -> int:
         """How many numbers a flattened code has, D."""
         return self._native.code_len()
 
-    def codes(self, pictures, *, errors="raise", progress=False):
+    def codes(self, pictures: Pictures, *, errors: str = "raise", progress: bool | None = False) -> np.ndarray:
         """Codes of pictures.
 
         Parameters
@@ -82,9 +86,9 @@ class Trunk:
         check_errors(errors)
         files, is_one = given(pictures)
         with translating(), Listener(progress) as listener:
-            codes, width, unusable = self._native.codes(files, listener)
+            numbers, width, unusable = self._native.codes(files, listener)
         complain(unusable, len(files), errors)
-        codes = np.frombuffer(codes, np.float32).reshape(len(files), width).copy()
+        codes = np.frombuffer(numbers, np.float32).reshape(len(files), width).copy()
         return codes[0] if is_one else codes
 
 

@@ -90,6 +90,12 @@ def test_bad_input_is_an_exception(loaded, given, kind, said):
         loaded.predict(given, errors="ignore")
 
 
+def test_a_store_of_other_codes_is_refused(loaded, tmp_path, files):
+    other = cnn_codes.extract(files[:4], tmp_path / "other", pool="avg", recipe="rescale")
+    with pytest.raises(cnn_codes.HeadError, match="recipe"):
+        loaded.predict(other)
+
+
 def test_a_trunk_gives_the_stores_codes(files, validation):
     trunk = cnn_codes.Trunk("vgg16", threads=2)
     codes = trunk.codes(files[:8])
