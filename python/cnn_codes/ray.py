@@ -29,7 +29,7 @@ import ray
 
 from . import _native
 from ._types import Path
-from .errors import BusyError, CnnCodesError, PictureError, UsageError
+from .errors import BusyError, CnnCodesError, OutputError, PictureError, UsageError
 from .head import Head
 from .jobs import extract as extract_here
 from .store import Store
@@ -38,6 +38,10 @@ __all__ = ["Extraction", "Prediction", "extract", "predict"]
 
 # The last file of a part: who sees it, sees a whole part.
 MARKER = "store.json"
+# Which call the parts in a folder are of, where they are not on a shared disk.
+JOB = ".cnn-codes-job"
+# Options that change no byte of a store, or not what its pictures are.
+SAME_BYTES = ("threads", "device", "batch_size", "checkpoint_every", "models", "onnxruntime", "restart")
 # How long a task waits for the lock of one that was killed a moment ago, in seconds.
 LOCK_WAIT = 120
 # Endings by which files are taken for pictures, as the program takes them.
@@ -142,7 +146,9 @@ def extract(
     work: Any
     if is_address(out) or any(map(is_address, given if isinstance(given, list) else [given])):
         rows = listed(given, labels, storage_options)
-        place = pathlib.Path(staging or tempfile.gettempdir()) / f"cnn-codes-{digest(str(out), shards, rows, options)}"
+        job = digest(shards, rows, {name: value for name, value in options.items() if name not in SAME_BYTES})
+        claim(Place(str(out), storage_options), job)
+        place = pathlib.Path(staging or tempfile.gettempdir()) / f"cnn-codes-{job}"
         work = Staged(ray.put(rows), len(rows), str(out), storage_options or {}, place, options, lock_wait)
     else:
         on_disk = list(map(os.path.abspath, given)) if isinstance(given, list) else os.path.abspath(given)
@@ -196,8 +202,10 @@ def predict(
         options.setdefault("device", "cuda")
     rows = [row[:2] for row in listed(images, None, storage_options, with_classes=False)]
     head = os.path.abspath(head)
-    Head.load(head)
+    Head.load(head, options.get("kind"))
     place = str(out) if is_address(out) else os.path.abspath(out)
+    of_head = {file.name: file.read_bytes() for file in pathlib.Path(head).glob("*.safetensors")}
+    claim(Place(place, storage_options), digest(shards, rows, {"kind": options.get("kind"), **of_head}))
     work = Predicted(head, ray.put(rows), len(rows), place, storage_options or {}, options)
     results = run_all(work, shards, num_cpus, num_gpus, progress)
     return Prediction([result["part"] for result in results], sum(result["n_failures"] for result in results), by_node(results))
@@ -211,12 +219,21 @@ def check(shards, options):
             raise UsageError(f"{name} cannot be given here; the shards are dealt by this function")
 
 
-def digest(out, shards, rows, options):
+def digest(shards, rows, options):
     """A name of the job, by all that decides what comes of it."""
-    of_job = hashlib.blake2b(repr((out, shards, sorted(options.items()))).encode(), digest_size=8)
+    of_job = hashlib.blake2b(repr((shards, sorted(options.items()))).encode(), digest_size=8)
     for row in rows:
         of_job.update(repr(row).encode())
     return of_job.hexdigest()
+
+
+def claim(there, job):
+    """Marks a folder as that of a job, and refuses one of another job, whose parts would be taken for its own."""
+    if there.exists(JOB):
+        if there.text(JOB).strip() == job:
+            return
+        raise OutputError(f"{there.path} holds the parts of another call: other pictures, options or shards; give another out")
+    there.put_bytes(f"{job}\n".encode(), JOB)
 
 
 # --- the driver ---
@@ -509,6 +526,10 @@ def listed(images, labels, storage_options, with_classes=True):
             rows.append((name, scheme + file, label if with_classes else None))
     if not rows:
         raise PictureError(f"there are no pictures in {images}")
+    for name, address, _ in rows:
+        # A name is a path on the node, below its folder.
+        if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+            raise PictureError(f"{address} has a name that leads elsewhere; rename it")
     return sorted(rows)
 
 

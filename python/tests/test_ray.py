@@ -184,6 +184,27 @@ def test_pictures_are_predicted_to_parquet(cluster, head, files, validation, tmp
         assert np.array_equal(row[[f"p_{name}" for name in loaded.classes]].to_numpy(np.float32), probabilities)
 
 
+def test_predictions_of_another_call_are_not_taken_for_ones_own(cluster, head, files, tmp_path):
+    def predict(pictures):
+        return cnn_codes.ray.predict(head, pictures, tmp_path, shards=2, num_cpus=1, progress=False)
+
+    first = predict(files[:3])
+    assert predict(files[:3]).files == first.files
+    with pytest.raises(cnn_codes.OutputError, match="another call"):
+        predict(files[:4])
+
+
+def test_names_that_lead_elsewhere_are_refused():
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    system.pipe("/bucket/a/../../../etc/x.jpg", b"x")
+    with pytest.raises(cnn_codes.PictureError, match="leads elsewhere"):
+        cnn_codes.ray.listed("memory://bucket", None, None)
+    with pytest.raises(cnn_codes.PictureError, match="no pictures"):
+        cnn_codes.ray.listed("memory://empty", None, None)
+
+
 @pytest.fixture(scope="module")
 def s3():
     pytest.importorskip("s3fs")
