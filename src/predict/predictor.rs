@@ -68,6 +68,20 @@ impl Predictor {
         }
     }
 
+    /// Takes another classifier, of codes that the trunk gives as well.
+    ///
+    /// # Errors
+    /// [`PredictError::OtherTrunk`]; the classifier of before stays.
+    pub fn exchange(&mut self, classifier: Classifier) -> Result<(), PredictError> {
+        match classifier.codes().difference(self.classifier.codes()) {
+            None => {
+                self.classifier = classifier;
+                Ok(())
+            }
+            Some(difference) => Err(PredictError::OtherTrunk { difference }),
+        }
+    }
+
     /// The classifier.
     #[must_use]
     pub fn classifier(&self) -> &Classifier {

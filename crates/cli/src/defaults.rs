@@ -18,7 +18,7 @@ use crate::{Arguments, Verb, check, default_threads, download, extract_features,
 
 /// Options with a default of their own in the text of the help, of each verb: all of them are looked at
 /// below, or are about what is printed.
-const WITH_DEFAULTS: [(&str, &[&str]); 6] = [
+const WITH_DEFAULTS: [(&str, &[&str]); 7] = [
     (
         "train-head",
         &[
@@ -63,6 +63,18 @@ const WITH_DEFAULTS: [(&str, &[&str]); 6] = [
     (
         "predict",
         &["top_k", "format", "device", "kernels", "max_pixels"],
+    ),
+    (
+        "serve",
+        &[
+            "port",
+            "listen",
+            "queue",
+            "top_k",
+            "device",
+            "kernels",
+            "max_pixels",
+        ],
     ),
     ("check", &["min_side", "max_aspect", "max_pixels", "format"]),
     ("split", &["train", "seed", "format"]),
@@ -185,7 +197,7 @@ fn extract_features_and_predict_do_what_the_library_does() {
     let Verb::Predict(arguments) = verb("predict a b") else {
         panic!("predict")
     };
-    let on = predict::trunk_options(&arguments);
+    let on = predict::trunk_options(&arguments.by);
     assert_eq!(on, TrunkOptions::default().with_threads(threads));
 }
 

@@ -32,6 +32,7 @@ mod printing;
 mod progress;
 mod remedy;
 mod report;
+mod serve;
 mod split;
 mod stop;
 mod train_head;
@@ -93,11 +94,12 @@ enum Verb {
     Evaluate(evaluate::Arguments),
     Report(report::Arguments),
     Predict(predict::Arguments),
+    Serve(serve::Arguments),
     Export(export::Arguments),
 }
 
 /// How large a picture may be.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct LimitsOption {
     /// The most pixels that a picture may have; decoding it may take 8 bytes of memory for each of
     /// N, which is enough for all JPEGs but progressive ones. 100M means 100 million
@@ -114,7 +116,7 @@ impl LimitsOption {
 }
 
 /// Where ONNX Runtime is looked for first.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct RuntimeOption {
     /// ONNX Runtime's library, or its folder [default: ORT_DYLIB_PATH, then beside the executable,
     /// then MODELS/onnxruntime]
@@ -181,6 +183,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Evaluate(arguments) => evaluate::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Predict(arguments) => predict::run(&arguments),
+        Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Export(arguments) => export::run(&arguments),
     }
 }

@@ -11,7 +11,7 @@ const MODELS: &str = "models";
 const PROGRAM: &str = "cnn-codes";
 
 /// Where trunks and ONNX Runtime lie.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct ModelsOption {
     /// Folder of model cards, trunks and ONNX Runtime [default: models in the checkout that the
     /// program was built from, if you work or run it there; elsewhere cnn-codes in your data folder,

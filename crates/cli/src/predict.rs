@@ -16,7 +16,7 @@ use cnn_codes::head::saved;
 use cnn_codes::model::{Device, FilterTransforms, Kernels, ModelCard, TrunkOptions};
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
-use self::printed::{Printed, Wanted};
+pub use self::printed::{Printed, Wanted};
 use super::numbers::batch_size;
 use super::stop::Stop;
 use super::trunk::{TrunkOption, load_runtime, load_trunk};
@@ -49,6 +49,20 @@ pub struct Arguments {
     /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with all folders in them;
     /// or - for a list of files on stdin; or tar shards; or stores, whose codes are taken as they are
     images: Vec<PathBuf>,
+    /// How predictions are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Pictures in a batch, whose predictions are printed together, at most 4096 [default: 4,
+    /// on CUDA 20]
+    #[arg(long, value_name = "N", value_parser = batch_size)]
+    batch_size: Option<usize>,
+    #[command(flatten)]
+    pub(super) by: Classifying,
+}
+
+/// What answers, how sure it must be, and where it runs: for whoever predicts.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Classifying {
     /// Which head predicts [default: the one that HEAD recommends]
     #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     kind: Option<HeadKind>,
@@ -67,15 +81,8 @@ pub struct Arguments {
     /// the training pictures are told to be outliers too
     #[arg(long, value_name = "RATE", value_parser = share)]
     outliers: Option<f64>,
-    /// How predictions are printed
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
     #[command(flatten)]
     trunk: TrunkOption,
-    /// Pictures in a batch, whose predictions are printed together, at most 4096 [default: 4,
-    /// on CUDA 20]
-    #[arg(long, value_name = "N", value_parser = batch_size)]
-    batch_size: Option<usize>,
     /// Where the trunk runs; auto takes CUDA where it works
     #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
@@ -94,9 +101,21 @@ pub struct Arguments {
     runtime: RuntimeOption,
 }
 
+impl Classifying {
+    /// What is told of each picture.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            top_k: self.top_k,
+            min_confidence: self.min_confidence,
+            sets: self.sets.is_some(),
+            outliers: self.outliers.is_some(),
+        }
+    }
+}
+
 /// How predictions are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// For people: a line for each picture; what cannot be used is told on stderr alone
     #[default]
     Text,
@@ -187,7 +206,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// first picture.
 fn find_source(arguments: &Arguments) -> anyhow::Result<(Source<'_>, Vec<PathBuf>)> {
     let Arguments { head, images, .. } = arguments;
-    let exported = arguments.trunk.given()?;
+    let exported = arguments.by.trunk.given()?;
     let Some((card, file)) = exported.filter(|(card, _)| card.classifier.is_some()) else {
         if head.extension().is_some_and(|ending| ending == "onnx") {
             bail!(
@@ -205,7 +224,7 @@ fn find_source(arguments: &Arguments) -> anyhow::Result<(Source<'_>, Vec<PathBuf
             head.display()
         );
     }
-    if let Some(kind) = arguments.kind {
+    if let Some(kind) = arguments.by.kind {
         bail!(
             "{} holds one head, so --head {kind} cannot choose; export that one",
             file.display()
@@ -218,24 +237,36 @@ fn find_source(arguments: &Arguments) -> anyhow::Result<(Source<'_>, Vec<PathBuf
     ))
 }
 
+/// What predicts pictures as they come, with the head of a folder, and how.
+pub fn predictor_of(by: &Classifying, head: &Path) -> anyhow::Result<(Predictor, PredictOptions)> {
+    let predictor = load_predictor(by, Source::Head(head), MANY_PICTURES)?;
+    let options = predict_options(by, &predictor);
+    Ok((predictor, options))
+}
+
+/// The head of a folder, with what is asked for besides probabilities.
+pub fn classifier_of(by: &Classifying, head: &Path) -> anyhow::Result<Classifier> {
+    load_classifier(by, head)
+}
+
 /// The head of HEAD, for codes.
 pub fn classifier(arguments: &Arguments) -> anyhow::Result<Classifier> {
-    load_classifier(arguments, &arguments.head)
+    load_classifier(&arguments.by, &arguments.head)
 }
 
 /// What predicts pictures as they come, and how.
 pub fn predictor(arguments: &Arguments) -> anyhow::Result<(Predictor, PredictOptions)> {
     let (source, _) = find_source(arguments)?;
-    let predictor = load_predictor(arguments, source, MANY_PICTURES)?;
-    let options = predict_options(arguments, &predictor);
+    let predictor = load_predictor(&arguments.by, source, MANY_PICTURES)?;
+    let mut options = predict_options(&arguments.by, &predictor);
+    options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
     Ok((predictor, options))
 }
 
-fn predict_options(arguments: &Arguments, predictor: &Predictor) -> PredictOptions {
+fn predict_options(by: &Classifying, predictor: &Predictor) -> PredictOptions {
     let mut options = PredictOptions::for_trunk(predictor.trunk());
-    options.threads = arguments.threads.unwrap_or(options.threads);
-    options.limits = arguments.limits.limits();
-    options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
+    options.threads = by.threads.unwrap_or(options.threads);
+    options.limits = by.limits.limits();
     options
 }
 
@@ -244,8 +275,9 @@ fn predict_pictures(
     source: Source,
     pictures: Pictures,
 ) -> anyhow::Result<ExitCode> {
-    let mut predictor = load_predictor(arguments, source, pictures.listed.len())?;
-    let options = predict_options(arguments, &predictor);
+    let mut predictor = load_predictor(&arguments.by, source, pictures.listed.len())?;
+    let mut options = predict_options(&arguments.by, &predictor);
+    options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
     say(&introduction(&pictures, &predictor));
     let paths = pictures.listed.iter().map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, predictor.classifier(), paths)?;
@@ -258,21 +290,21 @@ fn predict_pictures(
 }
 
 /// The head that answers, with what is asked for besides probabilities.
-fn load_classifier(arguments: &Arguments, head: &Path) -> anyhow::Result<Classifier> {
-    let classifier = Classifier::load(head, arguments.kind)?;
+fn load_classifier(by: &Classifying, head: &Path) -> anyhow::Result<Classifier> {
+    let classifier = Classifier::load(head, by.kind)?;
     if let Some(choice) = classifier.choice() {
         say(&format!("{choice} (--head names another)"));
     }
-    with_doubts(arguments, classifier)
+    with_doubts(by, classifier)
 }
 
 /// The classifier, telling sets and outliers where they are asked for.
-fn with_doubts(arguments: &Arguments, classifier: Classifier) -> anyhow::Result<Classifier> {
-    let classifier = match arguments.sets {
+fn with_doubts(by: &Classifying, classifier: Classifier) -> anyhow::Result<Classifier> {
+    let classifier = match by.sets {
         Some(share) => classifier.with_sets(share)?,
         None => classifier,
     };
-    Ok(match arguments.outliers {
+    Ok(match by.outliers {
         Some(rate) => classifier.with_outliers(rate)?,
         None => classifier,
     })
@@ -283,7 +315,7 @@ fn predict_stores(
     head: &Path,
     stores: &[Store],
 ) -> anyhow::Result<ExitCode> {
-    let classifier = load_classifier(arguments, head)?;
+    let classifier = load_classifier(&arguments.by, head)?;
     let pictures = stores.iter().flat_map(Store::pictures);
     let paths = pictures.map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, &classifier, paths)?;
@@ -336,39 +368,37 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
 }
 
 /// How the trunk runs.
-pub(super) fn trunk_options(arguments: &Arguments) -> TrunkOptions {
+pub(super) fn trunk_options(by: &Classifying) -> TrunkOptions {
     TrunkOptions::default()
-        .with_device(arguments.device)
-        .with_threads(arguments.threads.unwrap_or_else(default_threads))
-        .with_kernels(arguments.kernels)
+        .with_device(by.device)
+        .with_threads(by.threads.unwrap_or_else(default_threads))
+        .with_kernels(by.kernels)
 }
 
 /// What predicts, with its trunk in a session.
 fn load_predictor(
-    arguments: &Arguments,
+    by: &Classifying,
     source: Source,
     n_pictures: usize,
 ) -> anyhow::Result<Predictor> {
-    let load_runtime = || load_runtime(&arguments.models, &arguments.runtime);
+    let load_runtime = || load_runtime(&by.models, &by.runtime);
     let filters = match n_pictures < MANY_PICTURES {
         true => FilterTransforms::WhenUsed,
         false => FilterTransforms::Once,
     };
-    let options = trunk_options(arguments).with_filters(filters);
+    let options = trunk_options(by).with_filters(filters);
     match source {
         Source::Head(head) => {
             // Side by side: both read files of 25 MB.
             let (classifier, runtime) = thread::scope(|scope| {
                 let runtime = scope.spawn(load_runtime);
-                let classifier = load_classifier(arguments, head);
+                let classifier = load_classifier(by, head);
                 let runtime = runtime.join().expect("loading does not panic");
                 (classifier, runtime)
             });
             let classifier = classifier?;
-            let models = arguments.models.path()?;
-            let (card, file) = arguments
-                .trunk
-                .find(&models, &classifier.codes().trunk.name)?;
+            let models = by.models.path()?;
+            let (card, file) = by.trunk.find(&models, &classifier.codes().trunk.name)?;
             let card = card.for_output(&classifier.codes().output);
             let trunk = load_trunk(&runtime?.1, card, &file, options)?;
             Ok(Predictor::new(classifier, trunk)?)
@@ -376,7 +406,7 @@ fn load_predictor(
         Source::Exported(card, file) => {
             let trunk = load_trunk(&load_runtime()?.1, *card, &file, options)?;
             let classifier = Classifier::inside(&trunk).expect("its card was looked at");
-            let classifier = with_doubts(arguments, classifier)?;
+            let classifier = with_doubts(by, classifier)?;
             Ok(Predictor::new(classifier, trunk)?)
         }
     }
@@ -419,12 +449,7 @@ impl Session {
         classifier: &Classifier,
         paths: impl Iterator<Item = &'a str>,
     ) -> anyhow::Result<Self> {
-        let wanted = Wanted {
-            top_k: arguments.top_k,
-            min_confidence: arguments.min_confidence,
-            sets: arguments.sets.is_some(),
-            outliers: arguments.outliers.is_some(),
-        };
+        let wanted = arguments.by.wanted();
         let printed = Printed::new(arguments.format, wanted, classifier, paths);
         arguments.format.print(&printed.begin())?;
         Ok(Self {
@@ -434,7 +459,7 @@ impl Session {
             n_predicted: 0,
             n_unsure: 0,
             n_outliers: 0,
-            outlier_rate: arguments.outliers,
+            outlier_rate: arguments.by.outliers,
             n_failed: 0,
             n_unread: 0,
             first_failure: None,

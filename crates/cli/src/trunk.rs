@@ -9,7 +9,7 @@ use super::{ModelsOption, RuntimeOption, say};
 use crate::assets::TrunkPin;
 
 /// Which trunk.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct TrunkOption {
     /// The trunk by its name, as `cnn-codes trunks` lists it [default: vgg16, or the one that HEAD was trained
     /// with]

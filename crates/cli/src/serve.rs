@@ -1,0 +1,144 @@
+//! `cnn-codes serve`: a head for whoever asks over HTTP, and a page to try it.
+//!
+//! ```text
+//! http      connections: how many, how long, from whom
+//! body      a request's body: bounded in bytes and time
+//! routes    what is answered to which path; /predict
+//! v2        the Open Inference Protocol
+//! worker    the one thread that predicts; the queue before it; a head that is exchanged
+//! metrics   what happened, for Prometheus
+//! openapi   the description of it all
+//! page      the page
+//! ```
+
+mod body;
+mod http;
+mod metrics;
+mod openapi;
+mod page;
+mod routes;
+mod v2;
+mod worker;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+
+use self::body::Bodies;
+use self::http::{Names, guarded};
+use self::metrics::Metrics;
+use self::routes::{Served, routes};
+use self::worker::Worker;
+use crate::predict::{Classifying, classifier_of, predictor_of};
+use crate::stop::Stop;
+use crate::{positive, print, say};
+
+/// Bytes of a request where nothing else is asked for.
+const MOST_BYTES: usize = 64 << 20;
+/// How often it is looked for a signal.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Answer over HTTP with a trained head, and show a page to try it
+///
+/// The page takes pictures that are dropped, pasted or chosen. `curl -T new.jpg http://127.0.0.1:8000/predict` gives what
+/// `predict --format json` prints; forms with several files do as well. There are the Open Inference Protocol (/v2), a
+/// description (/openapi.json), and figures for Prometheus (/metrics).
+///
+/// It listens to this machine alone, and has no users and no TLS: for others, put a reverse proxy before it. SIGTERM
+/// and Ctrl-C finish what was begun.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes serve head
+  curl -T new.jpg http://127.0.0.1:8000/predict
+  curl -F a=@new.jpg -F b=@other.jpg http://127.0.0.1:8000/predict")]
+pub struct Arguments {
+    /// Folder that train-head made
+    head: PathBuf,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    port: u16,
+    /// Address to listen on in place of 127.0.0.1; whoever reaches it may use the server
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    listen: std::net::IpAddr,
+    /// Another name by which clients may call the server, as a proxy passes it on
+    #[arg(long, value_name = "HOST")]
+    name: Option<String>,
+    /// Load the head anew when it is exchanged on the disk
+    #[arg(long)]
+    watch: bool,
+    /// Pictures that may wait before others are told to come again
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = positive)]
+    queue: usize,
+    #[command(flatten)]
+    by: Classifying,
+}
+
+/// Serves until a signal.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    let name = arguments.head.canonicalize();
+    let name = name.unwrap_or_else(|_| arguments.head.clone());
+    let Some(name) = name.file_name().and_then(|name| name.to_str()) else {
+        bail!("the name of {} is not UTF-8", arguments.head.display());
+    };
+    let (predictor, options) = predictor_of(&arguments.by, &arguments.head)?;
+    say(&format!(
+        "the {} head of {} classes, through {} on {}",
+        predictor.classifier().name(),
+        predictor.classifier().classes().len(),
+        predictor.trunk().card().name,
+        predictor.trunk().provider()
+    ));
+    let metrics = Arc::new(Metrics::default());
+    let worker = Worker::start(predictor, options, arguments.queue, Arc::clone(&metrics))?;
+    let served = Arc::new(Served {
+        worker: Arc::new(worker),
+        metrics,
+        bodies: Bodies::new(MOST_BYTES),
+        wanted: arguments.by.wanted(),
+        name: name.to_owned(),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_io()
+        .enable_time()
+        .build()
+        .context("cannot start the server's threads")?;
+    runtime.block_on(listen(arguments, Arc::clone(&served), &stop))?;
+    served.worker.end();
+    Ok(stop.exit_code())
+}
+
+async fn listen(arguments: &Arguments, served: Arc<Served>, stop: &Stop) -> anyhow::Result<()> {
+    let wanted = SocketAddr::new(arguments.listen, arguments.port);
+    let listener = TcpListener::bind(wanted).await;
+    let listener = listener
+        .with_context(|| format!("cannot listen on {wanted}; --port names another port"))?;
+    let address = listener.local_addr().context("cannot tell the port")?;
+    if !address.ip().is_loopback() {
+        say(
+            "warning: whoever reaches this address may use the server: it has no users and no TLS; put a reverse proxy \
+             before it",
+        );
+    }
+    if arguments.watch {
+        let (head, by) = (arguments.head.clone(), arguments.by.clone());
+        let load = move || classifier_of(&by, &head);
+        worker::watch(arguments.head.clone(), load, Arc::clone(&served.worker))?;
+    }
+    let names = Names::of(address, arguments.name.as_deref());
+    print(&format!("http://{address}/\n"))?;
+    let ended = async {
+        while !stop.is_wanted() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        say("a signal came: what was begun is finished, and nothing more is taken");
+    };
+    http::serve(listener, guarded(routes(served), names), ended).await;
+    Ok(())
+}
