@@ -78,6 +78,8 @@ if ! cmp -s python/tests/requirements.txt "$wheel_python/installed.txt"; then
   "$wheel_python/bin/python" -m pip install --quiet --only-binary=:all: -r python/tests/requirements.txt
   cp python/tests/requirements.txt "$wheel_python/installed.txt"
 fi
+have chromium || install chromium
+have nginx || install nginx-light openssl curl
 "$wheel_python/bin/python" -m pip install --quiet --force-reinstall --no-deps "$target"/wheels/cnn_codes-*.whl
 (
   cd python/tests

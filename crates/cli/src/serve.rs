@@ -6,6 +6,7 @@
 //! routes    what is answered to which path; /predict
 //! v2        the Open Inference Protocol
 //! worker    the one thread that predicts; the queue before it; a head that is exchanged
+//! refused   what is said to a client whose request is not answered
 //! metrics   what happened, for Prometheus
 //! openapi   the description of it all
 //! page      the page
@@ -16,6 +17,7 @@ mod http;
 mod metrics;
 mod openapi;
 mod page;
+mod refused;
 mod routes;
 mod v2;
 mod worker;
@@ -66,8 +68,8 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     listen: std::net::IpAddr,
     /// Another name by which clients may call the server, as a proxy passes it on
-    #[arg(long, value_name = "HOST")]
-    name: Option<String>,
+    #[arg(long = "name", value_name = "HOST")]
+    host: Option<String>,
     /// Load the head anew when it is exchanged on the disk
     #[arg(long)]
     watch: bool,
@@ -131,7 +133,7 @@ async fn listen(arguments: &Arguments, served: Arc<Served>, stop: &Stop) -> anyh
         let load = move || classifier_of(&by, &head);
         worker::watch(arguments.head.clone(), load, Arc::clone(&served.worker))?;
     }
-    let names = Names::of(address, arguments.name.as_deref());
+    let names = Names::of(address, arguments.host.as_deref());
     print(&format!("http://{address}/\n"))?;
     let ended = async {
         while !stop.is_wanted() {

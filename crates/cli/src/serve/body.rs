@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use axum::response::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::routes::refused;
+use super::refused::{Refused, busy, refused};
 
 /// How long a client may take to send a body.
 const TIME: Duration = Duration::from_secs(30);
 /// Bytes of all bodies that are in hand. Clients hold what they have sent, and no more.
-const ALL_BYTES: usize = 512 << 20;
+const ALL_BYTES: usize = 128 << 20;
 
 /// Room for bodies.
 #[derive(Clone)]
@@ -41,17 +40,17 @@ impl Bodies {
     ///
     /// # Errors
     /// The answer to a client whose body is too large, too slow or cut, or comes when there is no room.
-    pub async fn read(&self, body: Body) -> Result<Held, Response> {
+    pub async fn read(&self, body: Body) -> Result<Held, Refused> {
         match tokio::time::timeout(TIME, self.collect(body)).await {
             Ok(read) => read,
             Err(_) => Err(refused(
                 StatusCode::REQUEST_TIMEOUT,
-                &format!("the request did not arrive within {} s", TIME.as_secs()),
+                format!("the request did not arrive within {} s", TIME.as_secs()),
             )),
         }
     }
 
-    async fn collect(&self, body: Body) -> Result<Held, Response> {
+    async fn collect(&self, body: Body) -> Result<Held, Refused> {
         use axum::body::HttpBody;
         let mut body = body;
         let mut held = Held {
@@ -72,16 +71,16 @@ impl Bodies {
         }
     }
 
-    fn add(&self, held: &mut Held, bytes: &Bytes) -> Result<(), Response> {
+    fn add(&self, held: &mut Held, bytes: &Bytes) -> Result<(), Refused> {
         if held.bytes.len() + bytes.len() > self.most {
             return Err(refused(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                &format!("the request is larger than {} MiB", self.most >> 20),
+                format!("the request is larger than {} MiB", self.most >> 20),
             ));
         }
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(len) else {
-            return Err(super::routes::busy());
+            return Err(busy());
         };
         held._room.push(room);
         held.bytes.extend_from_slice(bytes);

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -17,10 +17,13 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::routes::refused;
+use super::refused::refused;
 
-/// Connections at a time; others wait in the system's queue.
-const MOST_CONNECTIONS: usize = 512;
+/// Connections at a time, where the system lets a process have so many files; others wait in its queue. An idle one
+/// takes some 20 KB, and stays for [`HEADER_TIME`].
+const MOST_CONNECTIONS: usize = 16_384;
+/// Files that are open besides connections: the trunk, the head, this and that.
+const OTHER_FILES: usize = 64;
 /// How long a client may take for the head of a request, which is how long an idle connection stays.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
@@ -32,7 +35,7 @@ const NO_ROOM: Duration = Duration::from_millis(50);
 
 /// Answers connections until `ends` is done, and then what was begun.
 pub async fn serve(listener: TcpListener, routes: Router, ends: impl Future<Output = ()>) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(most_connections()));
     let graceful = GracefulShutdown::new();
     let mut connections = http1::Builder::new();
     connections
@@ -65,6 +68,33 @@ pub async fn serve(listener: TcpListener, routes: Router, ends: impl Future<Outp
     }
     drop(listener);
     let _ = tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await;
+}
+
+/// As many as the system allows, up to [`MOST_CONNECTIONS`].
+#[cfg(unix)]
+fn most_connections() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = (MOST_CONNECTIONS + OTHER_FILES) as u64;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let possible = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if current.is_some_and(|current| current < possible) {
+        let more = Rlimit {
+            current: Some(possible),
+            maximum,
+        };
+        // Where it is refused, there are as many as before.
+        let _ = setrlimit(Resource::Nofile, more);
+    }
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
+    let allowed = usize::try_from(allowed).unwrap_or(MOST_CONNECTIONS);
+    allowed
+        .saturating_sub(OTHER_FILES)
+        .clamp(1, MOST_CONNECTIONS)
+}
+
+#[cfg(not(unix))]
+fn most_connections() -> usize {
+    MOST_CONNECTIONS
 }
 
 /// The names by which this server may be called. A page of another site that makes its own name lead here (DNS
@@ -126,6 +156,7 @@ async fn guard(State(names): State<Names>, request: Request, next: Next) -> Resp
         "this server answers to its own name alone: a Host or an Origin of another site was refused \
          (--name adds a name)",
     )
+    .into_response()
 }
 
 #[cfg(test)]

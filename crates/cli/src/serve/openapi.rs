@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::routes::{Served, json_of};
+use super::refused::json_of;
+use super::routes::Served;
 
 /// What is said of an error.
 fn error(description: &str) -> Value {

@@ -31,7 +31,8 @@ function add(files) {
     const picture = element("img");
     picture.alt = "";
     picture.src = URL.createObjectURL(file);
-    picture.onload = picture.onerror = () => URL.revokeObjectURL(picture.src);
+    picture.onload = () => URL.revokeObjectURL(picture.src);
+    picture.onerror = () => { picture.style.visibility = "hidden"; URL.revokeObjectURL(picture.src); };
     const told = element("div");
     told.append(element("p", "name", name));
     item.append(picture, told);

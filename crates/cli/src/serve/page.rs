@@ -42,7 +42,7 @@ pub async fn page(State(served): State<Arc<Served>>) -> Response {
                             label.button { "Pictures" input id="files" type="file" accept="image/*" multiple; }
                             label.button { "A folder" input id="folder" type="file" webkitdirectory; }
                         }
-                        p.note { "They go to this server on your machine, and are not kept." }
+                        p.note { "They go to this server, and are not kept." }
                     }
                     p id="status" role="status" aria-live="polite" {}
                     section id="results" hidden {

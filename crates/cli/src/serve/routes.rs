@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cnn_codes::predict::Outcome;
-use serde_json::json;
 
 use super::body::Bodies;
 use super::metrics::Metrics;
+use super::refused::{Refused, busy, json_of, refused, wrong};
 use super::worker::{Named, NotTaken, Worker};
 use super::{openapi, page, v2};
 use crate::predict::{Format, Printed, Wanted};
@@ -22,8 +22,6 @@ use crate::predict::{Format, Printed, Wanted};
 pub(super) const MOST_PICTURES: usize = 100;
 /// What a picture without a name is called.
 const UNNAMED: &str = "picture";
-/// When a client may try again, in seconds.
-const RETRY_AFTER: &str = "1";
 
 /// What all requests share.
 pub struct Served {
@@ -57,34 +55,14 @@ pub fn routes(served: Arc<Served>) -> Router {
         .with_state(served)
 }
 
-/// An error as JSON.
-pub fn refused(status: StatusCode, error: &str) -> Response {
-    json_of(status, json!({ "error": error }).to_string())
-}
-
-/// As many pictures wait as may.
-pub fn busy() -> Response {
-    let mut response = refused(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "as many pictures wait as may; try again in a second",
-    );
-    let headers = response.headers_mut();
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-    response
-}
-
-pub(super) fn json_of(status: StatusCode, text: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
-}
-
-async fn nowhere() -> Response {
+async fn nowhere() -> Refused {
     refused(
         StatusCode::NOT_FOUND,
         "there is nothing at this path; /openapi.json describes what there is",
     )
 }
 
-async fn not_so() -> Response {
+async fn not_so() -> Refused {
     refused(
         StatusCode::METHOD_NOT_ALLOWED,
         "this path is not asked so; /openapi.json describes how",
@@ -108,9 +86,7 @@ async fn predict(
     Query(asked): Asked,
     request: Request,
 ) -> Response {
-    let response = match answer(&served, &asked, None, request).await {
-        Ok(response) | Err(response) => response,
-    };
+    let response = answer(&served, &asked, None, request).await.into_response();
     served
         .metrics
         .request("/predict", response.status().as_u16());
@@ -123,9 +99,9 @@ async fn predict_named(
     Query(asked): Asked,
     request: Request,
 ) -> Response {
-    let response = match answer(&served, &asked, Some(name), request).await {
-        Ok(response) | Err(response) => response,
-    };
+    let response = answer(&served, &asked, Some(name), request)
+        .await
+        .into_response();
     served
         .metrics
         .request("/predict", response.status().as_u16());
@@ -138,7 +114,7 @@ async fn answer(
     asked: &HashMap<String, String>,
     name: Option<String>,
     request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, Refused> {
     let wanted = wanted(served.wanted, asked)?;
     let is_form = has_type(request.headers(), "multipart/form-data");
     let pictures = match is_form {
@@ -170,7 +146,7 @@ async fn answer(
 pub(super) async fn outcomes(
     served: &Served,
     pictures: Vec<Named>,
-) -> Result<Vec<Outcome>, Response> {
+) -> Result<Vec<Outcome>, Refused> {
     let answer = served.worker.take(pictures).map_err(|why| match why {
         NotTaken::Busy => busy(),
         NotTaken::Ending => refused(
@@ -189,25 +165,25 @@ pub(super) async fn outcomes(
 }
 
 /// What is told of each picture: as the server was started, or as the request asks.
-fn wanted(wanted: Wanted, asked: &HashMap<String, String>) -> Result<Wanted, Response> {
-    let wrong = |name: &str, text: &str, what: &str| {
-        let error = format!("{name}={text} is wrong: it must be {what}");
-        refused(StatusCode::BAD_REQUEST, &error)
+fn wanted(wanted: Wanted, asked: &HashMap<String, String>) -> Result<Wanted, Refused> {
+    let outside = |name: &str, text: &str, what: &str| {
+        wrong(format!("{name}={text} is wrong: it must be {what}"))
     };
     let mut wanted = wanted;
     for (name, text) in asked {
         match name.as_str() {
             "top_k" => match text.parse() {
                 Ok(top_k @ 1..) => wanted.top_k = top_k,
-                _ => return Err(wrong(name, text, "a number of classes, 1 or more")),
+                _ => return Err(outside(name, text, "a number of classes, 1 or more")),
             },
             "min_confidence" => match text.parse() {
                 Ok(share) if (0.0..=1.0).contains(&share) => wanted.min_confidence = Some(share),
-                _ => return Err(wrong(name, text, "from 0 to 1")),
+                _ => return Err(outside(name, text, "from 0 to 1")),
             },
             _ => {
-                let error = format!("{name} is no parameter; there are top_k and min_confidence");
-                return Err(refused(StatusCode::BAD_REQUEST, &error));
+                return Err(wrong(format!(
+                    "{name} is no parameter; there are top_k and min_confidence"
+                )));
             }
         }
     }
@@ -215,7 +191,7 @@ fn wanted(wanted: Wanted, asked: &HashMap<String, String>) -> Result<Wanted, Res
 }
 
 /// The files of a form.
-async fn of_form(served: &Served, request: Request) -> Result<Vec<Named>, Response> {
+async fn of_form(served: &Served, request: Request) -> Result<Vec<Named>, Refused> {
     let kind = request.headers().get(header::CONTENT_TYPE).cloned();
     let held = served.bodies.read(request.into_body()).await?;
     // The whole body is here: the parser neither waits nor grows.
@@ -226,7 +202,7 @@ async fn of_form(served: &Served, request: Request) -> Result<Vec<Named>, Respon
     let wrong = |error: String| {
         refused(
             StatusCode::BAD_REQUEST,
-            &format!("the form cannot be read: {error}"),
+            format!("the form cannot be read: {error}"),
         )
     };
     let form = Multipart::from_request(whole, &()).await;

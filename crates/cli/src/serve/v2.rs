@@ -18,7 +18,8 @@ use image::ImageFormat;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::routes::{MOST_PICTURES, Served, json_of, outcomes, refused};
+use super::refused::{Refused, json_of, refused, wrong};
+use super::routes::{MOST_PICTURES, Served, outcomes};
 use super::worker::Named;
 
 /// How many bytes of a body are JSON, where tensors follow it.
@@ -91,13 +92,13 @@ pub async fn is_model_ready(
             StatusCode::OK,
             json!({ "name": name, "ready": true }).to_string(),
         ),
-        Err(response) => response,
+        Err(refused) => refused.into_response(),
     }
 }
 
 pub async fn model(State(served): State<Arc<Served>>, Path(name): Path<String>) -> Response {
-    if let Err(response) = known(&served, &name) {
-        return response;
+    if let Err(refused) = known(&served, &name) {
+        return refused.into_response();
     }
     let n_classes = served.worker.classifier().classes().len();
     let told = json!({
@@ -121,15 +122,13 @@ pub async fn infer(
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
-    let response = match inferred(&served, &name, request).await {
-        Ok(response) | Err(response) => response,
-    };
+    let response = inferred(&served, &name, request).await.into_response();
     let status = response.status().as_u16();
     served.metrics.request("/v2/models/NAME/infer", status);
     response
 }
 
-fn known(served: &Served, name: &str) -> Result<(), Response> {
+fn known(served: &Served, name: &str) -> Result<(), Refused> {
     if name == served.name {
         return Ok(());
     }
@@ -141,11 +140,7 @@ fn known(served: &Served, name: &str) -> Result<(), Response> {
     Err(refused(StatusCode::NOT_FOUND, &error))
 }
 
-fn wrong(error: impl Into<String>) -> Response {
-    refused(StatusCode::BAD_REQUEST, &error.into())
-}
-
-async fn inferred(served: &Served, name: &str, request: Request) -> Result<Response, Response> {
+async fn inferred(served: &Served, name: &str, request: Request) -> Result<Response, Refused> {
     known(served, name)?;
     let n_json = request.headers().get(&JSON_BYTES).cloned();
     let body = served.bodies.read(request.into_body()).await?.bytes;
@@ -189,7 +184,7 @@ async fn inferred(served: &Served, name: &str, request: Request) -> Result<Respo
 }
 
 /// The pictures of the one input.
-fn pictures(asked: &Asked, behind: &[u8]) -> Result<Vec<Named>, Response> {
+fn pictures(asked: &Asked, behind: &[u8]) -> Result<Vec<Named>, Refused> {
     let [input] = asked.inputs.as_slice() else {
         return Err(wrong(format!(
             "{} inputs are given; give image or pixels",
@@ -226,7 +221,7 @@ fn pictures(asked: &Asked, behind: &[u8]) -> Result<Vec<Named>, Response> {
 }
 
 /// As many as a request may have.
-fn count(n: u64) -> Result<usize, Response> {
+fn count(n: u64) -> Result<usize, Refused> {
     match usize::try_from(n) {
         Ok(n @ 1..=MOST_PICTURES) => Ok(n),
         _ => Err(wrong(format!(
@@ -236,7 +231,7 @@ fn count(n: u64) -> Result<usize, Response> {
 }
 
 /// Picture files: each after its length in four bytes, or a text in base64.
-fn files(input: &Tensor, binary: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Response> {
+fn files(input: &Tensor, binary: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Refused> {
     let n = count(input.shape.iter().copied().fold(1, u64::saturating_mul))?;
     let files = match (binary, &input.data) {
         (Some(mut bytes), _) => {
@@ -273,7 +268,7 @@ fn files(input: &Tensor, binary: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Response
 }
 
 /// Pixels as picture files that lose nothing.
-fn bitmaps(input: &Tensor, binary: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Response> {
+fn bitmaps(input: &Tensor, binary: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Refused> {
     let (n, height, width) = match *input.shape.as_slice() {
         [n, height, width, 3] => (n, height, width),
         [height, width, 3] => (1, height, width),
@@ -286,8 +281,10 @@ fn bitmaps(input: &Tensor, binary: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Respon
     };
     let n = count(n)?;
     let sides = [height, width].map(|side| u32::try_from(side).unwrap_or(0));
-    let size = u64::from(sides[0]) * u64::from(sides[1]) * 3;
-    let size = usize::try_from(size).unwrap_or(0);
+    let size = (u64::from(sides[0]) * u64::from(sides[1])).checked_mul(3);
+    let size = size
+        .and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(0);
     let bytes = match (binary, &input.data) {
         (Some(bytes), _) => bytes.to_vec(),
         (None, Some(data)) => {
@@ -316,7 +313,7 @@ fn bitmaps(input: &Tensor, binary: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Respon
 }
 
 /// The levels of arrays in arrays.
-fn flatten(data: &Value, levels: &mut Vec<u8>) -> Result<(), Response> {
+fn flatten(data: &Value, levels: &mut Vec<u8>) -> Result<(), Refused> {
     match data {
         Value::Array(values) => values.iter().try_for_each(|value| flatten(value, levels)),
         value => match value.as_u64().map(u8::try_from) {
