@@ -29,12 +29,14 @@ import ray
 
 from . import _native
 from ._types import Path
+from .comparison import TrunkComparison
 from .errors import BusyError, CnnCodesError, OutputError, PictureError, UsageError
 from .head import Head
+from .jobs import compare_trunks as compare_here
 from .jobs import extract as extract_here
 from .store import Store
 
-__all__ = ["Extraction", "Prediction", "extract", "predict"]
+__all__ = ["Extraction", "Prediction", "compare_trunks", "extract", "predict"]
 
 # The last file of a part: who sees it, sees a whole part.
 MARKER = "store.json"
@@ -157,6 +159,44 @@ def extract(
     failures = [failure for result in results for failure in result["failures"]]
     store = Store(work.out) if isinstance(work, Shared) else work.out
     return Extraction(store, failures, by_node(results))
+
+
+def compare_trunks(
+    pictures: Path,
+    *,
+    out: Path,
+    trunks: Sequence[str],
+    judging: dict[str, Any] | None = None,
+    **options: Any,
+) -> TrunkComparison:
+    """Extract pictures with each trunk on all nodes, and judge the same heads in the same folds of all codes, here.
+
+    Parameters
+    ----------
+    pictures : path
+        A folder of classes, which all nodes must see.
+    out : path
+        Folder for the trunks' stores.
+    trunks : list of str
+        Their names.
+    judging : dict, optional
+        Options of :func:`cnn_codes.compare_trunks`: ``folds``, ``seed``, ``html``, ...
+    **options
+        Those of :func:`extract`.
+
+    Returns
+    -------
+    TrunkComparison
+        Without pictures per second, which a cluster does not tell of one machine.
+
+    Raises
+    ------
+    CnnCodesError
+    """
+    if is_address(pictures) or is_address(out):
+        raise UsageError("trunks are compared on a shared disk; extract to addresses, fetch the stores, and compare these")
+    stores = [extract(pictures, os.path.join(out, name), trunk=name, **options).store for name in trunks]
+    return compare_here(stores, **(judging or {}))
 
 
 def predict(

@@ -184,6 +184,18 @@ def test_pictures_are_predicted_to_parquet(cluster, head, files, validation, tmp
         assert np.array_equal(row[[f"p_{name}" for name in loaded.classes]].to_numpy(np.float32), probabilities)
 
 
+def test_trunks_are_compared(cluster, models, tmp_path):
+    if not (models / "efficientnet-lite0.onnx").exists():
+        pytest.skip(f"no efficientnet-lite0 in {models}")
+    compared = cnn_codes.ray.compare_trunks(
+        DATA / "validation", out=tmp_path, trunks=["vgg16", "efficientnet-lite0"], judging={"folds": 3}, shards=3,
+        num_cpus=1, progress=False,
+    )
+    assert {pathlib.Path(trunk["trunk"]).name for trunk in compared.trunks} == {"vgg16", "efficientnet-lite0"}
+    with pytest.raises(cnn_codes.UsageError, match="shared disk"):
+        cnn_codes.ray.compare_trunks("s3://a/b", out=tmp_path, trunks=["vgg16"])
+
+
 def test_predictions_of_another_call_are_not_taken_for_ones_own(cluster, head, files, tmp_path):
     def predict(pictures):
         return cnn_codes.ray.predict(head, pictures, tmp_path, shards=2, num_cpus=1, progress=False)

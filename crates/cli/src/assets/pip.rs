@@ -26,8 +26,8 @@ pub struct Pip {
 }
 
 impl Default for Pip {
-    /// The Python that the variable [`PYTHON`] names, as the Python package does with its own; then those on the search
-    /// path.
+    /// The Python that the variable `CNN_CODES_PYTHON` names, as the Python package does with its own; then those on
+    /// the search path.
     fn default() -> Self {
         let names: &[&str] = if cfg!(windows) {
             &["python3", "python", "py"]
