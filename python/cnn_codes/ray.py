@@ -66,7 +66,7 @@ class Extraction:
         By node: shards, pictures, and seconds of its tasks.
     """
 
-    store: object
+    store: Any
     failures: list
     nodes: dict
 
