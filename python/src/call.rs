@@ -1,4 +1,8 @@
-//! Work on a thread of its own, while Python's thread waits without the GIL, looks for Ctrl-C and shows progress.
+//! Work on threads of its own, while Python's thread waits without the GIL, looks for Ctrl-C and shows progress.
+//!
+//! Each call has a pool of its own. In a pool that calls share, a thread that waits for a part of its work takes up
+//! another call meanwhile, and would wait for a lock that it holds itself; and a forked process has a pool without
+//! threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +14,9 @@ use std::time::Duration;
 use cnn_codes::progress::Progress;
 use cnn_codes_cli::host::Host;
 use pyo3::prelude::*;
+use rayon::ThreadPoolBuilder;
 
 use crate::errors::{error_of, internal};
-use crate::pool::pool;
 
 /// How often it is looked for Ctrl-C, and progress is shown.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -64,7 +68,7 @@ impl Host for Shared {
     }
 }
 
-/// Does `work` on another thread, in the pool of this process, and gives its result.
+/// Does `work` on other threads, and gives its result.
 ///
 /// # Errors
 /// `KeyboardInterrupt` or what else a signal handler or the listener raised: the work is asked to stop, and waited for.
@@ -75,7 +79,8 @@ pub fn wait<T: Send + 'static>(
     work: impl FnOnce(Arc<dyn Host>) -> T + Send + 'static,
 ) -> PyResult<T> {
     let shared = Arc::new(Shared::default());
-    let pool = pool().map_err(|error| error_of(py, "CnnCodesError", error.to_string()))?;
+    let pool = ThreadPoolBuilder::new().build();
+    let pool = pool.map_err(|error| error_of(py, "CnnCodesError", error.to_string()))?;
     let (ended, end) = channel();
     let host = Arc::clone(&shared);
     let thread = thread::Builder::new().name("cnn_codes".to_owned());

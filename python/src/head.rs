@@ -15,7 +15,7 @@ use pyo3::types::PyBytes;
 use crate::call::{Listener, wait};
 use crate::errors::{error_of, raised, raised_by};
 use crate::pictures::{Given, Unusable, pictures, rows};
-use crate::pool::OfProcess;
+use crate::process::OfProcess;
 
 /// One head of a HEAD folder, by the words of `predict`. Its trunk is loaded with the first picture.
 #[pyclass(frozen, module = "cnn_codes._native")]

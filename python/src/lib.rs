@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! call      work on a thread of its own, while Python's thread looks for Ctrl-C and shows progress
-//! pool      threads that a forked process has again
+//! process   what a forked process has to make again
 //! errors    errors as Python's exceptions
 //! pictures  pictures in files and in memory
 //! trunk     pictures to codes
@@ -14,7 +14,7 @@ mod call;
 mod errors;
 mod head;
 mod pictures;
-mod pool;
+mod process;
 mod store;
 mod trunk;
 

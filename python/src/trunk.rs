@@ -14,7 +14,7 @@ use pyo3::types::PyBytes;
 use crate::call::{Listener, wait};
 use crate::errors::raised;
 use crate::pictures::{Given, Unusable, pictures, rows};
-use crate::pool::OfProcess;
+use crate::process::OfProcess;
 
 /// A trunk in a session, by the words of `extract-features`.
 #[pyclass(frozen, module = "cnn_codes._native")]

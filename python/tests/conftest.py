@@ -17,7 +17,7 @@ def pytest_runtest_logreport(report):
     if report.skipped and counted and "test_scikit_learns_checks" not in report.nodeid:
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         with open(counted, "a", encoding="utf-8") as file:
-            file.write(f"python/tests/{report.nodeid}: {reason.splitlines()[0]}\n")
+            file.write(f"python/{report.nodeid}: {reason.splitlines()[0]}\n")
 
 
 @pytest.fixture(scope="session", autouse=True)

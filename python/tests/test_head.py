@@ -143,6 +143,21 @@ def test_threads_share_a_head(loaded, files):
             assert np.array_equal(probabilities, expected[row])
 
 
+def test_many_calls_at_once_are_each_ones_own(loaded, files, validation, train, tmp_path):
+    expected = loaded.predict_proba(files)
+
+    def work(place):
+        if place % 3 == 0:
+            return np.array_equal(loaded.predict_proba(files), expected)
+        if place % 3 == 1:
+            return np.array_equal(loaded.predict_proba(np.asarray(validation.codes)), expected)
+        comparison = cnn_codes.train(train, validation, out=tmp_path / str(place), head="logistic", progress=False)
+        return comparison.path.name == str(place) and comparison.judged_pictures == 33
+
+    with concurrent.futures.ThreadPoolExecutor(12) as threads:
+        assert all(threads.map(work, range(24), timeout=300))
+
+
 def test_a_head_can_be_pickled(loaded, files):
     again = pickle.loads(pickle.dumps(loaded))
     assert np.array_equal(again.predict_proba(files[0]), loaded.predict_proba(files[0]))
