@@ -21,10 +21,16 @@ pub struct Bodies {
     most: usize,
 }
 
-/// A body, and its room, for as long as it lives.
+/// A body, and its room.
 pub struct Held {
     pub bytes: Vec<u8>,
-    _room: Vec<OwnedSemaphorePermit>,
+    pub room: Taken,
+}
+
+/// Room that is taken for as long as it lives: until the pictures of a body are answered.
+#[derive(Default)]
+pub struct Taken {
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
@@ -55,7 +61,7 @@ impl Bodies {
         let mut body = body;
         let mut held = Held {
             bytes: Vec::new(),
-            _room: Vec::new(),
+            room: Taken::default(),
         };
         loop {
             let frame =
@@ -82,7 +88,7 @@ impl Bodies {
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(len) else {
             return Err(busy());
         };
-        held._room.push(room);
+        held.room.permits.push(room);
         held.bytes.extend_from_slice(bytes);
         Ok(())
     }

@@ -9,9 +9,9 @@ use axum::extract::{FromRequest, Multipart, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cnn_codes::predict::Outcome;
+use cnn_codes::predict::{Classifier, Outcome};
 
-use super::body::Bodies;
+use super::body::{Bodies, Taken};
 use super::metrics::Metrics;
 use super::refused::{Refused, busy, json_of, refused, wrong};
 use super::worker::{Named, NotTaken, Worker};
@@ -117,12 +117,13 @@ async fn answer(
 ) -> Result<Response, Refused> {
     let wanted = wanted(served.wanted, asked)?;
     let is_form = has_type(request.headers(), "multipart/form-data");
-    let pictures = match is_form {
+    let (pictures, room) = match is_form {
         true => of_form(served, request).await?,
         false => {
-            let file = served.bodies.read(request.into_body()).await?.bytes;
+            let held = served.bodies.read(request.into_body()).await?;
             let name = name.unwrap_or_else(|| UNNAMED.to_owned());
-            vec![Named { name, file }]
+            let file = held.bytes;
+            (vec![Named { name, file }], held.room)
         }
     };
     if pictures.is_empty() || pictures.iter().all(|picture| picture.file.is_empty()) {
@@ -131,13 +132,12 @@ async fn answer(
             "there is no picture in the request; send the bytes of a picture file, or a form with files",
         ));
     }
-    let outcomes = outcomes(served, pictures).await?;
+    let (by, outcomes) = outcomes(served, pictures, room).await?;
     let status = match outcomes.iter().any(Result::is_ok) {
         true => StatusCode::OK,
         false => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    let classifier = served.worker.classifier();
-    let mut printed = Printed::new(Format::Json, wanted, &classifier, std::iter::empty());
+    let mut printed = Printed::new(Format::Json, wanted, &by, std::iter::empty());
     let document = printed.begin() + &printed.outcomes(&outcomes) + &printed.end();
     Ok(json_of(status, document))
 }
@@ -146,17 +146,21 @@ async fn answer(
 pub(super) async fn outcomes(
     served: &Served,
     pictures: Vec<Named>,
-) -> Result<Vec<Outcome>, Refused> {
-    let answer = served.worker.take(pictures).map_err(|why| match why {
-        NotTaken::Busy => busy(),
-        NotTaken::Ending => refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the server is about to end",
-        ),
-    })?;
+    room: Taken,
+) -> Result<(Arc<Classifier>, Vec<Outcome>), Refused> {
+    let answer = served
+        .worker
+        .take(pictures, room)
+        .map_err(|why| match why {
+            NotTaken::Busy => busy(),
+            NotTaken::Ending => refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server is about to end",
+            ),
+        })?;
     let inside = |error: &str| refused(StatusCode::INTERNAL_SERVER_ERROR, error);
     match answer.await {
-        Ok(Ok(outcomes)) => Ok(outcomes),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(inside(&error)),
         Err(_) => Err(inside(
             "the pictures were not predicted, for a mistake within the server",
@@ -191,7 +195,7 @@ fn wanted(wanted: Wanted, asked: &HashMap<String, String>) -> Result<Wanted, Ref
 }
 
 /// The files of a form.
-async fn of_form(served: &Served, request: Request) -> Result<Vec<Named>, Refused> {
+async fn of_form(served: &Served, request: Request) -> Result<(Vec<Named>, Taken), Refused> {
     let kind = request.headers().get(header::CONTENT_TYPE).cloned();
     let held = served.bodies.read(request.into_body()).await?;
     // The whole body is here: the parser neither waits nor grows.
@@ -233,7 +237,7 @@ async fn of_form(served: &Served, request: Request) -> Result<Vec<Named>, Refuse
             file: file.to_vec(),
         });
     }
-    Ok(pictures)
+    Ok((pictures, held.room))
 }
 
 fn has_type(headers: &HeaderMap, kind: &str) -> bool {

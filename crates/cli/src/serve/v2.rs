@@ -143,7 +143,8 @@ fn known(served: &Served, name: &str) -> Result<(), Refused> {
 async fn inferred(served: &Served, name: &str, request: Request) -> Result<Response, Refused> {
     known(served, name)?;
     let n_json = request.headers().get(&JSON_BYTES).cloned();
-    let body = served.bodies.read(request.into_body()).await?.bytes;
+    let held = served.bodies.read(request.into_body()).await?;
+    let body = held.bytes;
     let n_json = match n_json {
         None => body.len(),
         Some(text) => {
@@ -161,9 +162,9 @@ async fn inferred(served: &Served, name: &str, request: Request) -> Result<Respo
         .map_err(|error| wrong(format!("the request is no inference request: {error}")))?;
     let pictures = pictures(&asked, behind)?;
     let n = pictures.len();
-    let outcomes = outcomes(served, pictures).await?;
+    let (by, outcomes) = outcomes(served, pictures, held.room).await?;
     let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
-    let classes = served.worker.classifier().classes().to_vec();
+    let classes = by.classes();
     for outcome in outcomes {
         match outcome {
             Ok(prediction) => {

@@ -1,5 +1,6 @@
 //! The one thread that predicts: requests wait in a queue, and all that wait go through the trunk together.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use cnn_codes::dataset::Pictures;
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 use tokio::sync::oneshot;
 
+use super::body::Taken;
 use super::metrics::Metrics;
 use crate::remedy;
 use crate::say;
@@ -23,12 +25,14 @@ pub struct Named {
     pub file: Vec<u8>,
 }
 
-/// What is said of a request's pictures, in their order.
-pub type Answer = Result<Vec<Outcome>, String>;
+/// What is said of a request's pictures, in their order, and by whom: the head may be exchanged meanwhile.
+pub type Answer = Result<(Arc<Classifier>, Vec<Outcome>), String>;
 
 /// A request that waits.
 struct Job {
     pictures: Vec<Named>,
+    /// Of the pictures, also where the client has gone away.
+    room: Taken,
     since: Instant,
     answer: oneshot::Sender<Answer>,
 }
@@ -50,7 +54,7 @@ pub struct Worker {
     /// A head that is to be taken before the next batch.
     next: Arc<Mutex<Option<Classifier>>>,
     /// The classifier that answers.
-    current: Arc<Mutex<Classifier>>,
+    current: Arc<Mutex<Arc<Classifier>>>,
     ended: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -65,7 +69,7 @@ impl Worker {
         let (jobs, waiting_jobs) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let next = Arc::new(Mutex::new(None));
-        let current = Arc::new(Mutex::new(predictor.classifier().clone()));
+        let current = Arc::new(Mutex::new(Arc::new(predictor.classifier().clone())));
         let mut at_work = AtWork {
             predictor,
             options,
@@ -90,19 +94,24 @@ impl Worker {
     ///
     /// # Errors
     /// [`NotTaken`].
-    pub fn take(&self, pictures: Vec<Named>) -> Result<oneshot::Receiver<Answer>, NotTaken> {
+    pub fn take(
+        &self,
+        pictures: Vec<Named>,
+        room: Taken,
+    ) -> Result<oneshot::Receiver<Answer>, NotTaken> {
         let jobs = lock(&self.jobs);
         let jobs = jobs.as_ref().ok_or(NotTaken::Ending)?;
         let n = pictures.len();
-        let room =
+        let fits =
             |waiting: usize| (waiting + n <= self.most || waiting == 0).then_some(waiting + n);
         self.waiting
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
             .map_err(|_| NotTaken::Busy)?;
         let (answer, answered) = oneshot::channel();
         let since = Instant::now();
         let job = Job {
             pictures,
+            room,
             since,
             answer,
         };
@@ -116,8 +125,8 @@ impl Worker {
     }
 
     /// The classifier that answers.
-    pub fn classifier(&self) -> Classifier {
-        lock(&self.current).clone()
+    pub fn classifier(&self) -> Arc<Classifier> {
+        Arc::clone(&lock(&self.current))
     }
 
     /// Takes another classifier before the next batch.
@@ -145,7 +154,7 @@ struct AtWork {
     options: PredictOptions,
     waiting: Arc<AtomicUsize>,
     next: Arc<Mutex<Option<Classifier>>>,
-    current: Arc<Mutex<Classifier>>,
+    current: Arc<Mutex<Arc<Classifier>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -175,7 +184,7 @@ impl AtWork {
         };
         match self.predictor.exchange(classifier) {
             Ok(()) => {
-                *lock(&self.current) = self.predictor.classifier().clone();
+                *lock(&self.current) = Arc::new(self.predictor.classifier().clone());
                 say("the head was exchanged: the new one answers");
             }
             Err(error) => say(&format!(
@@ -189,6 +198,7 @@ impl AtWork {
         let start = Instant::now();
         let lens: Vec<_> = batch.iter().map(|job| job.pictures.len()).collect();
         let (mut files, mut names, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rooms = Vec::new();
         for job in batch {
             self.metrics.waited(start - job.since);
             for picture in job.pictures {
@@ -196,17 +206,20 @@ impl AtWork {
                 files.push(picture.file);
             }
             answers.push(job.answer);
+            rooms.push(job.room);
         }
         if files.is_empty() {
             return;
         }
         self.metrics.batch(files.len());
-        let outcomes = self.outcomes(files, names);
+        let outcomes = self.caught(files, names);
+        drop(rooms);
+        let by = Arc::clone(&lock(&self.current));
         self.metrics.predicted(start.elapsed());
         let mut outcomes = outcomes.map(Vec::into_iter);
         for (answer, len) in answers.into_iter().zip(lens) {
             let part = match &mut outcomes {
-                Ok(outcomes) => Ok(outcomes.by_ref().take(len).collect()),
+                Ok(outcomes) => Ok((Arc::clone(&by), outcomes.by_ref().take(len).collect())),
                 Err(error) => Err(error.clone()),
             };
             // A client that went away meanwhile has lost nothing of others.
@@ -214,8 +227,19 @@ impl AtWork {
         }
     }
 
+    /// [`AtWork::outcomes`], where a panic is an error of this batch alone: the thread answers the next one.
+    fn caught(&mut self, files: Vec<Vec<u8>>, names: Vec<String>) -> Result<Vec<Outcome>, String> {
+        let work = AssertUnwindSafe(|| self.outcomes(files, names));
+        let mistake = "a mistake within the server, which its messages tell of";
+        catch_unwind(work).unwrap_or_else(|_| Err(mistake.to_owned()))
+    }
+
     /// What comes of pictures, under their names.
-    fn outcomes(&mut self, files: Vec<Vec<u8>>, names: Vec<String>) -> Answer {
+    fn outcomes(
+        &mut self,
+        files: Vec<Vec<u8>>,
+        names: Vec<String>,
+    ) -> Result<Vec<Outcome>, String> {
         let mut outcomes = Vec::with_capacity(names.len());
         for batch in self
             .predictor

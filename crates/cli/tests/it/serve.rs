@@ -12,6 +12,13 @@ use support::place::{Place, quarters};
 
 const COLORS: [(&str, [u8; 3]); 2] = [("green", [0, 250, 0]), ("red", [250, 0, 0])];
 
+/// Runs the program in a folder.
+fn run(place: &Place, words: &[&str]) {
+    let mut command = support::cnn_codes();
+    command.current_dir(place.path()).args(words);
+    command.assert().success();
+}
+
 /// A server with a head of the tiny trunk, and its folder.
 struct Server {
     place: Place,
@@ -29,30 +36,31 @@ impl Server {
             }
             place.save(&format!("{class}.png"), &quarters(color));
         }
-        let run = |words: &[&str]| {
-            let mut command = support::cnn_codes();
-            command.current_dir(place.path()).args(words);
-            command.assert().success();
-        };
-        run(&[
-            "extract-features",
-            "train",
-            "--out",
-            "codes",
-            "--card",
-            "tiny.toml",
-        ]);
-        run(&[
-            "train-head",
-            "--train",
-            "codes",
-            "--folds",
-            "2",
-            "--out",
-            "head",
-            "--head",
-            "logistic",
-        ]);
+        run(
+            &place,
+            &[
+                "extract-features",
+                "train",
+                "--out",
+                "codes",
+                "--card",
+                "tiny.toml",
+            ],
+        );
+        run(
+            &place,
+            &[
+                "train-head",
+                "--train",
+                "codes",
+                "--folds",
+                "2",
+                "--out",
+                "head",
+                "--head",
+                "logistic",
+            ],
+        );
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
         command
             .current_dir(place.path())
@@ -463,61 +471,68 @@ fn a_head_that_is_exchanged_answers_and_one_of_other_codes_does_not() {
         server.json("PUT", "/predict", "", &server.picture("red")).1["head"].clone()
     };
     assert_eq!(head(&server), "logistic");
-    let run = |words: &[&str]| {
-        let mut command = support::cnn_codes();
-        command.current_dir(server.place.path()).args(words);
-        command.assert().success();
-    };
-    run(&[
-        "train-head",
-        "--train",
-        "codes",
-        "--folds",
-        "2",
-        "--out",
-        "head",
-        "--head",
-        "nearest-centroid",
-        "--overwrite",
-    ]);
+    run(
+        &server.place,
+        &[
+            "train-head",
+            "--train",
+            "codes",
+            "--folds",
+            "2",
+            "--out",
+            "head",
+            "--head",
+            "nearest-centroid",
+            "--overwrite",
+        ],
+    );
     support::wait_for("the new head does not answer", || {
         head(&server) == "nearest-centroid"
     });
-    run(&[
-        "extract-features",
-        "train",
-        "--out",
-        "others",
-        "--card",
-        "tiny.toml",
-        "--pool",
-        "avg",
-    ]);
-    run(&[
-        "train-head",
-        "--train",
-        "others",
-        "--folds",
-        "2",
-        "--out",
-        "head",
-        "--head",
-        "logistic",
-        "--overwrite",
-    ]);
+    run(
+        &server.place,
+        &[
+            "extract-features",
+            "train",
+            "--out",
+            "others",
+            "--card",
+            "tiny.toml",
+            "--pool",
+            "avg",
+        ],
+    );
+    run(
+        &server.place,
+        &[
+            "train-head",
+            "--train",
+            "others",
+            "--folds",
+            "2",
+            "--out",
+            "head",
+            "--head",
+            "logistic",
+            "--overwrite",
+        ],
+    );
     // It stays; that it was looked at, the next exchange tells.
-    run(&[
-        "train-head",
-        "--train",
-        "codes",
-        "--folds",
-        "2",
-        "--out",
-        "head",
-        "--head",
-        "logistic",
-        "--overwrite",
-    ]);
+    run(
+        &server.place,
+        &[
+            "train-head",
+            "--train",
+            "codes",
+            "--folds",
+            "2",
+            "--out",
+            "head",
+            "--head",
+            "logistic",
+            "--overwrite",
+        ],
+    );
     support::wait_for("the third head does not answer", || {
         head(&server) == "logistic"
     });
