@@ -17,6 +17,7 @@
 //! evaluation         heads that are there, judged on pictures that were kept aside
 //! trained            all that a training gives, and how it is saved
 //! label_errors       labels that the codes speak against
+//! review             what is worth a look by a person, and what corrected labels changed
 //! ```
 //!
 //! HEAD, where [`Trained::save`] writes it, holds:
@@ -47,6 +48,7 @@ mod learning_curve;
 mod options;
 mod progress;
 mod result;
+mod review;
 mod scaled;
 mod stores;
 mod trained;
@@ -75,6 +77,7 @@ pub use self::result::{
     LearningCurve, Origin, Overlap, Provenance, REPORT, Recommendation, Report, ReportError,
     StoreProvenance, Told, Trial, Tuning, percent,
 };
+pub use self::review::{Doubt, LabelChange, Why, doubts, doubts_of, judge_labels, next_to_label};
 pub use self::trained::Trained;
 pub use self::trunks::{JudgedTrunk, TrunkDifference, best_trunk, judge_trunks};
 pub use self::view::{View, ViewChoice, are_means_better, choose_view};

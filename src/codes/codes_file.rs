@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{MANIFEST, Manifest, StoreError};
@@ -16,9 +17,9 @@ use crate::files::npy::NpyHeader;
 use crate::files::{read_exact_at, regular};
 
 /// The codes of a store, or of one of its parts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CodesFile {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     /// The file's state when it was opened.
     opened: State,
@@ -30,7 +31,7 @@ pub(super) struct CodesFile {
 }
 
 /// What changes with a file's bytes.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct State {
     n_bytes: u64,
     /// Nothing where the system does not tell.
@@ -62,7 +63,7 @@ impl CodesFile {
             return Err(StoreError::damaged(path, reason));
         }
         Ok(Self {
-            file,
+            file: Arc::new(file),
             path: path.to_owned(),
             opened,
             offset: header.data_offset,

@@ -72,6 +72,16 @@ pub enum StoreError {
         /// What is there.
         there: String,
     },
+    /// Two stores cannot be used as one.
+    #[error("{} and {} cannot be used together: {reason}", dir.display(), more.display())]
+    Joined {
+        /// The first.
+        dir: PathBuf,
+        /// The one that was to be added.
+        more: PathBuf,
+        /// What differs.
+        reason: String,
+    },
     /// The directory holds parts of a store, but not of one store.
     #[error("{} cannot be used as one store: {reason}", dir.display())]
     Parts {

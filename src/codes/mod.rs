@@ -14,6 +14,7 @@
 //! store; their parent opens as the whole.
 
 mod codes_file;
+mod corrections;
 mod description;
 mod dtype;
 mod error;
@@ -29,6 +30,7 @@ mod store;
 mod table;
 mod writer;
 
+pub use corrections::{CORRECTIONS, Corrected, Correction, Corrections, CorrectionsError};
 pub use description::StoreDescription;
 pub use dtype::Dtype;
 pub use error::StoreError;

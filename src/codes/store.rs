@@ -46,6 +46,8 @@ pub struct Store {
     codes: Arc<Vec<CodesFile>>,
     /// Codes (N, D) in C order that were made of those of the files, and are read in place of them.
     made: Option<Arc<Vec<f32>>>,
+    /// Rows of the files, or of `made`, where not all of them are meant, or not in their order.
+    rows: Option<Arc<[usize]>>,
     labels: Option<Vec<usize>>,
     pub(super) pictures: Vec<PictureRow>,
 }
@@ -103,6 +105,7 @@ impl Store {
             manifest,
             codes: Arc::new(vec![codes]),
             made: None,
+            rows: None,
             labels,
             pictures,
         })
@@ -122,6 +125,7 @@ impl Store {
             manifest,
             codes: Arc::default(),
             made: None,
+            rows: None,
             labels: is_labelled.then(Vec::new),
             pictures: Vec::new(),
         };
@@ -232,7 +236,81 @@ impl Store {
         store.manifest.store.codes = codes;
         store.manifest.store.dtype = Dtype::F32;
         store.made = Some(Arc::new(made.concat()));
+        store.rows = None;
         Ok(store)
+    }
+
+    /// Some of these pictures, in the order given, each with a class among `classes`.
+    ///
+    /// # Panics
+    /// If there is no such row or class.
+    #[must_use]
+    pub(crate) fn labelled(&self, classes: &[String], rows: &[(usize, usize)]) -> Self {
+        let mut store = self.clone();
+        let mut per_class = vec![0; classes.len()];
+        store.pictures = Vec::with_capacity(rows.len());
+        for &(row, label) in rows {
+            per_class[label] += 1;
+            store.pictures.push(PictureRow {
+                label: Some(label),
+                ..self.pictures[row].clone()
+            });
+        }
+        store.rows = Some(rows.iter().map(|&(row, _)| self.file_row(row)).collect());
+        store.labels = Some(rows.iter().map(|&(_, label)| label).collect());
+        store.manifest.store.classes = classes.to_vec();
+        store.manifest.counts.per_class = per_class;
+        store.manifest.counts.pictures = rows.len();
+        store
+    }
+
+    /// The pictures of this store, and after them those of another one. It is called by this one's name.
+    ///
+    /// # Errors
+    /// [`StoreError::Joined`] if the codes, their dtypes or the classes differ.
+    pub fn with(&self, more: &Self) -> Result<Self, StoreError> {
+        let (ours, theirs) = (&self.manifest.store, &more.manifest.store);
+        let reason = match ours.codes.difference(&theirs.codes) {
+            Some(difference) => format!("{difference}; extract both with the same options"),
+            None if ours.dtype != theirs.dtype || self.made.is_some() || more.made.is_some() => {
+                "they hold numbers of different types; extract both with the same --dtype"
+                    .to_owned()
+            }
+            None if ours.classes != theirs.classes => "their classes differ".to_owned(),
+            None => String::new(),
+        };
+        if !reason.is_empty() {
+            return Err(StoreError::Joined {
+                dir: self.dir.clone(),
+                more: more.dir.clone(),
+                reason,
+            });
+        }
+        let of_files = |store: &Self| store.codes.iter().map(|file| file.n_rows).sum::<usize>();
+        let n_before = of_files(self);
+        let rows = |store: &Self, first: usize| -> Vec<usize> {
+            let rows = 0..store.pictures.len();
+            rows.map(|row| first + store.file_row(row)).collect()
+        };
+        let mut whole = self.clone();
+        whole.rows = Some([rows(self, 0), rows(more, n_before)].concat().into());
+        let mut files: Vec<_> = self.codes.iter().cloned().collect();
+        files.extend(more.codes.iter().cloned().map(|mut file| {
+            file.first_row += n_before;
+            file
+        }));
+        whole.codes = Arc::new(files);
+        whole.pictures.extend_from_slice(&more.pictures);
+        if let (Some(labels), Some(more)) = (&mut whole.labels, &more.labels) {
+            labels.extend_from_slice(more);
+        }
+        whole.manifest.counts.add(&more.manifest.counts);
+        Ok(whole)
+    }
+
+    /// Where the code of `row` is among those of the files, or of `made`.
+    fn file_row(&self, row: usize) -> usize {
+        self.rows.as_ref().map_or(row, |rows| rows[row])
     }
 
     /// This store with its codes pooled as `codes` are, or with their layers alone, where only that is between
@@ -371,6 +449,7 @@ impl Store {
     /// The code of `row` where codes were made here.
     fn made_code(&self, row: usize) -> Option<&[f32]> {
         let len = self.codes_identity().code_len();
+        let row = self.file_row(row);
         self.made
             .as_ref()
             .map(|codes| &codes[row * len..(row + 1) * len])
@@ -402,9 +481,10 @@ impl Store {
 
     /// Tells the system that these codes will be read soon, so that it may begin to; does not wait.
     pub(crate) fn will_need(&self, rows: Range<usize>) {
-        if self.made.is_some() {
+        if self.made.is_some() || rows.is_empty() {
             return;
         }
+        let rows = self.file_row(rows.start)..self.file_row(rows.end - 1) + 1;
         for codes in self.codes.iter() {
             let first = rows
                 .start
@@ -416,6 +496,7 @@ impl Store {
 
     /// The part that holds `row`, and its row there.
     fn part_of(&self, row: usize) -> (&CodesFile, usize) {
+        let row = self.file_row(row);
         let after = self.codes.partition_point(|part| part.first_row <= row);
         let part = &self.codes[after - 1];
         assert!(row - part.first_row < part.n_rows, "there is no row {row}");

@@ -21,6 +21,53 @@ const MAX_BYTES: usize = 8 << 20;
 /// Rows whose products with all others are held at a time.
 const CHUNK_ROWS: usize = 64;
 
+/// Codes as directions of their means over all positions: how alike pictures are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Directions {
+    /// Directions (N, C), of length 1, or 0 where a code is all zeros.
+    rows: Array2<f32>,
+}
+
+impl Directions {
+    /// Those of codes (N, D) of C = `channels`: 4 C bytes for each.
+    ///
+    /// # Errors
+    /// [`HeadError::Read`].
+    ///
+    /// # Panics
+    /// If D is no multiple of C.
+    pub fn of(codes: &CodesView, channels: usize) -> Result<Self, HeadError> {
+        let rows = directions(codes, channels)?;
+        Ok(Self { rows })
+    }
+
+    /// Cosine distance of two rows, 0 to 2.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn distance(&self, row: usize, other: usize) -> f32 {
+        let cosine = self.rows.row(row).dot(&self.rows.row(other));
+        (1.0 - cosine).clamp(0.0, 2.0)
+    }
+
+    /// The `k` rows of `others` that are nearest to a row, and how far they are, 0 to 2; the nearest first, of equal
+    /// ones the first. The row itself is none of them where both are of the same codes, which `is_same` says.
+    ///
+    /// # Panics
+    /// If there is no such row, or the others are of another C.
+    #[must_use]
+    pub fn nearest(&self, row: usize, others: &Self, k: usize, is_same: bool) -> Vec<(usize, f32)> {
+        let cosines = others.rows.dot(&self.rows.row(row));
+        let distances = cosines.iter().map(|cosine| (1.0 - cosine).clamp(0.0, 2.0));
+        let mut nearest: Vec<_> = distances.enumerate().collect();
+        nearest.retain(|&(other, _)| !(is_same && other == row));
+        nearest.sort_by(|a, b| a.1.total_cmp(&b.1));
+        nearest.truncate(k);
+        nearest
+    }
+}
+
 /// Training codes, as directions of their means over all positions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {

@@ -125,6 +125,19 @@ impl<'a> Samples<'a> {
         }
     }
 
+    /// The same samples with other labels (N), each below K.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    #[must_use]
+    pub(crate) fn relabelled(&self, labels: &[usize]) -> Self {
+        assert_eq!(labels.len(), self.len(), "a label for each sample");
+        Self {
+            labels: labels.into(),
+            ..self.clone()
+        }
+    }
+
     /// The same samples, with their codes read through `scaling`.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::codes::StoreError;
+use crate::codes::{CorrectionsError, StoreError};
 use crate::evaluate::EvaluateError;
 use crate::files::DraftError;
 use crate::head::saved::SavedHeadError;
@@ -54,6 +54,9 @@ pub enum TrainError {
     /// A store was changed while heads were trained on it.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// Labels cannot be corrected so.
+    #[error("{0}")]
+    Corrections(#[from] CorrectionsError),
     /// Training was stopped before there was a head.
     #[error("stopped before a head was trained; nothing was left behind")]
     Stopped(#[source] Stopped),

@@ -11,7 +11,7 @@ use super::stores::{check_classes, samples};
 use crate::codes::Store;
 use crate::head::logistic::{Logistic, LogisticOptions};
 use crate::head::scaling::{Scaling, ScalingKind};
-use crate::head::{CodesView, probabilities};
+use crate::head::{CodesView, HeadError, Samples, probabilities};
 use crate::progress::Watch;
 
 /// How label errors are looked for in a store.
@@ -84,28 +84,66 @@ pub fn label_errors(
     options: &LabelErrorOptions,
     watch: &dyn Watch,
 ) -> Result<Vec<LabelError>, TrainError> {
-    let samples = samples(store)?;
-    check_classes(store)?;
-    let on_store = |error: FitError| error.on(store.dir());
-    let folds = Folds::new(&samples, options.n_folds, ScalingKind::None, options.seed)
-        .map_err(|error| on_store(error.into()))?;
-    let logits = folds
-        .logits::<Logistic>(&[options.logistic], &Stage::untold(watch, folds.len()))
-        .and_then(|mut logits| Ok(logits.swap_remove(0)?))
-        .map_err(on_store)?;
-    let mut errors = mislabelled(&probabilities(logits, 1.0), samples.labels());
-    let unit = samples
-        .scaled(Scaling::L2)
-        .map_err(|error| on_store(error.into()))?;
-    errors.extend(outliers(
-        unit.codes(),
-        unit.labels(),
-        options.outlier_deviations,
-    ));
-    let read = unit.codes().check();
-    read.map_err(|error| on_store(error.into()))?;
-    store.check_unchanged()?;
-    Ok(errors)
+    OutOfFold::of(store, options, watch)?.errors(options)
+}
+
+/// What heads say of the pictures of a store that were not trained on them.
+pub(super) struct OutOfFold<'s> {
+    store: &'s Store,
+    samples: Samples<'s>,
+    /// Probabilities (N, K).
+    probabilities: Array2<f32>,
+}
+
+impl<'s> OutOfFold<'s> {
+    /// Trains a logistic regression outside of each fold.
+    pub(super) fn of(
+        store: &'s Store,
+        options: &LabelErrorOptions,
+        watch: &dyn Watch,
+    ) -> Result<Self, TrainError> {
+        let samples = samples(store)?;
+        check_classes(store)?;
+        let on_store = |error: FitError| error.on(store.dir());
+        let folds = Folds::new(&samples, options.n_folds, ScalingKind::None, options.seed)
+            .map_err(|error| on_store(error.into()))?;
+        let logits = folds
+            .logits::<Logistic>(&[options.logistic], &Stage::untold(watch, folds.len()))
+            .and_then(|mut logits| Ok(logits.swap_remove(0)?))
+            .map_err(on_store)?;
+        Ok(Self {
+            store,
+            probabilities: probabilities(logits, 1.0),
+            samples,
+        })
+    }
+
+    pub(super) fn labels(&self) -> &[usize] {
+        self.samples.labels()
+    }
+
+    /// Probabilities (N, K).
+    pub(super) fn probabilities(&self) -> &Array2<f32> {
+        &self.probabilities
+    }
+
+    /// The labels that are in doubt: those of other classes, the surest first, and then outliers, the farthest first.
+    pub(super) fn errors(
+        &self,
+        options: &LabelErrorOptions,
+    ) -> Result<Vec<LabelError>, TrainError> {
+        let on_store = |error: HeadError| FitError::from(error).on(self.store.dir());
+        let mut errors = mislabelled(&self.probabilities, self.labels());
+        let unit = self.samples.scaled(Scaling::L2).map_err(on_store)?;
+        errors.extend(outliers(
+            unit.codes(),
+            unit.labels(),
+            options.outlier_deviations,
+        ));
+        unit.codes().check().map_err(on_store)?;
+        self.store.check_unchanged()?;
+        Ok(errors)
+    }
 }
 
 /// Rows that are surely of another class by out-of-fold probabilities (N, K).
