@@ -38,6 +38,7 @@ mod stop;
 mod train_head;
 mod trunk;
 mod trunks;
+mod web;
 
 use std::ffi::OsString;
 use std::io;

@@ -1,23 +1,17 @@
 //! `cnn-codes serve`: a head for whoever asks over HTTP, and a page to try it.
 //!
 //! ```text
-//! http      connections: how many, how long, from whom
-//! body      a request's body: bounded in bytes and time
 //! routes    what is answered to which path; /predict
 //! v2        the Open Inference Protocol
 //! worker    the one thread that predicts; the queue before it; a head that is exchanged
-//! refused   what is said to a client whose request is not answered
 //! metrics   what happened, for Prometheus
 //! openapi   the description of it all
 //! page      the page
 //! ```
 
-mod body;
-mod http;
 mod metrics;
 mod openapi;
 mod page;
-mod refused;
 mod routes;
 mod v2;
 mod worker;
@@ -31,13 +25,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 
-use self::body::Bodies;
-use self::http::{Names, guarded};
 use self::metrics::Metrics;
 use self::routes::{Served, routes};
 use self::worker::Worker;
 use crate::predict::{Classifying, classifier_of, predictor_of};
 use crate::stop::Stop;
+use crate::web::body::Bodies;
+use crate::web::http::{self, Names, guarded};
 use crate::{positive, print, say};
 
 /// Bytes of a request where nothing else is asked for.

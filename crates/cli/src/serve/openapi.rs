@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::refused::json_of;
 use super::routes::Served;
+use crate::web::refused::json_of;
 
 /// What is said of an error.
 fn error(description: &str) -> Value {

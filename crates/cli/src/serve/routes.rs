@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cnn_codes::predict::{Classifier, Outcome};
 
-use super::body::{Bodies, Taken};
 use super::metrics::Metrics;
-use super::refused::{Refused, busy, json_of, refused, wrong};
 use super::worker::{Named, NotTaken, Worker};
 use super::{openapi, page, v2};
 use crate::predict::{Format, Printed, Wanted};
+use crate::web::body::{Bodies, Taken};
+use crate::web::refused::{Refused, busy, json_of, refused, wrong};
 
 /// Pictures in a request.
 pub(super) const MOST_PICTURES: usize = 100;

@@ -18,9 +18,9 @@ use image::ImageFormat;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::refused::{Refused, json_of, refused, wrong};
 use super::routes::{MOST_PICTURES, Served, outcomes};
 use super::worker::Named;
+use crate::web::refused::{Refused, json_of, refused, wrong};
 
 /// How many bytes of a body are JSON, where tensors follow it.
 const JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");

@@ -11,10 +11,10 @@ use cnn_codes::dataset::Pictures;
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 use tokio::sync::oneshot;
 
-use super::body::Taken;
 use super::metrics::Metrics;
 use crate::remedy;
 use crate::say;
+use crate::web::body::Taken;
 
 /// Pictures that go through the trunk at once, where more wait.
 const AT_ONCE: usize = 20;
