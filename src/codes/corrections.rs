@@ -258,6 +258,12 @@ impl Corrections {
         self.last.get(&picture).map(|&place| &self.all[place])
     }
 
+    /// Number of pictures of which something was said.
+    #[must_use]
+    pub fn n_pictures(&self) -> usize {
+        self.last.len()
+    }
+
     /// Number of pictures of `store` of which something was said.
     #[must_use]
     pub fn n_in(&self, store: &Store) -> usize {

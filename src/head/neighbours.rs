@@ -13,7 +13,7 @@
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::{CodesView, HeadError, Samples};
-use crate::codes::Pool;
+use crate::codes::{Pool, Store};
 
 /// Bytes of the directions that are kept: 4,096 of 512 channels. More training codes are thinned out evenly.
 const MAX_BYTES: usize = 8 << 20;
@@ -36,9 +36,17 @@ impl Directions {
     ///
     /// # Panics
     /// If D is no multiple of C.
-    pub fn of(codes: &CodesView, channels: usize) -> Result<Self, HeadError> {
+    pub(crate) fn of(codes: &CodesView, channels: usize) -> Result<Self, HeadError> {
         let rows = directions(codes, channels)?;
         Ok(Self { rows })
+    }
+
+    /// Those of the codes of a store, as they are stored.
+    ///
+    /// # Errors
+    /// [`HeadError::Read`].
+    pub fn of_store(store: &Store) -> Result<Self, HeadError> {
+        Self::of(&store.into(), store.codes_identity().output.channels())
     }
 
     /// Cosine distance of two rows, 0 to 2.

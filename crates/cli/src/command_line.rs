@@ -37,6 +37,28 @@ pub fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
     words.join(" ")
 }
 
+/// The words of a command as [`command_line`] writes it; nothing where a quotation does not end.
+pub fn words_of(command: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), None, false);
+    let mut characters = command.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_with(String::new);
+            }
+            c if quoted => word.get_or_insert_with(String::new).push(c),
+            ' ' => words.extend(word.take()),
+            '\\' => word
+                .get_or_insert_with(String::new)
+                .push(characters.next()?),
+            c => word.get_or_insert_with(String::new).push(c),
+        }
+    }
+    words.extend(word);
+    (!quoted).then_some(words)
+}
+
 /// Arguments of which paths keep their last components alone, as well behind a `=`.
 pub fn without_folders(
     arguments: impl Iterator<Item = OsString>,
@@ -90,5 +112,9 @@ mod tests {
             command_line(arguments.iter().map(OsString::from)),
             r"cnn-codes report 'my head' 'it'\''s' '' a=b '$x'"
         );
+        let command = command_line(arguments.iter().map(OsString::from));
+        let words = words_of(&command).unwrap();
+        assert_eq!(words[1..], arguments[1..]);
+        assert_eq!(words_of("cnn-codes 'a"), None);
     }
 }

@@ -18,7 +18,7 @@ use super::groups::GroupArguments;
 use super::output_file::write;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
-use super::train_head::Display;
+use super::train_head::{Display, Shown};
 use super::trunk::{found, load_runtime, load_trunk};
 use super::{
     Format, LimitsOption, ModelsOption, RuntimeOption, default_threads, positive, print_result,

@@ -30,6 +30,7 @@ mod page;
 mod predict;
 mod printing;
 mod progress;
+mod relabel;
 mod remedy;
 mod report;
 mod serve;

@@ -5,7 +5,7 @@ mod progress;
 
 use std::process::ExitCode;
 
-use cnn_codes::codes::Store;
+use cnn_codes::codes::{Corrections, Store};
 use cnn_codes::head::saved;
 use cnn_codes::train::{
     Comparison, FailedHead, REPORT, Report, TrainOptions, Trial, ViewChoice, are_means_better,
@@ -15,16 +15,20 @@ use cnn_codes_files::Draft;
 
 pub use self::arguments::Arguments;
 
-pub use self::progress::Display;
+pub use self::progress::{Display, Shown};
 use super::evaluations::Evaluations;
 use super::page::page;
+use super::relabel::{corrected, write_beside};
 use super::stop::Stop;
 use super::{Format, print_result, say, say_kept, shown};
 
 /// Trains, and prints the comparison and the files.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stop = Stop::on_signals_in_training()?;
-    let comparison = stop.result(train_and_save(arguments, &stop))?;
+    let display = Display::new(&stop);
+    let corrections = arguments.relabel.read()?;
+    let trained = train_and_save(arguments, corrections.as_ref(), &display);
+    let comparison = stop.result(trained)?;
     let head = format!("head: {}", shown(&arguments.out));
     let result = match arguments.format {
         Format::Text => format!(
@@ -52,30 +56,44 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Trains, judges, and writes HEAD. Its place is taken before the training, so that a wrong one is
 /// refused early.
-fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparison> {
+///
+/// `corrections` are those of `--relabel`, or others in their place.
+pub fn train_and_save(
+    arguments: &Arguments,
+    corrections: Option<&Corrections>,
+    display: &dyn Shown,
+) -> anyhow::Result<Comparison> {
     let mut options = arguments.options();
     arguments.unused().iter().for_each(|told| say(told));
     let open = arguments.groups.opener()?;
-    let mut store = arguments.viewed(open(&arguments.train)?)?;
-    let validation = arguments.validation.as_deref().map(open).transpose()?;
+    let mut store = open(&arguments.train)?;
+    let mut validation = arguments.validation.as_deref().map(&open).transpose()?;
+    if let Some(corrections) = corrections {
+        let more = arguments.relabel.more.as_deref().map(&open).transpose()?;
+        let judging = validation.as_ref();
+        (store, validation) = corrected(&store, more.as_ref(), judging, corrections)?;
+    }
+    store = arguments.viewed(store)?;
     let viewed = |store| arguments.viewed(store);
-    let mut validation = validation.map(viewed).transpose()?;
+    validation = validation.map(viewed).transpose()?;
     check(&store, validation.as_ref(), &options)?;
     let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
     if let Some(kept) = draft.kept_before() {
         say_kept("head", kept);
     }
     let evaluations = kept_evaluations(arguments, &draft)?;
-    let display = Display::new(stop);
+    if let Some(corrections) = corrections {
+        write_beside(corrections, draft.path())?;
+    }
     if let (true, Some(judging)) = (arguments.chooses_view(), &validation) {
-        let choice = choose_view(&store, &options, &display)?;
+        let choice = choose_view(&store, &options, display)?;
         display.clear();
         tell_choice(&choice);
         options.scaling = choice.view.scaling;
         validation = Some(choice.view.of(judging)?);
         store = choice.view.of(&store)?;
     }
-    let trained = train(&store, validation.as_ref(), &options, &display);
+    let trained = train(&store, validation.as_ref(), &options, display);
     display.clear();
     let trained = trained?;
     let origin = trained.origin(arguments.told())?;
@@ -83,7 +101,7 @@ fn train_and_save(arguments: &Arguments, stop: &Stop) -> anyhow::Result<Comparis
     let page = |report: &Report| Some(page(report, &evaluations, root));
     trained.save(draft, &origin, page)?;
     if arguments.wonders_about_means() && !trained.comparison.interrupted {
-        tell_of_means(&store, &options, &display);
+        tell_of_means(&store, &options, display);
     }
     Ok(trained.comparison)
 }
@@ -102,7 +120,7 @@ fn kept_evaluations(arguments: &Arguments, draft: &Draft) -> anyhow::Result<Eval
 
 /// Tells where means of the codes would do better. It is a hint: the head is saved by then and stays as it is,
 /// and where the question cannot be answered, as with too few pictures for folds, nothing is said.
-fn tell_of_means(store: &Store, options: &TrainOptions, display: &Display) {
+fn tell_of_means(store: &Store, options: &TrainOptions, display: &dyn Shown) {
     let better = are_means_better(store, options, display);
     display.clear();
     if let Ok(Some(choice)) = better {

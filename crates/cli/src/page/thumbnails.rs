@@ -72,20 +72,10 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, room: Room) -> Result<Thumbna
     };
     // A file that cannot be looked at will fail soon enough.
     room.for_file(pictures.n_bytes(&picture).unwrap_or(0))?;
-    let max_bytes = DecodeLimits::default().max_file_bytes();
-    let bytes = match pictures.read_up_to(&picture, max_bytes) {
+    let bytes = match same_bytes(pictures, &picture, wanted.blake3) {
         Ok(bytes) => bytes,
-        // Alone, or with its folder.
-        Err(ReadError::Read(error) | ReadError::OutOfReach(error))
-            if error.kind() == ErrorKind::NotFound =>
-        {
-            return absent("not there any more".to_owned());
-        }
-        Err(error) => return absent(error.to_string()),
+        Err(reason) => return absent(reason),
     };
-    if blake3::hash(&bytes) != wanted.blake3 {
-        return absent("changed since its code was taken".to_owned());
-    }
     // What has no sound header takes no memory.
     let _memory = room.for_decoding(picture::decoding_bytes(&bytes).unwrap_or(0))?;
     match picture::decode(&bytes) {
@@ -94,20 +84,48 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, room: Room) -> Result<Thumbna
     }
 }
 
-/// The picture for a page, at most 160 pixels wide and high.
-pub fn inline(picture: &RgbImage) -> Inline {
+/// The bytes of a picture file, where they are those whose code was taken; otherwise why there are none.
+pub fn same_bytes(
+    pictures: &Pictures,
+    picture: &Picture,
+    blake3: blake3::Hash,
+) -> Result<Vec<u8>, String> {
+    let max_bytes = DecodeLimits::default().max_file_bytes();
+    let bytes = match pictures.read_up_to(picture, max_bytes) {
+        Ok(bytes) => bytes,
+        // Alone, or with its folder.
+        Err(ReadError::Read(error) | ReadError::OutOfReach(error))
+            if error.kind() == ErrorKind::NotFound =>
+        {
+            return Err("not there any more".to_owned());
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    if blake3::hash(&bytes) != blake3 {
+        return Err("changed since its code was taken".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// The picture with its longer side at most `longest` pixels.
+pub fn reduced(picture: &RgbImage, longest: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
-    let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
+    let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
-    let size = (side(width), side(height));
     let resize = Resize {
-        width: size.0,
-        height: size.1,
+        width: side(width),
+        height: side(height),
         fit: Fit::Stretch,
         filter: Filter::Lanczos,
         decoding: Decoding::Full,
     };
-    let small = resize.apply(picture);
+    resize.apply(picture)
+}
+
+/// The picture for a page, at most 160 pixels wide and high.
+pub fn inline(picture: &RgbImage) -> Inline {
+    let small = reduced(picture, SIDE);
+    let size = small.dimensions();
     let mut jpeg = Vec::new();
     for quality in QUALITIES {
         jpeg.clear();

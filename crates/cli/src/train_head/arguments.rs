@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use anyhow::{Context, bail};
+use clap::{Parser, ValueEnum};
 use cnn_codes::codes::{Pool, Store, StoreError};
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::{Keep, LossOptions, MlpOptions};
@@ -16,9 +17,10 @@ use cnn_codes::head::{ClassWeights, HeadOptions};
 use cnn_codes::train::{Told, TrainOptions};
 use cnn_codes_files::Existing;
 
-use crate::command_line::{command_line, without_folders, words};
+use crate::command_line::{command_line, without_folders, words, words_of};
 use crate::groups::GroupArguments;
-use crate::{Format, folder, one_of, positive};
+use crate::relabel::RelabelArguments;
+use crate::{Format, Verb, folder, one_of, positive};
 
 /// Train an MLP and a logistic regression on codes, and compare them
 ///
@@ -70,8 +72,13 @@ pub struct Arguments {
     pub format: Format,
     #[command(flatten)]
     judging: JudgingArguments,
+    /// The command that asks for this, where it is not that of the process.
+    #[arg(skip)]
+    command: Option<String>,
     #[command(flatten)]
     pub groups: GroupArguments,
+    #[command(flatten)]
+    pub relabel: RelabelArguments,
     #[command(flatten)]
     loss: LossArguments,
     #[command(flatten)]
@@ -235,6 +242,22 @@ fn at_least_one(text: &str) -> Result<u64, String> {
     positive(text).map(|number| number as u64)
 }
 
+/// Words without some options and their values.
+fn without_options(words: &[String], options: &[&str]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let name = word.split_once('=').map_or(&**word, |(name, _)| name);
+        if !options.contains(&name) {
+            kept.push(word.clone());
+        } else if name == word {
+            // Its value is the next word.
+            words.next();
+        }
+    }
+    kept
+}
+
 fn hidden(text: &str) -> Result<Hidden, String> {
     if text == "none" {
         return Ok(Hidden(Vec::new()));
@@ -243,7 +266,51 @@ fn hidden(text: &str) -> Result<Hidden, String> {
     units.collect::<Result<_, _>>().map(Hidden)
 }
 
+/// Where a training that is done again finds its stores, and leaves its head.
+#[derive(Clone, Debug)]
+pub struct Again {
+    pub train: PathBuf,
+    pub validation: Option<PathBuf>,
+    pub relabel: RelabelArguments,
+    pub out: PathBuf,
+}
+
 impl Arguments {
+    /// Those of a command that trained a head, with other stores, corrected labels, and the head replaced; those of
+    /// a training without options, where the command is not known.
+    ///
+    /// # Errors
+    /// What clap says of a command that this version does not take.
+    pub fn again(command: Option<&str>, again: &Again) -> anyhow::Result<Self> {
+        let bare = match again.validation {
+            Some(_) => "cnn-codes train-head --train train --validation validation --out head",
+            None => "cnn-codes train-head --train train --folds 5 --out head",
+        };
+        let command = command.unwrap_or(bare);
+        let words = words_of(command).with_context(|| format!("'{command}' is no command"))?;
+        let mut words = without_options(&words, &["--relabel", "--more"]);
+        let mut add = |option: &str, path: &Option<PathBuf>| {
+            if let Some(path) = path {
+                words.extend([option.to_owned(), path.display().to_string()]);
+            }
+        };
+        add("--relabel", &again.relabel.relabel);
+        add("--more", &again.relabel.more);
+        let parsed = crate::Arguments::try_parse_from(&words);
+        let Verb::TrainHead(arguments) = parsed?.verb else {
+            bail!("'{command}' trained no head");
+        };
+        Ok(Self {
+            command: Some(command_line(words.into_iter().map(Into::into))),
+            train: again.train.clone(),
+            validation: again.validation.clone(),
+            out: again.out.clone(),
+            relabel: again.relabel.clone(),
+            overwrite: true,
+            ..arguments
+        })
+    }
+
     /// What the arguments ask for.
     pub fn options(&self) -> TrainOptions {
         let mut options = TrainOptions::default();
@@ -328,10 +395,17 @@ impl Arguments {
     /// What the files tell of this run.
     pub fn told(&self) -> Told {
         let mut told = Told::default();
-        told.command = Some(if self.private {
-            command_line(without_folders(words().into_iter()))
-        } else {
-            command_line(words().into_iter())
+        let words = match &self.command {
+            Some(command) => words_of(command)
+                .unwrap_or_default()
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+            None => words(),
+        };
+        told.command = Some(match self.private {
+            true => command_line(without_folders(words.into_iter())),
+            false => command_line(words.into_iter()),
         });
         told.pictures = self.pictures.clone();
         told.names_folders = !self.private;

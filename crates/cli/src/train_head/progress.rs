@@ -9,6 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::host::{self, Host};
 use crate::stop::Stop;
 
+/// A watch that shows something, and can take it away before other things are said.
+pub trait Shown: Watch {
+    /// Takes away what is shown.
+    fn clear(&self) {}
+}
+
 /// Shows progress on stderr, and passes signals on.
 pub struct Display<'a> {
     stop: &'a Stop,
@@ -25,9 +31,10 @@ impl<'a> Display<'a> {
             bar: ProgressBar::new(0).with_style(style("{prefix} {bar:30} {pos}/{len}{msg}")),
         }
     }
+}
 
-    /// Takes the bar away.
-    pub fn clear(&self) {
+impl Shown for Display<'_> {
+    fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
