@@ -82,7 +82,7 @@ impl CodesIdentity {
     /// The trunk is compared by what computes its output, not by its file: the same weights and
     /// operators in two files give the same codes.
     #[must_use]
-    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+    pub fn difference(&self, other: &Self) -> Option<String> {
         if !self.trunk.is_same(&other.trunk) {
             let (ours, theirs) = (&self.trunk, &other.trunk);
             return Some(format!(

@@ -18,7 +18,7 @@ use crate::{Arguments, Verb, check, default_threads, download, extract_features,
 
 /// Options with a default of their own in the text of the help, of each verb: all of them are looked at
 /// below, or are about what is printed.
-const WITH_DEFAULTS: [(&str, &[&str]); 7] = [
+const WITH_DEFAULTS: [(&str, &[&str]); 8] = [
     (
         "train-head",
         &[
@@ -76,6 +76,7 @@ const WITH_DEFAULTS: [(&str, &[&str]); 7] = [
             "max_pixels",
         ],
     ),
+    ("review", &["next", "port"]),
     ("check", &["min_side", "max_aspect", "max_pixels", "format"]),
     ("split", &["train", "seed", "format"]),
     (

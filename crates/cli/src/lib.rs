@@ -33,6 +33,7 @@ mod progress;
 mod relabel;
 mod remedy;
 mod report;
+mod review;
 mod serve;
 mod split;
 mod stop;
@@ -97,6 +98,7 @@ enum Verb {
     Report(report::Arguments),
     Predict(predict::Arguments),
     Serve(serve::Arguments),
+    Review(review::Arguments),
     Export(export::Arguments),
 }
 
@@ -186,6 +188,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Predict(arguments) => predict::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
+        Verb::Review(arguments) => review::run(&arguments),
         Verb::Export(arguments) => export::run(&arguments),
     }
 }

@@ -13,7 +13,7 @@ use cnn_codes::train::{
 };
 use cnn_codes_files::Draft;
 
-pub use self::arguments::Arguments;
+pub use self::arguments::{Again, Arguments};
 
 pub use self::progress::{Display, Shown};
 use super::evaluations::Evaluations;

@@ -127,7 +127,10 @@ pub fn judge_labels(
         groups: groups.as_deref(),
         dealings: &dealings,
     };
-    let errors = |right: &Correctness| right.shares().iter().map(|share| 1.0 - share).sum::<f64>();
+    let errors = |right: &Correctness| {
+        let wrong = right.runs().iter().flatten().filter(|&&right| !right);
+        wrong.count() as f64 / right.runs().len() as f64
+    };
     Ok(LabelChange {
         judged: judged.len(),
         errors_by_old_labels: errors(&old),

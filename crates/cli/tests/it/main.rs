@@ -28,6 +28,7 @@ mod predict;
 mod private;
 mod report;
 mod report_chromium;
+mod review;
 mod serve;
 mod shared_export;
 mod split;

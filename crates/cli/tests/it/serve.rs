@@ -2,12 +2,11 @@
 
 use crate::support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::io::Write;
+use std::ops::Deref;
 
 use serde_json::{Value, json};
+use support::listening::Listening;
 use support::place::{Place, quarters};
 
 const COLORS: [(&str, [u8; 3]); 2] = [("green", [0, 250, 0]), ("red", [250, 0, 0])];
@@ -22,8 +21,15 @@ fn run(place: &Place, words: &[&str]) {
 /// A server with a head of the tiny trunk, and its folder.
 struct Server {
     place: Place,
-    process: Child,
-    port: u16,
+    listening: Listening,
+}
+
+impl Deref for Server {
+    type Target = Listening;
+
+    fn deref(&self) -> &Listening {
+        &self.listening
+    }
 }
 
 impl Server {
@@ -61,96 +67,14 @@ impl Server {
                 "logistic",
             ],
         );
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cnn-codes"));
-        command
-            .current_dir(place.path())
-            .env("CNN_CODES_MODELS", support::models())
-            .args(["serve", "head", "--card", "tiny.toml", "--port", "0"])
-            .args(options)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let port = line
-            .trim_end()
-            .trim_end_matches('/')
-            .rsplit(':')
-            .next()
-            .unwrap();
-        let port = port.parse().unwrap_or_else(|_| panic!("{line:?}"));
-        Some(Self {
-            place,
-            process,
-            port,
-        })
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
-        stream
-    }
-
-    /// The status, the head and the body of what is answered to these bytes.
-    fn raw(&self, request: &[u8]) -> (u16, String, Vec<u8>) {
-        let mut stream = self.connect();
-        // A server that has seen enough may close before all is sent.
-        let _ = stream.write_all(request);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-        let end = end.unwrap_or_else(|| panic!("{:?}", String::from_utf8_lossy(&answer)));
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head, answer[end + 4..].to_vec())
-    }
-
-    fn request(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &str,
-        body: &[u8],
-    ) -> (u16, String, Vec<u8>) {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
-            self.port,
-            body.len()
-        );
-        self.raw(&[head.as_bytes(), body].concat())
-    }
-
-    fn json(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
-        let (status, _, body) = self.request(method, path, headers, body);
-        (status, serde_json::from_slice(&body).unwrap())
+        let words = ["serve", "head", "--card", "tiny.toml", "--port", "0"];
+        let words = [&words[..], options].concat();
+        let listening = Listening::start(place.path(), &words);
+        Some(Self { place, listening })
     }
 
     fn picture(&self, class: &str) -> Vec<u8> {
         std::fs::read(self.place.path().join(format!("{class}.png"))).unwrap()
-    }
-
-    #[cfg(unix)]
-    fn end(mut self) -> (Option<i32>, String) {
-        let pid = i32::try_from(self.process.id()).unwrap();
-        // SAFETY: kill takes numbers alone, and the process is our child that was not waited for.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
-        let code = self.process.wait().unwrap().code();
-        let mut said = String::new();
-        let mut stderr = self.process.stderr.take().unwrap();
-        stderr.read_to_string(&mut said).unwrap();
-        (code, said)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -457,7 +381,7 @@ fn a_signal_finishes_what_was_begun_and_figures_are_counted() {
     ] {
         assert!(text.lines().any(|told| told == line), "{line} in {text}");
     }
-    let (code, said) = server.end();
+    let (code, said) = server.listening.end();
     assert_eq!(code, Some(143));
     assert!(said.contains("what was begun is finished"), "{said}");
 }

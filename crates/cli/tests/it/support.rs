@@ -3,6 +3,7 @@
 pub mod download;
 pub mod http_server;
 pub mod judged;
+pub mod listening;
 pub mod noise;
 pub mod place;
 pub mod scenes;
