@@ -12,7 +12,7 @@ use cnn_codes_files::{Draft, Existing, FileDraft, Kind, sync_directory};
 use super::parts::{Part, Parts, Role};
 use crate::page::same_bytes;
 use crate::stop::Stop;
-use crate::{Format, print_result, say, shown};
+use crate::{Format, print_result, say, shown, visible};
 
 /// The table of the tree, written last.
 const TABLE: &str = "pictures.csv";
@@ -106,11 +106,16 @@ impl Tree {
         let folder = to.parent().unwrap_or(&self.folder).to_owned();
         if !self.folders.contains(&folder) {
             fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot make {}", shown(&folder)))?;
+                .map_err(|error| anyhow!("cannot make {}: {error}", shown(&folder)))?;
             self.folders.insert(folder);
         }
-        self.place(part, row, &to)
-            .with_context(|| format!("{} of {}", picture.path, shown(part.store.dir())))?;
+        self.place(part, row, &to).map_err(|error| {
+            let store = shown(part.store.dir());
+            anyhow!(
+                "cannot take {} of {store}: {error:#}",
+                visible(&picture.path)
+            )
+        })?;
         let blake3 = picture.blake3.to_hex();
         let from = &*picture.path;
         self.table
@@ -159,7 +164,7 @@ impl Tree {
         let path = self.folder.join(TABLE);
         let written = FileDraft::write_in(&self.folder, &path, &table);
         let written = written.and_then(|draft| draft.publish(Existing::Keep));
-        written.with_context(|| format!("cannot write {}", shown(&path)))
+        written.map_err(|error| anyhow!("cannot write {}: {error}", shown(&path)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use cnn_codes::codes::{CORRECTIONS, PictureRow, Store};
 use cnn_codes::dataset::{Picture, Pictures, Place};
 use cnn_codes::head::saved::SavedHead;
@@ -131,12 +131,9 @@ impl Part {
 /// Opens a store: the given one, or where HEAD says that it was.
 fn open(given: Option<&Path>, told: &StoreProvenance, option: &str) -> anyhow::Result<Store> {
     let path = given.unwrap_or(Path::new(&told.store));
-    let opened = Store::open(path);
-    opened.with_context(|| match given {
-        Some(_) => format!("{option} {}", shown(path)),
-        None => {
-            format!("the store that HEAD names cannot be opened ({option} names another place)")
-        }
+    Store::open(path).map_err(|error| match given {
+        Some(_) => error.into(),
+        None => anyhow!("{error}; HEAD names this store, and {option} names another place of it"),
     })
 }
 
