@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import shutil
+import sys
 
 import pytest
 
@@ -9,6 +11,8 @@ import cnn_codes
 
 ROOT = pathlib.Path(__file__).parents[2]
 DATA = ROOT / "data"
+SCRIPT = pathlib.Path(sys.executable).with_name("cnn-codes")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def pytest_runtest_logreport(report):
@@ -55,3 +59,14 @@ def head(place, train, validation):
 def files(validation):
     """The validation pictures, in the order of the store's rows."""
     return [DATA / "validation" / path for path in validation.paths]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -16,10 +16,8 @@ import pytest
 from PIL import Image
 
 import cnn_codes
-from conftest import ROOT
+from conftest import ROOT, SCRIPT
 
-SCRIPT = pathlib.Path(sys.executable).with_name("cnn-codes")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -111,17 +109,6 @@ def test_the_proxy_of_the_page_lets_users_in_and_others_not(address, files, tmp_
     finally:
         proxy.terminate()
         proxy.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 # Drops files, as a person does with the mouse.
