@@ -20,6 +20,7 @@ pub use self::error::PredictError;
 pub use self::predictor::{PredictOptions, Predictions, Predictor};
 
 use crate::codes::Failure;
+use crate::head::Near;
 
 /// What comes of one picture: a prediction, or why there is none.
 pub type Outcome = Result<Prediction, Failure>;
@@ -37,6 +38,9 @@ pub struct Prediction {
     /// Whether the picture is unlike all training pictures; nothing unless
     /// [`Classifier::with_outliers`] asked for it.
     pub is_outlier: Option<bool>,
+    /// The training codes that are nearest, the nearest first; nothing unless [`Classifier::with_nearest`] asked for
+    /// them.
+    pub nearest: Option<Vec<Near>>,
 }
 
 impl Prediction {
@@ -47,6 +51,7 @@ impl Prediction {
             probabilities,
             set,
             is_outlier,
+            nearest,
         } = answer;
         if probabilities.iter().all(|p| p.is_finite()) {
             return Ok(Self {
@@ -54,6 +59,7 @@ impl Prediction {
                 probabilities,
                 set,
                 is_outlier,
+                nearest,
             });
         }
         Err(Failure {
@@ -93,6 +99,7 @@ mod tests {
             probabilities: probabilities.to_vec(),
             set: None,
             is_outlier: None,
+            nearest: None,
         }
     }
 

@@ -139,6 +139,11 @@ def test_pictures_are_dropped_and_saved_as_a_table(address, browser, files, tmp_
     assert items.nth(0).locator(".name").first.text_content() == "<b>one</b>.jpg" and page.locator("#list b").count() == 0
     assert "this is not a picture" in items.nth(2).text_content()
     assert "birds" in items.nth(0).text_content()
+    # Its nearest training pictures, which load.
+    near = items.nth(0).locator(".near img")
+    near.nth(3).scroll_into_view_if_needed()
+    page.wait_for_function("[...document.querySelectorAll('.near img')].every(picture => picture.naturalWidth > 0)")
+    assert near.count() == 4
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + f"/serve-{width}-{scheme}.png", full_page=True)
     with page.expect_download() as download:

@@ -55,7 +55,7 @@ pub use epoch::Epoch;
 pub use error::{Diverged, HeadError};
 pub(crate) use invalid::invalid;
 pub use kind::HeadKind;
-pub use neighbours::{Directions, Neighbours};
+pub use neighbours::{Directions, Near, Neighbours};
 pub use samples::Samples;
 pub(crate) use softmax::negative_log_probabilities;
 pub use softmax::probabilities;

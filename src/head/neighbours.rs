@@ -67,13 +67,32 @@ impl Directions {
     #[must_use]
     pub fn nearest(&self, row: usize, others: &Self, k: usize, is_same: bool) -> Vec<(usize, f32)> {
         let cosines = others.rows.dot(&self.rows.row(row));
-        let distances = cosines.iter().map(|cosine| (1.0 - cosine).clamp(0.0, 2.0));
-        let mut nearest: Vec<_> = distances.enumerate().collect();
-        nearest.retain(|&(other, _)| !(is_same && other == row));
-        nearest.sort_by(|a, b| a.1.total_cmp(&b.1));
-        nearest.truncate(k);
-        nearest
+        smallest(cosines.view(), k, |other| !(is_same && other == row))
     }
+}
+
+/// A training code near to another one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Near {
+    /// Its place among those that are kept.
+    place: usize,
+    /// How many are kept.
+    n_kept: usize,
+    /// Cosine distance, 0 to 2.
+    pub distance: f32,
+}
+
+impl Near {
+    /// The row of the training store, which had `n_rows`.
+    #[must_use]
+    pub fn row(&self, n_rows: usize) -> usize {
+        kept_row(self.place, self.n_kept, n_rows)
+    }
+}
+
+/// The row of the training codes (N) that is kept at a place (M): thinned out evenly.
+fn kept_row(place: usize, n_kept: usize, n_rows: usize) -> usize {
+    place * n_rows / n_kept
 }
 
 /// Training codes, as directions of their means over all positions.
@@ -96,7 +115,7 @@ impl Neighbours {
     pub(crate) fn of(samples: &Samples, channels: usize) -> Result<Option<Self>, HeadError> {
         let n = samples.len();
         let kept = (MAX_BYTES / size_of::<f32>() / channels).clamp(1, n);
-        let rows: Vec<_> = (0..kept).map(|index| index * n / kept).collect();
+        let rows: Vec<_> = (0..kept).map(|place| kept_row(place, kept, n)).collect();
         let samples = samples.select(&rows);
         let is_other = |row: usize, other: usize| match samples.groups() {
             Some(groups) => groups[row] != groups[other],
@@ -126,6 +145,30 @@ impl Neighbours {
         self.group_sizes.view()
     }
 
+    /// The `k` training codes that are nearest to each code (N) of codes (N, D), the nearest first; see
+    /// [`Neighbours::distances`].
+    ///
+    /// # Errors
+    /// [`HeadError::Read`].
+    ///
+    /// # Panics
+    /// If D is no multiple of C.
+    pub(crate) fn nearest(&self, codes: &CodesView, k: usize) -> Result<Vec<Vec<Near>>, HeadError> {
+        let directions = directions(codes, self.directions.ncols())?;
+        let n_kept = self.directions.nrows();
+        let of_code = |direction: ArrayView1<f32>| {
+            let cosines = self.directions.dot(&direction);
+            let nearest = smallest(cosines.view(), k, |_| true).into_iter();
+            let near = |(place, distance)| Near {
+                place,
+                n_kept,
+                distance,
+            };
+            nearest.map(near).collect()
+        };
+        Ok(directions.rows().into_iter().map(of_code).collect())
+    }
+
     /// Distance, 0 to 2, of each code (N) of codes (N, D) to the nearest training code; NaN for a code that
     /// holds NaN or an infinity. The codes have to be as the training codes were, before any scaling.
     ///
@@ -142,6 +185,20 @@ impl Neighbours {
             |_, _| true,
         ))
     }
+}
+
+/// The `k` smallest distances by cosines (M), and whose they are; of equal ones the first.
+fn smallest(
+    cosines: ArrayView1<f32>,
+    k: usize,
+    counts: impl Fn(usize) -> bool,
+) -> Vec<(usize, f32)> {
+    let distances = cosines.iter().map(|cosine| (1.0 - cosine).clamp(0.0, 2.0));
+    let mut nearest: Vec<_> = distances.enumerate().collect();
+    nearest.retain(|&(other, _)| counts(other));
+    nearest.sort_by(|a, b| a.1.total_cmp(&b.1));
+    nearest.truncate(k);
+    nearest
 }
 
 /// Directions (N, C) of the means of codes (N, D) over their positions. Pooled codes are (C) already.
@@ -224,6 +281,10 @@ mod tests {
         let distances = neighbours.distances(&new.view().into()).unwrap();
         assert!(distances[2].is_nan());
         assert_eq!((distances[0], distances[1], distances[3]), (0.0, 1.0, 0.0));
+        let nearest = neighbours.nearest(&new.view().into(), 2).unwrap();
+        let rows: Vec<_> = nearest[3].iter().map(|near| near.row(4)).collect();
+        assert_eq!(rows, [1, 2]);
+        assert!((nearest[3][1].distance - (1.0 - half)).abs() < 1e-6);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ndarray::{ArrayView1, ArrayView2};
 use super::{Classifier, PredictError};
 use crate::evaluate::ConformalScores;
 use crate::head::saved::Evidence;
-use crate::head::{CodesView, HeadError, HeadKind, Neighbours};
+use crate::head::{CodesView, HeadError, HeadKind, Near, Neighbours};
 
 /// What is said of one code.
 pub(super) struct Answer {
@@ -15,6 +15,8 @@ pub(super) struct Answer {
     pub(super) set: Option<Vec<usize>>,
     /// Whether it is unlike the training codes, where that is asked for.
     pub(super) is_outlier: Option<bool>,
+    /// The nearest training codes, where they are asked for.
+    pub(super) nearest: Option<Vec<Near>>,
 }
 
 /// Sets of classes that hold a picture's own class as often as is wanted.
@@ -100,6 +102,9 @@ impl Classifier {
         let (probabilities, scores) = self.judge(codes)?;
         let outliers = self.outliers.as_ref().map(|outliers| outliers.judge(codes));
         let outliers = outliers.transpose()?;
+        let nearest = self.nearest.as_ref();
+        let nearest = nearest.map(|(neighbours, k)| neighbours.nearest(codes, *k));
+        let mut nearest = nearest.transpose()?.map(Vec::into_iter);
         let sets = self.sets.zip(scores.as_ref().map(|scores| scores.view()));
         let classes =
             |row| sets.map(|(sets, scores): (Sets, ArrayView2<f32>)| sets.classes(scores.row(row)));
@@ -108,6 +113,7 @@ impl Classifier {
             probabilities: probabilities.to_vec(),
             set: classes(row),
             is_outlier: outliers.as_ref().map(|outliers| outliers[row]),
+            nearest: nearest.as_mut().and_then(Iterator::next),
         });
         Ok(answers.collect())
     }

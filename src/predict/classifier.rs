@@ -10,7 +10,7 @@ use crate::codes::{CodesIdentity, Pool, Store};
 use crate::head::saved::{Evidence, SavedHead};
 use crate::head::scaling::Scaling;
 use crate::head::{
-    CodesView, HeadError, HeadKind, OneHead, negative_log_probabilities, probabilities,
+    CodesView, HeadError, HeadKind, Neighbours, OneHead, negative_log_probabilities, probabilities,
 };
 use crate::model::Trunk;
 use crate::model::card::CardClassifier;
@@ -33,6 +33,8 @@ pub struct Classifier {
     pub(super) sets: Option<Sets>,
     /// Where outliers are asked for.
     pub(super) outliers: Option<Outliers>,
+    /// Where the nearest training codes are asked for: they, and how many.
+    pub(super) nearest: Option<(Neighbours, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +79,7 @@ impl Classifier {
             }),
             sets: None,
             outliers: None,
+            nearest: None,
         })
     }
 
@@ -114,6 +117,20 @@ impl Classifier {
         Ok(self)
     }
 
+    /// Tells of each prediction too which `k` training codes are [nearest](crate::predict::Prediction::nearest), among
+    /// at most 4,096 of 512 channels that a head keeps.
+    ///
+    /// # Errors
+    /// [`PredictError::NoTrainingCodes`] or [`PredictError::Inside`].
+    pub fn with_nearest(mut self, k: usize) -> Result<Self, PredictError> {
+        let Some(head) = &self.head else {
+            return Err(PredictError::Inside { name: self.name });
+        };
+        let neighbours = head.evidence.neighbours.clone();
+        self.nearest = Some((neighbours.ok_or(PredictError::NoTrainingCodes)?, k));
+        Ok(self)
+    }
+
     /// What follows a trunk whose codes are probabilities already, as those of an exported
     /// classifier are; nothing where its card does not say so.
     #[must_use]
@@ -141,6 +158,7 @@ impl Classifier {
             head: None,
             sets: None,
             outliers: None,
+            nearest: None,
         })
     }
 

@@ -28,7 +28,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use self::gallery::Gallery;
-pub use self::thumbnails::{Inline, inline, reduced, same_bytes};
+pub use self::thumbnails::{Inline, LARGE, SMALL, inline, jpeg_of_row, same_bytes};
 pub use self::trunks::{TrunkOnPage, trunks_page};
 
 const STYLE: &str = include_str!("page/style.css");

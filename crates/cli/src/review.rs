@@ -7,7 +7,6 @@
 //! copies     pictures that show the same and have different labels
 //! session    all of it, for requests
 //! training   training again: what the labels changed, and the new HEAD
-//! pictures   a picture for the page
 //! routes     what is answered to which path
 //! token      who may ask
 //! page       the page
@@ -18,7 +17,6 @@ mod apply;
 mod copies;
 mod page;
 mod parts;
-mod pictures;
 mod queue;
 mod routes;
 mod said;

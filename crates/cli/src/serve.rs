@@ -5,6 +5,7 @@
 //! v2        the Open Inference Protocol
 //! worker    the one thread that predicts; the queue before it; a head that is exchanged
 //! metrics   what happened, for Prometheus
+//! training  the training pictures that are nearest
 //! openapi   the description of it all
 //! page      the page
 //! ```
@@ -13,6 +14,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod routes;
+mod training;
 mod v2;
 mod worker;
 
@@ -27,6 +29,7 @@ use tokio::net::TcpListener;
 
 use self::metrics::Metrics;
 use self::routes::{Served, routes};
+use self::training::Shown;
 use self::worker::Worker;
 use crate::predict::{Classifying, classifier_of, predictor_of};
 use crate::stop::Stop;
@@ -67,11 +70,22 @@ pub struct Arguments {
     /// Load the head anew when it is exchanged on the disk
     #[arg(long)]
     watch: bool,
+    /// Show the nearest training pictures to whoever asks, also with --listen or --name; without these they are shown
+    /// where they are still there
+    #[arg(long)]
+    show_training: bool,
     /// Pictures that may wait before others are told to come again
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = positive)]
     queue: usize,
     #[command(flatten)]
     by: Classifying,
+}
+
+impl Arguments {
+    /// Whether training pictures are shown: they may be private, and whoever reaches the server sees them.
+    fn shows_training(&self) -> bool {
+        self.show_training || (self.listen.is_loopback() && self.host.is_none())
+    }
 }
 
 /// Serves until a signal.
@@ -82,7 +96,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Some(name) = name.file_name().and_then(|name| name.to_str()) else {
         bail!("the name of {} is not UTF-8", arguments.head.display());
     };
-    let (predictor, options) = predictor_of(&arguments.by, &arguments.head)?;
+    let (mut predictor, options) = predictor_of(&arguments.by, &arguments.head)?;
     say(&format!(
         "the {} head of {} classes, through {} on {}",
         predictor.classifier().name(),
@@ -90,6 +104,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         predictor.trunk().card().name,
         predictor.trunk().provider()
     ));
+    let shown = arguments.shows_training().then(Shown::default);
+    if let Some(shown) = &shown {
+        let classifier = predictor.classifier().clone();
+        predictor.exchange(shown.with(&arguments.head, classifier))?;
+    }
     let metrics = Arc::new(Metrics::default());
     let worker = Worker::start(predictor, options, arguments.queue, Arc::clone(&metrics))?;
     let served = Arc::new(Served {
@@ -97,6 +116,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         metrics,
         bodies: Bodies::new(MOST_BYTES),
         wanted: arguments.by.wanted(),
+        shown,
         name: name.to_owned(),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -124,7 +144,14 @@ async fn listen(arguments: &Arguments, served: Arc<Served>, stop: &Stop) -> anyh
     }
     if arguments.watch {
         let (head, by) = (arguments.head.clone(), arguments.by.clone());
-        let load = move || classifier_of(&by, &head);
+        let shown = served.shown.clone();
+        let load = move || {
+            let classifier = classifier_of(&by, &head)?;
+            Ok(match &shown {
+                Some(shown) => shown.with(&head, classifier),
+                None => classifier,
+            })
+        };
         worker::watch(arguments.head.clone(), load, Arc::clone(&served.worker))?;
     }
     let names = Names::of(address, arguments.host.as_deref());

@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 
+use cnn_codes::codes::PictureRow;
 use cnn_codes::dataset::{Picture, Pictures, Place, ReadError};
-use cnn_codes::picture::memory::{Later, Room, side_by_side};
+use cnn_codes::picture::memory::{Budget, Later, Room, side_by_side};
 use cnn_codes::picture::{self, DecodeLimits, Decoding, Filter, Fit, Resize, RgbImage};
 
 /// The longer side of a thumbnail, in pixels.
@@ -84,6 +85,46 @@ fn thumbnail(pictures: &Pictures, wanted: &Wanted, room: Room) -> Result<Thumbna
     }
 }
 
+/// Longest side of a picture that is looked at, in pixels.
+pub const LARGE: u32 = 1600;
+/// Longest side of one among others.
+pub const SMALL: u32 = 320;
+/// Quality of a JPEG that a server shows.
+const QUALITY: u8 = 85;
+
+/// The picture of a store's row as a JPEG, upright, its longer side at most `longest` pixels; otherwise why there is
+/// none. It waits until there is memory to decode it, so it is for threads that may wait. `max_pixels` is what its
+/// store allowed.
+pub fn jpeg_of_row(
+    pictures: &Pictures,
+    row: &PictureRow,
+    max_pixels: Option<u64>,
+    longest: u32,
+    budget: &Budget,
+) -> Result<Vec<u8>, String> {
+    let picture = Picture {
+        path: row.path.clone(),
+        label: None,
+        place: Place::File,
+        group: None,
+    };
+    let bytes = {
+        let _memory = budget.wait_for(pictures.n_bytes(&picture).unwrap_or(0));
+        same_bytes(pictures, &picture, row.blake3)?
+    };
+    let _memory = budget.wait_for(picture::decoding_bytes(&bytes).unwrap_or(0));
+    let usual = DecodeLimits::default().max_pixels;
+    let limits = DecodeLimits {
+        max_pixels: max_pixels.unwrap_or(usual),
+    };
+    let picture = picture::decode_within(&bytes, limits).map_err(|error| error.to_string())?;
+    let mut jpeg = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
+    let encoded = encoder.encode_image(&reduced(&picture, longest));
+    encoded.map_err(|error| error.to_string())?;
+    Ok(jpeg)
+}
+
 /// The bytes of a picture file, where they are those whose code was taken; otherwise why there are none.
 pub fn same_bytes(
     pictures: &Pictures,
@@ -108,7 +149,7 @@ pub fn same_bytes(
 }
 
 /// The picture with its longer side at most `longest` pixels.
-pub fn reduced(picture: &RgbImage, longest: u32) -> RgbImage {
+fn reduced(picture: &RgbImage, longest: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);

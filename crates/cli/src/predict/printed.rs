@@ -50,7 +50,12 @@ pub struct Printed {
     class_width: usize,
     /// Whether an element of the JSON document came before.
     is_after_first: bool,
+    /// The nearest training pictures in JSON, where they are asked for.
+    nearest: Option<Nearest>,
 }
+
+/// What JSON tells of a picture's nearest training pictures.
+type Nearest = Box<dyn Fn(&Prediction) -> serde_json::Value + Send>;
 
 /// A line of JSON Lines, or an element of the JSON document.
 #[derive(Serialize)]
@@ -65,6 +70,8 @@ enum Row<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         outlier: Option<bool>,
         predictions: Vec<ClassProbability<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nearest: Option<serde_json::Value>,
     },
     Failed {
         path: &'a str,
@@ -101,7 +108,17 @@ impl Printed {
             head: classifier.name().to_owned(),
             classes,
             is_after_first: false,
+            nearest: None,
         }
+    }
+
+    /// Tells in JSON of the nearest training pictures too.
+    pub fn with_nearest(
+        mut self,
+        nearest: impl Fn(&Prediction) -> serde_json::Value + Send + 'static,
+    ) -> Self {
+        self.nearest = Some(Box::new(nearest));
+        self
     }
 
     /// What comes before the first picture.
@@ -247,6 +264,7 @@ impl Printed {
                     .into_iter()
                     .map(|(class, probability)| ClassProbability { class, probability })
                     .collect(),
+                nearest: self.nearest.as_ref().map(|nearest| nearest(prediction)),
             },
             Err(Failure { path, error, kind }) => Row::Failed { path, error, kind },
         };

@@ -6,10 +6,12 @@ use anyhow::{anyhow, bail};
 use cnn_codes::codes::{CORRECTIONS, PictureRow, Store};
 use cnn_codes::dataset::{Picture, Pictures, Place};
 use cnn_codes::head::saved::SavedHead;
+use cnn_codes::picture::memory::Budget;
 use cnn_codes::train::{Report, StoreProvenance};
 use serde::{Deserialize, Serialize};
 
 use super::Arguments;
+use crate::page::jpeg_of_row;
 use crate::{say, shown};
 
 /// What a store is for.
@@ -115,6 +117,16 @@ impl Part {
             store,
             pictures,
         }
+    }
+
+    /// The picture of a row as a JPEG, its longer side at most `longest` pixels; otherwise why there is none.
+    pub fn jpeg(&self, row: usize, longest: u32, budget: &Budget) -> Result<Vec<u8>, String> {
+        let Some(pictures) = &self.pictures else {
+            return Err("the folder of the pictures is not known; --pictures names it".to_owned());
+        };
+        let max_pixels = self.store.manifest().store.max_pixels;
+        let picture = &self.store.pictures()[row];
+        jpeg_of_row(pictures, picture, max_pixels, longest, budget)
     }
 
     /// The picture of a row, as its file.

@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 
 use super::page;
 use super::parts::{Part, Role};
-use super::pictures::{LARGE, SMALL, jpeg};
 use super::queue::Item;
 use super::said::ChangedElsewhere;
 use super::session::{Saying, Session, lock};
 use super::token::Token;
 use super::training::{begin, errors};
+use crate::page::{LARGE, SMALL};
 use crate::remedy;
 use crate::web::body::Bodies;
 use crate::web::refused::{Refused, json_of, refused, wrong};
@@ -249,7 +249,7 @@ async fn picture(
     let session = shared.session;
     let picture = on_a_thread(move || {
         let part = session.row(role, row)?;
-        Ok(jpeg(part, row, longest, &session.budget))
+        Ok(part.jpeg(row, longest, &session.budget))
     });
     let picture = picture.await?;
     let picture = picture.map_err(|why| refused(StatusCode::NOT_FOUND, why))?;

@@ -68,6 +68,8 @@ fn document(model: &str) -> Value {
           "description": "Classes of each picture" },
         { "name": "min_confidence", "in": "query", "schema": { "type": "number", "minimum": 0, "maximum": 1 },
           "description": "Below this probability a picture is called unsure" },
+        { "name": "nearest", "in": "query", "schema": { "type": "integer", "minimum": 0, "maximum": 10 },
+          "description": "The nearest training pictures, where this server shows them" },
     ]);
     let mut named = query.clone();
     let name = json!({ "name": "name", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 },
@@ -97,6 +99,18 @@ fn document(model: &str) -> Value {
     metadata["get"]["parameters"] = of_model.clone();
     let mut ready = get("isModelReady", "Whether the model is ready", there);
     ready["get"]["parameters"] = of_model;
+    let jpeg = json!({ "image/jpeg": { "schema": { "type": "string", "format": "binary" } } });
+    let mut training = get(
+        "training",
+        "A small training picture",
+        json!({
+            "200": { "description": "The picture", "content": jpeg },
+            "400": error("The row is no number"),
+            "404": error("There is no such picture, or they are not shown here"),
+        }),
+    );
+    training["get"]["parameters"] = json!([{ "name": "row", "in": "path", "required": true,
+        "schema": { "type": "integer", "minimum": 0 }, "description": "As `nearest` of a prediction names it" }]);
     let ok = json!({ "200": answer("Yes", object) });
     let text = |kind: &str| json!({ "200": { "description": "Text", "content": { kind: { "schema": { "type": "string" } } } } });
     json!({
@@ -106,6 +120,7 @@ fn document(model: &str) -> Value {
         "paths": {
             "/predict": { "post": predict("predict", &query), "put": predict("predictPut", &query) },
             "/predict/{name}": { "post": predict("predictNamed", &named), "put": predict("predictNamedPut", &named) },
+            "/training/{row}": training,
             "/health": get("health", "Whether the server runs", text("text/plain")),
             "/metrics": get("metrics", "Figures for Prometheus", text("text/plain")),
             "/v2": get("server", "Name and version of the server", ok.clone()),
@@ -137,6 +152,11 @@ fn schemas() -> Value {
                         "predictions": { "type": "array", "items": {
                             "type": "object", "required": ["class", "probability"],
                             "properties": { "class": { "type": "string" }, "probability": { "type": "number" } },
+                        } },
+                        "nearest": { "type": "array", "items": {
+                            "type": "object", "required": ["row", "path", "class", "distance"],
+                            "properties": { "row": { "type": "integer" }, "path": { "type": "string" },
+                                "class": { "type": ["string", "null"] }, "distance": { "type": "number" } },
                         } },
                     } },
                     { "type": "object", "required": ["path", "error", "kind"], "properties": {

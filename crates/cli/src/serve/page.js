@@ -53,7 +53,7 @@ function next() {
 
 async function answered(file) {
   for (;;) {
-    const response = await fetch("predict?top_k=5", { method: "POST", body: file });
+    const response = await fetch("predict?top_k=5&nearest=4", { method: "POST", body: file });
     if (response.status !== 503) return response.json();
     // As many pictures wait as may.
     await new Promise(resolve => setTimeout(resolve, 1000 * (Number(response.headers.get("Retry-After")) || 1)));
@@ -85,6 +85,26 @@ async function predict({ name, file, told }) {
   if (answer.unsure) told.append(element("p", "flag", "unsure"));
   if (answer.outlier) told.append(element("p", "flag", "unlike all training pictures"));
   if (answer.set) told.append(element("p", "name", `set: ${answer.set.join(", ")}`));
+  if (answer.nearest && answer.nearest.length) told.append(nearest(answer.nearest));
+}
+
+// The training pictures that are nearest: what the head knows that is most like it.
+function nearest(pictures) {
+  const figure = element("figure");
+  figure.append(element("figcaption", "name", "Nearest training pictures"));
+  const shown = element("ul", "near");
+  for (const near of pictures) {
+    const item = element("li");
+    const picture = element("img");
+    picture.src = `training/${near.row}`;
+    picture.alt = near.path;
+    picture.title = `${near.path}, distance ${near.distance.toFixed(2)}`;
+    picture.loading = "lazy";
+    item.append(picture, element("bdi", "", near.class ?? ""));
+    shown.append(item);
+  }
+  figure.append(shown);
+  return figure;
 }
 
 // Files of a drop: folders are searched.

@@ -10,8 +10,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cnn_codes::predict::{Classifier, Outcome};
+use serde_json::json;
 
 use super::metrics::Metrics;
+use super::training::{MOST_NEAR, Shown};
 use super::worker::{Named, NotTaken, Worker};
 use super::{openapi, page, v2};
 use crate::predict::{Format, Printed, Wanted};
@@ -29,6 +31,8 @@ pub struct Served {
     pub metrics: Arc<Metrics>,
     pub bodies: Bodies,
     pub wanted: Wanted,
+    /// The training pictures, where they may be shown.
+    pub shown: Option<Shown>,
     /// The model's name in the Open Inference Protocol: HEAD's.
     pub name: String,
 }
@@ -43,6 +47,7 @@ pub fn routes(served: Arc<Served>) -> Router {
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/predict", post(predict).put(predict))
+        .route("/training/{row}", get(training))
         .route("/predict/{name}", post(predict_named).put(predict_named))
         .route("/v2", get(v2::server))
         .route("/v2/health/live", get(v2::is_live))
@@ -115,7 +120,7 @@ async fn answer(
     name: Option<String>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let wanted = wanted(served.wanted, asked)?;
+    let (wanted, nearest) = wanted(served.wanted, asked)?;
     let is_form = has_type(request.headers(), "multipart/form-data");
     let (pictures, room) = match is_form {
         true => of_form(served, request).await?,
@@ -138,8 +143,35 @@ async fn answer(
         false => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let mut printed = Printed::new(Format::Json, wanted, &by, std::iter::empty());
+    let training = served.shown.as_ref().and_then(Shown::training);
+    if let (Some(training), 1..) = (training, nearest) {
+        printed = printed.with_nearest(move |prediction| json!(training.near(prediction, nearest)));
+    }
     let document = printed.begin() + &printed.outcomes(&outcomes) + &printed.end();
     Ok(json_of(status, document))
+}
+
+/// A small training picture.
+async fn training(
+    State(served): State<Arc<Served>>,
+    Path(row): Path<String>,
+) -> Result<Response, Refused> {
+    let row = row.parse();
+    let row: usize =
+        row.map_err(|_| wrong("a row is a number, as `nearest` of a prediction has it"))?;
+    let absent = |why: &str| refused(StatusCode::NOT_FOUND, why);
+    let Some(shown) = served.shown.clone() else {
+        return Err(absent("training pictures are not shown here"));
+    };
+    let picture = tokio::task::spawn_blocking(move || {
+        let training = shown.training().ok_or("training pictures are not there")?;
+        training.thumbnail(row, shown.budget())
+    });
+    let picture = picture
+        .await
+        .unwrap_or_else(|_| Err("a mistake within the server".to_owned()));
+    let picture = picture.map_err(|why| absent(&why))?;
+    Ok(([(header::CONTENT_TYPE, "image/jpeg")], picture).into_response())
 }
 
 /// What comes of pictures, once the worker is through with them.
@@ -168,17 +200,28 @@ pub(super) async fn outcomes(
     }
 }
 
-/// What is told of each picture: as the server was started, or as the request asks.
-fn wanted(wanted: Wanted, asked: &HashMap<String, String>) -> Result<Wanted, Refused> {
+/// What is told of each picture: as the server was started, or as the request asks; and how many of the nearest
+/// training pictures.
+fn wanted(wanted: Wanted, asked: &HashMap<String, String>) -> Result<(Wanted, usize), Refused> {
     let outside = |name: &str, text: &str, what: &str| {
         wrong(format!("{name}={text} is wrong: it must be {what}"))
     };
-    let mut wanted = wanted;
+    let (mut wanted, mut nearest) = (wanted, 0);
     for (name, text) in asked {
         match name.as_str() {
             "top_k" => match text.parse() {
                 Ok(top_k @ 1..) => wanted.top_k = top_k,
                 _ => return Err(outside(name, text, "a number of classes, 1 or more")),
+            },
+            "nearest" => match text.parse() {
+                Ok(n @ ..=MOST_NEAR) => nearest = n,
+                _ => {
+                    return Err(outside(
+                        name,
+                        text,
+                        "a number of training pictures, 10 at most",
+                    ));
+                }
             },
             "min_confidence" => match text.parse() {
                 Ok(share) if (0.0..=1.0).contains(&share) => wanted.min_confidence = Some(share),
@@ -186,12 +229,12 @@ fn wanted(wanted: Wanted, asked: &HashMap<String, String>) -> Result<Wanted, Ref
             },
             _ => {
                 return Err(wrong(format!(
-                    "{name} is no parameter; there are top_k and min_confidence"
+                    "{name} is no parameter; there are top_k, min_confidence and nearest"
                 )));
             }
         }
     }
-    Ok(wanted)
+    Ok((wanted, nearest))
 }
 
 /// The files of a form.

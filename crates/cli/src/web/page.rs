@@ -6,9 +6,9 @@ use maud::{DOCTYPE, Markup, html};
 
 /// Colours, letters and buttons of all pages.
 const STYLE: &str = include_str!("style.css");
-/// Nothing but what this server itself sends, and pictures that the page made of its answers, or that the user chose.
+/// Nothing but what this server itself sends, and pictures that the user chose, or that the page made of answers.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob:; connect-src 'self'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 

@@ -474,3 +474,50 @@ fn what_cannot_be_served_is_told_before_it_listens() {
         .code(1)
         .stderr(predicates::str::contains("nowhere is not a head"));
 }
+
+#[test]
+fn the_nearest_training_pictures_are_told_and_shown_where_nobody_else_reaches_the_server() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let red = server.picture("red");
+    let (_, answer) = server.json("POST", "/predict?nearest=3", "", &red);
+    let near = answer["pictures"][0]["nearest"].as_array().unwrap().clone();
+    // Equal directions of the means: the first red ones of the store.
+    assert_eq!(near.len(), 3);
+    assert!(
+        near.iter()
+            .all(|near| near["class"] == "red" && near["distance"].as_f64().unwrap() < 1e-5)
+    );
+    let row = &near[0]["row"];
+    let images = server.place.path().join("codes/images.csv");
+    let mut images = csv::Reader::from_path(images).unwrap();
+    let lines: Vec<_> = images.records().map(Result::unwrap).collect();
+    let line = lines
+        .iter()
+        .find(|line| line[0] == row.to_string())
+        .unwrap();
+    assert_eq!(near[0]["path"], line[1]);
+    let path = format!("/training/{row}");
+    let (status, head, picture) = server.request("GET", &path, "", b"");
+    assert!(status == 200 && head.contains("image/jpeg"), "{head}");
+    let picture = image::load_from_memory(&picture).unwrap().to_rgb8();
+    assert!(picture.get_pixel(1, 1).0[0] > 200);
+    for (path, expected) in [
+        ("/training/99", 404),
+        ("/training/x", 400),
+        ("/training/-1", 400),
+        ("/training/..%2Fx", 400),
+    ] {
+        assert_eq!(server.json("GET", path, "", b"").0, expected, "{path}");
+    }
+    assert_eq!(server.json("POST", "/predict?nearest=11", "", &red).0, 400);
+    let (_, answer) = server.json("POST", "/predict", "", &red);
+    assert!(answer["pictures"][0].get("nearest").is_none());
+    drop(server);
+
+    let server = Server::start(&["--name", "demo.example"]).unwrap();
+    let (_, answer) = server.json("POST", "/predict?nearest=3", "", &red);
+    assert!(answer["pictures"][0].get("nearest").is_none());
+    assert_eq!(server.json("GET", "/training/0", "", b"").0, 404);
+}
