@@ -31,6 +31,7 @@ mod report_chromium;
 mod review;
 mod serve;
 mod shared_export;
+mod shared_review;
 mod split;
 mod support;
 mod telemetry;

@@ -4,11 +4,10 @@ use crate::support;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::listening::Listening;
 use support::place::{Place, quarters};
+use support::review::Review;
 
 /// Pictures of each class.
 const N: u8 = 10;
@@ -84,68 +83,6 @@ fn noisy() -> Option<Place> {
     Some(place)
 }
 
-/// A review, and what it is asked.
-struct Review {
-    listening: Listening,
-    token: String,
-}
-
-impl Review {
-    fn start(place: &Place, more: &[&str]) -> Self {
-        let words = ["review", "head", "--port", "0"];
-        let listening = Listening::start(place.path(), &[&words[..], more].concat());
-        let (_, token) = listening.line.split_once("/#").unwrap();
-        Self {
-            token: token.to_owned(),
-            listening,
-        }
-    }
-
-    fn answer(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let headers = format!("Authorization: Bearer {}\r\n", self.token);
-        let path = format!("/api/{path}");
-        self.listening
-            .json(method, &path, &headers, body.to_string().as_bytes())
-    }
-
-    fn get(&self, path: &str) -> Value {
-        let (status, value) = self.answer("GET", path, &Value::Null);
-        assert_eq!(status, 200, "{path}: {value}");
-        value
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Value {
-        let (status, value) = self.answer("POST", path, body);
-        assert_eq!(status, 200, "{path}: {value}");
-        value
-    }
-
-    fn queue(&self, role: &str) -> Vec<Value> {
-        self.get(&format!("queue/{role}"))["items"]
-            .as_array()
-            .unwrap()
-            .clone()
-    }
-
-    fn say(&self, item: &Value, decision: &str, class: Option<&str>) -> Value {
-        let word = json!({ "part": "train", "row": item["row"], "decision": decision, "class": class, "why": "seen" });
-        self.post("say", &word)
-    }
-
-    /// Trains again, and waits for the end.
-    fn train(&self) -> Value {
-        self.post("train", &json!({}));
-        loop {
-            let state = self.get("state");
-            if state["job"]["running"] == false {
-                assert_eq!(state["job"]["error"], Value::Null);
-                return state;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
 fn lines(path: &Path) -> Vec<csv::StringRecord> {
     let mut table = csv::Reader::from_path(path).unwrap();
     table.records().map(Result::unwrap).collect()
@@ -154,7 +91,7 @@ fn lines(path: &Path) -> Vec<csv::StringRecord> {
 #[test]
 fn wrong_labels_come_first_and_what_is_said_outlives_a_kill_and_trains() {
     let Some(place) = noisy() else { return };
-    let review = Review::start(&place, &[]);
+    let review = Review::start(place.path(), &[]);
     let queue = review.queue("train");
     let mut first: Vec<_> = queue[..2].iter().map(|item| item["path"].clone()).collect();
     first.sort_by_key(Value::to_string);
@@ -198,7 +135,7 @@ fn wrong_labels_come_first_and_what_is_said_outlives_a_kill_and_trains() {
     ];
     assert_eq!(said, expected);
 
-    let review = Review::start(&place, &[]);
+    let review = Review::start(place.path(), &[]);
     let before = review.get("state");
     assert_eq!(before["since"]["changed"], 2);
     assert_eq!(before["head_errors"][0]["errors"], 2);
@@ -336,7 +273,7 @@ fn a_training_with_corrections_is_that_of_a_store_with_these_labels() {
 #[test]
 fn who_lacks_the_token_or_asks_for_what_there_is_not_is_refused() {
     let Some(place) = noisy() else { return };
-    let review = Review::start(&place, &[]);
+    let review = Review::start(place.path(), &[]);
     let with = |token: &str| format!("Authorization: Bearer {token}\r\n");
     for path in [
         "state",
@@ -472,7 +409,7 @@ fn labels_that_judge_change_on_purpose_only_and_pictures_without_labels_are_give
         "logistic",
     ];
     run(&place, &words);
-    let review = Review::start(&place, &["--unlabelled", "open", "--next", "3"]);
+    let review = Review::start(place.path(), &["--unlabelled", "open", "--next", "3"]);
     let judging = review.queue("validation");
     assert_eq!(judging.len(), 8);
     let mut word = json!({ "part": "validation", "row": 0, "decision": "aside" });
@@ -532,7 +469,7 @@ fn a_corrected_tree_has_every_picture_in_the_folder_of_its_class() {
         place.path().join("train/green/x.png"),
     )
     .unwrap();
-    let review = Review::start(&place, &[]);
+    let review = Review::start(place.path(), &[]);
     let queue = review.queue("train");
     let item = |path: &str| queue.iter().find(|item| item["path"] == path).unwrap();
     review.say(item("red/wrong-1.png"), "class", Some("green"));
@@ -617,7 +554,7 @@ fn a_review_of_what_is_not_there_says_which_option_helps() {
         ],
     );
     assert!(said.contains("there is no folder no"), "{said}");
-    let review = Review::start(&place, &["--train", "moved", "--relabel", "mine.csv"]);
+    let review = Review::start(place.path(), &["--train", "moved", "--relabel", "mine.csv"]);
     assert_eq!(review.queue("train").len(), 22);
     drop(review);
 }

@@ -6,6 +6,7 @@ pub mod judged;
 pub mod listening;
 pub mod noise;
 pub mod place;
+pub mod review;
 pub mod scenes;
 #[cfg(target_os = "linux")]
 pub mod terminal;
