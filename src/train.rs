@@ -28,6 +28,7 @@
 //! metrics.json       the comparison, for programs
 //! predictions.csv    a row for each judged picture and head
 //! provenance.json    the stores, the command, what the map of pictures.csv explains
+//! relabel.csv        the corrected labels it was trained with, where there were any (written by the program)
 //! pictures.csv       hash of each judged picture and its place on the map of codes
 //! report.html        all of it, for people, as the caller renders it
 //! ```

@@ -7,10 +7,23 @@ use cnn_codes::predict::Classifier;
 use cnn_codes::progress::Watch;
 use cnn_codes::train::{Doubt, LabelErrorOptions, Why, doubts, doubts_of, next_to_label};
 
+use serde::Deserialize;
+
 use super::parts::{Part, Role};
 
 /// Pictures of which nothing speaks but that the head is least sure of them.
 const MOST_UNSURE: usize = 200;
+
+/// How pictures without labels are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Those first whose labels would teach most.
+    #[default]
+    Doubt,
+    /// By the hash of the file, which knows nothing of what it shows: a control.
+    Random,
+}
 
 /// A picture that is worth a look.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +34,11 @@ pub struct Item {
     pub copy_of: Option<usize>,
 }
 
-/// The pictures of a part in the order in which they are worth a look, by the labels that HEAD was trained with; of
-/// those without labels, the `next` that are to be labelled.
+/// The pictures of a part in the order in which they are worth a look, by the labels that HEAD was trained with.
 pub fn queue(
     part: &Part,
     heads: &SavedHead,
     before: &Corrections,
-    directions: &Directions,
-    next: usize,
     watch: &dyn Watch,
 ) -> anyhow::Result<Vec<Doubt>> {
     let labels = before.labels(&part.store, &heads.classes)?;
@@ -36,16 +46,37 @@ pub fn queue(
         Role::Train => out_of_fold(part, heads, before, &labels, watch),
         Role::Validation => judged(part, heads, before, &labels),
         Role::Unlabelled => {
-            let unlabelled = classified(&part.store, heads, None)?;
-            let open: Vec<_> = unlabelled
-                .into_iter()
-                .filter(|doubt| labels[doubt.row].is_none())
-                .collect();
-            let wanted = next_to_label(&open, directions, next);
-            let find = |row| open.iter().find(|doubt| doubt.row == row).copied();
-            Ok(wanted.into_iter().filter_map(find).collect())
+            let mut doubts = classified(&part.store, heads, None)?;
+            doubts.retain(|doubt| labels[doubt.row].is_none());
+            Ok(doubts)
         }
     }
+}
+
+/// Which of the pictures without labels are to be labelled next.
+pub fn to_label(
+    part: &Part,
+    open: &[Doubt],
+    directions: &Directions,
+    n: usize,
+    order: Order,
+) -> Vec<Item> {
+    let find = |row| open.iter().find(|doubt| doubt.row == row).copied();
+    let wanted = match order {
+        Order::Doubt => next_to_label(open, directions, n),
+        Order::Random => {
+            let pictures = part.store.pictures();
+            let mut rows: Vec<_> = open.iter().map(|doubt| doubt.row).collect();
+            rows.sort_by_key(|&row| *pictures[row].blake3.as_bytes());
+            rows.truncate(n);
+            rows
+        }
+    };
+    let item = |doubt| Item {
+        doubt,
+        copy_of: None,
+    };
+    wanted.into_iter().filter_map(find).map(item).collect()
 }
 
 /// Judged by heads that were trained on the other pictures.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::page;
 use super::parts::{Part, Role};
-use super::queue::Item;
+use super::queue::{Item, Order};
 use super::said::ChangedElsewhere;
 use super::session::{Saying, Session, lock};
 use super::token::Token;
@@ -163,15 +163,6 @@ struct Ordered {
     order: Order,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Order {
-    #[default]
-    Doubt,
-    /// As an honest control: by the hash of the file, which knows nothing of what it shows.
-    Random,
-}
-
 async fn queue(
     State(shared): State<Shared>,
     Path(role): Path<Role>,
@@ -186,14 +177,11 @@ fn queue_of(session: &Session, role: Role, order: Order) -> anyhow::Result<Value
     let corrections = session.corrections();
     let looked = session.looked();
     let classes = &looked.heads.classes;
-    let mut items: Vec<Value> = session
-        .items(role)?
+    let items: Vec<Value> = session
+        .items(role, order)?
         .iter()
         .map(|item| told_of(part, item, classes, &corrections))
         .collect();
-    if order == Order::Random {
-        items.sort_by(|a, b| a["blake3"].as_str().cmp(&b["blake3"].as_str()));
-    }
     Ok(json!({ "items": items }))
 }
 

@@ -15,7 +15,7 @@ use cnn_codes::train::{Comparison, Doubt, Report};
 use super::Arguments;
 use super::copies::Copies;
 use super::parts::{Part, Parts, Role};
-use super::queue::{Item, items, queue};
+use super::queue::{Item, Order, items, queue, to_label};
 use super::said::Said;
 use super::training::Job;
 use crate::say;
@@ -74,7 +74,7 @@ impl Session {
             Ok(Directions::of_store(&store)?)
         });
         let directions: Vec<_> = directions.collect::<anyhow::Result<_>>()?;
-        let looked = look(&parts, &directions, arguments.next, &*stop)?;
+        let looked = look(&parts, &*stop)?;
         let session = Arc::new(Self {
             relabel,
             next: arguments.next,
@@ -133,7 +133,7 @@ impl Session {
 
     /// Looks anew, once HEAD was trained again.
     pub fn look_again(&self, watch: &dyn Watch) -> anyhow::Result<()> {
-        let looked = look(&self.parts, &self.directions, self.next, watch)?;
+        let looked = look(&self.parts, watch)?;
         *self.looked.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(looked);
         Ok(())
     }
@@ -164,15 +164,20 @@ impl Session {
         }
     }
 
-    /// The pictures of a part that are worth a look.
-    pub fn items(&self, role: Role) -> anyhow::Result<Vec<Item>> {
+    /// The pictures of a part that are worth a look; `order` is that of pictures without labels.
+    pub fn items(&self, role: Role, order: Order) -> anyhow::Result<Vec<Item>> {
         let (place, part) = self.part(role)?;
         let looked = self.looked();
         let doubts = looked.doubts[place]
             .as_ref()
             .map_err(|why| anyhow!("{why}"))?;
-        if role != Role::Train {
-            return Ok(items(doubts, &[]));
+        match role {
+            Role::Train => {}
+            Role::Validation => return Ok(items(doubts, &[])),
+            Role::Unlabelled => {
+                let directions = &self.directions[place];
+                return Ok(to_label(part, doubts, directions, self.next, order));
+            }
         }
         let labels = looked.before.labels(&part.store, &looked.heads.classes)?;
         Ok(items(doubts, &self.copies().contradictions(&labels)))
@@ -225,17 +230,12 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Reads HEAD, and has it and others of its kind judge the pictures.
-fn look(
-    parts: &Parts,
-    directions: &[Directions],
-    next: usize,
-    watch: &dyn Watch,
-) -> anyhow::Result<Looked> {
+fn look(parts: &Parts, watch: &dyn Watch) -> anyhow::Result<Looked> {
     let heads = SavedHead::load(&parts.head)?;
     let report = Report::read(&parts.head)?;
     let before = Corrections::read_if_there(&parts.head.join(CORRECTIONS))?;
-    let of_part = |(part, directions): (&Part, &Directions)| {
-        let doubts = queue(part, &heads, &before, directions, next, watch);
+    let of_part = |part: &Part| {
+        let doubts = queue(part, &heads, &before, watch);
         doubts.map_err(|error| {
             let error = format!("{error:#}");
             say(&format!(
@@ -245,7 +245,7 @@ fn look(
             error
         })
     };
-    let doubts = parts.all.iter().zip(directions).map(of_part).collect();
+    let doubts = parts.all.iter().map(of_part).collect();
     Ok(Looked {
         before,
         comparison: report.comparison,

@@ -495,7 +495,7 @@ fn the_nearest_training_pictures_are_told_and_shown_where_nobody_else_reaches_th
     let lines: Vec<_> = images.records().map(Result::unwrap).collect();
     let line = lines
         .iter()
-        .find(|line| row == &line[0].parse::<u64>().unwrap())
+        .find(|line| *row == line[0].parse::<u64>().unwrap())
         .unwrap();
     assert_eq!(near[0]["path"], line[1]);
     let path = format!("/training/{row}");
