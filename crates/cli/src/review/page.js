@@ -80,7 +80,7 @@ function because(item) {
       return role === "validation" ? `HEAD takes it for ${sure}; its label has ${percent(item.of_label)}.`
         : `A head that was not trained on it takes it for ${sure}; its label has ${percent(item.of_label)}.`;
     default:
-      return role === "unlabelled" ? `HEAD is not sure: ${sure}. A label would teach it much.`
+      return role === "unlabelled" ? `HEAD takes it for ${sure}.${order === "doubt" ? " It is among those of which HEAD is least sure." : ""}`
         : `Nothing speaks against its label, but the head is not sure: ${sure}.`;
   }
 }
@@ -107,7 +107,7 @@ function drawParts() {
 
 function drawState() {
   const { since, said, relabel, head, copies } = state;
-  $("about").textContent = `HEAD ${head}. ${said} decisions in ${relabel}. ${copies[0].toUpperCase()}${copies.slice(1)}.`;
+  $("about").textContent = `HEAD ${head}. ${said} ${said === 1 ? "decision" : "decisions"} in ${relabel}. ${copies[0].toUpperCase()}${copies.slice(1)}.`;
   const told = [[since.changed, "labels changed"], [since.set_aside, "pictures set aside"], [since.added, "pictures labelled"]]
     .filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`);
   const errors = state.head_errors.map(one => `${one.head} ${one.errors} of ${one.pictures}`).join(", ");
@@ -178,7 +178,7 @@ async function drawNeighbours(item) {
   const { neighbours } = await ask(`neighbours/${role}/${item.row}`);
   if (mine !== turn) return;
   $("neighbours").replaceChildren(...neighbours.map(neighbour => {
-    const entry = element("li", neighbour.label === now(item) ? "" : "other");
+    const entry = element("li", now(item) === null || neighbour.label === now(item) ? "" : "other");
     const image = element("img");
     image.alt = neighbour.path;
     image.title = neighbour.path;

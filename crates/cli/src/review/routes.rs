@@ -23,6 +23,7 @@ use super::token::Token;
 use super::training::{begin, errors};
 use crate::page::{LARGE, SMALL};
 use crate::remedy;
+use crate::web;
 use crate::web::body::Bodies;
 use crate::web::refused::{Refused, json_of, refused, wrong};
 
@@ -58,6 +59,7 @@ pub fn routes(session: Arc<Session>, token: Token) -> Router {
         .route("/", get(page::page))
         .route("/app.js", get(page::script))
         .route("/style.css", get(page::style))
+        .route("/favicon.ico", get(web::page::icon))
         .merge(guarded)
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)

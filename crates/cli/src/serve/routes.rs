@@ -17,6 +17,7 @@ use super::training::{MOST_NEAR, Shown};
 use super::worker::{Named, NotTaken, Worker};
 use super::{openapi, page, v2};
 use crate::predict::{Format, Printed, Wanted};
+use crate::web;
 use crate::web::body::{Bodies, Taken};
 use crate::web::refused::{Refused, busy, json_of, refused, wrong};
 
@@ -43,6 +44,7 @@ pub fn routes(served: Arc<Served>) -> Router {
         .route("/", get(page::page))
         .route("/app.js", get(page::script))
         .route("/style.css", get(page::style))
+        .route("/favicon.ico", get(web::page::icon))
         .route("/openapi.json", get(openapi::description))
         .route("/metrics", get(metrics))
         .route("/health", get(health))

@@ -1,6 +1,6 @@
 //! Pages, their styles and scripts, and what they are allowed.
 
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
@@ -41,6 +41,11 @@ pub fn page(title: &str, body: &Markup) -> Response {
     let policy = [(header::CONTENT_SECURITY_POLICY, POLICY)];
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     (SAFE, policy, kind, text.into_string()).into_response()
+}
+
+/// There is no icon, and browsers ask for one.
+pub async fn icon() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// A page's script.
