@@ -1,18 +1,20 @@
 //! Filters in vectors: as a model has them, and transformed.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::aligned_buffer::AlignedBuffer;
 use super::products::Row;
 use super::transform::{POINTS, SIDE, filters_row};
-use super::weights::Weights;
+use super::weights::{Turn, Weights};
 use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Lanes, Vector};
 
 /// Numbers of a filter.
-const TAPS: usize = 9;
+pub(super) const TAPS: usize = 9;
 
 /// Filters (3, 3) of one input channel and 16 output channels, row by row.
-type Filters = [Vector; TAPS];
+pub(super) type Filters = [Vector; TAPS];
 
 /// The filters of a convolution, in panels of output channels.
 #[derive(Debug)]
@@ -36,18 +38,12 @@ impl PackedFilters {
         let n_panels = n_out.div_ceil(width * LANES);
         let mut filters = AlignedBuffer::<Filters>::zeros(n_panels * panel_len);
         let (all, _) = weights.filters.as_chunks::<TAPS>();
-        let given = all.par_chunks(width * LANES * n_in);
-        let panels = filters.items_mut().par_chunks_exact_mut(panel_len);
-        panels.zip(given).for_each(|(panel, given)| {
-            for (block, outs) in given.chunks(LANES * n_in).enumerate() {
-                for channel in 0..n_in {
-                    let vectors = &mut panel[channel * width + block];
-                    for (lane, out) in outs.chunks_exact(n_in).enumerate() {
-                        for (vector, &weight) in vectors.iter_mut().zip(&out[channel]) {
-                            vector[lane] = weight;
-                        }
-                    }
-                }
+        let panels = filters.items_mut().par_chunks_exact_mut(panel_len.max(1));
+        panels.enumerate().for_each(|(panel, rows)| {
+            let outs = panel * width * LANES..n_out.min((panel + 1) * width * LANES);
+            match weights.turn {
+                Turn::None => pack(all, n_in, outs, width, rows),
+                Turn::Half => pack_turned(all, n_out, outs, width, rows),
             }
         });
         Self { filters, n_rows }
@@ -100,6 +96,45 @@ impl PackedFilters {
             self.transform::<W>(panel, instructions, transformed);
         });
         transformed
+    }
+}
+
+/// Packs those of filters (O, I) that are for the output channels `outs`, a row for each input channel.
+fn pack(
+    filters: &[[f32; TAPS]],
+    n_in: usize,
+    outs: Range<usize>,
+    width: usize,
+    rows: &mut [Filters],
+) {
+    let outs = filters[outs.start * n_in..outs.end * n_in].chunks(LANES * n_in);
+    for (block, outs) in outs.enumerate() {
+        for (channel, row) in rows.chunks_exact_mut(width).take(n_in).enumerate() {
+            for (lane, out) in outs.chunks_exact(n_in).enumerate() {
+                for (vector, &weight) in row[block].iter_mut().zip(&out[channel]) {
+                    vector[lane] = weight;
+                }
+            }
+        }
+    }
+}
+
+/// The same of filters (I, O), each turned by half a turn.
+fn pack_turned(
+    filters: &[[f32; TAPS]],
+    n_out: usize,
+    outs: Range<usize>,
+    width: usize,
+    rows: &mut [Filters],
+) {
+    let of_channels = filters.chunks_exact(n_out);
+    for (filters, row) in of_channels.zip(rows.chunks_exact_mut(width)) {
+        for (index, filter) in filters[outs.clone()].iter().enumerate() {
+            let vectors = row[index / LANES].iter_mut();
+            for (vector, &weight) in vectors.zip(filter.iter().rev()) {
+                vector[index % LANES] = weight;
+            }
+        }
     }
 }
 
