@@ -29,7 +29,7 @@ pub use self::winograd::{FilterTransforms, Rewritten};
 /// Convolutions of stride 1 with their gradients, on tensors whose channels lie in blocks of 16, for networks
 /// that are trained.
 pub mod blocked {
-    pub use crate::instructions::Vector;
+    pub use crate::instructions::{LANES, Vector};
     pub use crate::winograd::{BlockedShape, BlockedTensor, Convolutions, FilterBank, Rectifier};
 }
 
