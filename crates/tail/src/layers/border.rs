@@ -13,16 +13,6 @@ pub(crate) struct Border {
 }
 
 impl Border {
-    /// The same on each side.
-    pub(crate) fn all(side: usize) -> Self {
-        Self {
-            top: side,
-            left: side,
-            bottom: side,
-            right: side,
-        }
-    }
-
     /// How often a window of `kernel` (rows, columns) fits into a picture of `input` with this border, if it
     /// moves by `stride`: floor((H + top + bottom - rows) / stride) + 1 rows, and so on.
     pub(crate) fn windows(
@@ -122,7 +112,13 @@ mod tests {
             height: 5,
             width: 4,
         };
-        let windows = Border::all(1).windows(shape, [3, 2], [2, 2]).unwrap();
+        let border = Border {
+            top: 1,
+            left: 1,
+            bottom: 1,
+            right: 1,
+        };
+        let windows = border.windows(shape, [3, 2], [2, 2]).unwrap();
         assert_eq!((windows.height, windows.width), (3, 3));
         assert!(Border::default().windows(shape, [3, 5], [1, 1]).is_err());
     }

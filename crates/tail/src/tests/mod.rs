@@ -2,5 +2,6 @@
 
 mod derivatives;
 mod fast;
+#[path = "../../tests/it/networks.rs"]
 mod networks;
 mod twin;

@@ -1,4 +1,4 @@
-//! Small networks in which layers of every kind meet.
+//! Small networks in which layers of every kind meet, for the tests of this folder and those of the layers.
 
 use ort_winograd::OnnxModel;
 use ort_winograd::onnx::{
@@ -7,8 +7,6 @@ use ort_winograd::onnx::{
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-
-use crate::Tail;
 
 /// A graph that is put together, from `x` to `y`.
 pub struct Network {
@@ -107,16 +105,12 @@ impl Network {
         };
         OnnxModel::from_proto(proto, "network.onnx".as_ref()).unwrap()
     }
-
-    pub fn tail(&self) -> Tail {
-        Tail::read(&self.model(), "x", "y").unwrap()
-    }
 }
 
-/// A tail, and the shape (N, H, W, C) of a batch for it.
+/// A network, and the shape (N, H, W, C) of a batch for it.
 pub struct Case {
     pub name: &'static str,
-    pub tail: Tail,
+    pub model: OnnxModel,
     pub batch: [usize; 4],
 }
 
@@ -124,8 +118,8 @@ pub struct Case {
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![];
     let mut push = |name, network: &Network, batch| {
-        let tail = network.tail();
-        cases.push(Case { name, tail, batch });
+        let model = network.model();
+        cases.push(Case { name, model, batch });
     };
     for (name, dims, pads) in [
         ("3 x 3 with a border of 1", [19, 17, 3, 3], [1; 4]),
