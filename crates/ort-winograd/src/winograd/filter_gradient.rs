@@ -51,15 +51,22 @@ pub(super) struct FilterGradient<'a, const W: usize> {
     pub(super) d_output: &'a BlockedTensor,
 }
 
+/// Memory to work in, besides that of each thread.
+#[derive(Debug, Default)]
+pub(super) struct GradientMemory {
+    d_outputs: AlignedBuffer<[Vector; 1]>,
+    sums: AlignedBuffer<Filters>,
+}
+
 /// The transforms of some tiles of the gradients to outputs.
-struct DOutputs<const W: usize> {
+struct DOutputs<'a, const W: usize> {
     tiles: Range<usize>,
     /// For each panel and point, a row for each tile and one more, so that the points of a tile fall on
     /// different sets of the cache.
-    rows: AlignedBuffer<[Vector; 1]>,
+    rows: &'a mut AlignedBuffer<[Vector; 1]>,
 }
 
-impl<const W: usize> DOutputs<W> {
+impl<const W: usize> DOutputs<'_, W> {
     fn stride(&self) -> usize {
         self.tiles.len() + 1
     }
@@ -72,25 +79,28 @@ impl<const W: usize> DOutputs<W> {
 
 impl<const W: usize> FilterGradient<'_, W> {
     /// The gradient (O, I, 3, 3). Sums over tiles are in their order, whatever the number of threads.
-    pub(super) fn run(&self) -> Vec<f32> {
+    pub(super) fn run(&self, memory: &mut GradientMemory) -> Vec<f32> {
         let n_tiles = self.shape().n_tiles();
         let n_in_blocks = self.input.shape().n_blocks();
         let block_len = self.n_panels() * LANES * W;
         // For each block of input channels and panel, and each channel of the block, those of the panel.
-        let mut sums = AlignedBuffer::<Filters>::zeros(n_in_blocks * block_len);
+        memory.sums.resize(n_in_blocks * block_len);
         let n_chunks = n_tiles.div_ceil(MOST_TILES);
         let mut d_outputs = DOutputs {
             tiles: 0..0,
-            rows: AlignedBuffer::default(),
+            rows: &mut memory.d_outputs,
         };
         for chunk in 0..n_chunks {
             d_outputs.tiles = slice(n_tiles, chunk, n_chunks);
             self.transform_d_outputs(&mut d_outputs);
-            let regions = sums.items_mut().par_chunks_mut(REGION * block_len);
+            let regions = memory.sums.items_mut().par_chunks_mut(REGION * block_len);
             regions
                 .enumerate()
                 .with_max_len(1)
                 .for_each(|(region, sums)| {
+                    if chunk == 0 {
+                        sums.fill([[0.0; LANES]; TAPS]);
+                    }
                     let first = region * REGION;
                     let blocks = first..n_in_blocks.min(first + REGION);
                     let mut workspace = self.workspaces.take();
@@ -98,7 +108,7 @@ impl<const W: usize> FilterGradient<'_, W> {
                     self.workspaces.give_back(workspace);
                 });
         }
-        self.in_order_of_the_model(sums.items())
+        self.in_order_of_the_model(memory.sums.items())
     }
 
     fn shape(&self) -> Shape {

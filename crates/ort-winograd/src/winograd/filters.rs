@@ -31,15 +31,28 @@ impl PackedFilters {
     /// # Panics
     /// If the weights' lengths do not fit each other.
     pub(super) fn new(weights: Weights, width: usize) -> Self {
+        Self::within(AlignedBuffer::default(), weights, width)
+    }
+
+    /// The same in memory that is there already, such as [`Self::into_buffer`] gives.
+    pub(super) fn within(
+        mut filters: AlignedBuffer<Filters>,
+        weights: Weights,
+        width: usize,
+    ) -> Self {
         let (n_in, n_out) = (weights.n_in, weights.bias.len());
         assert_eq!(weights.filters.len(), n_out * n_in * TAPS);
         let n_rows = n_in.next_multiple_of(LANES);
         let panel_len = n_rows * width;
         let n_panels = n_out.div_ceil(width * LANES);
-        let mut filters = AlignedBuffer::<Filters>::zeros(n_panels * panel_len);
+        filters.resize(n_panels * panel_len);
+        let is_full = n_in == n_rows && n_out == n_panels * width * LANES;
         let (all, _) = weights.filters.as_chunks::<TAPS>();
         let panels = filters.items_mut().par_chunks_exact_mut(panel_len.max(1));
         panels.enumerate().for_each(|(panel, rows)| {
+            if !is_full {
+                rows.fill([[0.0; LANES]; TAPS]);
+            }
             let outs = panel * width * LANES..n_out.min((panel + 1) * width * LANES);
             match weights.turn {
                 Turn::None => pack(all, n_in, outs, width, rows),
@@ -47,6 +60,11 @@ impl PackedFilters {
             }
         });
         Self { filters, n_rows }
+    }
+
+    /// The memory that they are in, for others.
+    pub(super) fn into_buffer(self) -> AlignedBuffer<Filters> {
+        self.filters
     }
 
     /// Bytes that they take.

@@ -1,8 +1,12 @@
 //! Convolutions on blocked tensors with their gradients, for networks that are trained.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::aligned_buffer::AlignedBuffer;
 use super::blocked::BlockedTensor;
-use super::convolution::{Convolution, FilterTransforms};
-use super::filter_gradient::FilterGradient;
+use super::convolution::Convolution;
+use super::filter_gradient::{FilterGradient, GradientMemory};
+use super::filters::Filters as PackedFilter;
 use super::pointwise::{Pointwise, filter_gradient};
 use super::products::WIDE;
 use super::tiles::Epilogue;
@@ -55,6 +59,15 @@ pub enum Rectifier {
 pub struct Convolutions {
     instructions: Instructions,
     workspaces: Workspaces,
+    kept: Mutex<Kept>,
+}
+
+/// Memory that is kept for the next call, as it costs more to get than to use. Calls at the same time have
+/// their own.
+#[derive(Debug, Default)]
+struct Kept {
+    packed: AlignedBuffer<PackedFilter>,
+    gradient: GradientMemory,
 }
 
 impl Default for Convolutions {
@@ -70,6 +83,7 @@ impl Convolutions {
         Self {
             instructions,
             workspaces: Workspaces::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -198,8 +212,8 @@ impl Convolutions {
             relu: rectifier == Rectifier::Relu,
             pool: false,
         };
-        let transforms = FilterTransforms::WhenUsed;
-        let convolution = Convolution::with(self.instructions, weights, epilogue, transforms);
+        let packed = std::mem::take(&mut self.kept().packed);
+        let convolution = Convolution::for_one_call(self.instructions, packed, weights, epilogue);
         let mut output = BlockedTensor::zeros(input.shape().with_channels(bias.len()));
         convolution.run(
             input.vectors(),
@@ -209,7 +223,12 @@ impl Convolutions {
             &self.workspaces,
             &share,
         );
+        self.kept().packed = convolution.into_packed();
         output
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn filter_gradient<const W: usize>(
@@ -223,7 +242,10 @@ impl Convolutions {
             input,
             d_output,
         };
-        gradient.run()
+        let mut memory = std::mem::take(&mut self.kept().gradient);
+        let gradient = gradient.run(&mut memory);
+        self.kept().gradient = memory;
+        gradient
     }
 
     /// `place(output channel, input channel)` is where a filter is, of the product that is taken.
