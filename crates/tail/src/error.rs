@@ -100,8 +100,8 @@ pub enum TailError {
         /// How many there are.
         actual: usize,
     },
-    /// Tuned weights that do not belong to this tail.
-    #[error("these are not the weights of this tail: {reason}")]
+    /// Weights or a tape that do not belong to this tail.
+    #[error("this does not belong to the tail: {reason}")]
     Foreign {
         /// What is different.
         reason: String,

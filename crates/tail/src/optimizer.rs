@@ -315,3 +315,87 @@ impl Kernel for StepOf<'_> {
 fn zero_below(least: f32, value: f32) -> f32 {
     if value.abs() < least { 0.0 } else { value }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: OptimizerOptions = OptimizerOptions {
+        rule: UpdateRule::Sgd { momentum: 0.5 },
+        weight_decay: 0.25,
+        pull: 2.0,
+    };
+
+    /// A step with one weight, from m = 0.5 and v = 0.04, with every set of instructions.
+    fn step(options: OptimizerOptions, role: Role, steps: i32, weight: f32) -> [f32; 3] {
+        let results: Vec<_> = (Instructions::available())
+            .map(|set| {
+                let (mut weights, mut m, mut v) = ([weight; 35], [0.5; 35], [0.04; 35]);
+                set.run(StepOf {
+                    step: Step::new(options, role, 0.5, steps),
+                    weights: &mut weights,
+                    gradient: &[1.0; 35],
+                    start: if options.pull == 0.0 { &[] } else { &[3.0; 35] },
+                    m: &mut m,
+                    v: &mut v,
+                });
+                assert!(weights.iter().all(|&other| other == weights[0]));
+                [weights[34], m[34], v[34]]
+            })
+            .collect();
+        assert!(
+            results.iter().all(|result| *result == results[0]),
+            "{results:?}"
+        );
+        results[0]
+    }
+
+    #[test]
+    fn steps_by_hand() {
+        // g = 1 + 2 (4 - 3) = 3, m = 0.5 * 0.5 + 3 = 3.25, w = 4 - 0.5 * 0.25 * 4 - 0.5 * 3.25.
+        assert_eq!(step(OPTIONS, Role::Filters, 1, 4.0), [1.875, 3.25, 0.04]);
+        assert_eq!(step(OPTIONS, Role::Bias, 1, 4.0), [2.375, 3.25, 0.04]);
+        let means = AdamMeans {
+            beta_1: 0.5,
+            beta_2: 0.75,
+            epsilon: 0.1,
+        };
+        let adam = OptimizerOptions {
+            rule: UpdateRule::AdamW(means),
+            pull: 0.0,
+            ..OPTIONS
+        };
+        // m = 0.25 + 0.5 = 0.75, v = 0.03 + 0.25 = 0.28; in step 2 m / 0.75 = 1 and v / 0.4375 = 0.64, so
+        // w = 4 - 0.5 * 0.25 * 4 - 0.5 * 1 / (0.8 + 0.1).
+        let [weight, m, v] = step(adam, Role::Filters, 2, 4.0);
+        assert!((weight - 2.944_444).abs() < 1e-5, "{weight}");
+        assert!((m - 0.75).abs() < 1e-6 && (v - 0.28).abs() < 1e-6);
+    }
+
+    #[test]
+    fn state_that_fades_becomes_zero_and_is_never_subnormal() {
+        for rule in [
+            UpdateRule::Sgd { momentum: 0.9 },
+            UpdateRule::AdamW(AdamMeans::default()),
+        ] {
+            let options = OptimizerOptions {
+                rule,
+                ..OptimizerOptions::default()
+            };
+            let (mut weights, mut m, mut v) = ([1.0], [1e-6], [1e-12]);
+            for steps in 1..60_000 {
+                Instructions::detect().run(StepOf {
+                    step: Step::new(options, Role::Filters, 0.01, steps),
+                    weights: &mut weights,
+                    gradient: &[0.0],
+                    start: &[],
+                    m: &mut m,
+                    v: &mut v,
+                });
+                assert!(!m[0].is_subnormal() && !v[0].is_subnormal());
+            }
+            assert_eq!(m, [0.0]);
+            assert!(matches!(rule, UpdateRule::Sgd { .. }) || v == [0.0]);
+        }
+    }
+}

@@ -90,15 +90,16 @@ impl Tail {
     /// the outputs that [`Self::forward`] gave with `tape`. The weights must be those of then.
     ///
     /// # Errors
-    /// [`TailError::Length`] if `d_outputs` is not as long as the outputs, or `tape` is of another tail.
+    /// [`TailError::Length`] if `d_outputs` is not as long as the outputs, or [`TailError::Foreign`] if `tape` is of
+    /// another tail.
     pub fn backward(
         &self,
         tape: &Tape,
         d_outputs: &[f32],
         input: InputGradient,
     ) -> Result<Gradients, TailError> {
+        self.check_tape(tape)?;
         let n_values = self.layers.len() + 1;
-        check_length("values on the tape", n_values, tape.values.len())?;
         let shape = tape.values[self.output].shape();
         let n_outputs = shape.n * shape.positions() * shape.channels;
         check_length("gradients to outputs", n_outputs, d_outputs.len())?;
@@ -138,7 +139,24 @@ impl Tail {
         })
     }
 
-    pub(crate) fn context(&self) -> Context<'_> {
+    /// The tape has the shapes that it has if it is of this tail.
+    fn check_tape(&self, tape: &Tape) -> Result<(), TailError> {
+        let there: Vec<_> = tape.values.iter().map(BlockedTensor::shape).collect();
+        let BlockedShape {
+            n,
+            height,
+            width,
+            channels,
+        } = there[0];
+        match self.shapes([n, height, width, channels]) {
+            Ok(shapes) if shapes == there => Ok(()),
+            _ => Err(TailError::Foreign {
+                reason: "the tape is that of another one".to_owned(),
+            }),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
         Context {
             convolutions: &self.convolutions,
             tensors: &self.tensors,

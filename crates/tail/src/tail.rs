@@ -64,12 +64,6 @@ impl WeightTensor {
     pub fn values(&self) -> &[f32] {
         &self.values
     }
-
-    /// The weights in C order, to be changed.
-    #[must_use]
-    pub fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
 }
 
 impl Tail {
@@ -91,10 +85,11 @@ impl Tail {
         &self.tensors
     }
 
-    /// All weights, to be changed.
-    #[must_use]
-    pub fn tensors_mut(&mut self) -> &mut [WeightTensor] {
-        &mut self.tensors
+    /// The values of all weights, tensor by tensor, to be changed.
+    pub fn weights_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.tensors
+            .iter_mut()
+            .map(|tensor| tensor.values.as_mut_slice())
     }
 
     /// How many weights there are.

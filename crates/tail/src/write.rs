@@ -1,6 +1,6 @@
 //! Tuned weights back into the graph that they came from.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ort_winograd::OnnxModel;
 use ort_winograd::onnx::{GraphProto, NodeProto, TensorProto, float32_tensor};
@@ -39,8 +39,14 @@ impl Tail {
 /// A graph that weights are written into.
 struct Writer<'a> {
     graph: &'a mut GraphProto,
-    /// What nodes read before.
-    read_before: HashSet<String>,
+    /// Places of nodes, by the first tensor that they compute.
+    nodes: HashMap<String, usize>,
+    /// Places of initializers, by their names.
+    initializers: HashMap<String, usize>,
+    /// How many inputs of nodes each tensor was before, and outputs of the graph.
+    n_readers: HashMap<String, usize>,
+    /// Names that tensors have.
+    taken: HashSet<String>,
     /// Whether nodes have graphs inside, which may read what nobody else does.
     has_inner_graphs: bool,
 }
@@ -49,8 +55,23 @@ impl<'a> Writer<'a> {
     fn new(graph: &'a mut GraphProto) -> Self {
         let mut attributes = graph.node.iter().flat_map(|node| &node.attribute);
         let has_inner_graphs = attributes.any(|a| a.g.is_some() || !a.graphs.is_empty());
+        let nodes = graph.node.iter().enumerate();
+        let nodes = nodes.filter_map(|(place, node)| Some((node.output.first()?.clone(), place)));
+        let initializers = graph.initializer.iter().map(TensorProto::name);
+        let inputs = graph.input.iter().map(|info| info.name());
+        let computed = graph.node.iter().flat_map(|node| &node.output);
+        let taken = initializers
+            .clone()
+            .chain(inputs)
+            .chain(computed.map(String::as_str));
+        let initializers = initializers.enumerate();
         Self {
-            read_before: reads(graph),
+            nodes: nodes.collect(),
+            taken: taken.map(str::to_owned).collect(),
+            initializers: initializers
+                .map(|(place, name)| (name.to_owned(), place))
+                .collect(),
+            n_readers: n_readers(graph),
             has_inner_graphs,
             graph,
         }
@@ -92,19 +113,16 @@ impl<'a> Writer<'a> {
 
     /// The node that computes `tensor`, which must be one of `operators`.
     fn node(&self, tensor: &str, operators: &[&str]) -> Result<usize, TailError> {
-        let mut nodes = self.graph.node.iter();
-        let index = nodes.position(|node| node.output.first().is_some_and(|name| name == tensor));
+        let index = self.nodes.get(tensor).copied();
         let index = index.filter(|&index| operators.contains(&self.graph.node[index].op_type()));
         index.ok_or_else(|| other(format!("no {} computes {tensor:?}", operators[0])))
     }
 
     /// The shape of an input that is in the file.
     fn shape_of(&self, node: &NodeProto, slot: usize) -> Option<Vec<usize>> {
-        let name = node.input.get(slot)?;
-        let mut tensors = self.graph.initializer.iter();
-        let tensor = tensors.find(|tensor| tensor.name() == name)?;
-        let dims = tensor.dims.iter().map(|&dim| usize::try_from(dim).ok());
-        dims.collect()
+        let &place = self.initializers.get(node.input.get(slot)?)?;
+        let dims = self.graph.initializer[place].dims.iter();
+        dims.map(|&dim| usize::try_from(dim).ok()).collect()
     }
 
     /// Makes `weights` the input `slot` of a node.
@@ -113,38 +131,20 @@ impl<'a> Writer<'a> {
         if node.input.len() <= slot {
             node.input.resize(slot + 1, String::new());
         }
-        let name = self.graph.node[index].input[slot].clone();
-        let place = (self.graph.initializer.iter()).position(|tensor| tensor.name() == name);
-        match place.filter(|_| self.is_own(&name)) {
-            Some(place) => self.graph.initializer[place] = initializer(&name, weights),
+        let name = &mut node.input[slot];
+        // Whether nothing else reads it.
+        let is_own = self.n_readers.get(name) == Some(&1) && !self.has_inner_graphs;
+        match self.initializers.get(name).filter(|_| is_own) {
+            Some(&place) => self.graph.initializer[place] = initializer(name, weights),
             None => {
-                let name = self.new_name(&weights.name);
-                self.graph.initializer.push(initializer(&name, weights));
-                self.graph.node[index].input[slot] = name;
+                let mut new = weights.name.clone();
+                while !self.taken.insert(new.clone()) {
+                    new.push_str("/tuned");
+                }
+                self.graph.initializer.push(initializer(&new, weights));
+                *name = new;
             }
         }
-    }
-
-    /// Whether a single node reads a tensor, and nobody else.
-    fn is_own(&self, name: &str) -> bool {
-        let inputs = self.graph.node.iter().flat_map(|node| &node.input);
-        let n_reads = inputs.filter(|input| *input == name).count();
-        let is_output = self.graph.output.iter().any(|info| info.name() == name);
-        n_reads == 1 && !is_output && !self.has_inner_graphs
-    }
-
-    /// A name that no tensor of the graph has, nor of one inside.
-    fn new_name(&self, wanted: &str) -> String {
-        let graph = &self.graph;
-        let mut taken: HashSet<&str> = graph.initializer.iter().map(TensorProto::name).collect();
-        taken.extend(graph.input.iter().map(|info| info.name()));
-        let nodes = graph.node.iter();
-        taken.extend(nodes.flat_map(|node| node.output.iter().map(String::as_str)));
-        let mut name = wanted.to_owned();
-        while taken.contains(name.as_str()) || (self.has_inner_graphs && name == wanted) {
-            name.push_str("/tuned");
-        }
-        name
     }
 
     /// Drops the initializers that were read before and are no more.
@@ -152,24 +152,25 @@ impl<'a> Writer<'a> {
         if self.has_inner_graphs {
             return;
         }
-        let read_now = reads(self.graph);
-        let gone: HashSet<&String> = self.read_before.difference(&read_now).collect();
-        let is_there = |name: &str| !gone.contains(&name.to_owned());
-        let initializers: HashSet<String> = (self.graph.initializer.iter())
-            .map(|tensor| tensor.name().to_owned())
-            .collect();
-        (self.graph.initializer).retain(|tensor| is_there(tensor.name()));
+        let read_now = n_readers(self.graph);
+        let is_gone =
+            |name: &str| self.n_readers.contains_key(name) && !read_now.contains_key(name);
+        (self.graph.initializer).retain(|tensor| !is_gone(tensor.name()));
         // Older files list their initializers among the inputs.
-        let is_input = |name: &str| is_there(name) || !initializers.contains(name);
-        self.graph.input.retain(|info| is_input(info.name()));
+        let is_initializer = |name: &str| self.initializers.contains_key(name);
+        (self.graph.input).retain(|info| !(is_initializer(info.name()) && is_gone(info.name())));
     }
 }
 
-/// All that nodes read and the graph gives.
-fn reads(graph: &GraphProto) -> HashSet<String> {
-    let inputs = graph.node.iter().flat_map(|node| &node.input).cloned();
-    let outputs = graph.output.iter().map(|info| info.name().to_owned());
-    inputs.chain(outputs).collect()
+/// How many inputs of nodes each tensor is; one more where it is an output of the graph.
+fn n_readers(graph: &GraphProto) -> HashMap<String, usize> {
+    let inputs = graph.node.iter().flat_map(|node| &node.input);
+    let outputs = graph.output.iter().map(|info| info.name());
+    let mut n_readers = HashMap::new();
+    for name in inputs.map(String::as_str).chain(outputs) {
+        *n_readers.entry(name.to_owned()).or_default() += 1;
+    }
+    n_readers
 }
 
 fn initializer(name: &str, weights: &WeightTensor) -> TensorProto {

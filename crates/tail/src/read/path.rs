@@ -1,6 +1,6 @@
 //! The nodes between two tensors of a graph.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ort_winograd::onnx::{GraphProto, NodeProto};
 
@@ -59,18 +59,28 @@ impl<'a> Path<'a> {
             cuts: Vec::new(),
         };
         let mut needed = BTreeSet::from([to]);
+        let mut has_weights = false;
         for node in graph.node.iter().rev() {
             if needed.len() == 1 && needed.contains(from) {
                 break;
             }
-            let gives = |name: &&str| node.output.iter().any(|output| output == name);
-            if gives(&from) || !needed.iter().any(gives) {
+            let mut outputs = node.output.iter().map(String::as_str);
+            if outputs.clone().any(|name| name == from)
+                || !outputs.any(|name| needed.contains(name))
+            {
                 continue;
             }
-            path.note_cut(&needed);
+            if has_weights {
+                path.note_cut(&needed);
+            }
             path.push(node, constants)?;
-            needed.retain(|name| !gives(name));
-            needed.extend(path.steps.last().into_iter().flat_map(Step::inputs));
+            for output in &node.output {
+                needed.remove(output.as_str());
+            }
+            if let Some(step) = path.steps.last() {
+                has_weights |= step.form.has_weights();
+                needed.extend(step.inputs());
+            }
         }
         if needed.len() == 1 && needed.contains(from) {
             path.steps.reverse();
@@ -101,27 +111,26 @@ impl<'a> Path<'a> {
         Ok(())
     }
 
-    /// Notes a single needed tensor behind which there are weights. A normalization is never the first layer.
+    /// Notes a single needed tensor. A normalization is never the first layer.
     fn note_cut(&mut self, needed: &BTreeSet<&'a str>) {
-        let has_weights = self.steps.iter().any(|step| step.form.has_weights());
         let last = self.steps.last();
         let is_first = last.is_some_and(|step| matches!(step.form, Form::Normalization(_)));
-        if let (Some(&name), 1, true, false) = (needed.first(), needed.len(), has_weights, is_first)
-        {
+        if let (Some(&name), 1, false) = (needed.first(), needed.len(), is_first) {
             self.cuts.push(name);
         }
     }
 
     /// Each normalization follows a convolution, whose result nothing else reads.
     fn with_folded(self, graph: &GraphProto) -> Result<Self, TailError> {
+        let convolutions = self.steps.iter().filter(|step| step.form.has_weights());
+        let convolutions: HashSet<&str> = convolutions.map(Step::output).collect();
+        let n_readers = n_readers(graph);
         for step in &self.steps {
             let Form::Normalization(_) = step.form else {
                 continue;
             };
             let input = step.node.input[0].as_str();
-            let before = self.steps.iter().find(|step| step.output() == input);
-            let follows = before.is_some_and(|step| step.form.has_weights());
-            if !follows || n_readers(graph, input) != 1 {
+            if !convolutions.contains(input) || n_readers.get(input) != Some(&1) {
                 return Err(self.refusal(step, "it does not follow a convolution of its own"));
             }
         }
@@ -160,13 +169,15 @@ impl<'a> Path<'a> {
     }
 }
 
-/// How many nodes read a tensor, and whether it is an output, which is one more.
-pub(super) fn n_readers(graph: &GraphProto, tensor: &str) -> usize {
-    let reads = (graph.node.iter())
-        .flat_map(|node| &node.input)
-        .filter(|input| *input == tensor);
-    let outputs = graph.output.iter().filter(|info| info.name() == tensor);
-    reads.count() + outputs.count()
+/// How many inputs of nodes each tensor is; one more where it is an output of the graph.
+fn n_readers(graph: &GraphProto) -> HashMap<&str, usize> {
+    let inputs = graph.node.iter().flat_map(|node| &node.input);
+    let outputs = graph.output.iter().map(|info| info.name());
+    let mut n_readers = HashMap::new();
+    for name in inputs.map(String::as_str).chain(outputs) {
+        *n_readers.entry(name).or_default() += 1;
+    }
+    n_readers
 }
 
 fn check_names(graph: &GraphProto, from: &str, to: &str) -> Result<(), TailError> {

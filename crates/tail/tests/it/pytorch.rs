@@ -43,9 +43,10 @@ fn tail(file: &SafeTensors) -> Tail {
         .plain("Add", &["c3", "p"], "sum")
         .plain("Relu", &["sum"], "y");
     let mut tail = Tail::read(&network.model(), "x", "y").unwrap();
-    for tensor in tail.tensors_mut() {
-        let start = numbers(file, &format!("start/{}", tensor.name()));
-        tensor.values_mut().copy_from_slice(&start);
+    let names = tail.tensors().iter().map(|tensor| tensor.name().to_owned());
+    let names: Vec<_> = names.collect();
+    for (name, weights) in names.iter().zip(tail.weights_mut()) {
+        weights.copy_from_slice(&numbers(file, &format!("start/{name}")));
     }
     tail
 }

@@ -246,6 +246,13 @@ fn batches_and_gradients_that_do_not_fit_are_errors() {
             ..
         })
     ));
+    let mut other = Network::new(1);
+    other.conv("x", "y", [5, 3, 1, 1], [0; 4]);
+    let other = Tail::read(&other.model(), "x", "y").unwrap();
+    let error = other
+        .backward(&tape, &outputs, InputGradient::Unwanted)
+        .unwrap_err();
+    assert!(matches!(error, TailError::Foreign { .. }), "{error}");
     let mut optimizer = Optimizer::new(&tail, OptimizerOptions::default());
     let gradients = Gradients {
         tensors: Vec::new(),

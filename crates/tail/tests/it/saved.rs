@@ -51,7 +51,7 @@ fn weights_of_another_tail_are_refused_and_change_nothing() {
         let error = tail.load_safetensors(&bytes).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("these are not the weights of this tail: {reason}")
+            format!("this does not belong to the tail: {reason}")
         );
     }
     let mut small = part.clone();
@@ -68,7 +68,7 @@ fn weights_of_another_tail_are_refused_and_change_nothing() {
 fn a_blend_lies_between_two_tails() {
     let old = tail();
     let mut tuned = old.clone();
-    for weight in tuned.tensors_mut()[1].values_mut() {
+    for weight in tuned.weights_mut().flatten() {
         *weight += 4.0;
     }
     let between = old.interpolate(&tuned, 0.25).unwrap();
