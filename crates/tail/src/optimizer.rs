@@ -134,37 +134,28 @@ impl Optimizer {
                 continue;
             }
             let step = Step::new(self.options, tensor.role, rate, self.steps);
-            let n = tensor.values.len();
-            let weights = tensor.values.par_chunks_mut(SOME).enumerate();
-            // Arrays that are not there are empty, and so are their parts.
-            let parts = weights.zip(m.par_chunks_mut(SOME));
-            if v.is_empty() {
-                parts.for_each(|((index, weights), m)| {
-                    let some = index * SOME..n.min((index + 1) * SOME);
-                    self.instructions.run(StepOf {
-                        step,
-                        weights,
-                        gradient: &gradient[some.clone()],
-                        start: start.get(some).unwrap_or_default(),
-                        m,
-                        v: &mut [],
-                    });
+            let parts = tensor
+                .values
+                .par_chunks_mut(SOME)
+                .zip(m.par_chunks_mut(SOME));
+            let parts = parts.zip(gradient.par_chunks(SOME));
+            // Those of arrays that are not there are empty.
+            let n = gradient.len().div_ceil(SOME);
+            let mut v: Vec<&mut [f32]> = v.chunks_mut(SOME).collect();
+            v.resize_with(n, Default::default);
+            let mut start: Vec<&[f32]> = start.chunks(SOME).collect();
+            start.resize(n, &[]);
+            let parts = parts.zip(v.into_par_iter().zip(start));
+            parts.for_each(|(((weights, m), gradient), (v, start))| {
+                self.instructions.run(StepOf {
+                    step,
+                    weights,
+                    gradient,
+                    start,
+                    m,
+                    v,
                 });
-            } else {
-                parts
-                    .zip(v.par_chunks_mut(SOME))
-                    .for_each(|(((index, weights), m), v)| {
-                        let some = index * SOME..n.min((index + 1) * SOME);
-                        self.instructions.run(StepOf {
-                            step,
-                            weights,
-                            gradient: &gradient[some.clone()],
-                            start: start.get(some).unwrap_or_default(),
-                            m,
-                            v,
-                        });
-                    });
-            }
+            });
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use super::blocked::BlockedTensor;
 use super::filters::{Filters, TAPS};
 use super::over_positions::OverPositions;
 use super::plan::slice;
-use super::products::{MR, Row};
+use super::products::{InputBlock, MR, Row};
 use super::tiles::{Shape, TransformInput};
 use super::transform::{FILTER_SIDE, POINTS, SIDE, STEP, d_filter_1d, d_output_1d};
 use super::workspace::{Workspace, Workspaces};
@@ -74,6 +74,22 @@ impl<const W: usize> DOutputs<'_, W> {
     fn at(&self, panel: usize, point: usize) -> &[Row<W>] {
         let (rows, _) = self.rows.items().as_flattened().as_chunks::<W>();
         &rows[(panel * POINTS + point) * self.stride()..][..self.tiles.len()]
+    }
+}
+
+/// The transforms of some tiles of the inputs.
+struct Inputs<'a> {
+    /// For each point `stride` groups of tiles: for each block of channels, `n_groups`.
+    inputs: &'a [InputBlock],
+    n_groups: usize,
+    stride: usize,
+}
+
+impl Inputs<'_> {
+    /// A vector for each tile, and some more to the end of the last group.
+    fn at(&self, point: usize, block: usize) -> &[Vector] {
+        let first = point * self.stride + block * self.n_groups;
+        self.inputs[first..][..self.n_groups].as_flattened()
     }
 }
 
@@ -142,7 +158,7 @@ impl<const W: usize> FilterGradient<'_, W> {
         });
     }
 
-    /// Adds what some tiles give for some blocks of input channels.
+    /// Adds what some tiles give for some blocks of input channels, to the sums of these.
     fn add_region(
         &self,
         blocks: Range<usize>,
@@ -150,22 +166,15 @@ impl<const W: usize> FilterGradient<'_, W> {
         sums: &mut [Filters],
         workspace: &mut Workspace,
     ) {
-        let n_tiles = d_outputs.tiles.len();
-        let n_groups = n_tiles.div_ceil(MR);
+        let n_groups = d_outputs.tiles.len().div_ceil(MR);
         let stride = (blocks.len() * n_groups) | 1;
         let inputs = workspace.inputs.at_least(POINTS * stride);
-        for block in blocks.clone() {
-            self.instructions.run(TransformInput {
-                input: self.input.vectors(),
-                shape: self.shape(),
-                first_tile: d_outputs.tiles.start,
-                n_tiles,
-                n_blocks: self.input.shape().n_blocks(),
-                blocks: block..block + 1,
-                output: &mut inputs[(block - blocks.start) * n_groups..],
-                stride,
-            });
-        }
+        self.transform_inputs(&blocks, &d_outputs.tiles, inputs, stride);
+        let inputs = Inputs {
+            inputs,
+            n_groups,
+            stride,
+        };
         let at_a_time = OUTPUT_BLOCKS / W;
         let n_rows = blocks.len() * LANES;
         // One more, as in `DOutputs`.
@@ -176,17 +185,10 @@ impl<const W: usize> FilterGradient<'_, W> {
             let panels = first..self.n_panels().min(first + at_a_time);
             products.fill([[0.0; LANES]; W]);
             for (point, products) in products.chunks_exact_mut(point_len).enumerate() {
-                let (products, _) = products.as_chunks_mut::<LANES>();
-                let of_panels = products.chunks_exact_mut(blocks.len());
+                let of_panels = products.chunks_exact_mut(n_rows);
                 for (panel, products) in panels.clone().zip(of_panels) {
-                    for (block, sums) in products.iter_mut().enumerate() {
-                        let inputs = &inputs[point * stride + block * n_groups..][..n_groups];
-                        self.instructions.run(OverPositions::<W> {
-                            inputs: &inputs.as_flattened()[..n_tiles],
-                            d_outputs: d_outputs.at(panel, point),
-                            sums,
-                        });
-                    }
+                    let d_outputs = d_outputs.at(panel, point);
+                    self.add_products(&inputs, point, d_outputs, products);
                 }
             }
             for (index, panel) in panels.enumerate() {
@@ -199,6 +201,47 @@ impl<const W: usize> FilterGradient<'_, W> {
                     });
                 }
             }
+        }
+    }
+
+    /// Transforms the inputs of some tiles, block after block: for each point, `stride` groups of tiles.
+    fn transform_inputs(
+        &self,
+        blocks: &Range<usize>,
+        tiles: &Range<usize>,
+        inputs: &mut [InputBlock],
+        stride: usize,
+    ) {
+        let n_groups = tiles.len().div_ceil(MR);
+        for (index, block) in blocks.clone().enumerate() {
+            self.instructions.run(TransformInput {
+                input: self.input.vectors(),
+                shape: self.shape(),
+                first_tile: tiles.start,
+                n_tiles: tiles.len(),
+                n_blocks: self.input.shape().n_blocks(),
+                blocks: block..block + 1,
+                output: &mut inputs[index * n_groups..],
+                stride,
+            });
+        }
+    }
+
+    /// Adds the products at one point of some blocks of inputs with a panel, a row for each input channel.
+    fn add_products(
+        &self,
+        inputs: &Inputs,
+        point: usize,
+        d_outputs: &[Row<W>],
+        products: &mut [Row<W>],
+    ) {
+        let (of_blocks, _) = products.as_chunks_mut::<LANES>();
+        for (block, sums) in of_blocks.iter_mut().enumerate() {
+            self.instructions.run(OverPositions::<W> {
+                inputs: &inputs.at(point, block)[..d_outputs.len()],
+                d_outputs,
+                sums,
+            });
         }
     }
 
