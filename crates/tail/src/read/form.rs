@@ -241,11 +241,21 @@ impl Attributes<'_> {
         if is_same && stride != [1, 1] {
             return Err("its border depends on the picture's size".to_owned());
         }
+        let border = self.border(kernel)?;
+        let most = [border.top.max(border.bottom), border.left.max(border.right)];
+        // As PyTorch has it. So no layer makes pictures much larger, whatever a file says.
+        if most
+            .iter()
+            .zip(kernel)
+            .any(|(&side, length)| side > length / 2)
+        {
+            return Err("its border is wider than half of its windows".to_owned());
+        }
         Ok(Form::Pool(Pool {
             kind,
             kernel,
             stride,
-            border: self.border(kernel)?,
+            border,
         }))
     }
 

@@ -146,7 +146,7 @@ pub fn cases() -> Vec<Case> {
             "MaxPool",
             [3, 2],
             [2, 1],
-            [1, 0, 2, 1],
+            [1, 0, 0, 1],
         ),
         (
             "mean of 3 x 3 inside",

@@ -120,6 +120,9 @@ fn operators_are_had_in_the_forms_that_can_be_tuned_alone() {
         let pool = node("MaxPool", &["c"]).with(AttributeProto::ints("kernel_shape", &[2, 2]));
         pool.with(AttributeProto::ints(name, values))
     };
+    let wide = node("MaxPool", &["c"])
+        .with(AttributeProto::ints("kernel_shape", &[1_000_000, 2]))
+        .with(AttributeProto::ints("pads", &[999_999, 0, 0, 0]));
     for (node, reason) in [
         (clip, "it clips to"),
         (
@@ -135,6 +138,7 @@ fn operators_are_had_in_the_forms_that_can_be_tuned_alone() {
             pool("pads", &[2, 0, 0, 0]),
             "its border is as wide as its kernel",
         ),
+        (wide, "its border is wider than half of its windows"),
         (node("MaxPool", &["c"]), "it has no two-dimensional windows"),
         (node("Add", &["c", "four"]), "\"four\" is a constant"),
         (node("Flatten", &["c"]), "it flattens with channels first"),
