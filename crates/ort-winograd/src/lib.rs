@@ -6,6 +6,7 @@
 //! OnnxModel      a model read, checked, cut, renamed, written
 //! hash           what computes an output, as one hash; the weights alone, as another
 //! onnx           the messages of an ONNX file, and bricks to build them with
+//! blocked        convolutions with their gradients, for networks that are trained
 //! Instructions   sets of vector instructions, and kernels compiled for each
 //! ```
 
@@ -24,6 +25,13 @@ pub use self::model::{GraphError, OnnxModel};
 #[cfg(feature = "stage-times")]
 pub use self::winograd::StageTimes;
 pub use self::winograd::{FilterTransforms, Rewritten};
+
+/// Convolutions of stride 1 with their gradients, on tensors whose channels lie in blocks of 16, for networks
+/// that are trained.
+pub mod blocked {
+    pub use crate::instructions::{LANES, Vector};
+    pub use crate::winograd::{BlockedShape, BlockedTensor, Convolutions, FilterBank, Rectifier};
+}
 
 /// Rewrites a model, given as the bytes of its ONNX file, so that its 3 x 3 convolutions run on the
 /// kernels of this crate; `None` where it has none that could, and is best run as it is.

@@ -4,7 +4,7 @@
 //! to the bit, and [`Portable`] is the twin that tests hold the others against.
 
 /// Numbers in a vector, and channels in a block of the blocked layout.
-pub(crate) const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// Sixteen numbers as they lie in memory.
 pub type Vector = [f32; LANES];

@@ -13,7 +13,8 @@ mod neon;
 mod x86;
 
 pub use self::lanes::InstructionSet;
-pub(crate) use self::lanes::{LANES, Lanes, Vector};
+pub(crate) use self::lanes::Lanes;
+pub use self::lanes::{LANES, Vector};
 
 /// The environment variable that names a set in place of the best one.
 const CHOICE: &str = "ORT_WINOGRAD_INSTRUCTIONS";

@@ -73,6 +73,13 @@ impl<T: Vectors> AlignedBuffer<T> {
         T::of_mut(self.numbers[self.first..].as_chunks_mut().0)
     }
 
+    /// Makes it `len` items. What they hold is left over, or zeros.
+    pub(super) fn resize(&mut self, len: usize) {
+        if self.items().len() != len {
+            *self = Self::zeros(len);
+        }
+    }
+
     /// The first `len` items, after growing where they are fewer. What they hold is left over.
     pub(super) fn at_least(&mut self, len: usize) -> &mut [T] {
         if self.items().len() < len {

@@ -67,6 +67,7 @@ impl<'a> Block<'a> {
             first_tile: tiles.start,
             n_tiles: tiles.len(),
             n_blocks,
+            blocks: 0..n_blocks,
             output: inputs,
             stride,
         });

@@ -3,7 +3,7 @@
 use super::aligned_buffer::AlignedBuffer;
 use super::by_panels::ByPanels;
 use super::by_tiles::ByTiles;
-use super::filters::PackedFilters;
+use super::filters::{Filters as PackedFilter, PackedFilters};
 use super::products::WIDE;
 use super::tiles::{Epilogue, Output, Shape};
 use super::weights::{Weights, blocks_of};
@@ -63,6 +63,14 @@ pub(super) struct Call<'a> {
     pub(super) workspaces: &'a Workspaces,
 }
 
+/// Blocks of output channels in a panel.
+fn panel_width(instructions: Instructions) -> usize {
+    match instructions.has_many_registers() {
+        true => WIDE,
+        false => 1,
+    }
+}
+
 impl Convolution {
     /// Puts the filters into vectors, and transforms them unless that is left for later.
     ///
@@ -83,19 +91,46 @@ impl Convolution {
         epilogue: Epilogue,
         transforms: FilterTransforms,
     ) -> Self {
-        let panel_width = match instructions.has_many_registers() {
-            true => WIDE,
-            false => 1,
-        };
+        let panel_width = panel_width(instructions);
         let packed = PackedFilters::new(weights, panel_width);
         let filters = match (transforms, panel_width) {
             (FilterTransforms::WhenUsed, _) => Filters::Packed(packed),
             (_, WIDE) => Filters::Transformed(packed.transformed::<WIDE>(instructions)),
             (_, _) => Filters::Transformed(packed.transformed::<1>(instructions)),
         };
+        Self::of(instructions, filters, weights, epilogue)
+    }
+
+    /// A convolution for a single call, whose filters are transformed when they are used. They are packed in
+    /// memory that may come from [`Self::into_packed`].
+    pub(super) fn for_one_call(
+        instructions: Instructions,
+        memory: AlignedBuffer<PackedFilter>,
+        weights: Weights,
+        epilogue: Epilogue,
+    ) -> Self {
+        let panel_width = panel_width(instructions);
+        let filters = Filters::Packed(PackedFilters::within(memory, weights, panel_width));
+        Self::of(instructions, filters, weights, epilogue)
+    }
+
+    /// The memory of filters that were not transformed.
+    pub(super) fn into_packed(self) -> AlignedBuffer<PackedFilter> {
+        match self.filters {
+            Filters::Packed(packed) => packed.into_buffer(),
+            Filters::Transformed(_) => AlignedBuffer::default(),
+        }
+    }
+
+    fn of(
+        instructions: Instructions,
+        filters: Filters,
+        weights: Weights,
+        epilogue: Epilogue,
+    ) -> Self {
         Self {
             filters,
-            panel_width,
+            panel_width: panel_width(instructions),
             bias: blocks_of(weights.bias),
             n_in_blocks: weights.n_in.div_ceil(LANES),
             epilogue,

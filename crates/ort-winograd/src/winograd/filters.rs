@@ -1,18 +1,20 @@
 //! Filters in vectors: as a model has them, and transformed.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::aligned_buffer::AlignedBuffer;
 use super::products::Row;
 use super::transform::{POINTS, SIDE, filters_row};
-use super::weights::Weights;
+use super::weights::{Turn, Weights};
 use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Lanes, Vector};
 
 /// Numbers of a filter.
-const TAPS: usize = 9;
+pub(super) const TAPS: usize = 9;
 
 /// Filters (3, 3) of one input channel and 16 output channels, row by row.
-type Filters = [Vector; TAPS];
+pub(super) type Filters = [Vector; TAPS];
 
 /// The filters of a convolution, in panels of output channels.
 #[derive(Debug)]
@@ -29,28 +31,40 @@ impl PackedFilters {
     /// # Panics
     /// If the weights' lengths do not fit each other.
     pub(super) fn new(weights: Weights, width: usize) -> Self {
+        Self::within(AlignedBuffer::default(), weights, width)
+    }
+
+    /// The same in memory that is there already, such as [`Self::into_buffer`] gives.
+    pub(super) fn within(
+        mut filters: AlignedBuffer<Filters>,
+        weights: Weights,
+        width: usize,
+    ) -> Self {
         let (n_in, n_out) = (weights.n_in, weights.bias.len());
         assert_eq!(weights.filters.len(), n_out * n_in * TAPS);
         let n_rows = n_in.next_multiple_of(LANES);
         let panel_len = n_rows * width;
         let n_panels = n_out.div_ceil(width * LANES);
-        let mut filters = AlignedBuffer::<Filters>::zeros(n_panels * panel_len);
+        filters.resize(n_panels * panel_len);
+        let is_full = n_in == n_rows && n_out == n_panels * width * LANES;
         let (all, _) = weights.filters.as_chunks::<TAPS>();
-        let given = all.par_chunks(width * LANES * n_in);
-        let panels = filters.items_mut().par_chunks_exact_mut(panel_len);
-        panels.zip(given).for_each(|(panel, given)| {
-            for (block, outs) in given.chunks(LANES * n_in).enumerate() {
-                for channel in 0..n_in {
-                    let vectors = &mut panel[channel * width + block];
-                    for (lane, out) in outs.chunks_exact(n_in).enumerate() {
-                        for (vector, &weight) in vectors.iter_mut().zip(&out[channel]) {
-                            vector[lane] = weight;
-                        }
-                    }
-                }
+        let panels = filters.items_mut().par_chunks_exact_mut(panel_len.max(1));
+        panels.enumerate().for_each(|(panel, rows)| {
+            if !is_full {
+                rows.fill([[0.0; LANES]; TAPS]);
+            }
+            let outs = panel * width * LANES..n_out.min((panel + 1) * width * LANES);
+            match weights.turn {
+                Turn::None => pack(all, n_in, outs, width, rows),
+                Turn::Half => pack_turned(all, n_out, outs, width, rows),
             }
         });
         Self { filters, n_rows }
+    }
+
+    /// The memory that they are in, for others.
+    pub(super) fn into_buffer(self) -> AlignedBuffer<Filters> {
+        self.filters
     }
 
     /// Bytes that they take.
@@ -100,6 +114,45 @@ impl PackedFilters {
             self.transform::<W>(panel, instructions, transformed);
         });
         transformed
+    }
+}
+
+/// Packs those of filters (O, I) that are for the output channels `outs`, a row for each input channel.
+fn pack(
+    filters: &[[f32; TAPS]],
+    n_in: usize,
+    outs: Range<usize>,
+    width: usize,
+    rows: &mut [Filters],
+) {
+    let outs = filters[outs.start * n_in..outs.end * n_in].chunks(LANES * n_in);
+    for (block, outs) in outs.enumerate() {
+        for (channel, row) in rows.chunks_exact_mut(width).take(n_in).enumerate() {
+            for (lane, out) in outs.chunks_exact(n_in).enumerate() {
+                for (vector, &weight) in row[block].iter_mut().zip(&out[channel]) {
+                    vector[lane] = weight;
+                }
+            }
+        }
+    }
+}
+
+/// The same of filters (I, O), each turned by half a turn.
+fn pack_turned(
+    filters: &[[f32; TAPS]],
+    n_out: usize,
+    outs: Range<usize>,
+    width: usize,
+    rows: &mut [Filters],
+) {
+    let of_channels = filters.chunks_exact(n_out);
+    for (filters, row) in of_channels.zip(rows.chunks_exact_mut(width)) {
+        for (index, filter) in filters[outs.clone()].iter().enumerate() {
+            let vectors = row[index / LANES].iter_mut();
+            for (vector, &weight) in vectors.zip(filter.iter().rev()) {
+                vector[index % LANES] = weight;
+            }
+        }
     }
 }
 

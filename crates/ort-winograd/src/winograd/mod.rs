@@ -14,6 +14,12 @@
 //! products     the 36 matrix products between the transforms
 //! direct       a convolution of few input channels, as it is defined
 //! layout       from (N, C, H, W) to blocks of channels and back
+//!
+//! training         convolutions and their gradients, for networks that are trained
+//! blocked          their tensors
+//! filter_gradient  the gradient to filters, with a quarter of the multiplications too
+//! over_positions   the products of which it is made
+//! pointwise        1 x 1 convolutions and their gradients
 //! ```
 //!
 //! Tensors between the kernels are (N, C/16, H, W, 16). One convolution is:
@@ -31,26 +37,35 @@
 
 mod aligned_buffer;
 mod block;
+mod blocked;
 mod by_panels;
 mod by_tiles;
 mod convolution;
 mod direct;
+mod filter_gradient;
 mod filters;
 mod layout;
 mod operator;
+mod over_positions;
 mod plan;
+mod pointwise;
 mod products;
 mod rewrite;
 mod stopwatch;
 mod tiles;
+mod training;
 mod transform;
 mod weights;
 mod workspace;
 
+pub use self::blocked::{BlockedShape, BlockedTensor};
 pub use self::convolution::FilterTransforms;
 pub use self::operator::Rewritten;
 #[cfg(feature = "stage-times")]
 pub use self::stopwatch::StageTimes;
+pub use self::training::{Convolutions, FilterBank, Rectifier};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod training_tests;

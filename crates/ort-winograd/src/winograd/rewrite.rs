@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::convolution::{Convolution, FilterTransforms};
 use super::direct::DirectConvolution;
 use super::tiles::Epilogue;
-use super::weights::Weights;
+use super::weights::{Turn, Weights};
 use crate::instructions::LANES;
 use crate::model::OnnxModel;
 use crate::onnx::names::reads;
@@ -116,6 +116,7 @@ impl Found<'_> {
             filters: &floats(&self.filters),
             bias: &self.bias,
             n_in: self.n_in,
+            turn: Turn::None,
         };
         if self.is_direct() {
             Layer::Direct(DirectConvolution::new(weights, self.epilogue.relu))

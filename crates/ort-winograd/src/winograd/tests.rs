@@ -10,7 +10,7 @@ use super::convolution::{Convolution, FilterTransforms};
 use super::direct::DirectConvolution;
 use super::layout::{from_block, to_block};
 use super::tiles::{Epilogue, Shape};
-use super::weights::Weights;
+use super::weights::{Turn, Weights};
 use super::workspace::Workspaces;
 use crate::instructions::{Instructions, LANES, Vector};
 
@@ -70,6 +70,7 @@ impl Problem {
             filters: &self.filters,
             bias: &self.bias,
             n_in: self.n_in,
+            turn: Turn::None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The tiles of a batch of pictures, and the transforms of a block of them.
 
+use std::ops::Range;
+
 use super::products::{InputBlock, MR, Row};
 use super::transform::{POINTS, SIDE, STEP, input_1d, output_1d};
 use crate::instructions::{InstructionSet, Kernel, LANES, Lanes, Vector};
@@ -36,7 +38,7 @@ impl Shape {
 
     /// Where a tile is, counted along the rows of one picture after the other.
     #[inline(always)]
-    fn tile(self, index: usize) -> Tile {
+    pub(super) fn tile(self, index: usize) -> Tile {
         let (rest, column) = (index / self.tiles_across(), index % self.tiles_across());
         Tile {
             picture: rest / self.tiles_down(),
@@ -48,10 +50,10 @@ impl Shape {
 
 /// The first output of a tile.
 #[derive(Clone, Copy)]
-struct Tile {
-    picture: usize,
-    row: usize,
-    column: usize,
+pub(super) struct Tile {
+    pub(super) picture: usize,
+    pub(super) row: usize,
+    pub(super) column: usize,
 }
 
 /// Transforms the inputs of consecutive tiles.
@@ -63,7 +65,9 @@ pub(super) struct TransformInput<'a> {
     pub(super) n_tiles: usize,
     /// C/16.
     pub(super) n_blocks: usize,
-    /// For each point, `stride` blocks: for each group of tiles, `n_blocks` of them.
+    /// Those of them that are wanted.
+    pub(super) blocks: Range<usize>,
+    /// For each point, `stride` blocks: for each group of tiles, one for each of `blocks`.
     pub(super) output: &'a mut [InputBlock],
     pub(super) stride: usize,
 }
@@ -74,7 +78,7 @@ impl Kernel for TransformInput<'_> {
     #[inline(always)]
     fn run<L: InstructionSet>(mut self) {
         // Tile after tile of one plane, so that its rows are read from the front to the back.
-        for block in 0..self.n_blocks {
+        for block in self.blocks.clone() {
             for index in 0..self.n_tiles {
                 self.transform::<L>(block, index);
             }
@@ -90,7 +94,8 @@ impl TransformInput<'_> {
         let tile = self.shape.tile(self.first_tile + index);
         let plane = tile.picture * self.n_blocks + block;
         let plane = &self.input[plane * self.shape.plane()..][..self.shape.plane()];
-        let output = &mut self.output[index / MR * self.n_blocks + block..];
+        let first = index / MR * self.blocks.len() + block - self.blocks.start;
+        let output = &mut self.output[first..];
         let is_inside = tile.row > 0
             && tile.column > 0
             && tile.row + SIDE - 1 <= height

@@ -12,6 +12,9 @@ pub(super) const SIDE: usize = 6;
 /// Numbers in a transformed tile: products for each pair of channels.
 pub(super) const POINTS: usize = SIDE * SIDE;
 
+/// Numbers along a side of a filter.
+pub(super) const FILTER_SIDE: usize = 3;
+
 /// Outputs along a side of a tile.
 pub(super) const STEP: usize = 4;
 
@@ -110,5 +113,38 @@ pub(super) fn output_1d<L: Lanes>(m: [L; SIDE]) -> [L; STEP] {
         L::splat(A).mul_add(odd_a, L::splat(B).mul(odd_b)),
         L::splat(A2).mul_add(even_a, L::splat(B2).mul(even_b)),
         L::splat(A2 * A).mul_add(odd_a, L::splat(B2 * B).mul_add(odd_b, m5)),
+    ]
+}
+
+/// A d: a row's numbers are the powers of its finite point; the last is the last of d. The transpose of
+/// [`output_1d`], for gradients of outputs.
+#[inline(always)]
+pub(super) fn d_output_1d<L: Lanes>(d: [L; STEP]) -> [L; SIDE] {
+    let [d0, d1, d2, d3] = d;
+    let (even_a, even_b) = (L::splat(A2).mul_add(d2, d0), L::splat(B2).mul_add(d2, d0));
+    let odd_a = L::splat(A).mul(L::splat(A2).mul_add(d3, d1));
+    let odd_b = L::splat(B).mul(L::splat(B2).mul_add(d3, d1));
+    [
+        d0,
+        even_a.add(odd_a),
+        even_a.sub(odd_a),
+        even_b.add(odd_b),
+        even_b.sub(odd_b),
+        d3,
+    ]
+}
+
+/// G^T u: the transpose of [`filters_1d`], for gradients of filters.
+#[inline(always)]
+pub(super) fn d_filter_1d<L: Lanes>(u: [L; SIDE]) -> [L; FILTER_SIDE] {
+    let [u0, u1, u2, u3, u4, u5] = u;
+    // Points that differ by their sign have the same scale.
+    let (scale_a, scale_b) = (L::splat(SCALES[1]), L::splat(SCALES[3]));
+    let (even_a, odd_a) = (scale_a.mul(u1.add(u2)), scale_a.mul(u1.sub(u2)));
+    let (even_b, odd_b) = (scale_b.mul(u3.add(u4)), scale_b.mul(u3.sub(u4)));
+    [
+        L::splat(SCALES[0]).mul_add(u0, even_a.add(even_b)),
+        L::splat(A).mul_add(odd_a, L::splat(B).mul(odd_b)),
+        L::splat(A2).mul_add(even_a, L::splat(B2).mul_add(even_b, u5)),
     ]
 }

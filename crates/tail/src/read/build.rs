@@ -1,0 +1,406 @@
+//! Layers from the nodes of a path.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ort_winograd::blocked::Convolutions;
+
+use super::constants::Constants;
+use super::form::{ConvolutionForm, ConvolutionKind, Form, NormalizationForm};
+use super::path::{Path, Step};
+use crate::layers::{Activation, Convolution, Depthwise, Layer, Nodes, Operation, Weights};
+use crate::tail::{Role, WeightTensor};
+use crate::{Tail, TailError};
+
+/// How the numbers of a tensor lie in the graph. In a tail they always lie the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// (N, C, H, W).
+    ChannelsFirst,
+    /// (N, H, W, C).
+    ChannelsLast,
+    /// (N, numbers), in the order of (N, H, W, C).
+    Flat,
+}
+
+/// A tensor of the graph.
+#[derive(Clone, Copy)]
+struct Value {
+    /// 0 for the input, 1 for what the first layer gives.
+    index: usize,
+    layout: Layout,
+    /// Where it is known.
+    channels: Option<usize>,
+    /// Whether height and width are 1.
+    is_pooled: bool,
+}
+
+/// Layers so far.
+pub(super) struct Builder<'a> {
+    path: &'a Path<'a>,
+    constants: &'a Constants<'a>,
+    values: HashMap<&'a str, Value>,
+    /// How many steps read a tensor; the tail's output is read once more.
+    readers: HashMap<&'a str, usize>,
+    layers: Vec<Layer>,
+    tensors: Vec<WeightTensor>,
+    names: HashSet<String>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(path: &'a Path, constants: &'a Constants) -> Self {
+        let mut readers = HashMap::from([(path.to, 1)]);
+        for name in path.steps.iter().flat_map(Step::inputs) {
+            *readers.entry(name).or_default() += 1;
+        }
+        let input = Value {
+            index: 0,
+            layout: layout_of_input(path),
+            channels: None,
+            is_pooled: false,
+        };
+        Self {
+            path,
+            constants,
+            values: HashMap::from([(path.from, input)]),
+            readers,
+            layers: Vec::new(),
+            tensors: Vec::new(),
+            names: HashSet::new(),
+        }
+    }
+
+    pub(super) fn build(mut self) -> Result<Tail, TailError> {
+        for step in &self.path.steps {
+            let inputs: Vec<Value> = step.inputs().map(|name| self.values[name]).collect();
+            let value = self.take(step, &inputs)?;
+            self.values.insert(step.output(), value);
+        }
+        if self.tensors.is_empty() {
+            return Err(TailError::NothingToTune {
+                from: self.path.from.to_owned(),
+                to: self.path.to.to_owned(),
+            });
+        }
+        Ok(Tail {
+            from: self.path.from.to_owned(),
+            to: self.path.to.to_owned(),
+            output: self.values[self.path.to].index,
+            layers: self.layers,
+            tensors: self.tensors,
+            convolutions: Arc::new(Convolutions::default()),
+        })
+    }
+
+    /// What a step makes of its inputs.
+    fn take(&mut self, step: &'a Step, inputs: &[Value]) -> Result<Value, TailError> {
+        let input = inputs[0];
+        let refused = |reason: &str| Err(self.path.refusal(step, reason));
+        let needs_planes = matches!(
+            step.form,
+            Form::Convolution(_) | Form::Normalization(_) | Form::Pool(_) | Form::GlobalAverage
+        );
+        if needs_planes && input.layout != Layout::ChannelsFirst {
+            return refused("its channels do not come first");
+        }
+        match &step.form {
+            Form::Convolution(form) => self.convolution(step, form, input),
+            Form::Normalization(form) => self.normalization(step, form, input),
+            Form::Activation(activation) => Ok(self.activation(step, *activation, input)),
+            Form::Pool(pool) => {
+                let value = self.push(step, Operation::Pool(pool.clone()), inputs);
+                Ok(Value {
+                    is_pooled: false,
+                    ..value
+                })
+            }
+            Form::GlobalAverage => {
+                let value = self.push(step, Operation::GlobalAverage, inputs);
+                Ok(Value {
+                    is_pooled: true,
+                    ..value
+                })
+            }
+            Form::Sum => {
+                let [a, b] = [input, inputs[1]];
+                if a.layout != b.layout {
+                    return refused("it adds tensors of different layouts");
+                }
+                if a.channels.zip(b.channels).is_some_and(|(a, b)| a != b) {
+                    return refused("it adds tensors of different channels");
+                }
+                Ok(self.push(step, Operation::Sum, inputs))
+            }
+            Form::ToChannelsFirst if input.layout == Layout::ChannelsLast => Ok(Value {
+                layout: Layout::ChannelsFirst,
+                ..input
+            }),
+            Form::ToChannelsLast if input.layout == Layout::ChannelsFirst => Ok(Value {
+                layout: Layout::ChannelsLast,
+                ..input
+            }),
+            Form::ToChannelsFirst | Form::ToChannelsLast => refused("it moves other axes"),
+            Form::Flatten => flat(input).or_else(&refused),
+            Form::Reshape(shape) => reshaped(input, shape).or_else(refused),
+            Form::Identity => Ok(input),
+        }
+    }
+
+    fn convolution(
+        &mut self,
+        step: &Step,
+        form: &ConvolutionForm,
+        input: Value,
+    ) -> Result<Value, TailError> {
+        let [n_out, n_in, rows, columns] = form.shape;
+        let n_taken = match form.kind {
+            ConvolutionKind::Full(_) => n_in,
+            ConvolutionKind::Depthwise => n_out,
+        };
+        if input.channels.is_some_and(|channels| channels != n_taken) {
+            let reason = format!("its filters are for {n_taken} channels");
+            return Err(self.path.refusal(step, &reason));
+        }
+        let weights = self.weights(step, form)?;
+        let activation = Activation::Linear;
+        let border = form.border;
+        let operation = match form.kind {
+            ConvolutionKind::Full(side) => Operation::Convolution(Convolution {
+                weights,
+                side,
+                n_in,
+                n_out,
+                border,
+                activation,
+            }),
+            ConvolutionKind::Depthwise => Operation::Depthwise(Depthwise {
+                weights,
+                channels: n_out,
+                kernel: [rows, columns],
+                border,
+                activation,
+            }),
+        };
+        let value = self.push(step, operation, &[input]);
+        Ok(Value {
+            channels: Some(n_out),
+            is_pooled: false,
+            ..value
+        })
+    }
+
+    fn weights(&mut self, step: &Step, form: &ConvolutionForm) -> Result<Weights, TailError> {
+        let filters = WeightTensor {
+            name: self.name(&form.filters, step.output(), "filters"),
+            shape: form.shape.to_vec(),
+            role: Role::Filters,
+            values: self.constants.weights(&form.filters)?,
+        };
+        self.tensors.push(filters);
+        let filters = self.tensors.len() - 1;
+        let bias = match &form.bias {
+            None => None,
+            Some(bias) => {
+                let values = self.constants.weights(bias)?;
+                let name = self.name(bias, step.output(), "bias");
+                Some(self.push_bias(name, values))
+            }
+        };
+        let nodes = Nodes {
+            convolution: step.output().to_owned(),
+            normalization: None,
+        };
+        Ok(Weights {
+            filters,
+            bias,
+            nodes,
+        })
+    }
+
+    fn push_bias(&mut self, name: String, values: Vec<f32>) -> usize {
+        self.tensors.push(WeightTensor {
+            name,
+            shape: vec![values.len()],
+            role: Role::Bias,
+            values,
+        });
+        self.tensors.len() - 1
+    }
+
+    /// The file's name for weights; where another layer has it, one made from the layer's.
+    fn name(&mut self, in_file: &str, layer: &str, what: &str) -> String {
+        let mut name = in_file.to_owned();
+        if name.is_empty() || self.names.contains(&name) {
+            name = format!("{layer}/{what}");
+        }
+        while self.names.contains(&name) {
+            name.push('\'');
+        }
+        self.names.insert(name.clone());
+        name
+    }
+
+    /// Makes a normalization part of the convolution before it:
+    /// g = scale / sqrt(variance + epsilon), filters = g filters, bias = g (bias - mean) + shift (S. Ioffe and
+    /// C. Szegedy, "Batch Normalization", 2015, algorithm 2).
+    fn normalization(
+        &mut self,
+        step: &Step,
+        form: &NormalizationForm,
+        input: Value,
+    ) -> Result<Value, TailError> {
+        // The path has made sure that a convolution gave the input.
+        let mut weights = match self.layers.get(input.index.wrapping_sub(1)) {
+            Some(layer) => weights_of(&layer.operation).cloned(),
+            None => None,
+        }
+        .ok_or_else(|| self.path.refusal(step, "it does not follow a convolution"))?;
+        let n_out = self.tensors[weights.filters].shape[0];
+        let numbers = [&form.scale, &form.shift, &form.mean, &form.variance];
+        let mut loaded = Vec::new();
+        for name in numbers {
+            let values = self.constants.weights(name)?;
+            if values.len() != n_out {
+                return Err(TailError::Weights {
+                    tensor: name.clone(),
+                    reason: format!("there are {} where {n_out} belong", values.len()),
+                });
+            }
+            loaded.push(values);
+        }
+        let bias = match weights.bias {
+            Some(bias) => bias,
+            None => {
+                let name = self.name("", &weights.nodes.convolution, "bias");
+                self.push_bias(name, vec![0.0; n_out])
+            }
+        };
+        weights.bias = Some(bias);
+        weights.nodes.normalization = Some(step.output().to_owned());
+        for out in 0..n_out {
+            let [scale, shift, mean, variance] =
+                std::array::from_fn(|which| f64::from(loaded[which][out]));
+            let factor = scale / (variance + f64::from(form.epsilon)).sqrt();
+            if !factor.is_finite() {
+                return Err(TailError::Weights {
+                    tensor: form.variance.clone(),
+                    reason: format!("a variance of {variance} cannot be divided by"),
+                });
+            }
+            let filters = &mut self.tensors[weights.filters].values;
+            let filter_len = filters.len() / n_out;
+            for weight in &mut filters[out * filter_len..][..filter_len] {
+                *weight = (f64::from(*weight) * factor) as f32;
+            }
+            let bias = &mut self.tensors[bias].values[out];
+            *bias = ((f64::from(*bias) - mean) * factor + shift) as f32;
+        }
+        if let Some(layer) = self.layers.get_mut(input.index - 1) {
+            layer.name = step.output().to_owned();
+            match &mut layer.operation {
+                Operation::Convolution(convolution) => convolution.weights = weights,
+                Operation::Depthwise(depthwise) => depthwise.weights = weights,
+                _ => {}
+            }
+        }
+        Ok(input)
+    }
+
+    /// Makes an activation part of the convolution before it, if nothing else reads what that gives.
+    fn activation(&mut self, step: &Step, activation: Activation, input: Value) -> Value {
+        let tensor = step.node.input[0].as_str();
+        let layer = input
+            .index
+            .checked_sub(1)
+            .and_then(|index| self.layers.get_mut(index));
+        if let Some(layer) = layer.filter(|layer| layer.name == tensor) {
+            let own = match &mut layer.operation {
+                Operation::Convolution(convolution) => Some(&mut convolution.activation),
+                Operation::Depthwise(depthwise) => Some(&mut depthwise.activation),
+                _ => None,
+            };
+            let is_alone = self.readers.get(tensor) == Some(&1);
+            if let Some(own) = own.filter(|own| is_alone && **own == Activation::Linear) {
+                *own = activation;
+                layer.name = step.output().to_owned();
+                return input;
+            }
+        }
+        self.push(step, Operation::Activation(activation), &[input])
+    }
+
+    fn push(&mut self, step: &Step, operation: Operation, inputs: &[Value]) -> Value {
+        self.layers.push(Layer {
+            name: step.output().to_owned(),
+            operation,
+            inputs: inputs.iter().map(|input| input.index).collect(),
+        });
+        let channels = inputs.iter().find_map(|input| input.channels);
+        Value {
+            index: self.layers.len(),
+            channels,
+            ..inputs[0]
+        }
+    }
+}
+
+fn weights_of(operation: &Operation) -> Option<&Weights> {
+    match operation {
+        Operation::Convolution(convolution) => Some(&convolution.weights),
+        Operation::Depthwise(depthwise) => Some(&depthwise.weights),
+        _ => None,
+    }
+}
+
+/// How the tail's input lies in the graph: channels come last where the first that minds moves them to the front.
+fn layout_of_input(path: &Path) -> Layout {
+    let mut same = HashSet::from([path.from]);
+    for step in &path.steps {
+        if !step.inputs().any(|name| same.contains(name)) {
+            continue;
+        }
+        match step.form {
+            Form::Identity | Form::Activation(_) | Form::Sum => {
+                same.insert(step.output());
+            }
+            Form::ToChannelsFirst => return Layout::ChannelsLast,
+            _ => break,
+        }
+    }
+    Layout::ChannelsFirst
+}
+
+/// (N, numbers), where the order stays that of (N, H, W, C).
+fn flat(input: Value) -> Result<Value, &'static str> {
+    match input.layout {
+        Layout::ChannelsFirst if !input.is_pooled => {
+            Err("it flattens with channels first, in another order than that of codes")
+        }
+        _ => Ok(Value {
+            layout: Layout::Flat,
+            ..input
+        }),
+    }
+}
+
+/// A new shape of the same numbers: (N, numbers), or of a pooled tensor (N, C, 1, 1) in any way.
+fn reshaped(input: Value, shape: &[i64]) -> Result<Value, &'static str> {
+    let channels = input
+        .channels
+        .and_then(|channels| i64::try_from(channels).ok());
+    let is_c = |axis: i64| axis == -1 || Some(axis) == channels;
+    match shape {
+        [0, -1] => flat(input),
+        [-1, axis] if input.is_pooled && Some(*axis) == channels => flat(input),
+        [0, axis] if input.is_pooled && is_c(*axis) => flat(input),
+        [0, axis, 1, 1] if input.is_pooled && is_c(*axis) => Ok(Value {
+            layout: Layout::ChannelsFirst,
+            ..input
+        }),
+        [0, 1, 1, axis] if input.is_pooled && is_c(*axis) => Ok(Value {
+            layout: Layout::ChannelsLast,
+            ..input
+        }),
+        _ => Err("it makes other shapes than (N, numbers)"),
+    }
+}

@@ -1,0 +1,132 @@
+//! A tail: layers, and the weights that they share a list of.
+
+use std::sync::Arc;
+
+use ort_winograd::Instructions;
+use ort_winograd::blocked::Convolutions;
+
+use crate::layers::Layer;
+
+/// The layers of a trunk between two of its tensors, with their weights.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// In the order in which they are computed.
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) tensors: Vec<WeightTensor>,
+    /// The value that is the output: 0 is the input, 1 what the first layer gives.
+    pub(crate) output: usize,
+    /// With the memory that they work in.
+    pub(crate) convolutions: Arc<Convolutions>,
+}
+
+/// Weights of one kind of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightTensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) role: Role,
+    pub(crate) values: Vec<f32>,
+}
+
+/// What weights are to their layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Filters (O, I, k, k), or (C, 1, k, k) of a depthwise convolution.
+    Filters,
+    /// A bias (O).
+    Bias,
+}
+
+impl WeightTensor {
+    /// The name of the ONNX file's tensor that they were read from; made from that of the layer where there is
+    /// none, or where layers share it. No two of a tail have the same.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The axes' lengths.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// What they are to their layer.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The weights in C order.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+impl Tail {
+    /// The tensor that it begins behind.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// The tensor that it ends with.
+    #[must_use]
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
+    /// All weights, in the order of the layers. Gradients, rates and states have the same order.
+    #[must_use]
+    pub fn tensors(&self) -> &[WeightTensor] {
+        &self.tensors
+    }
+
+    /// The values of all weights, tensor by tensor, to be changed.
+    pub fn weights_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.tensors
+            .iter_mut()
+            .map(|tensor| tensor.values.as_mut_slice())
+    }
+
+    /// How many weights there are.
+    #[must_use]
+    pub fn n_weights(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.values.len()).sum()
+    }
+
+    /// The vector instructions that it uses: the best ones of this processor.
+    #[must_use]
+    pub fn instructions(&self) -> Instructions {
+        self.convolutions.instructions()
+    }
+
+    /// The same with other instructions, for measurements; results are the same to the bit.
+    #[must_use]
+    pub fn with_instructions(self, instructions: Instructions) -> Self {
+        Self {
+            convolutions: Arc::new(Convolutions::with(instructions)),
+            ..self
+        }
+    }
+
+    /// A learning rate for each tensor of weights: `rate` for those of the last layer, and `decay` times less
+    /// for each layer before it, as J. Howard and S. Ruder have it ("Universal Language Model Fine-tuning for
+    /// Text Classification", 2018, section 3.2, with 1 / 2.6); 1 for the same rate everywhere.
+    #[must_use]
+    pub fn layer_rates(&self, rate: f32, decay: f32) -> Vec<f32> {
+        let mut rates = vec![rate; self.tensors.len()];
+        let tuned = self.layers.iter().rev().map(Layer::weights);
+        let mut rate = rate;
+        for weights in tuned.filter(|weights| !weights.is_empty()) {
+            for tensor in weights {
+                rates[tensor] = rate;
+            }
+            rate *= decay;
+        }
+        rates
+    }
+}
