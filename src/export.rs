@@ -342,6 +342,7 @@ fn classifier_card(
             ..trunk.input.clone()
         },
         made_of: None,
+        tuned: None,
         references: Vec::new(),
         output: CardOutput {
             name: PROBABILITIES.to_owned(),

@@ -75,3 +75,4 @@ pub mod predict;
 pub mod progress;
 pub mod quiet;
 pub mod train;
+pub mod tune;

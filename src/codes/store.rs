@@ -216,6 +216,24 @@ impl Store {
         layers.map(|there| there.layer.clone()).collect()
     }
 
+    /// The same pictures with other codes (N, D), which are held in memory.
+    ///
+    /// # Panics
+    /// If they are not as many.
+    pub(crate) fn with_codes(&self, codes: CodesIdentity, values: Vec<f32>) -> Self {
+        assert_eq!(
+            values.len(),
+            self.pictures.len() * codes.code_len(),
+            "a code a row"
+        );
+        let mut store = self.clone();
+        store.manifest.store.codes = codes;
+        store.manifest.store.dtype = Dtype::F32;
+        store.made = Some(Arc::new(values));
+        store.rows = None;
+        store
+    }
+
     /// This store with codes that `append` makes of its own, one at a time.
     fn made(
         &self,
@@ -232,12 +250,7 @@ impl Store {
         };
         let made = (rows.par_iter()).map_init(|| vec![0.0; whole_len], of_row);
         let made: Vec<Vec<f32>> = made.collect::<Result<_, StoreError>>()?;
-        let mut store = self.clone();
-        store.manifest.store.codes = codes;
-        store.manifest.store.dtype = Dtype::F32;
-        store.made = Some(Arc::new(made.concat()));
-        store.rows = None;
-        Ok(store)
+        Ok(self.with_codes(codes, made.concat()))
     }
 
     /// Some of these pictures, in the order given, each with a class among `classes`.

@@ -113,7 +113,7 @@ impl Scaling {
     }
 
     /// Scales some features of a code whose Euclidean norm is `norm`.
-    pub(super) fn apply_to_features(&self, features: Range<usize>, norm: f32, values: &mut [f32]) {
+    pub(crate) fn apply_to_features(&self, features: Range<usize>, norm: f32, values: &mut [f32]) {
         match self {
             Self::None => {}
             Self::Standard { mean, deviation } => {

@@ -19,6 +19,7 @@ use crate::picture::{self, Decoding, Filter, Layout, Recipe, Resize};
 
 pub use self::error::CardError;
 pub(crate) use self::made_output::OwnOutput;
+pub(crate) use self::made_output::Tuned;
 pub use self::reference::Reference;
 
 /// The versions of the card format that this crate reads: 2 has formulas for recipes besides.
@@ -148,6 +149,9 @@ pub struct ModelCard {
     /// The file's own output, where that of the card is made of it.
     #[serde(skip)]
     pub(crate) made_of: Option<OwnOutput>,
+    /// Weights that are others than the file's; no card on a disk says so.
+    #[serde(skip)]
+    pub(crate) tuned: Option<Tuned>,
     /// The card's file, for messages.
     #[serde(skip)]
     pub(crate) origin: String,

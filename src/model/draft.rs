@@ -123,6 +123,7 @@ pub fn draft_card(
         classifier: None,
         references: Vec::new(),
         made_of: None,
+        tuned: None,
         origin: format!("the draft for {file}"),
     };
     guesses.push("licence and attribution are not in the file: write them".to_owned());

@@ -9,6 +9,7 @@ mod draft;
 mod identity;
 mod layers;
 mod session;
+mod tuned;
 pub mod vgg16;
 
 pub use cnn_codes_onnxruntime::{Library, Runtime, RuntimeError, telemetry};
@@ -20,3 +21,4 @@ pub use draft::{DraftCardError, DraftedCard, draft_card, name_of};
 pub use identity::{LayerColumns, OutputSpec, TrunkIdentity};
 pub use layers::{Layers, NotLayers};
 pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};
+pub use tuned::{TunedTail, TunedTailError};

@@ -3,7 +3,7 @@
 use ort_winograd::{InstructionSet, Instructions, Kernel};
 use rayon::prelude::*;
 
-use crate::tail::{Role, WeightTensor};
+use crate::tail::Role;
 use crate::{Gradients, Tail, TailError};
 
 /// Gradients and running means below this count as zero: they change nothing, and lead to subnormal numbers,
@@ -89,6 +89,7 @@ pub struct Optimizer {
     states: Vec<[Vec<f32>; 2]>,
     /// The weights at the start, where there is a pull towards them.
     start: Vec<Vec<f32>>,
+    roles: Vec<Role>,
     steps: i32,
 }
 
@@ -96,22 +97,53 @@ impl Optimizer {
     /// An optimizer for the weights of `tail`, which begin to be pulled towards what they are now.
     #[must_use]
     pub fn new(tail: &Tail, options: OptimizerOptions) -> Self {
+        let weights = tail.tensors.iter();
+        let weights = weights.map(|tensor| (tensor.values.as_slice(), tensor.role));
+        Self::of(weights, options, tail.instructions())
+    }
+
+    /// An optimizer for any tensors of weights, such as those of a head behind a tail, and what they are to their
+    /// layers.
+    #[must_use]
+    pub fn of<'w>(
+        weights: impl Iterator<Item = (&'w [f32], Role)>,
+        options: OptimizerOptions,
+        instructions: Instructions,
+    ) -> Self {
         let has_squares = matches!(options.rule, UpdateRule::AdamW(_));
-        let state = |tensor: &WeightTensor| {
-            let zeros = || vec![0.0; tensor.values.len()];
-            [zeros(), if has_squares { zeros() } else { Vec::new() }]
-        };
-        let start = |tensor: &WeightTensor| match options.pull {
-            0.0 => Vec::new(),
-            _ => tensor.values.clone(),
-        };
+        let (mut states, mut start, mut roles) = (Vec::new(), Vec::new(), Vec::new());
+        for (weights, role) in weights {
+            let squares = if has_squares { weights.len() } else { 0 };
+            states.push([vec![0.0; weights.len()], vec![0.0; squares]]);
+            start.push(match options.pull {
+                0.0 => Vec::new(),
+                _ => weights.to_vec(),
+            });
+            roles.push(role);
+        }
         Self {
             options,
-            instructions: tail.instructions(),
-            states: tail.tensors.iter().map(state).collect(),
-            start: tail.tensors.iter().map(start).collect(),
+            instructions,
+            states,
+            start,
+            roles,
             steps: 0,
         }
+    }
+
+    /// How many steps were done, and for each tensor of weights the running means: of gradients, and of their squares
+    /// where the rule has them.
+    #[must_use]
+    pub fn state(&self) -> (i32, &[[Vec<f32>; 2]]) {
+        (self.steps, &self.states)
+    }
+
+    /// The running means of all tensors one after the other, to be set as they were after `steps`: a training that
+    /// was stopped goes on so.
+    pub fn restore(&mut self, steps: i32) -> impl Iterator<Item = &mut [f32]> {
+        self.steps = steps;
+        let states = self.states.iter_mut().flatten();
+        states.map(Vec::as_mut_slice)
     }
 
     /// Changes the weights of `tail` by `gradients`, with a learning rate for each tensor of weights, such as
@@ -125,19 +157,31 @@ impl Optimizer {
         gradients: &Gradients,
         rates: &[f32],
     ) -> Result<(), TailError> {
-        self.check(tail, gradients, rates)?;
+        let mut weights: Vec<_> = tail.weights_mut().collect();
+        self.step_weights(&mut weights, &gradients.tensors, rates)
+    }
+
+    /// The same with any tensors of weights, those that it is of.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn step_weights(
+        &mut self,
+        weights: &mut [&mut [f32]],
+        gradients: &[Vec<f32>],
+        rates: &[f32],
+    ) -> Result<(), TailError> {
+        self.check(weights, gradients, rates)?;
         self.steps = self.steps.saturating_add(1);
-        let all = (tail.tensors.iter_mut()).zip(&mut self.states);
-        let all = all.zip(gradients.tensors.iter().zip(&self.start));
-        for (((tensor, [m, v]), (gradient, start)), &rate) in all.zip(rates) {
+        let all = weights.iter_mut().zip(&mut self.states);
+        let all = all.zip(gradients.iter().zip(&self.start));
+        let each = self.roles.iter().zip(rates);
+        for (((weights, [m, v]), (gradient, start)), (&role, &rate)) in all.zip(each) {
             if rate == 0.0 {
                 continue;
             }
-            let step = Step::new(self.options, tensor.role, rate, self.steps);
-            let parts = tensor
-                .values
-                .par_chunks_mut(SOME)
-                .zip(m.par_chunks_mut(SOME));
+            let step = Step::new(self.options, role, rate, self.steps);
+            let parts = weights.par_chunks_mut(SOME).zip(m.par_chunks_mut(SOME));
             let parts = parts.zip(gradient.par_chunks(SOME));
             // Those of arrays that are not there are empty.
             let n = gradient.len().div_ceil(SOME);
@@ -160,21 +204,22 @@ impl Optimizer {
         Ok(())
     }
 
-    fn check(&self, tail: &Tail, gradients: &Gradients, rates: &[f32]) -> Result<(), TailError> {
+    fn check(
+        &self,
+        weights: &[&mut [f32]],
+        gradients: &[Vec<f32>],
+        rates: &[f32],
+    ) -> Result<(), TailError> {
         let n = self.states.len();
         let counts = [
-            ("tensors of weights", tail.tensors.len()),
-            ("tensors of gradients", gradients.tensors.len()),
+            ("tensors of weights", weights.len()),
+            ("tensors of gradients", gradients.len()),
             ("learning rates", rates.len()),
         ];
-        let each = tail
-            .tensors
-            .iter()
-            .zip(&gradients.tensors)
-            .zip(&self.states);
-        let lengths = each.flat_map(|((tensor, gradient), [m, _])| {
+        let each = weights.iter().zip(gradients).zip(&self.states);
+        let lengths = each.flat_map(|((weights, gradient), [m, _])| {
             [
-                ("weights", m.len(), tensor.values.len()),
+                ("weights", m.len(), weights.len()),
                 ("gradients", m.len(), gradient.len()),
             ]
         });

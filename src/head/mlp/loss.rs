@@ -45,13 +45,21 @@ impl LossOptions {
 
 /// The loss of training on certain samples.
 #[derive(Debug)]
-pub(super) struct Loss {
+pub(crate) struct Loss {
     label_smoothing: f64,
     /// By label (K).
     class_weights: Vec<f64>,
 }
 
 impl Loss {
+    /// The cross-entropy of K classes that count alike.
+    pub(crate) fn plain(label_smoothing: f64, n_classes: usize) -> Self {
+        Self {
+            label_smoothing,
+            class_weights: vec![1.0; n_classes],
+        }
+    }
+
     pub(super) fn new(options: &LossOptions, train: &Samples) -> Self {
         Self {
             label_smoothing: options.label_smoothing,
@@ -60,7 +68,7 @@ impl Loss {
     }
 
     /// Turns a sample's logits (K) into probabilities (K) in place, and returns its loss.
-    pub(super) fn of_logits(&self, logits: &mut [f32], label: usize) -> f64 {
+    pub(crate) fn of_logits(&self, logits: &mut [f32], label: usize) -> f64 {
         let loss = if self.label_smoothing == 0.0 {
             softmax_cross_entropy(logits, label)
         } else {
@@ -71,7 +79,7 @@ impl Loss {
 
     /// Turns a sample's probabilities (K) into the gradient of its loss by its logits in place:
     /// weight (p - t).
-    pub(super) fn d_logits(&self, probabilities: &mut [f32], label: usize) {
+    pub(crate) fn d_logits(&self, probabilities: &mut [f32], label: usize) {
         let spread = (self.label_smoothing / probabilities.len() as f64) as f32;
         let weight = self.class_weights[label] as f32;
         probabilities[label] -= 1.0 - self.label_smoothing as f32;

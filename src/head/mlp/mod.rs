@@ -25,6 +25,7 @@ mod order;
 mod trainer;
 mod training;
 
+pub(crate) use loss::Loss;
 pub use loss::LossOptions;
 pub use network::{Dense, Mlp};
 pub use options::{BatchOrder, Keep, MlpOptions};

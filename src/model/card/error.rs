@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cnn_codes_tail::TailError;
 use ort_winograd::GraphError;
 use ort_winograd::onnx::{DataType, TensorType, element_name};
 
@@ -45,6 +46,9 @@ pub enum CardError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Tuned weights do not fit the trunk.
+    #[error("{0}")]
+    Tail(#[from] Box<TailError>),
     /// The ONNX file lacks the input or output that the card names.
     #[error("{card} names the {role} {name:?}, but {} has only: {there}", model.display())]
     NoTensor {

@@ -1,6 +1,7 @@
 //! Outputs that are made of an ONNX file's own: several layers, one of tokens, float32 of float16.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ort_winograd::{OnnxModel, hash_graph};
 
@@ -8,6 +9,7 @@ use super::{CardError, CardOutput, ModelCard};
 use crate::model::adapter::{has_halves, in_float32};
 use crate::model::identity::{LayerColumns, OutputSpec};
 use crate::model::layers::Layers;
+use crate::model::tuned::TunedTail;
 
 /// The output that an ONNX file itself has, where another one is made of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +21,31 @@ pub(crate) struct OwnOutput {
     layers: Vec<LayerColumns>,
 }
 
+/// Weights that are others than those of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tuned {
+    tail: Arc<TunedTail>,
+    /// The card of the file.
+    published: Box<ModelCard>,
+}
+
 impl ModelCard {
+    /// The card of the same trunk with the tuned weights of `tail`: the file stays the published one, and is
+    /// checked as such before the weights are put into what is read of it.
+    #[must_use]
+    pub fn tuned_by(self, tail: TunedTail) -> Self {
+        Self {
+            tensors_sha256: None,
+            graph_sha256: None,
+            references: Vec::new(),
+            tuned: Some(Tuned {
+                tail: Arc::new(tail),
+                published: Box::new(self.clone()),
+            }),
+            ..self
+        }
+    }
+
     /// The card of the same trunk with these layers for its output, which have so many numbers each:
     /// [`Layers::channels`].
     #[must_use]
@@ -95,6 +121,15 @@ impl ModelCard {
     /// The model with the card's output: made in it where that is of several layers or one of tokens, and in
     /// float32 where the file's are float16. What the card says of the file's own graph is checked before.
     pub(in crate::model) fn with_output(&self, model: OnnxModel) -> Result<OnnxModel, CardError> {
+        if let Some(tuned) = &self.tuned {
+            let published = &tuned.published;
+            let model = published.with_output(model)?;
+            published.check_weights(&model)?;
+            return tuned
+                .tail
+                .in_model(model)
+                .map_err(|error| Box::new(error).into());
+        }
         let model = match has_halves(&model) {
             true => in_float32(model)?,
             false => model,

@@ -33,7 +33,7 @@ impl TrunkFile {
         let had_halves = has_halves(&model);
         let model = card.with_output(model)?;
         card.check_against(&model)?;
-        let is_made = card.made_of.is_some() || had_halves;
+        let is_made = card.made_of.is_some() || card.tuned.is_some() || had_halves;
         let bytes = match is_made {
             true => model.to_bytes().into(),
             false => file.clone(),

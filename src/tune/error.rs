@@ -1,0 +1,88 @@
+//! Why nothing was tuned.
+
+use std::io;
+use std::path::PathBuf;
+
+use cnn_codes_tail::TailError;
+
+use crate::codes::StoreError;
+use crate::evaluate::EvaluateError;
+use crate::head::saved::SavedHeadError;
+use crate::head::{HeadError, HeadKind};
+use crate::model::TunedTailError;
+use crate::progress::Stopped;
+use crate::train::TrainError;
+
+/// Why nothing was tuned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuneError {
+    /// The store does not hold what the tail takes.
+    #[error("{} cannot be tuned on: {reason}", store.display())]
+    Store {
+        /// The store.
+        store: PathBuf,
+        /// What is wrong, and what to do about it.
+        reason: String,
+    },
+    /// A head that has no gradient, or is not there.
+    #[error("a {kind} cannot be tuned; the heads that can are mlp and logistic")]
+    Kind {
+        /// Which head was asked for.
+        kind: HeadKind,
+    },
+    /// The layers cannot be trained, or not on such codes.
+    #[error("{0}")]
+    Tail(#[from] TailError),
+    /// Codes cannot be read, or were changed.
+    #[error("{0}")]
+    Codes(#[from] StoreError),
+    /// An option is outside, there are too few pictures, or a head cannot be trained.
+    #[error("{0}")]
+    Head(#[from] HeadError),
+    /// What was predicted cannot be judged.
+    #[error("{0}")]
+    Evaluate(#[from] EvaluateError),
+    /// The result cannot be judged or saved.
+    #[error("{0}")]
+    Train(#[from] TrainError),
+    /// The result cannot be saved.
+    #[error("{0}")]
+    Save(#[from] SavedHeadError),
+    /// The tuned weights cannot be saved.
+    #[error("{0}")]
+    SaveTail(#[from] TunedTailError),
+    /// Weights became NaN or infinite.
+    #[error("the weights became infinite in epoch {epoch} with {setting}; a smaller rate may help")]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Which setting.
+        setting: String,
+    },
+    /// What a run goes on from cannot be read or written.
+    #[error("cannot use {}: {source}", path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The folder of an unfinished run is another one's.
+    #[error(
+        "{} holds an unfinished run on other codes, heads or options; remove the folder to begin anew",
+        path.display()
+    )]
+    OtherJob {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It was stopped.
+    #[error("stopped; the same command goes on from {}", path.display())]
+    Stopped {
+        /// The folder of the checkpoint.
+        path: PathBuf,
+        /// That it was.
+        source: Stopped,
+    },
+}

@@ -1,0 +1,312 @@
+//! One training of tail and head.
+
+use cnn_codes_tail::{Batch, InputGradient, Optimizer, Role, Tail};
+use ndarray::Array2;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
+
+use super::TuneError;
+use super::checkpoint::Checkpoint;
+use super::network::Network;
+use super::options::{Setting, TuneOptions};
+use crate::codes::{Pool, Store};
+use crate::head::mlp::Loss;
+use crate::head::saved::SavedHead;
+use crate::progress::{Progress, Watch};
+
+/// Pictures whose outputs are computed at a time where nothing is trained.
+const AT_ONCE: usize = 32;
+
+/// The pictures, and what the front of the trunk made of them.
+pub(super) struct Data<'a> {
+    front: &'a Store,
+    /// (H, W, C) of a code.
+    pub(super) shape: [usize; 3],
+    /// Class of each (N).
+    pub(super) labels: &'a [usize],
+    pub(super) groups: Option<Vec<usize>>,
+    pub(super) n_classes: usize,
+}
+
+impl<'a> Data<'a> {
+    /// Of labelled pictures, whose classes must be those of the heads.
+    pub(super) fn new(front: &'a Store, from: &SavedHead) -> Result<Self, TuneError> {
+        let wrong = |reason: String| TuneError::Store {
+            store: front.dir().to_owned(),
+            reason,
+        };
+        if front.labels().is_none() {
+            return Err(wrong("its pictures have no labels".to_owned()));
+        }
+        if front.classes() != from.classes {
+            return Err(wrong(format!(
+                "its classes are {}, and those of the head {}",
+                front.classes().join(", "),
+                from.classes.join(", ")
+            )));
+        }
+        Self::unlabelled(front)
+    }
+
+    /// Of pictures whose labels are not looked at.
+    pub(super) fn unlabelled(front: &'a Store) -> Result<Self, TuneError> {
+        let codes = front.codes_identity();
+        let shape = match *codes.output.shape.as_slice() {
+            [height, width, channels] if codes.pool == Pool::None => [height, width, channels],
+            _ => {
+                let reason = "its codes have no height and width; extract the pictures with --output of a layer before the end, and without --pool";
+                return Err(TuneError::Store {
+                    store: front.dir().to_owned(),
+                    reason: reason.to_owned(),
+                });
+            }
+        };
+        Ok(Self {
+            front,
+            shape,
+            labels: front.labels().unwrap_or_default(),
+            groups: front.groups(),
+            n_classes: front.classes().len(),
+        })
+    }
+
+    /// The codes of some rows (rows, H, W, C).
+    fn codes(&self, rows: &[usize]) -> Result<Vec<f32>, TuneError> {
+        let len: usize = self.shape.iter().product();
+        let mut codes = vec![0.0; rows.len() * len];
+        let targets = codes.par_chunks_exact_mut(len).zip(rows);
+        targets.try_for_each(|(code, &row)| self.front.read_code(row, 0..len, code))?;
+        Ok(codes)
+    }
+
+    fn batch<'c>(&self, codes: &'c [f32], n: usize) -> Batch<'c> {
+        let [height, width, channels] = self.shape;
+        Batch {
+            shape: [n, height, width, channels],
+            values: codes,
+        }
+    }
+
+    /// Calls `visit` with some rows and the outputs of a tail for them (rows, H W C), until all rows are done.
+    pub(super) fn outputs(
+        &self,
+        tail: &Tail,
+        rows: &[usize],
+        mut visit: impl FnMut(&[usize], &[f32]),
+    ) -> Result<(), TuneError> {
+        for rows in rows.chunks(AT_ONCE) {
+            let codes = self.codes(rows)?;
+            visit(rows, &tail.outputs(self.batch(&codes, rows.len()))?);
+        }
+        Ok(())
+    }
+
+    /// Logits (rows, K) of a tail and a head behind it.
+    pub(super) fn logits(
+        &self,
+        tail: &Tail,
+        network: &Network,
+        rows: &[usize],
+    ) -> Result<Array2<f32>, TuneError> {
+        let mut logits = Vec::with_capacity(rows.len() * self.n_classes);
+        self.outputs(tail, rows, |rows, outputs| {
+            let pass = network.forward(outputs, rows.len(), None);
+            logits.extend(pass.logits.iter());
+        })?;
+        let shape = (rows.len(), self.n_classes);
+        Ok(Array2::from_shape_vec(shape, logits).expect("K logits a row"))
+    }
+}
+
+/// A training of a tail and a head on some rows.
+pub(super) struct Run<'a> {
+    data: &'a Data<'a>,
+    options: &'a TuneOptions,
+    setting: Setting,
+    rows: Vec<usize>,
+    loss: Loss,
+    pub(super) tail: Tail,
+    pub(super) network: Network,
+    of_tail: Optimizer,
+    of_network: Optimizer,
+    /// Epochs that are done.
+    pub(super) epoch: usize,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        data: &'a Data<'a>,
+        tail: Tail,
+        network: Network,
+        setting: Setting,
+        options: &'a TuneOptions,
+        rows: &[usize],
+    ) -> Self {
+        let optimizer = options.optimizer(setting);
+        let roles = [Role::Filters, Role::Bias].into_iter().cycle();
+        let tensors = network.tensors().zip(roles);
+        let of_network = Optimizer::of(tensors, optimizer, tail.instructions());
+        Self {
+            data,
+            options,
+            setting,
+            rows: rows.to_vec(),
+            loss: Loss::plain(options.label_smoothing, data.n_classes),
+            of_tail: Optimizer::new(&tail, optimizer),
+            of_network,
+            tail,
+            network,
+            epoch: 0,
+        }
+    }
+
+    /// Trains up to so many epochs, from the last one that `checkpoint` has of `name` on; `after` each is called.
+    pub(super) fn go_on(
+        &mut self,
+        checkpoint: &Checkpoint,
+        name: &str,
+        epochs: usize,
+        watch: &dyn Watch,
+        mut after: impl FnMut(&Self) -> Result<(), TuneError>,
+    ) -> Result<(), TuneError> {
+        checkpoint.restore(name, self)?;
+        while self.epoch < epochs {
+            self.one_epoch(watch)
+                .map_err(|error| checkpoint.stopped(error))?;
+            after(self)?;
+            checkpoint.keep(name, self)?;
+            let progress = Progress {
+                done: self.epoch,
+                total: epochs,
+                ..Progress::default()
+            };
+            watch.progress(progress, &"");
+        }
+        Ok(())
+    }
+
+    fn n_steps(&self) -> usize {
+        self.rows.len().div_ceil(self.options.batch_size)
+    }
+
+    fn one_epoch(&mut self, watch: &dyn Watch) -> Result<(), TuneError> {
+        // Of the seed and the epoch alone, so that a run that goes on has the same.
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.options.seed);
+        (0..=self.epoch).for_each(|_| rng.jump());
+        let mut order = self.rows.clone();
+        order.shuffle(&mut rng);
+        let n_steps = self.n_steps();
+        for (step, rows) in order.chunks(self.options.batch_size).enumerate() {
+            watch.or_stopped().map_err(|source| TuneError::Stopped {
+                path: std::path::PathBuf::new(),
+                source,
+            })?;
+            let all = n_steps * self.options.epochs;
+            let factor = self.options.schedule(self.epoch * n_steps + step, all);
+            self.step(rows, factor, &mut rng)?;
+        }
+        self.epoch += 1;
+        let is_finite = |tensor: &[f32]| tensor.iter().all(|value| value.is_finite());
+        let tensors = self.tail.tensors().iter().map(|tensor| tensor.values());
+        if tensors.chain(self.network.tensors()).all(is_finite) {
+            return Ok(());
+        }
+        Err(TuneError::Diverged {
+            epoch: self.epoch,
+            setting: self.setting.to_string(),
+        })
+    }
+
+    /// One step with some pictures.
+    fn step(
+        &mut self,
+        rows: &[usize],
+        factor: f32,
+        rng: &mut Xoshiro256PlusPlus,
+    ) -> Result<(), TuneError> {
+        let codes = self.data.codes(rows)?;
+        let (outputs, tape) = self.tail.forward(self.data.batch(&codes, rows.len()))?;
+        let pass = self.network.forward(&outputs, rows.len(), Some(rng));
+        let mut d_logits = pass.logits.clone();
+        for (mut row, &picture) in d_logits.rows_mut().into_iter().zip(rows) {
+            let row = row.as_slice_mut().expect("logits are in C order");
+            let label = self.data.labels[picture];
+            self.loss.of_logits(row, label);
+            self.loss.d_logits(row, label);
+        }
+        d_logits /= rows.len() as f32;
+        let positions = outputs.len() / rows.len() / self.network.channels;
+        let of_network = self.network.backward(&pass, d_logits.view(), positions);
+        let mut gradients =
+            (self.tail).backward(&tape, &of_network.outputs, InputGradient::Unwanted)?;
+        let mut of_layers: Vec<Vec<f32>> = (of_network.layers.into_iter())
+            .flat_map(|layer| {
+                [
+                    layer.weights.into_raw_vec_and_offset().0,
+                    layer.bias.to_vec(),
+                ]
+            })
+            .collect();
+        // One length over tail and head.
+        let squares = of_layers.iter().flatten().map(|&g| f64::from(g).powi(2));
+        let norm = (squares.sum::<f64>() + gradients.norm().powi(2)).sqrt();
+        let shorter = f64::from(self.options.clip) / norm.max(f64::MIN_POSITIVE);
+        if shorter < 1.0 {
+            gradients.scale(shorter as f32);
+            of_layers
+                .iter_mut()
+                .flatten()
+                .for_each(|g| *g *= shorter as f32);
+        }
+        let rate = self.setting.rate * factor;
+        let rates = self.tail.layer_rates(rate, self.options.layer_decay);
+        self.of_tail.step(&mut self.tail, &gradients, &rates)?;
+        let mut weights: Vec<_> = self.network.tensors_mut().collect();
+        let rates = vec![rate * self.options.head_factor; weights.len()];
+        self.of_network
+            .step_weights(&mut weights, &of_layers, &rates)?;
+        Ok(())
+    }
+
+    /// Tail and head between those of the start and these.
+    pub(super) fn mixed(
+        &self,
+        tail: &Tail,
+        network: &Network,
+        mixture: f32,
+    ) -> Result<(Tail, Network), TuneError> {
+        let tail = tail.interpolate(&self.tail, mixture)?;
+        let mut mixed = network.clone();
+        for (old, new) in mixed.tensors_mut().zip(self.network.tensors()) {
+            for (old, new) in old.iter_mut().zip(new) {
+                *old = (1.0 - mixture) * *old + mixture * new;
+            }
+        }
+        Ok((tail, mixed))
+    }
+
+    /// How many steps were done, and all numbers that a run goes on from.
+    pub(super) fn numbers(&self) -> (i32, Vec<&[f32]>) {
+        let mut numbers: Vec<&[f32]> = Vec::new();
+        numbers.extend(self.tail.tensors().iter().map(|tensor| tensor.values()));
+        numbers.extend(self.network.tensors());
+        let (steps, states) = self.of_tail.state();
+        numbers.extend(states.iter().flatten().map(Vec::as_slice));
+        let (_, states) = self.of_network.state();
+        numbers.extend(states.iter().flatten().map(Vec::as_slice));
+        (steps, numbers)
+    }
+
+    /// The same, to be filled.
+    pub(super) fn numbers_mut(&mut self, epoch: usize, steps: i32) -> Vec<&mut [f32]> {
+        self.epoch = epoch;
+        let mut numbers: Vec<&mut [f32]> = Vec::new();
+        numbers.extend(self.tail.weights_mut());
+        numbers.extend(self.network.tensors_mut());
+        numbers.extend(self.of_tail.restore(steps));
+        numbers.extend(self.of_network.restore(steps));
+        numbers
+    }
+}
