@@ -34,7 +34,7 @@ pub use self::tuned::{Comparison, Tuned, behind};
 
 use std::path::Path;
 
-use cnn_codes_tail::Tail;
+pub use cnn_codes_tail::Tail;
 
 use self::checkpoint::Checkpoint;
 use self::choice::choose;

@@ -20,5 +20,5 @@ pub use card::{CardError, ModelCard};
 pub use draft::{DraftCardError, DraftedCard, draft_card, name_of};
 pub use identity::{LayerColumns, OutputSpec, TrunkIdentity};
 pub use layers::{Layers, NotLayers};
-pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions};
+pub use session::{Device, Kernels, Provider, Trunk, TrunkError, TrunkOptions, identify, shape_of};
 pub use tuned::{TunedTail, TunedTailError};

@@ -9,7 +9,8 @@ mod tensors;
 use std::path::Path;
 
 use ort::session::Session;
-use ort_winograd::Rewritten;
+use ort_winograd::onnx::{DataType, TensorType};
+use ort_winograd::{OnnxModel, Rewritten};
 
 pub use self::error::TrunkError;
 use self::file::TrunkFile;
@@ -20,6 +21,65 @@ use super::Runtime;
 use super::card::{Element, ModelCard, Reference};
 use super::identity::{OutputSpec, TrunkIdentity};
 use crate::picture::Layout;
+
+/// What the trunk is that a card and an ONNX file are, without a session.
+///
+/// # Errors
+/// [`TrunkError`] if the file does not fit the card.
+pub fn identify(card: &ModelCard, path: &Path) -> Result<TrunkIdentity, TrunkError> {
+    let card = card.clone().with_token();
+    TrunkFile::read(&card, path)?.identify(&card)
+}
+
+/// Shape (C, H, W) of a feature map inside of a trunk's graph, by a run of one picture of zeros; (C, H, W) also where
+/// it is the trunk's output and that has its channels last.
+///
+/// # Errors
+/// [`TrunkError`] if there is no such tensor, or it is no feature map.
+pub fn shape_of(
+    runtime: &Runtime,
+    card: &ModelCard,
+    path: &Path,
+    tensor: &str,
+) -> Result<[u64; 3], TrunkError> {
+    if tensor == card.output.name
+        && let &[height, width, channels] = card.output().shape.as_slice()
+    {
+        return Ok([channels, height, width].map(|axis| axis as u64));
+    }
+    let mut model = OnnxModel::read(path)?;
+    model.cut_after(tensor)?;
+    let open = TensorType {
+        element: DataType::Float,
+        dims: None,
+    };
+    model.declare(tensor, &open)?;
+    let failed = |source: ort::Error| TrunkError::Run {
+        n: 1,
+        source: source.into(),
+    };
+    let mut session = open::plain(runtime, &model.to_bytes()).map_err(failed)?;
+    let numbers = vec![0.0; input_shape(&card.input, 1).iter().product()];
+    let levels = vec![0; numbers.len()];
+    let input = input_tensor(&card.input, 1, &numbers, &levels).map_err(failed)?;
+    let outputs = session.run(ort::inputs![card.input.name.as_str() => input]);
+    let outputs = outputs.map_err(failed)?;
+    let (shape, _) = outputs[tensor]
+        .try_extract_tensor::<f32>()
+        .map_err(failed)?;
+    let axes: Vec<_> = shape
+        .iter()
+        .map(|&axis| u64::try_from(axis).unwrap_or(0))
+        .collect();
+    match axes.as_slice() {
+        &[1, channels, height, width] => Ok([channels, height, width]),
+        _ => Err(TrunkError::OutputShape {
+            output: tensor.to_owned(),
+            expected: vec![1, -1, -1, -1],
+            actual: shape.to_vec(),
+        }),
+    }
+}
 
 /// Pictures that ONNX Runtime gets at once on a CPU.
 ///

@@ -130,6 +130,12 @@ impl TunedTail {
         }))
     }
 
+    /// The tensor behind which the tuned layers begin, such as `block4_pool`.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        &self.place.from
+    }
+
     /// Writes both files into a folder.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What comes of fine-tuning, and how it is saved.
 
+use std::path::Path;
+
 use cnn_codes_tail::Tail;
 use serde::Serialize;
 
@@ -12,6 +14,7 @@ use crate::evaluate::{Correctness, Design, Difference};
 use crate::head::saved::{Evidence, SavedHead};
 use crate::head::{CodesView, Neighbours, OneHead, Samples};
 use crate::model::{TrunkIdentity, TunedTail};
+use crate::train::Report;
 
 /// A head, and the tail before it where that was tuned.
 #[derive(Clone, Debug)]
@@ -95,6 +98,19 @@ impl Tuned {
         let channels = means.output.channels();
         self.heads.evidence.neighbours = Neighbours::of(&samples, channels)?;
         Ok(())
+    }
+
+    /// Writes the head, the tail and all that is told of them into the draft of a head.
+    ///
+    /// # Errors
+    /// [`TuneError`], with the file.
+    pub fn write_into(&self, folder: &Path, report: &Report) -> Result<(), TuneError> {
+        if let Some(tail) = self.saved_tail()? {
+            tail.write_into(folder)?;
+        }
+        report.write_into(folder)?;
+        // Last: with its manifest a draft is a head.
+        Ok(self.heads.write_into(folder)?)
     }
 
     /// The tail's weights, as they are saved beside the head.

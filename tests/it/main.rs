@@ -16,5 +16,6 @@ mod shared_vgg16_keras;
 mod shared_winograd;
 mod statistics;
 mod store;
+mod tune;
 
 use test_support as support;

@@ -10,6 +10,7 @@ use cnn_codes::head::mlp::MlpOptions;
 use cnn_codes::head::optimizer::{OptimizerKind, OptimizerOptions, ScheduleKind};
 use cnn_codes::model::{ModelCard, TrunkOptions};
 use cnn_codes::train::{Told, TrainOptions};
+use cnn_codes::tune::TuneOptions;
 use cnn_codes_curate::check::CheckOptions;
 use cnn_codes_curate::download::DownloadOptions;
 use cnn_codes_curate::split::SplitOptions;
@@ -18,7 +19,7 @@ use crate::{Arguments, Verb, check, default_threads, download, extract_features,
 
 /// Options with a default of their own in the text of the help, of each verb: all of them are looked at
 /// below, or are about what is printed.
-const WITH_DEFAULTS: [(&str, &[&str]); 8] = [
+const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
     (
         "train-head",
         &[
@@ -74,6 +75,26 @@ const WITH_DEFAULTS: [(&str, &[&str]); 8] = [
             "device",
             "kernels",
             "max_pixels",
+        ],
+    ),
+    (
+        "fine-tune",
+        &[
+            "format",
+            "optimizer",
+            "rates",
+            "pulls",
+            "mixtures",
+            "epochs",
+            "folds",
+            "batch_size",
+            "head_factor",
+            "layer_decay",
+            "warm_up",
+            "clip",
+            "weight_decay",
+            "label_smoothing",
+            "seed",
         ],
     ),
     ("review", &["next", "port"]),
@@ -167,6 +188,15 @@ fn train_head_does_what_the_library_does() {
         expected.optimizer.schedule = kind.schedule(expected.epochs);
         assert_eq!(options.heads, mlp(expected), "{name}");
     }
+}
+
+#[test]
+fn fine_tune_does_what_the_library_does() {
+    let line = "fine-tune --train a --validation b --from c --out d";
+    let Verb::FineTune(arguments) = verb(line) else {
+        panic!("{line}")
+    };
+    assert_eq!(arguments.options(), TuneOptions::default());
 }
 
 #[test]

@@ -12,7 +12,9 @@ use super::evaluations::Evaluations;
 use super::groups::GroupArguments;
 use super::output_file::write;
 use super::page::page_of;
-use super::{Format, folder, print_result, say};
+use super::trunk::TrunkOption;
+use super::tuned::taken_by;
+use super::{Format, ModelsOption, folder, print_result, say};
 
 /// Judge the heads of HEAD on a store that was kept aside
 ///
@@ -47,6 +49,10 @@ pub struct Arguments {
     format: Format,
     #[command(flatten)]
     groups: GroupArguments,
+    #[command(flatten)]
+    trunk: TrunkOption,
+    #[command(flatten)]
+    models: ModelsOption,
 }
 
 /// Judges, notes it in HEAD, and prints the comparison.
@@ -54,7 +60,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let told = Report::read(&arguments.head)?;
     let heads = SavedHead::load(&arguments.head)?;
     let open = arguments.groups.opener()?;
-    let open = |path: &Path| Ok(open(path)?.taken_as(&heads.codes)?);
+    let (head, trunk, models) = (&arguments.head, &arguments.trunk, &arguments.models);
+    let open = |path: &Path| taken_by(head, &heads.codes, open(path)?, trunk, models);
     let store = open(&arguments.store)?;
     let training = match &arguments.train {
         Some(train) => Some(open(train)?),

@@ -18,7 +18,7 @@ use cnn_codes_files::Existing;
 use self::summary::Summary;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
-use super::trunk::{TrunkOption, load_runtime, load_trunk};
+use super::trunk::{TrunkOption, load_runtime, load_trunk, tuned};
 use super::{
     Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, say, threads,
 };
@@ -126,7 +126,7 @@ fn classifier(
 ) -> anyhow::Result<(Exported, Option<Drift>)> {
     let models = &arguments.models.path()?;
     let (card, path) = arguments.trunk.find(models, &head.codes.trunk.name)?;
-    let card = card.for_output(&head.codes.output);
+    let card = tuned(&arguments.source, card.for_output(&head.codes.output))?;
     let trunk = card.read_model(&path)?;
     let exported = export_classifier(trunk.clone(), &card, head, options)?;
     let in_float32 = match options.precision {

@@ -11,7 +11,7 @@ use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
 use cnn_codes::model::{
-    Device, Kernels, Layers, Library, ModelCard, OnnxModel, Trunk, TrunkOptions,
+    Device, Kernels, Layers, Library, ModelCard, OnnxModel, Runtime, Trunk, TrunkOptions, shape_of,
 };
 use cnn_codes::picture::{self, Decoding, Filter, Fit, Recipe};
 use cnn_codes_files::{Existing, resolve};
@@ -111,14 +111,9 @@ pub struct Arguments {
     /// --filter nearest); or decode all pixels
     #[arg(long, default_value_t, value_parser = one_of::<Decoding>(Decoding::NAMES))]
     decode: Decoding,
-    /// Layers of the trunk whose pooled codes are taken side by side in place of its output, separated by commas,
-    /// such as block3_pool,block4_pool,block5_pool; needs --pool
-    #[arg(
-        long,
-        value_name = "LAYER,...",
-        value_delimiter = ',',
-        requires = "pool"
-    )]
+    /// A layer of the trunk whose codes are taken in place of its output, such as block4_pool, from which `fine-tune`
+    /// goes on; or several, separated by commas, whose codes are pooled by --pool and put side by side
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
     output: Vec<String>,
     /// Scale the code of each layer of --output to length 1
     #[arg(long, requires = "output")]
@@ -186,8 +181,8 @@ pub fn load(arguments: &Arguments) -> anyhow::Result<(Trunk, ExtractOptions)> {
     let threads = arguments.threads.unwrap_or_else(default_threads);
     let models = arguments.models.path()?;
     let (card, model) = arguments.trunk.find(&models, VGG16)?;
-    let card = with_layers(arguments, card, &model)?;
     let (_, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
+    let card = with_layers(arguments, card, &model, &runtime)?;
     let options = extract_options(arguments, &card, threads)?;
     let trunk = load_trunk(&runtime, card, &model, trunk_options(arguments, threads))?;
     Ok((trunk, options))
@@ -201,9 +196,9 @@ fn run_extraction(
 ) -> anyhow::Result<ExitCode> {
     let models = arguments.models.path()?;
     let (card, model) = arguments.trunk.find(&models, VGG16)?;
-    let card = with_layers(arguments, card, &model)?;
     let reuse = open_stores(&arguments.reuse)?;
     let (library, runtime) = load_runtime(&arguments.models, &arguments.runtime)?;
+    let card = with_layers(arguments, card, &model, &runtime)?;
     let options = extract_options(arguments, &card, threads)?;
     let trunk_options = trunk_options(arguments, threads);
     let mut trunk = load_trunk(&runtime, card, &model, trunk_options)?;
@@ -233,10 +228,20 @@ fn run_extraction(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The card with the layers that are asked for.
-fn with_layers(arguments: &Arguments, card: ModelCard, file: &Path) -> anyhow::Result<ModelCard> {
-    if arguments.output.is_empty() {
-        return Ok(card);
+/// The card with the layers that are asked for: one as it is, or several pooled side by side.
+fn with_layers(
+    arguments: &Arguments,
+    card: ModelCard,
+    file: &Path,
+    runtime: &Runtime,
+) -> anyhow::Result<ModelCard> {
+    match arguments.output.as_slice() {
+        [] => return Ok(card),
+        [tensor] if arguments.pool == Pool::None && !arguments.unit_length => {
+            let shape = shape_of(runtime, &card, file, tensor)?;
+            return Ok(card.cut_at(tensor, shape));
+        }
+        _ => {}
     }
     let layers = Layers::new(
         arguments.output.clone(),

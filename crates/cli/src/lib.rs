@@ -21,6 +21,7 @@ mod evaluations;
 mod export;
 mod extract_features;
 mod fetch;
+mod fine_tune;
 mod groups;
 pub mod host;
 mod models;
@@ -40,6 +41,7 @@ mod stop;
 mod train_head;
 mod trunk;
 mod trunks;
+mod tuned;
 mod web;
 
 use std::ffi::OsString;
@@ -93,6 +95,7 @@ enum Verb {
     Check(check::Arguments),
     ExtractFeatures(extract_features::Arguments),
     TrainHead(train_head::Arguments),
+    FineTune(fine_tune::Arguments),
     CompareTrunks(compare_trunks::Arguments),
     Evaluate(evaluate::Arguments),
     Report(report::Arguments),
@@ -183,6 +186,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::ExtractFeatures(arguments) => extract_features::run(&arguments),
         Verb::TrainHead(arguments) => train_head::run(&arguments),
+        Verb::FineTune(arguments) => fine_tune::run(&arguments),
         Verb::CompareTrunks(arguments) => compare_trunks::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),

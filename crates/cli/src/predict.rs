@@ -19,7 +19,8 @@ use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 pub use self::printed::{Printed, Wanted};
 use super::numbers::batch_size;
 use super::stop::Stop;
-use super::trunk::{TrunkOption, load_runtime, load_trunk};
+use super::trunk::{TrunkOption, load_runtime, load_trunk, tuned};
+use super::tuned::taken_by;
 use super::{
     LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
     print_json, print_table, remedy, say, threads,
@@ -320,7 +321,14 @@ fn predict_stores(
     let paths = pictures.map(|picture| &*picture.path);
     let mut session = Session::begin(arguments, &classifier, paths)?;
     for store in stores {
-        let store = &store.taken_as(classifier.codes())?;
+        let by = &arguments.by;
+        let store = &taken_by(
+            head,
+            classifier.codes(),
+            store.clone(),
+            &by.trunk,
+            &by.models,
+        )?;
         if !session.goes_on() {
             break;
         }
@@ -399,7 +407,7 @@ fn load_predictor(
             let classifier = classifier?;
             let models = by.models.path()?;
             let (card, file) = by.trunk.find(&models, &classifier.codes().trunk.name)?;
-            let card = card.for_output(&classifier.codes().output);
+            let card = tuned(head, card.for_output(&classifier.codes().output))?;
             let trunk = load_trunk(&runtime?.1, card, &file, options)?;
             Ok(Predictor::new(classifier, trunk)?)
         }

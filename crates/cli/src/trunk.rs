@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions};
+use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions, TunedTail};
 
 use super::{ModelsOption, RuntimeOption, say};
 use crate::assets::TrunkPin;
@@ -59,6 +59,14 @@ impl TrunkOption {
             (None, None) => None,
         })
     }
+}
+
+/// The card of the trunk of a head: with the tuned weights that are beside the head, if there are.
+pub fn tuned(head: &Path, card: ModelCard) -> anyhow::Result<ModelCard> {
+    Ok(match TunedTail::beside(head)? {
+        Some(tail) => card.tuned_by(tail),
+        None => card,
+    })
 }
 
 /// ONNX Runtime, and where it was found.

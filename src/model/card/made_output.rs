@@ -10,6 +10,7 @@ use crate::model::adapter::{has_halves, in_float32};
 use crate::model::identity::{LayerColumns, OutputSpec};
 use crate::model::layers::Layers;
 use crate::model::tuned::TunedTail;
+use crate::picture::Layout;
 
 /// The output that an ONNX file itself has, where another one is made of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub(crate) struct OwnOutput {
     output: CardOutput,
     /// What [`hash_graph`] must give for it.
     graph_sha256: Option<String>,
+    /// What [`hash_tensors`](ort_winograd::hash_tensors) must give for all of the file, where the trunk is cut.
+    tensors_sha256: Option<String>,
     /// The columns of each layer, where the output is of several.
     layers: Vec<LayerColumns>,
 }
@@ -57,7 +60,23 @@ impl ModelCard {
         });
         // A file may claim any number; one that is too large fits no file, which is checked later.
         let n_numbers = channels.iter().copied().fold(0, u64::saturating_add);
-        self.with_made(layers.to_string(), n_numbers, columns.collect())
+        self.with_made(layers.to_string(), vec![n_numbers], columns.collect())
+    }
+
+    /// The card of the same trunk, cut behind a feature map (C, H, W) inside of its graph, whose shape
+    /// [`shape_of`](crate::model::shape_of) tells; the same card where that is its output already.
+    #[must_use]
+    pub fn cut_at(self, tensor: &str, shape: [u64; 3]) -> Self {
+        if tensor == self.output.name {
+            return self;
+        }
+        let mut cut = self.with_made(tensor.to_owned(), shape.to_vec(), Vec::new());
+        cut.output.layout = Some(Layout::ChannelsFirst);
+        let tensors_sha256 = cut.tensors_sha256.take();
+        if let Some(own) = &mut cut.made_of {
+            own.tensors_sha256 = tensors_sha256;
+        }
+        cut
     }
 
     /// The card for what a store or a head records of codes: with their layers, where they are of several.
@@ -65,7 +84,12 @@ impl ModelCard {
     pub fn for_output(self, output: &OutputSpec) -> Self {
         match (output.name.parse::<Layers>(), output.shape.as_slice()) {
             (Ok(_), &[n_numbers]) => {
-                self.with_made(output.name.clone(), n_numbers as u64, output.layers.clone())
+                let shape = vec![n_numbers as u64];
+                self.with_made(output.name.clone(), shape, output.layers.clone())
+            }
+            (Err(_), &[height, width, channels]) => {
+                let shape = [channels, height, width].map(|axis| axis as u64);
+                self.cut_at(&output.name, shape)
             }
             _ => self.with_token(),
         }
@@ -78,16 +102,17 @@ impl ModelCard {
             return self;
         };
         let name = take.name_of(&self.output.name);
-        self.with_made(name, width, Vec::new())
+        self.with_made(name, vec![width], Vec::new())
     }
 
-    /// The card with a vector that is made of the file's own output.
-    fn with_made(self, name: String, n_numbers: u64, layers: Vec<LayerColumns>) -> Self {
+    /// The card with another output, made of what the file has.
+    fn with_made(self, name: String, shape: Vec<u64>, layers: Vec<LayerColumns>) -> Self {
         let own = match self.made_of {
             Some(own) => OwnOutput { layers, ..own },
             None => OwnOutput {
                 output: self.output,
                 graph_sha256: self.graph_sha256,
+                tensors_sha256: None,
                 layers,
             },
         };
@@ -96,7 +121,7 @@ impl ModelCard {
             made_of: Some(own),
             output: CardOutput {
                 name,
-                shape: vec![n_numbers],
+                shape,
                 layout: None,
                 take: None,
             },
@@ -108,6 +133,13 @@ impl ModelCard {
     pub(super) fn layers(&self) -> Vec<LayerColumns> {
         let own = self.made_of.as_ref();
         own.map_or(Vec::new(), |own| own.layers.clone())
+    }
+
+    /// The model with the output inside of its graph for its only one, and nothing that it does not need.
+    fn cut(&self, mut model: OnnxModel) -> Result<OnnxModel, CardError> {
+        model.cut_after(&self.output.name)?;
+        model.declare(&self.output.name, &self.output_type())?;
+        Ok(model)
     }
 
     /// Reads the trunk's ONNX file, with the card's output made in it where that is of several layers.
@@ -137,11 +169,24 @@ impl ModelCard {
         let Some(OwnOutput {
             output: own,
             graph_sha256,
+            tensors_sha256,
             ..
         }) = &self.made_of
         else {
             return Ok(model);
         };
+        if let Some(layout) = self.output.layout.filter(|_| self.output.shape.len() == 3) {
+            debug_assert_eq!(layout, Layout::ChannelsFirst, "as it is inside of graphs");
+            let of_file = Self {
+                graph_sha256: graph_sha256.clone(),
+                tensors_sha256: tensors_sha256.clone(),
+                output: own.clone(),
+                made_of: None,
+                ..self.clone()
+            };
+            of_file.check_weights(&model)?;
+            return self.cut(model);
+        }
         if graph_sha256.is_some() {
             let of_file = Self {
                 graph_sha256: graph_sha256.clone(),

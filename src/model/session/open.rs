@@ -148,6 +148,11 @@ fn on_cuda(
     }
 }
 
+/// A session of the bytes of an ONNX file, on one thread of the CPU.
+pub(super) fn plain(runtime: &Runtime, onnx: &[u8]) -> ort::Result<Session> {
+    build(runtime, onnx, 1, None)
+}
+
 /// Builds a session of the bytes of an ONNX file; with `profile`, on CUDA and writing a profile into that folder.
 fn build(
     runtime: &Runtime,

@@ -96,7 +96,7 @@ impl Provenance {
 
     /// Leaves out where folders are: a store keeps its last component, the pictures' folder
     /// nothing. The command is the caller's to word.
-    pub(crate) fn forget_folders(&mut self) {
+    pub fn forget_folders(&mut self) {
         for store in std::iter::once(&mut self.train).chain(&mut self.validation) {
             store.root = None;
             store.store = last_component(&store.store).to_owned();

@@ -9,7 +9,7 @@ use ndarray::Array2;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE};
+use super::files::{JUDGED_PICTURES, METRICS, PREDICTIONS, PROVENANCE, write_judgement};
 use super::judged_pictures::Mapped;
 use super::provenance::{FORMAT, StoreProvenance};
 use super::{
@@ -22,9 +22,9 @@ use crate::evaluate::{
     Spread,
 };
 use crate::files::{Open, regular};
-use crate::head::saved::{HISTORY, HeadManifest, SavedHeadError};
+use crate::head::saved::{self, HISTORY, HeadManifest, SavedHead, SavedHeadError};
 use crate::head::{Epoch, HeadKind, Samples};
-use crate::train::Trained;
+use crate::train::{TrainError, Trained};
 
 /// Why what tells of the heads could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -225,6 +225,32 @@ impl Report {
             provenance,
             heads: self.heads.clone(),
         }
+    }
+
+    /// The same of heads that were tuned on `train`, by a command.
+    pub fn of_tuned(mut self, heads: &SavedHead, command: Option<String>, train: &Store) -> Self {
+        self.heads = heads.manifest();
+        self.comparison.recommended = None;
+        self.comparison.n_train = train.pictures().len();
+        self.provenance.command = command;
+        self.provenance.train = StoreProvenance::of(train, None);
+        self
+    }
+
+    /// Writes the files of HEAD that tell of its heads, all but report.html.
+    ///
+    /// # Errors
+    /// [`TrainError::Write`] or [`TrainError::Save`], with the file.
+    pub(crate) fn write_into(&self, dir: &Path) -> Result<(), TrainError> {
+        if self.heads.of_kind(HeadKind::Mlp).is_some() {
+            saved::write_history(dir, &self.history)?;
+        }
+        let origin = Origin {
+            provenance: self.provenance.clone(),
+            pictures: self.pictures.clone(),
+            root: self.provenance.root().map(Path::to_owned),
+        };
+        write_judgement(dir, &self.comparison, &origin)
     }
 
     /// The folder of the judged pictures, where HEAD names it.
