@@ -63,7 +63,14 @@ pub fn fine_tune(
     let frozen = Frozen::new(front, tail, from, options)?;
     let data = Data::new(front, from)?;
     let checkpoint = Checkpoint::open(kept, &frozen.job(front)?)?;
-    let choice = choose(&data, &frozen, options, &checkpoint, watch)?;
+    let choice = match choose(&data, &frozen, options, &checkpoint, watch) {
+        // There is nothing to go on from.
+        Err(error @ TuneError::Head(_)) => {
+            checkpoint.remove();
+            return Err(error);
+        }
+        choice => choice?,
+    };
     let Some(chosen) = choice.chosen() else {
         checkpoint.remove();
         return Ok(Tuned::frozen(from, frozen.head, choice));

@@ -9,7 +9,7 @@ use super::TuneError;
 use super::checkpoint::Checkpoint;
 use super::frozen::Frozen;
 use super::network::Network;
-use super::options::{Setting, TuneOptions};
+use super::options::{Setting, TuneOptions, as_written};
 use super::run::{Data, Run};
 use crate::evaluate::{Design, log_losses};
 use crate::head::probabilities;
@@ -27,6 +27,7 @@ pub struct Tried {
     /// Epochs of training.
     pub epochs: usize,
     /// Share of the tuned weights; the rest is the published ones.
+    #[serde(serialize_with = "as_written")]
     pub mixture: f32,
     /// Mean log loss out of fold; infinite where training diverged.
     pub log_loss: f64,

@@ -310,7 +310,7 @@ mod tests {
     /// Sum of logits times fixed numbers: a loss whose gradient to the logits is these.
     fn loss(network: &Network, outputs: &[f32]) -> f64 {
         let logits = network.forward(outputs, 2, None).logits;
-        let products = logits.iter().zip(weights().into_iter());
+        let products = logits.iter().zip(weights());
         products
             .map(|(logit, weight)| f64::from(logit * weight))
             .sum()

@@ -26,9 +26,21 @@ named!(TuneRule, "optimizer", Sgd => "sgd", AdamW => "adamw");
 #[serde(deny_unknown_fields)]
 pub struct Setting {
     /// Learning rate of the tail's last layer, at its largest.
+    #[serde(serialize_with = "as_written")]
     pub rate: f32,
     /// Strength of the pull towards the weights at the start (L2-SP).
+    #[serde(serialize_with = "as_written")]
     pub pull: f32,
+}
+
+/// A number as a person wrote it: 0.01, and not the float64 that is nearest to the float32.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+pub(super) fn as_written<S: serde::Serializer>(
+    value: &f32,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let written: f64 = value.to_string().parse().unwrap_or(f64::from(*value));
+    serializer.serialize_f64(written)
 }
 
 impl fmt::Display for Setting {

@@ -18,6 +18,7 @@ mod extract_inputs;
 mod extract_resume;
 mod extract_shards;
 mod extract_unread;
+mod fine_tune;
 mod hostile_names;
 mod kernels;
 mod long_job;
