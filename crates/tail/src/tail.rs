@@ -113,8 +113,8 @@ impl Tail {
         }
     }
 
-    /// A learning rate for each tensor of weights: `rate` for those of the last layer, and `decay` times less
-    /// for each layer before it, as J. Howard and S. Ruder have it ("Universal Language Model Fine-tuning for
+    /// A learning rate for each tensor of weights: `rate` for those of the last layer, and times `decay` for
+    /// each layer before it, as J. Howard and S. Ruder have it ("Universal Language Model Fine-tuning for
     /// Text Classification", 2018, section 3.2, with 1 / 2.6); 1 for the same rate everywhere.
     #[must_use]
     pub fn layer_rates(&self, rate: f32, decay: f32) -> Vec<f32> {
