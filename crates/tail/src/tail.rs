@@ -119,10 +119,11 @@ impl Tail {
     #[must_use]
     pub fn layer_rates(&self, rate: f32, decay: f32) -> Vec<f32> {
         let mut rates = vec![rate; self.tensors.len()];
-        let tuned = self.layers.iter().rev().map(Layer::weights);
+        let tuned = self.layers.iter().rev();
+        let tuned = tuned.filter(|layer| layer.operation.weights().is_some());
         let mut rate = rate;
-        for weights in tuned.filter(|weights| !weights.is_empty()) {
-            for tensor in weights {
+        for layer in tuned {
+            for tensor in layer.tensors() {
                 rates[tensor] = rate;
             }
             rate *= decay;
