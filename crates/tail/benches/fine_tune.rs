@@ -307,9 +307,6 @@ fn multiply_add<S: InstructionSet, const R: usize>(n: usize) -> usize {
             *sum = sum.mul_add(factor, factor);
         }
     }
-    for sum in sums {
-        sum.store(&mut std::hint::black_box([0.0; 16]));
-    }
     let mut kept = [0.0; 16];
     let mut total = sums[0];
     for sum in &sums[1..] {

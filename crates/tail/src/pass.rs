@@ -167,7 +167,7 @@ impl Tail {
     fn wanted(&self, input: InputGradient) -> Vec<bool> {
         let mut wanted = vec![input == InputGradient::Wanted];
         for layer in &self.layers {
-            let comes_of_weights = !layer.weights().is_empty();
+            let comes_of_weights = layer.operation.weights().is_some();
             wanted.push(comes_of_weights || layer.inputs.iter().any(|&input| wanted[input]));
         }
         wanted

@@ -113,16 +113,17 @@ impl Tail {
         }
     }
 
-    /// A learning rate for each tensor of weights: `rate` for those of the last layer, and `decay` times less
-    /// for each layer before it, as J. Howard and S. Ruder have it ("Universal Language Model Fine-tuning for
+    /// A learning rate for each tensor of weights: `rate` for those of the last layer, and times `decay` for
+    /// each layer before it, as J. Howard and S. Ruder have it ("Universal Language Model Fine-tuning for
     /// Text Classification", 2018, section 3.2, with 1 / 2.6); 1 for the same rate everywhere.
     #[must_use]
     pub fn layer_rates(&self, rate: f32, decay: f32) -> Vec<f32> {
         let mut rates = vec![rate; self.tensors.len()];
-        let tuned = self.layers.iter().rev().map(Layer::weights);
+        let tuned = self.layers.iter().rev();
+        let tuned = tuned.filter(|layer| layer.operation.weights().is_some());
         let mut rate = rate;
-        for weights in tuned.filter(|weights| !weights.is_empty()) {
-            for tensor in weights {
+        for layer in tuned {
+            for tensor in layer.tensors() {
                 rates[tensor] = rate;
             }
             rate *= decay;

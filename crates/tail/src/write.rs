@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use ort_winograd::OnnxModel;
 use ort_winograd::onnx::{GraphProto, NodeProto, TensorProto, float32_tensor};
 
-use crate::layers::{Nodes, Operation, Weights};
+use crate::layers::{Nodes, Weights};
 use crate::tail::WeightTensor;
 use crate::{Tail, TailError};
 
@@ -22,13 +22,12 @@ impl Tail {
     pub fn write_into(&self, model: &mut OnnxModel) -> Result<(), TailError> {
         let mut proto = model.proto().clone();
         let mut writer = Writer::new(proto.graph.get_or_insert_default());
-        for layer in &self.layers {
-            if let Operation::Convolution(convolution) = &layer.operation {
-                writer.write(&convolution.weights, &self.tensors)?;
-            }
-            if let Operation::Depthwise(depthwise) = &layer.operation {
-                writer.write(&depthwise.weights, &self.tensors)?;
-            }
+        for weights in self
+            .layers
+            .iter()
+            .filter_map(|layer| layer.operation.weights())
+        {
+            writer.write(weights, &self.tensors)?;
         }
         writer.drop_unread();
         *model = OnnxModel::from_proto(proto, model.origin())?;

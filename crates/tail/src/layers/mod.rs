@@ -102,17 +102,39 @@ pub(crate) struct Backed {
     pub(crate) d_weights: Vec<(usize, Vec<f32>)>,
 }
 
+impl Operation {
+    /// The weights, of a layer that has any.
+    pub(crate) fn weights(&self) -> Option<&Weights> {
+        match self {
+            Self::Convolution(convolution) => Some(&convolution.weights),
+            Self::Depthwise(depthwise) => Some(&depthwise.weights),
+            _ => None,
+        }
+    }
+
+    /// The weights, of a layer that has any, and what is done to its sums.
+    pub(crate) fn parts_mut(&mut self) -> Option<(&mut Weights, &mut Activation)> {
+        match self {
+            Self::Convolution(Convolution {
+                weights,
+                activation,
+                ..
+            })
+            | Self::Depthwise(Depthwise {
+                weights,
+                activation,
+                ..
+            }) => Some((weights, activation)),
+            _ => None,
+        }
+    }
+}
+
 impl Layer {
     /// Places of the layer's weights.
-    pub(crate) fn weights(&self) -> Vec<usize> {
-        let weights = match &self.operation {
-            Operation::Convolution(convolution) => &convolution.weights,
-            Operation::Depthwise(depthwise) => &depthwise.weights,
-            _ => return Vec::new(),
-        };
-        std::iter::once(weights.filters)
-            .chain(weights.bias)
-            .collect()
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = usize> {
+        let weights = self.operation.weights().into_iter();
+        weights.flat_map(|weights| std::iter::once(weights.filters).chain(weights.bias))
     }
 
     /// The shape of what it gives for inputs of these shapes, or why it cannot take them.

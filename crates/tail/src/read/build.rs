@@ -35,6 +35,13 @@ struct Value {
     is_pooled: bool,
 }
 
+/// What a normalization does to a channel: factor (x - mean) + shift.
+struct NormalizedChannel {
+    factor: f64,
+    mean: f64,
+    shift: f64,
+}
+
 /// Layers so far.
 pub(super) struct Builder<'a> {
     path: &'a Path<'a>,
@@ -107,30 +114,21 @@ impl<'a> Builder<'a> {
             Form::Convolution(form) => self.convolution(step, form, input),
             Form::Normalization(form) => self.normalization(step, form, input),
             Form::Activation(activation) => Ok(self.activation(step, *activation, input)),
-            Form::Pool(pool) => {
-                let value = self.push(step, Operation::Pool(pool.clone()), inputs);
-                Ok(Value {
-                    is_pooled: false,
-                    ..value
-                })
+            Form::Pool(pool) => Ok(Value {
+                is_pooled: false,
+                ..self.push(step, Operation::Pool(pool.clone()), inputs)
+            }),
+            Form::GlobalAverage => Ok(Value {
+                is_pooled: true,
+                ..self.push(step, Operation::GlobalAverage, inputs)
+            }),
+            Form::Sum if input.layout != inputs[1].layout => {
+                refused("it adds tensors of different layouts")
             }
-            Form::GlobalAverage => {
-                let value = self.push(step, Operation::GlobalAverage, inputs);
-                Ok(Value {
-                    is_pooled: true,
-                    ..value
-                })
+            Form::Sum if !may_be_added(input, inputs[1]) => {
+                refused("it adds tensors of different channels")
             }
-            Form::Sum => {
-                let [a, b] = [input, inputs[1]];
-                if a.layout != b.layout {
-                    return refused("it adds tensors of different layouts");
-                }
-                if a.channels.zip(b.channels).is_some_and(|(a, b)| a != b) {
-                    return refused("it adds tensors of different channels");
-                }
-                Ok(self.push(step, Operation::Sum, inputs))
-            }
+            Form::Sum => Ok(self.push(step, Operation::Sum, inputs)),
             Form::ToChannelsFirst if input.layout == Layout::ChannelsLast => Ok(Value {
                 layout: Layout::ChannelsFirst,
                 ..input
@@ -240,34 +238,20 @@ impl<'a> Builder<'a> {
         name
     }
 
-    /// Makes a normalization part of the convolution before it:
-    /// g = scale / sqrt(variance + epsilon), filters = g filters, bias = g (bias - mean) + shift (S. Ioffe and
-    /// C. Szegedy, "Batch Normalization", 2015, algorithm 2).
+    /// Makes a normalization part of the convolution before it: filters = g filters, bias = g (bias - mean) + shift.
     fn normalization(
         &mut self,
         step: &Step,
         form: &NormalizationForm,
         input: Value,
     ) -> Result<Value, TailError> {
-        // The path has made sure that a convolution gave the input.
-        let mut weights = match self.layers.get(input.index.wrapping_sub(1)) {
-            Some(layer) => weights_of(&layer.operation).cloned(),
-            None => None,
-        }
-        .ok_or_else(|| self.path.refusal(step, "it does not follow a convolution"))?;
+        let before = input.index.checked_sub(1);
+        let weights = before.and_then(|index| self.layers[index].operation.weights().cloned());
+        let (Some(before), Some(mut weights)) = (before, weights) else {
+            return Err(self.path.refusal(step, "it does not follow a convolution"));
+        };
         let n_out = self.tensors[weights.filters].shape[0];
-        let numbers = [&form.scale, &form.shift, &form.mean, &form.variance];
-        let mut loaded = Vec::new();
-        for name in numbers {
-            let values = self.constants.weights(name)?;
-            if values.len() != n_out {
-                return Err(TailError::Weights {
-                    tensor: name.clone(),
-                    reason: format!("there are {} where {n_out} belong", values.len()),
-                });
-            }
-            loaded.push(values);
-        }
+        let channels = self.normalized_channels(form, n_out)?;
         let bias = match weights.bias {
             Some(bias) => bias,
             None => {
@@ -275,56 +259,79 @@ impl<'a> Builder<'a> {
                 self.push_bias(name, vec![0.0; n_out])
             }
         };
+        for (bias, channel) in self.tensors[bias].values.iter_mut().zip(&channels) {
+            let centred = f64::from(*bias) - channel.mean;
+            *bias = (centred * channel.factor + channel.shift) as f32;
+        }
+        let filters = &mut self.tensors[weights.filters].values;
+        let filter_len = filters.len() / n_out;
+        for (filter, channel) in filters.chunks_exact_mut(filter_len).zip(&channels) {
+            for weight in filter {
+                *weight = (f64::from(*weight) * channel.factor) as f32;
+            }
+        }
         weights.bias = Some(bias);
         weights.nodes.normalization = Some(step.output().to_owned());
-        for out in 0..n_out {
-            let [scale, shift, mean, variance] =
-                std::array::from_fn(|which| f64::from(loaded[which][out]));
-            let factor = scale / (variance + f64::from(form.epsilon)).sqrt();
-            if !factor.is_finite() {
-                return Err(TailError::Weights {
-                    tensor: form.variance.clone(),
-                    reason: format!("a variance of {variance} cannot be divided by"),
-                });
-            }
-            let filters = &mut self.tensors[weights.filters].values;
-            let filter_len = filters.len() / n_out;
-            for weight in &mut filters[out * filter_len..][..filter_len] {
-                *weight = (f64::from(*weight) * factor) as f32;
-            }
-            let bias = &mut self.tensors[bias].values[out];
-            *bias = ((f64::from(*bias) - mean) * factor + shift) as f32;
-        }
-        if let Some(layer) = self.layers.get_mut(input.index - 1) {
-            layer.name = step.output().to_owned();
-            match &mut layer.operation {
-                Operation::Convolution(convolution) => convolution.weights = weights,
-                Operation::Depthwise(depthwise) => depthwise.weights = weights,
-                _ => {}
-            }
+        let layer = &mut self.layers[before];
+        layer.name = step.output().to_owned();
+        if let Some((own, _)) = layer.operation.parts_mut() {
+            *own = weights;
         }
         Ok(input)
+    }
+
+    /// What a normalization does to each channel: g (x - mean) + shift, where g = scale / sqrt(variance + epsilon)
+    /// (S. Ioffe and C. Szegedy, "Batch Normalization", 2015, algorithm 2).
+    fn normalized_channels(
+        &self,
+        form: &NormalizationForm,
+        n_out: usize,
+    ) -> Result<Vec<NormalizedChannel>, TailError> {
+        let refused = |name: &str, reason: String| TailError::Weights {
+            tensor: name.to_owned(),
+            reason,
+        };
+        let numbers = |name: &str| {
+            let values = self.constants.weights(name)?;
+            if values.len() != n_out {
+                let reason = format!("there are {} where {n_out} belong", values.len());
+                return Err(refused(name, reason));
+            }
+            Ok(values)
+        };
+        let (scales, shifts) = (numbers(&form.scale)?, numbers(&form.shift)?);
+        let (means, variances) = (numbers(&form.mean)?, numbers(&form.variance)?);
+        let channel = |out: usize| {
+            let variance = f64::from(variances[out]);
+            let factor = f64::from(scales[out]) / (variance + f64::from(form.epsilon)).sqrt();
+            if !factor.is_finite() {
+                let reason = format!("a variance of {variance} cannot be divided by");
+                return Err(refused(&form.variance, reason));
+            }
+            Ok(NormalizedChannel {
+                factor,
+                mean: f64::from(means[out]),
+                shift: f64::from(shifts[out]),
+            })
+        };
+        (0..n_out).map(channel).collect()
     }
 
     /// Makes an activation part of the convolution before it, if nothing else reads what that gives.
     fn activation(&mut self, step: &Step, activation: Activation, input: Value) -> Value {
         let tensor = step.node.input[0].as_str();
-        let layer = input
+        let is_alone = self.readers.get(tensor) == Some(&1);
+        let before = input
             .index
             .checked_sub(1)
-            .and_then(|index| self.layers.get_mut(index));
-        if let Some(layer) = layer.filter(|layer| layer.name == tensor) {
-            let own = match &mut layer.operation {
-                Operation::Convolution(convolution) => Some(&mut convolution.activation),
-                Operation::Depthwise(depthwise) => Some(&mut depthwise.activation),
-                _ => None,
-            };
-            let is_alone = self.readers.get(tensor) == Some(&1);
-            if let Some(own) = own.filter(|own| is_alone && **own == Activation::Linear) {
-                *own = activation;
-                layer.name = step.output().to_owned();
-                return input;
-            }
+            .map(|index| &mut self.layers[index]);
+        if let Some(layer) = before.filter(|layer| is_alone && layer.name == tensor)
+            && let Some((_, own)) = layer.operation.parts_mut()
+            && *own == Activation::Linear
+        {
+            *own = activation;
+            layer.name = step.output().to_owned();
+            return input;
         }
         self.push(step, Operation::Activation(activation), &[input])
     }
@@ -344,14 +351,6 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn weights_of(operation: &Operation) -> Option<&Weights> {
-    match operation {
-        Operation::Convolution(convolution) => Some(&convolution.weights),
-        Operation::Depthwise(depthwise) => Some(&depthwise.weights),
-        _ => None,
-    }
-}
-
 /// How the tail's input lies in the graph: channels come last where the first that minds moves them to the front.
 fn layout_of_input(path: &Path) -> Layout {
     let mut same = HashSet::from([path.from]);
@@ -368,6 +367,11 @@ fn layout_of_input(path: &Path) -> Layout {
         }
     }
     Layout::ChannelsFirst
+}
+
+/// Whether two tensors have as many channels, as far as these are known.
+fn may_be_added(a: Value, b: Value) -> bool {
+    a.channels.zip(b.channels).is_none_or(|(a, b)| a == b)
 }
 
 /// (N, numbers), where the order stays that of (N, H, W, C).
