@@ -194,7 +194,7 @@ impl TuneOptions {
     /// What the rates are multiplied with in a step, of so many: up along a line, and down to 0 along a cosine
     /// (I. Loshchilov and F. Hutter, "SGDR", 2017, equation 5, without restarts).
     pub(super) fn schedule(&self, step: usize, n_steps: usize) -> f32 {
-        let warm_up = (f64::from(self.warm_up) * n_steps as f64).ceil() as usize;
+        let warm_up = (f64::from(self.warm_up) * n_steps as f64).round() as usize;
         if step < warm_up {
             return ((step + 1) as f64 / warm_up as f64) as f32;
         }
