@@ -42,6 +42,10 @@ pub fn shape_of(
     path: &Path,
     tensor: &str,
 ) -> Result<[u64; 3], TrunkError> {
+    if tensor == card.input.name {
+        let (height, width) = (card.input.height, card.input.width);
+        return Ok([3, u64::from(height), u64::from(width)]);
+    }
     if tensor == card.output.name
         && let &[height, width, channels] = card.output().shape.as_slice()
     {
@@ -78,6 +82,21 @@ pub fn shape_of(
             expected: vec![1, -1, -1, -1],
             actual: shape.to_vec(),
         }),
+    }
+}
+
+/// Appends the prepared pixels of `n` pictures as codes, channels last.
+fn append_pixels(layout: Layout, pixels: &[f32], n: usize, codes: &mut Vec<f32>) {
+    if layout == Layout::ChannelsLast {
+        codes.extend_from_slice(pixels);
+        return;
+    }
+    let start = codes.len();
+    codes.resize(start + pixels.len(), 0.0);
+    let len = pixels.len() / n;
+    let pictures = pixels.chunks_exact(len);
+    for (picture, code) in pictures.zip(codes[start..].chunks_exact_mut(len)) {
+        channels_last(picture, 3, code);
     }
 }
 
@@ -306,6 +325,10 @@ impl Trunk {
         };
         let is_channels_first = self.is_channels_first();
         let input = &self.card.input;
+        if self.card.is_cut_at_input() {
+            append_pixels(input.layout, tensor, n, codes);
+            return Ok(());
+        }
         let levels = match input.element {
             Element::Float32 => Vec::new(),
             Element::Uint8 => as_levels(tensor)?,

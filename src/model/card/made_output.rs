@@ -135,8 +135,17 @@ impl ModelCard {
         own.map_or(Vec::new(), |own| own.layers.clone())
     }
 
+    /// Whether the codes are the prepared pixels themselves, and nothing of the graph runs.
+    #[must_use]
+    pub(in crate::model) fn is_cut_at_input(&self) -> bool {
+        self.output.name == self.input.name
+    }
+
     /// The model with the output inside of its graph for its only one, and nothing that it does not need.
     fn cut(&self, mut model: OnnxModel) -> Result<OnnxModel, CardError> {
+        if self.is_cut_at_input() {
+            return Ok(model);
+        }
         model.cut_after(&self.output.name)?;
         model.declare(&self.output.name, &self.output_type())?;
         Ok(model)

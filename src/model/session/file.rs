@@ -45,13 +45,18 @@ impl TrunkFile {
     pub(super) fn identify(&self, card: &ModelCard) -> Result<TrunkIdentity, TrunkError> {
         let hash = hash_tensors(&self.model)?;
         card.check_tensors_hash(&self.model, &hash)?;
-        let graph = hash_graph(&self.model, &card.output.name)?;
-        card.check_graph_hash(&self.model, &graph)?;
+        let graph = match card.is_cut_at_input() {
+            true => None,
+            false => Some(hash_graph(&self.model, &card.output.name)?),
+        };
+        if let Some(graph) = &graph {
+            card.check_graph_hash(&self.model, graph)?;
+        }
         Ok(TrunkIdentity {
             name: card.name.clone(),
             sha256: hex(&Sha256::digest(&self.file)),
             tensors_sha256: hash.sha256,
-            graph_sha256: Some(graph),
+            graph_sha256: graph,
         })
     }
 }

@@ -362,3 +362,72 @@ fn what_cannot_be_tuned_is_told_before_anything_is_done() {
     let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
     assert!(said.contains("nothing"), "{said}");
 }
+
+#[test]
+fn the_whole_network_is_tuned_from_its_pixels() {
+    let Some(place) = place() else { return };
+    for part in ["train", "validation"] {
+        let store = format!("{part}-input");
+        let words = [
+            "extract-features",
+            part,
+            "--out",
+            &store,
+            "--card",
+            "two.toml",
+            "--output",
+            "input",
+        ];
+        run(&place, &words);
+    }
+    let codes = fs::read(place.path().join("validation-input/codes.npy")).unwrap();
+    let pixels = image::open(place.path().join("validation/columns/0.png"))
+        .unwrap()
+        .to_rgb8();
+    // Recipe none: the levels themselves, row by row, after the header.
+    let header = 10 + usize::from(u16::from_le_bytes([codes[8], codes[9]]));
+    let (numbers, _) = codes[header..].as_chunks::<4>();
+    let first = numbers.iter().map(|&bytes| f32::from_le_bytes(bytes));
+    assert!(
+        first
+            .take(192)
+            .eq(pixels.as_raw().iter().map(|&level| f32::from(level)))
+    );
+
+    let mut words = TUNE.to_vec();
+    (words[2], words[4]) = ("train-input", "validation-input");
+    // The first layer's weights are small, as pixels are up to 255.
+    words[12] = "0.0001,0.0003";
+    let told: Value =
+        serde_json::from_str(&run(&place, &[&words[..], &["--format", "json"]].concat())).unwrap();
+    assert_eq!(told["tuned"], true, "{told:#}");
+    let tail: Value =
+        serde_json::from_slice(&fs::read(place.path().join("tuned/tail.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&tail["from"], &tail["to"]),
+        (&"input".into(), &"end".into())
+    );
+    let probabilities = |input: &str| -> Vec<f64> {
+        let words = [
+            "predict", "tuned", input, "--card", "two.toml", "--format", "json",
+        ];
+        let printed: Value = serde_json::from_str(&run(&place, &words)).unwrap();
+        let pictures = printed["pictures"].as_array().unwrap().iter();
+        let first = |picture: &Value| {
+            let classes = picture["predictions"].as_array().unwrap();
+            let rows = classes
+                .iter()
+                .find(|class| class["class"] == "rows")
+                .unwrap();
+            rows["probability"].as_f64().unwrap()
+        };
+        pictures.map(first).collect()
+    };
+    let (by_pictures, by_codes) = (
+        probabilities("validation"),
+        probabilities("validation-input"),
+    );
+    assert_eq!(by_pictures.len(), 60);
+    let mut pairs = by_pictures.iter().zip(&by_codes);
+    assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-5));
+}
