@@ -158,7 +158,7 @@ fn layers_are_means_side_by_side_and_heads_take_them_from_pictures_as_well() {
         "{said}"
     );
     let said = place.refused(&format!(
-        "{extract} --out three --output features --pool none"
+        "{extract} --out three --output block3/project,features --pool none"
     ));
     assert!(said.contains("--pool avg"), "{said}");
 }
