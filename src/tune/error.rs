@@ -25,7 +25,15 @@ pub enum TuneError {
         /// What is wrong, and what to do about it.
         reason: String,
     },
-    /// A head that has no gradient, or is not there.
+    /// HEAD has no such head.
+    #[error("there is no {kind} head to begin with; there is: {}", there.join(", "))]
+    NoHead {
+        /// Which head was asked for.
+        kind: HeadKind,
+        /// Which heads there are.
+        there: Vec<String>,
+    },
+    /// A head that has no gradient.
     #[error("a {kind} cannot be tuned; the heads that can are mlp and logistic")]
     Kind {
         /// Which head was asked for.

@@ -31,7 +31,14 @@ impl<'a> Frozen<'a> {
         options: &'a TuneOptions,
     ) -> Result<Self, TuneError> {
         let kind = options.head.unwrap_or_else(|| from.default_kind());
-        let head = from.of_kind(kind).ok_or(TuneError::Kind { kind })?;
+        let head = from.of_kind(kind).ok_or_else(|| TuneError::NoHead {
+            kind,
+            there: from
+                .heads
+                .iter()
+                .map(|head| head.kind().to_string())
+                .collect(),
+        })?;
         let wrong = |reason: String| TuneError::Store {
             store: front.dir().to_owned(),
             reason,

@@ -80,11 +80,12 @@ impl Network {
         })
     }
 
-    /// The head with these layers, in place of `head`'s own.
+    /// The head with these layers, in place of `head`'s own. Its temperature was fitted to other logits, and goes.
     pub(super) fn in_head(&self, head: &OneHead) -> Result<OneHead, HeadError> {
         Ok(match head {
             OneHead::Mlp(saved) => Saved {
                 model: Mlp::from_weights(self.layers.clone())?,
+                temperature: 1.0,
                 ..saved.clone()
             }
             .into(),
@@ -95,6 +96,7 @@ impl Network {
                 Saved {
                     model,
                     convergence,
+                    temperature: 1.0,
                     ..saved.clone()
                 }
                 .into()

@@ -283,7 +283,7 @@ fn stores_heads_and_options_that_cannot_be_tuned_are_refused() {
     assert!(refused(&from, &options()).contains("the head takes codes of middle"));
     let mut wrong = options();
     wrong.head = Some(HeadKind::Mlp);
-    assert!(refused(&place.from, &wrong).contains("a mlp cannot be tuned"));
+    assert!(refused(&place.from, &wrong).contains("no mlp head to begin with; there is: logistic"));
     for (change, expected) in [
         (
             (|options: &mut TuneOptions| options.rates = vec![0.0]) as fn(&mut TuneOptions),

@@ -5,7 +5,7 @@ mod told;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use cnn_codes::codes::Store;
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::{self, SavedHead};
@@ -17,6 +17,7 @@ use cnn_codes_files::{Draft, Existing};
 use crate::command_line::{command_line, without_folders, words};
 use crate::evaluations::Evaluations;
 use crate::groups::GroupArguments;
+use crate::output_file::write;
 use crate::page::page;
 use crate::stop::Stop;
 use crate::train_head::{Display, Shown};
@@ -195,7 +196,7 @@ fn tune(arguments: &Arguments, display: &Display) -> anyhow::Result<Done> {
     let page = page(&report, &evaluations, pictures.or(root.as_deref()));
     for (name, text) in [("tuning.json", &table), (REPORT, &page)] {
         let path = draft.path().join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", shown(&path)))?;
+        write(&path, text.as_bytes())?;
     }
     draft.publish()?;
     Ok((tuned, report, comparison))

@@ -228,9 +228,18 @@ impl Report {
     }
 
     /// The same of heads that were tuned on `train`, by a command.
+    #[must_use]
     pub fn of_tuned(mut self, heads: &SavedHead, command: Option<String>, train: &Store) -> Self {
         self.heads = heads.manifest();
         self.comparison.recommended = None;
+        if heads.evidence.out_of_fold.is_empty() {
+            // What was known of the frozen head, and how that was trained.
+            self.history.clear();
+            for head in &mut self.comparison.heads {
+                head.abstentions = Abstentions::default();
+                head.remark.clear();
+            }
+        }
         self.comparison.n_train = train.pictures().len();
         self.provenance.command = command;
         self.provenance.train = StoreProvenance::of(train, None);

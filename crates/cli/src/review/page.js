@@ -45,7 +45,10 @@ const post = (path, body) => ask(path, { method: "POST", body: JSON.stringify(bo
 async function picture(part, row, large) {
   const path = `picture/${part}/${row}${large ? "?large=true" : ""}`;
   if (!pictures.has(path)) {
-    pictures.set(path, asked(path).then(answer => answer.blob()).then(blob => URL.createObjectURL(blob)));
+    const url = asked(path).then(answer => answer.blob()).then(blob => URL.createObjectURL(blob));
+    pictures.set(path, url);
+    // So that it is asked for again.
+    url.catch(() => pictures.delete(path));
     if (pictures.size > 150) {
       const [oldest, url] = pictures.entries().next().value;
       pictures.delete(oldest);
@@ -265,8 +268,8 @@ async function undo() {
     state = await post("undo");
     const { undone } = state;
     if (!undone) { tell("There is nothing to take back."); return; }
-    tell("");
-    await open(undone.part, undone.row);
+    tell(undone.part ? "" : `Taken back: what was said of ${undone.path}, which is not in these stores.`);
+    await open(undone.part || role, undone.row);
   } catch (error) {
     tell(error.message);
   }

@@ -331,8 +331,13 @@ async fn undo(State(shared): State<Shared>) -> Result<Response, Refused> {
     let done = on_a_thread(move || {
         let session = &shared.session;
         let undone = session.undo()?;
-        let place = undone.and_then(|undone| session.parts.find(&undone.path, undone.blake3));
-        let place = place.map(|(role, row)| json!({ "part": role, "row": row }));
+        // Of a table that other reviews use too, it may be of a picture that is not here.
+        let place = undone.map(
+            |undone| match session.parts.find(&undone.path, undone.blake3) {
+                Some((role, row)) => json!({ "part": role, "row": row }),
+                None => json!({ "path": &*undone.path }),
+            },
+        );
         let mut state = state_of(session)?;
         state["undone"] = json!(place);
         Ok(state)

@@ -151,14 +151,16 @@ fn place() -> Option<Place> {
         "head",
         "--pool",
         "avg",
-        "--head",
-        "logistic",
+        "--hidden",
+        "6",
+        "--learning-rate",
+        "0.01",
     ];
     run(&place, &words);
     Some(place)
 }
 
-const TUNE: [&str; 17] = [
+const TUNE: [&str; 19] = [
     "fine-tune",
     "--train",
     "train-middle",
@@ -176,6 +178,8 @@ const TUNE: [&str; 17] = [
     "10",
     "--seed",
     "1",
+    "--head",
+    "logistic",
 ];
 
 #[test]
@@ -263,6 +267,16 @@ fn a_head_with_tuned_layers_says_the_same_of_pictures_of_codes_and_in_one_onnx()
     assert!(
         exported["drift"]["largest"].as_f64().unwrap() < 1e-5,
         "{exported:#}"
+    );
+
+    // An MLP has a history, which was that of the frozen one.
+    let mut mlp = TUNE.to_vec();
+    (mlp[8], mlp[18]) = ("tuned-mlp", "mlp");
+    run(&place, &mlp);
+    run(&place, &["report", "tuned-mlp"]);
+    run(
+        &place,
+        &["predict", "tuned-mlp", "validation", "--card", "two.toml"],
     );
 
     // Codes of the published trunk's end are other ones.
