@@ -89,7 +89,7 @@ pub fn fine_tune(
     run.go_on(&checkpoint, "all", epochs, watch, |_| Ok(()))?;
     let (tail, network) = run.mixed(tail, &frozen.network, mixture)?;
     front.check_unchanged()?;
-    let tuned = Tuned::new(from, &frozen.head, tail, &network, choice)?;
+    let tuned = Tuned::new(from, &frozen.head, tail, &network, choice, &data)?;
     checkpoint.remove();
     Ok(tuned)
 }

@@ -55,6 +55,12 @@ macro_rules! any_head {
         }
 
         impl OneHead {
+            fn set_temperature(self, temperature: f64) -> Self {
+                match self {
+                    $(Self::$variant(saved) => Self::$variant(Saved { temperature, ..saved })),+
+                }
+            }
+
             fn as_any_kind(&self) -> &dyn AnyKind {
                 match self {
                     $(Self::$variant(saved) => saved),+
@@ -145,6 +151,12 @@ impl OneHead {
     #[must_use]
     pub fn temperature(&self) -> f64 {
         self.as_any_kind().temperature()
+    }
+
+    /// The same head, whose logits are divided by another temperature.
+    #[must_use]
+    pub(crate) fn with_temperature(self, temperature: f64) -> Self {
+        self.set_temperature(temperature)
     }
 
     /// Logits (N, K) of codes (N, D) that are scaled already.

@@ -57,6 +57,7 @@ pub(crate) use invalid::invalid;
 pub use kind::HeadKind;
 pub use neighbours::{Directions, Near, Neighbours};
 pub use samples::Samples;
+pub(crate) use samples::group_sizes;
 pub(crate) use softmax::negative_log_probabilities;
 pub use softmax::probabilities;
 pub(crate) use span::centred_gram;

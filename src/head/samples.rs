@@ -176,14 +176,7 @@ impl<'a> Samples<'a> {
 
     /// Number of samples (N) in the group of each, itself counted.
     pub(crate) fn group_sizes(&self) -> Vec<f32> {
-        let Some(groups) = self.groups() else {
-            return vec![1.0; self.len()];
-        };
-        let mut sizes = HashMap::new();
-        for group in groups {
-            *sizes.entry(group).or_insert(0.0) += 1.0;
-        }
-        groups.iter().map(|group| sizes[group]).collect()
+        group_sizes(self.groups(), self.len())
     }
 
     /// N, at least 1.
@@ -233,4 +226,16 @@ impl<'a> Samples<'a> {
         }
         Ok(())
     }
+}
+
+/// Number of samples (N = `n`) in the group of each, itself counted.
+pub(crate) fn group_sizes(groups: Option<&[usize]>, n: usize) -> Vec<f32> {
+    let Some(groups) = groups else {
+        return vec![1.0; n];
+    };
+    let mut sizes = HashMap::new();
+    for group in groups {
+        *sizes.entry(group).or_insert(0.0) += 1.0;
+    }
+    groups.iter().map(|group| sizes[group]).collect()
 }

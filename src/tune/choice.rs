@@ -53,6 +53,18 @@ pub struct Choice {
     pub tried: Vec<Tried>,
     /// Which of them is taken; nothing for the frozen head.
     pub taken: Option<usize>,
+    /// What the taken one says of pictures that it was not trained on.
+    #[serde(skip)]
+    pub(super) out_of_fold: Option<OutOfFold>,
+}
+
+/// Logits of pictures by tails and heads that were not trained on them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OutOfFold {
+    /// The pictures' rows (N).
+    pub(super) rows: Vec<usize>,
+    /// (N, K).
+    pub(super) logits: Array2<f32>,
 }
 
 impl Choice {
@@ -154,6 +166,7 @@ pub(super) fn choose(
         });
     }
     let judge = Judge {
+        rows: &rows,
         labels: &labels,
         groups: groups.as_deref(),
         folds: &folds,
@@ -244,6 +257,8 @@ impl OfFold<'_> {
 
 /// What logits are judged by.
 struct Judge<'a> {
+    /// Rows of the store (N).
+    rows: &'a [usize],
     labels: &'a [usize],
     groups: Option<&'a [usize]>,
     folds: &'a [Fold],
@@ -291,8 +306,29 @@ impl Judge<'_> {
             folds: self.folds.len(),
             frozen_log_loss,
             frozen_errors,
+            out_of_fold: taken.map(|taken| {
+                let place = |mixture: &f32| *mixture == tried[taken].mixture;
+                let mixture = options.mixtures.iter().position(place).unwrap_or(0);
+                let epoch = tried[taken].epochs - 1;
+                self.gathered(|fold| &fold.tuned[taken][epoch][mixture])
+            }),
             tried,
             taken,
+        }
+    }
+
+    /// The logits of all folds, in the order of the rows.
+    fn gathered<'f>(&'f self, logits: impl Fn(&'f Fold) -> &'f Array2<f32>) -> OutOfFold {
+        let n_classes = logits(&self.folds[0]).ncols();
+        let mut all = Array2::zeros((self.rows.len(), n_classes));
+        for fold in self.folds {
+            for (&place, logits) in fold.inside.iter().zip(logits(fold).rows()) {
+                all.row_mut(place).assign(&logits);
+            }
+        }
+        OutOfFold {
+            rows: self.rows.to_vec(),
+            logits: all,
         }
     }
 
@@ -341,6 +377,7 @@ mod tests {
         };
         let folds = [fold(vec![0, 1]), fold(vec![2, 3])];
         let judge = Judge {
+            rows: &[0, 1, 2, 3],
             labels: &[0, 1, 0, 1],
             groups: None,
             folds: &folds,

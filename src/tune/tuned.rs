@@ -5,14 +5,16 @@ use std::path::Path;
 use cnn_codes_tail::Tail;
 use serde::Serialize;
 
-use super::choice::Choice;
+use super::choice::{Choice, OutOfFold};
 use super::error::TuneError;
 use super::network::Network;
 use super::run::Data;
 use crate::codes::{CodesIdentity, Store};
-use crate::evaluate::{Correctness, Design, Difference};
-use crate::head::saved::{Evidence, SavedHead};
-use crate::head::{CodesView, Neighbours, OneHead, Samples};
+use crate::evaluate::{Abstentions, Correctness, Design, Difference, abstentions, fit_temperature};
+use crate::head::saved::{Evidence, OutOfFoldScores, SavedHead};
+use crate::head::{
+    CodesView, Neighbours, OneHead, Samples, group_sizes, negative_log_probabilities, probabilities,
+};
 use crate::model::{TrunkIdentity, TunedTail};
 use crate::train::Report;
 
@@ -26,6 +28,8 @@ pub struct Tuned {
     pub tail: Option<Tail>,
     /// What was tried, and why this was taken.
     pub choice: Choice,
+    /// Which confidence an answer of the tuned head needs, by what it says out of fold.
+    pub abstentions: Abstentions,
 }
 
 /// The tuned head against the frozen one, on pictures that chose nothing.
@@ -57,6 +61,7 @@ impl Tuned {
             },
             tail: None,
             choice,
+            abstentions: Abstentions::default(),
         }
     }
 
@@ -67,17 +72,40 @@ impl Tuned {
         tail: Tail,
         network: &Network,
         choice: Choice,
+        data: &Data,
     ) -> Result<Self, TuneError> {
+        let mut tuned = network.in_head(head)?;
+        let mut evidence = Evidence::default();
+        let mut confidences = Abstentions::default();
+        if let Some(OutOfFold { rows, logits }) = &choice.out_of_fold {
+            let of = |all: &[usize]| -> Vec<usize> { rows.iter().map(|&row| all[row]).collect() };
+            let (labels, groups) = (of(data.labels), data.groups.as_deref().map(of));
+            if head.temperature() != 1.0 {
+                // The frozen head was calibrated.
+                let fitted = fit_temperature(logits.view(), &labels, groups.as_deref())?;
+                tuned = tuned.with_temperature(fitted.value);
+            }
+            let temperature = tuned.temperature() as f32;
+            let known = probabilities(logits.clone(), temperature);
+            confidences = abstentions(known.view(), &labels)?;
+            let losses = negative_log_probabilities(logits.clone(), temperature);
+            let losses = losses.rows().into_iter().zip(&labels);
+            let scores = OutOfFoldScores {
+                scores: losses.map(|(losses, &label)| losses[label]).collect(),
+                group_sizes: group_sizes(groups.as_deref(), rows.len()).into(),
+            };
+            evidence.out_of_fold.push((tuned.kind(), scores));
+        }
         Ok(Self {
             heads: SavedHead {
-                heads: vec![network.in_head(head)?],
+                heads: vec![tuned],
                 recommended: None,
-                // What was known of the frozen head's probabilities and codes.
-                evidence: Evidence::default(),
+                evidence,
                 ..from.clone()
             },
             tail: Some(tail),
             choice,
+            abstentions: confidences,
         })
     }
 
@@ -98,6 +126,13 @@ impl Tuned {
         let channels = means.output.channels();
         self.heads.evidence.neighbours = Neighbours::of(&samples, channels)?;
         Ok(())
+    }
+
+    /// What is told of it, made of what was told of the frozen heads once they were judged on the same pictures.
+    #[must_use]
+    pub fn report(&self, judged: Report, command: Option<String>, front: &Store) -> Report {
+        let tuned = self.tail.as_ref().map(|_| &self.abstentions);
+        judged.retold(&self.heads, tuned, command, front)
     }
 
     /// Writes the head, the tail and all that is told of them into the draft of a head.

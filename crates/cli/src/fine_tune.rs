@@ -184,7 +184,7 @@ fn tune(arguments: &Arguments, display: &Display) -> anyhow::Result<Done> {
     )?;
     let pictures = arguments.pictures.as_deref();
     let report = cnn_codes::train::evaluate(&tuned.heads, &told, &judged, None, pictures)?;
-    let mut report = report.of_tuned(&tuned.heads, Some(arguments.command()), &train);
+    let mut report = tuned.report(report, Some(arguments.command()), &train);
     if arguments.private {
         report.provenance.forget_folders();
     }

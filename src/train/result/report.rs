@@ -227,16 +227,21 @@ impl Report {
         }
     }
 
-    /// The same of heads that were tuned on `train`, by a command.
-    #[must_use]
-    pub fn of_tuned(mut self, heads: &SavedHead, command: Option<String>, train: &Store) -> Self {
+    /// The same of other heads, which a command made of `train`. `tuned` has the confidences that answers need of heads
+    /// which are others than those of before; then how those were trained is left out.
+    pub(crate) fn retold(
+        mut self,
+        heads: &SavedHead,
+        tuned: Option<&Abstentions>,
+        command: Option<String>,
+        train: &Store,
+    ) -> Self {
         self.heads = heads.manifest();
         self.comparison.recommended = None;
-        if heads.evidence.out_of_fold.is_empty() {
-            // What was known of the frozen head, and how that was trained.
+        if let Some(abstentions) = tuned {
             self.history.clear();
             for head in &mut self.comparison.heads {
-                head.abstentions = Abstentions::default();
+                head.abstentions = abstentions.clone();
                 head.remark.clear();
             }
         }

@@ -269,6 +269,20 @@ fn a_head_with_tuned_layers_says_the_same_of_pictures_of_codes_and_in_one_onnx()
         "{exported:#}"
     );
 
+    // Its own out-of-fold probabilities tell how large a set must be.
+    let sets = [
+        "predict",
+        "tuned",
+        "validation",
+        "--card",
+        "two.toml",
+        "--sets",
+        "0.9",
+        "--outliers",
+        "0.1",
+    ];
+    run(&place, &sets);
+
     // An MLP has a history, which was that of the frozen one.
     let mut mlp = TUNE.to_vec();
     (mlp[8], mlp[18]) = ("tuned-mlp", "mlp");
