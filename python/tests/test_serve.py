@@ -133,7 +133,7 @@ def test_pictures_are_dropped_and_saved_as_a_table(address, browser, files, tmp_
     content = [files[0].read_bytes(), files[7].read_bytes(), b"no picture"]
     page.evaluate(DROP, [names, [base64.b64encode(file).decode() for file in content]])
     page.get_by_text("3 of 3 pictures, 1 could not be used").wait_for()
-    items = page.locator("#list li")
+    items = page.locator("#list > li")
     assert items.count() == 3
     # The name is text, and nothing of it is markup.
     assert items.nth(0).locator(".name").first.text_content() == "<b>one</b>.jpg" and page.locator("#list b").count() == 0
