@@ -62,6 +62,7 @@ pub fn fine_tune(
     options.validate()?;
     let frozen = Frozen::new(front, tail, from, options)?;
     let data = Data::new(front, from)?;
+    data.check(tail, &from.codes.output)?;
     let checkpoint = Checkpoint::open(kept, &frozen.job(front)?)?;
     let choice = match choose(&data, &frozen, options, &checkpoint, watch) {
         // There is nothing to go on from.

@@ -14,6 +14,7 @@ use super::options::{Setting, TuneOptions};
 use crate::codes::{Pool, Store};
 use crate::head::mlp::Loss;
 use crate::head::saved::SavedHead;
+use crate::model::OutputSpec;
 use crate::progress::{Progress, Watch};
 
 /// Pictures whose outputs are computed at a time where nothing is trained.
@@ -69,6 +70,22 @@ impl<'a> Data<'a> {
             labels: front.labels().unwrap_or_default(),
             groups: front.groups(),
             n_classes: front.classes().len(),
+        })
+    }
+
+    /// Refuses a tail whose outputs are not what a head takes, by what is recorded of its codes.
+    pub(super) fn check(&self, tail: &Tail, wanted: &OutputSpec) -> Result<(), TuneError> {
+        let given = tail.output_shape(self.shape)?;
+        if given[..] == wanted.shape[..] {
+            return Ok(());
+        }
+        Err(TuneError::Store {
+            store: self.front.dir().to_owned(),
+            reason: format!(
+                "through the layers up to {} its codes become {given:?} (H, W, C), and the head takes {:?}; give the \
+                 trunk that the head was trained with",
+                wanted.name, wanted.shape
+            ),
         })
     }
 

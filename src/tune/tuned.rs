@@ -174,6 +174,7 @@ impl Tuned {
             return Ok(None);
         };
         let data = Data::new(judging, from)?;
+        data.check(tail, &from.codes.output)?;
         let rows: Vec<_> = (0..data.labels.len()).collect();
         let channels = from.codes.output.channels();
         let right = |head: &OneHead, tail: &Tail| -> Result<Vec<bool>, TuneError> {
@@ -220,6 +221,7 @@ impl Tuned {
 /// [`TuneError`] if the codes cannot be read, or are not such as the tail takes.
 pub fn behind(front: &Store, tail: &Tail, codes: &CodesIdentity) -> Result<Store, TuneError> {
     let data = Data::unlabelled(front)?;
+    data.check(tail, &codes.output)?;
     let rows: Vec<_> = (0..front.pictures().len()).collect();
     let mut made = Vec::with_capacity(rows.len() * codes.code_len());
     data.outputs(tail, &rows, |rows, outputs| {

@@ -281,6 +281,13 @@ fn stores_heads_and_options_that_cannot_be_tuned_are_refused() {
     let mut from = place.from.clone();
     from.codes.output.name = "middle".to_owned();
     assert!(refused(&from, &options()).contains("the head takes codes of middle"));
+    let mut from = place.from.clone();
+    from.codes.output.shape = vec![7, 7, 3];
+    let said = refused(&from, &options());
+    assert!(
+        said.contains("become [4, 4, 3] (H, W, C), and the head takes [7, 7, 3]"),
+        "{said}"
+    );
     let mut wrong = options();
     wrong.head = Some(HeadKind::Mlp);
     assert!(refused(&place.from, &wrong).contains("no mlp head to begin with; there is: logistic"));
