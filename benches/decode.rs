@@ -48,6 +48,7 @@ const PREPARATION: Preparation = Preparation {
     },
     recipe: Recipe::Caffe,
     layout: Layout::ChannelsLast,
+    views: cnn_codes::picture::Views::None,
 };
 
 fn main() -> anyhow::Result<()> {

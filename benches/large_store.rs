@@ -225,6 +225,7 @@ fn description(dtype: Dtype) -> StoreDescription {
             pool: Pool::None,
         },
         dtype,
+        views: cnn_codes::picture::Views::None,
         classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
         root: None,
         listing: None,

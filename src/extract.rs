@@ -341,6 +341,7 @@ fn describe(
             options.pool,
         ),
         dtype: options.dtype,
+        views: preparation.views,
         classes: pictures.classes.clone(),
         grouped: pictures.is_grouped(),
         listing: Some(listing.to_hex().to_string()),

@@ -57,12 +57,14 @@ mod training;
 mod trunks;
 mod tuning;
 mod view;
+mod without_views;
 mod workers;
 
 use self::error::FitError;
 use self::judgement::Judges;
 use self::stores::Stores;
 use self::training::{Training, Unsaved};
+use self::without_views::brought_by_views;
 use crate::codes::Store;
 use crate::evaluate::{Design, Difference};
 use crate::head::saved::SavedHead;
@@ -74,9 +76,9 @@ pub use self::evaluation::evaluate;
 pub use self::label_errors::{LabelError, LabelErrorOptions, Reason, label_errors};
 pub use self::options::TrainOptions;
 pub use self::result::{
-    Calibration, Comparison, CurvePoint, FailedHead, Floor, GrowthOf, HeadResult, JudgedPicture,
-    LearningCurve, Origin, Overlap, Provenance, REPORT, Recommendation, Report, ReportError,
-    StoreProvenance, Told, Trial, Tuning, percent,
+    BroughtOf, Calibration, Comparison, CurvePoint, FailedHead, Floor, GrowthOf, HeadResult,
+    JudgedPicture, LearningCurve, Origin, Overlap, Provenance, REPORT, Recommendation, Report,
+    ReportError, StoreProvenance, Told, Trial, Tuning, ViewsBrought, percent,
 };
 pub use self::review::{Doubt, LabelChange, Why, doubts, doubts_of, judge_labels, next_to_label};
 pub use self::trained::Trained;
@@ -152,12 +154,15 @@ pub fn train<'s>(
     evidence.neighbours =
         Neighbours::of(&samples, channels).map_err(|error| on_train(error.into()))?;
     let judged = scaled_validation.as_ref().unwrap_or(&scaled.samples);
-    let comparison = compare(&training, stores, judged, unsaved)?;
+    let mut comparison = compare(&training, stores, judged, unsaved)?;
+    comparison.views = brought_by_views(stores, options, &comparison.heads, watch)?;
+    comparison.interrupted = watch.is_stopped();
     stores.check_read(&scaled.samples, scaled_validation.as_ref())?;
     stores.check_unchanged()?;
     let heads = SavedHead {
         codes: train.codes_identity().clone(),
         classes: train.classes().to_vec(),
+        views: stores.judging().views(),
         scaling: scaled.scaling,
         evidence,
         recommended: comparison.recommended.as_ref().map(|told| told.head),
@@ -223,6 +228,7 @@ fn compare(
         floors,
         overlap: stores.overlap()?,
         learning_curve: unsaved.learning_curve,
+        views: None,
         recommended: Recommendation::of(&kinds, unsaved.log_losses),
         heads,
         failed: unsaved.failed,

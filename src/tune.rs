@@ -30,7 +30,7 @@ mod tuned;
 pub use self::choice::{Choice, Tried};
 pub use self::error::TuneError;
 pub use self::options::{Setting, TuneOptions, TuneRule};
-pub use self::tuned::{Comparison, Tuned, behind};
+pub use self::tuned::{Comparison, StoppedAfter, Tuned, behind};
 
 use std::path::Path;
 
@@ -49,8 +49,11 @@ use crate::progress::Watch;
 /// `kept` is a folder for what a killed run goes on from; it is there only while this runs, or was stopped. The same
 /// arguments and kind of processor give the same weights to the byte, also where runs were stopped on the way.
 ///
+/// When `watch` asks to stop while all pictures are trained on, the best so far is given: the weights after the last
+/// whole epoch, where these beat the frozen head in the folds; or the frozen head. `kept` stays then.
+///
 /// # Errors
-/// [`TuneError`].
+/// [`TuneError`]; [`TuneError::Stopped`] if it was stopped before a setting was chosen.
 pub fn fine_tune(
     front: &Store,
     tail: &Tail,
@@ -87,10 +90,43 @@ pub fn fine_tune(
         &rows,
     );
     watch.stage("tuning on all pictures: epoch", epochs);
-    run.go_on(&checkpoint, "all", epochs, watch, |_| Ok(()))?;
-    let (tail, network) = run.mixed(tail, &frozen.network, mixture)?;
+    let stopped = match run.go_on(&checkpoint, "all", epochs, watch, |_| Ok(())) {
+        Err(TuneError::Stopped { .. }) => {
+            // Without the steps of an epoch that was begun.
+            let mut epochs_done = Run::new(
+                &data,
+                tail.clone(),
+                frozen.network.clone(),
+                setting,
+                options,
+                &rows,
+            );
+            checkpoint.restore("all", &mut epochs_done)?;
+            run = epochs_done;
+            Some(StoppedAfter {
+                epochs: run.epoch,
+                of: epochs,
+            })
+        }
+        done => {
+            done?;
+            None
+        }
+    };
+    let choice = match stopped {
+        Some(after) => choice.stopped_after(after.epochs),
+        None => choice,
+    };
     front.check_unchanged()?;
-    let tuned = Tuned::new(from, &frozen.head, tail, &network, choice, &data)?;
-    checkpoint.remove();
-    Ok(tuned)
+    let tuned = match choice.chosen() {
+        None => Tuned::frozen(from, frozen.head, choice),
+        Some(_) => {
+            let (tail, network) = run.mixed(tail, &frozen.network, mixture)?;
+            Tuned::new(from, &frozen.head, tail, &network, choice, &data)?
+        }
+    };
+    if stopped.is_none() {
+        checkpoint.remove();
+    }
+    Ok(Tuned { stopped, ..tuned })
 }

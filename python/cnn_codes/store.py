@@ -86,8 +86,14 @@ class Store:
         return json.loads((self.folders[0] / "store.json").read_text("utf-8"))
 
     @property
+    def views(self) -> str:
+        """Which views of each picture have codes: "none", "flip" or "flips+crops:N"."""
+        return self.manifest.get("views", "none")
+
+    @property
     def codes(self) -> np.ndarray:
-        """Codes (N, ...), float32 or float16, channels last, mapped: read as they are used, and read-only.
+        """Codes (N, ...), float32 or float16, channels last, mapped: read as they are used, and read-only. Where there are
+        several :attr:`views` of a picture, (N, V, ...); the first is the picture itself.
 
         Those of a store in several parts are joined, which reads them into memory; :attr:`parts` maps each.
         """

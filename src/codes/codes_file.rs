@@ -67,7 +67,7 @@ impl CodesFile {
             path: path.to_owned(),
             opened,
             offset: header.data_offset,
-            row_bytes: manifest.store.code_bytes(),
+            row_bytes: manifest.store.views.n() * manifest.store.code_bytes(),
             first_row: 0,
             n_rows: manifest.counts.pictures,
         })

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CodesIdentity, Dtype, Shard};
+use crate::picture::Views;
 
 /// What every picture of a store has in common, known before the first one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,9 @@ pub struct StoreDescription {
     pub codes: CodesIdentity,
     /// Element type on disk.
     pub dtype: Dtype,
+    /// Which views of a picture have codes: those of one picture are one row.
+    #[serde(default, skip_serializing_if = "Views::is_none")]
+    pub views: Views,
     /// Class names in the order of their indices (alphabetical); empty for unlabelled pictures.
     pub classes: Vec<String>,
     /// BLAKE3 over the names and labels of all the pictures that the job was given. The parts of one
@@ -57,6 +61,13 @@ impl StoreDescription {
     #[must_use]
     pub fn code_shape(&self) -> Vec<usize> {
         self.codes.pool.shape(&self.codes.output.shape)
+    }
+
+    /// Shape of a row: that of one code, or V of them, `[V, 7, 7, 512]`, where there are V views of a picture.
+    #[must_use]
+    pub fn row_shape(&self) -> Vec<usize> {
+        let views = (!self.views.is_none()).then(|| self.views.n());
+        views.into_iter().chain(self.code_shape()).collect()
     }
 
     /// Bytes of one code on the disk.

@@ -53,6 +53,7 @@ impl Job {
         let settings = |job: &Self| {
             [
                 ("dtype", job.store.dtype.to_string()),
+                ("choice of views", job.store.views.to_string()),
                 (
                     "part",
                     job.store.part.map_or("none".to_owned(), Shard::folder),
@@ -288,6 +289,7 @@ mod tests {
                     pool: Pool::None,
                 },
                 dtype: Dtype::F32,
+                views: Default::default(),
                 classes: vec!["a".to_owned(), "b".to_owned()],
                 listing: Some("2".to_owned()),
                 part: None,

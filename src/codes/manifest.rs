@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::description::{is_false, onnxruntime_kernels};
 use super::identity::checked_product;
 use super::{CodesIdentity, Dtype, Shard, StoreDescription};
+use crate::picture::Views;
 
 /// Version of the store's format that this code writes and reads.
 pub(crate) const FORMAT: u32 = 1;
@@ -66,6 +67,8 @@ struct StoreJson {
     created_by: String,
     codes: CodesIdentity,
     dtype: Dtype,
+    #[serde(default, skip_serializing_if = "Views::is_none")]
+    views: Views,
     shape: Vec<usize>,
     classes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +97,7 @@ impl From<&Manifest> for StoreJson {
             created_by: manifest.created_by.clone(),
             codes: store.codes,
             dtype: store.dtype,
+            views: store.views,
             shape: manifest.shape(),
             classes: store.classes,
             listing: store.listing,
@@ -124,6 +128,7 @@ impl StoreJson {
             store: StoreDescription {
                 codes: self.codes,
                 dtype: self.dtype,
+                views: self.views,
                 classes: self.classes,
                 listing: self.listing,
                 part: self.part,
@@ -152,11 +157,11 @@ impl Manifest {
         }
     }
 
-    /// Shape of codes.npy: N, then the shape of one code.
+    /// Shape of codes.npy: N, then V where there are several views of a picture, then the shape of one code.
     #[must_use]
     pub fn shape(&self) -> Vec<usize> {
         let mut shape = vec![self.counts.pictures];
-        shape.extend(self.store.code_shape());
+        shape.extend(self.store.row_shape());
         shape
     }
 
@@ -195,7 +200,7 @@ impl Manifest {
             return Err(format!(
                 "its shape {shape:?} is not {} pictures of {:?}",
                 self.counts.pictures,
-                self.store.code_shape()
+                self.store.row_shape()
             ));
         }
         let n_bytes = checked_product(shape).and_then(|n| n.checked_mul(self.store.dtype.size()));

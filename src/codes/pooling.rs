@@ -31,6 +31,19 @@ impl Pool {
         }
     }
 
+    /// Pools the codes of V views of a picture, one after the other, as [`Pool::append`] does each.
+    pub(crate) fn append_views(
+        self,
+        codes: &[f32],
+        n_views: usize,
+        channels: usize,
+        pooled: &mut Vec<f32>,
+    ) {
+        for code in codes.chunks_exact(codes.len() / n_views) {
+            self.append(code, channels, pooled);
+        }
+    }
+
     /// Pools one code of `channels` channels, given channels last, and appends it to `pooled`.
     ///
     /// The mean is summed in float64, so that it does not depend on the order of the positions

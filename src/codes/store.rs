@@ -17,6 +17,7 @@ use super::{
 };
 use crate::files::npy::{ElementType, NpyHeader};
 use crate::files::regular;
+use crate::picture::Views;
 
 /// Halves that are widened at a time: few enough to stay in the first-level cache.
 const WIDENED: usize = 1024;
@@ -44,7 +45,9 @@ pub struct Store {
     dir: PathBuf,
     manifest: Manifest,
     codes: Arc<Vec<CodesFile>>,
-    /// Codes (N, D) in C order that were made of those of the files, and are read in place of them.
+    /// Codes of a row, in the files or in `made`: more than there are views here where only the first is meant.
+    stride: usize,
+    /// Codes (N, stride, D) in C order that were made of those of the files, and are read in place of them.
     made: Option<Arc<Vec<f32>>>,
     /// Rows of the files, or of `made`, where not all of them are meant, or not in their order.
     rows: Option<Arc<[usize]>>,
@@ -102,6 +105,7 @@ impl Store {
             .map_err(|reason| StoreError::damaged(&path, reason))?;
         Ok(Self {
             dir: dir.to_owned(),
+            stride: manifest.store.views.n(),
             manifest,
             codes: Arc::new(vec![codes]),
             made: None,
@@ -122,6 +126,7 @@ impl Store {
         let mut files = Vec::new();
         let mut whole = Self {
             dir: dir.to_owned(),
+            stride: manifest.store.views.n(),
             manifest,
             codes: Arc::default(),
             made: None,
@@ -178,13 +183,20 @@ impl Store {
         self.labels.as_deref()
     }
 
+    /// Which views of each picture have codes.
+    #[must_use]
+    pub fn views(&self) -> Views {
+        self.manifest.store.views
+    }
+
     /// The pictures, one a row.
     #[must_use]
     pub fn pictures(&self) -> &[PictureRow] {
         &self.pictures
     }
 
-    /// All codes as float32, flattened to (N, D); f16 is widened exactly.
+    /// All codes of the pictures themselves as float32, flattened to (N, D); f16 is widened exactly. Those of other
+    /// views, [`Store::read_view`] reads.
     ///
     /// # Errors
     /// As [`Store::read_code`].
@@ -198,7 +210,7 @@ impl Store {
         Ok(values)
     }
 
-    /// Reads some features of the code of `row`; f16 is widened exactly.
+    /// Reads some features of the code of `row`, of the picture itself; f16 is widened exactly.
     ///
     /// # Errors
     /// [`StoreError::Read`], or [`StoreError::Changed`] if codes.npy was written to since the store
@@ -212,18 +224,35 @@ impl Store {
         features: Range<usize>,
         values: &mut [f32],
     ) -> Result<(), StoreError> {
+        self.read_view(row, 0, features, values)
+    }
+
+    /// Reads some features of the code of one view, 0 for the picture itself, of the picture in `row`.
+    ///
+    /// # Errors
+    /// As [`Store::read_code`].
+    ///
+    /// # Panics
+    /// As [`Store::read_code`], and if there is no such view.
+    pub fn read_view(
+        &self,
+        row: usize,
+        view: usize,
+        features: Range<usize>,
+        values: &mut [f32],
+    ) -> Result<(), StoreError> {
         assert_eq!(values.len(), features.len(), "a value for each feature");
-        if let Some(code) = self.made_code(row) {
+        if let Some(code) = self.made_code(row, view) {
             values.copy_from_slice(&code[features]);
             return Ok(());
         }
         let (codes, row) = self.part_of(row);
         let size = self.manifest.store.dtype.size();
-        let first = features.start * size;
         assert!(
-            features.end * size <= self.row_bytes(),
+            features.end * size <= self.code_bytes(),
             "there is no such feature"
         );
+        let first = self.first_byte(view) + features.start * size;
         with_bytes(features.len() * size, |bytes| {
             codes.read(row, first, bytes)?;
             widen(bytes, self.manifest.store.dtype, values);
@@ -231,8 +260,8 @@ impl Store {
         })
     }
 
-    /// Reads the code of `row` into `bytes`, as it is on the disk: little-endian elements of the
-    /// store's dtype.
+    /// Reads the codes of all views of the picture in `row` into `bytes`, as they are on the disk: little-endian
+    /// elements of the store's dtype.
     ///
     /// # Errors
     /// As [`Store::read_code`].
@@ -240,23 +269,46 @@ impl Store {
     /// # Panics
     /// If there is no such row.
     pub fn read_code_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
-        if let Some(code) = self.made_code(row) {
+        bytes.clear();
+        let mut of_view = Vec::new();
+        for view in 0..self.views().n() {
+            self.read_view_bytes(row, view, &mut of_view)?;
+            bytes.extend_from_slice(&of_view);
+        }
+        Ok(())
+    }
+
+    /// Reads the code of one view, as [`Store::read_code_bytes`] does.
+    pub(crate) fn read_view_bytes(
+        &self,
+        row: usize,
+        view: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        if let Some(code) = self.made_code(row, view) {
             bytes.clear();
             bytes.extend(code.iter().flat_map(|value| value.to_le_bytes()));
             return Ok(());
         }
         let (codes, row) = self.part_of(row);
-        bytes.resize(self.row_bytes(), 0);
-        codes.read(row, 0, bytes)
+        bytes.resize(self.code_bytes(), 0);
+        codes.read(row, self.first_byte(view), bytes)
     }
 
-    /// The code of `row` where codes were made here.
-    fn made_code(&self, row: usize) -> Option<&[f32]> {
+    /// Where the code of a view begins in its row.
+    fn first_byte(&self, view: usize) -> usize {
+        assert!(view < self.views().n(), "there is no view {view}");
+        view * self.code_bytes()
+    }
+
+    /// The code of a view of `row` where codes were made here.
+    fn made_code(&self, row: usize, view: usize) -> Option<&[f32]> {
+        assert!(view < self.views().n(), "there is no view {view}");
         let len = self.codes_identity().code_len();
-        let row = self.file_row(row);
+        let place = self.file_row(row) * self.stride + view;
         self.made
             .as_ref()
-            .map(|codes| &codes[row * len..(row + 1) * len])
+            .map(|codes| &codes[place * len..(place + 1) * len])
     }
 
     /// Checks that nobody has written to the codes since the store was opened.
@@ -267,7 +319,7 @@ impl Store {
         self.codes.iter().try_for_each(CodesFile::check_unchanged)
     }
 
-    /// Turns the bytes of a code, as [`Store::read_code_bytes`] gives them, into float32.
+    /// Turns the bytes of a code, as [`Store::read_view_bytes`] gives them, into float32.
     ///
     /// # Panics
     /// If there are not as many values as there are elements.
@@ -279,7 +331,7 @@ impl Store {
 
     /// Bytes of a code on the disk.
     #[must_use]
-    pub(crate) fn row_bytes(&self) -> usize {
+    pub(crate) fn code_bytes(&self) -> usize {
         self.manifest.store.code_bytes()
     }
 

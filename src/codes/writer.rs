@@ -38,7 +38,7 @@ const KIND: Kind = Kind {
 /// Where the code of a new row comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Code<'a> {
-    /// The pooled code itself.
+    /// The pooled code itself; where there are several views of a picture, their codes one after the other.
     Values(&'a [f32]),
     /// The row's bytes, as a store of the same dtype has them.
     Bytes(&'a [u8]),
@@ -153,7 +153,7 @@ impl StoreWriter {
             codes: npy(
                 CODES,
                 description.dtype.element_type(),
-                &description.code_shape(),
+                &description.row_shape(),
             )?,
             labels: is_labelled
                 .then(|| npy(LABELS, ElementType::I64, &[]))
@@ -201,7 +201,7 @@ impl StoreWriter {
             codes: npy(
                 CODES,
                 description.dtype.element_type(),
-                &description.code_shape(),
+                &description.row_shape(),
             )?,
             labels: is_labelled
                 .then(|| npy(LABELS, ElementType::I64, &[]))

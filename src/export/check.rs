@@ -13,7 +13,7 @@ use crate::dataset::{Picture, Pictures};
 use crate::head::CodesView;
 use crate::head::saved::SavedHead;
 use crate::model::{ModelCard, OnnxModel, Provider, Runtime, Trunk, TrunkOptions};
-use crate::picture::{self, DecodeLimits, Layout, Preparation, Recipe, RgbImage};
+use crate::picture::{self, DecodeLimits, Layout, Preparation, Recipe, RgbImage, Views};
 use crate::predict::Classifier;
 use crate::progress::{Progress, Watch};
 
@@ -221,6 +221,7 @@ impl Comparison<'_> {
             resize: self.classifier.codes().resize,
             recipe,
             layout,
+            views: Views::None,
         };
         let mut tensor = vec![0.0; preparation.tensor_len()];
         preparation.prepare(picture, &mut tensor);

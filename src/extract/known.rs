@@ -98,6 +98,11 @@ fn check_reusable(store: &Store, description: &StoreDescription) -> Result<(), E
             "the dtype differs: {} and {}",
             theirs.dtype, description.dtype
         )
+    } else if theirs.views != description.views {
+        format!(
+            "the views differ: {} and {}",
+            theirs.views, description.views
+        )
     } else if theirs.decoder != description.decoder {
         format!(
             "the JPEG decoder differs: {} and {}",

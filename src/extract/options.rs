@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::codes::{Dtype, Leftover, Pool, Shard};
 use crate::files::Existing;
 use crate::model::{ModelCard, OutputSpec};
-use crate::picture::{DecodeLimits, Preparation};
+use crate::picture::{DecodeLimits, Preparation, Views};
 
 /// How pictures become a store. Take [`ExtractOptions::for_card`], and set what is to be otherwise.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct ExtractOptions {
 }
 
 impl ExtractOptions {
-    /// How many numbers a flattened code has, of a trunk with this output.
+    /// How many numbers the flattened code of a view has, of a trunk with this output.
     #[must_use]
     pub fn code_len(&self, output: &OutputSpec) -> usize {
         self.pool.shape(&output.shape).iter().product()
@@ -61,6 +61,7 @@ impl ExtractOptions {
                 resize: card.resize(),
                 recipe: card.input.recipe,
                 layout: card.input.layout,
+                views: Views::None,
             },
             batch_size: Self::BATCH_SIZE,
             threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -35,7 +35,7 @@ pub(crate) struct Codes {
 }
 
 impl Codes {
-    /// The computed codes, one for each row whose code is not known already.
+    /// The computed codes, those of all its views for each row whose code is not known already.
     pub(crate) fn computed(&self) -> impl Iterator<Item = &[f32]> {
         let code_len = self.values.len() / self.n_computed.max(1);
         self.values.chunks_exact(code_len.max(1))

@@ -12,7 +12,7 @@ use crate::picture::{self, DecodeError, DecodeLimits, Preparation};
 pub(super) struct Batch {
     /// What became of its pictures, in their order.
     pub(super) outcomes: Vec<Result<Usable, Failure>>,
-    /// The tensors of those whose codes are to be computed, without gaps.
+    /// The tensors of those whose codes are to be computed, all views of each, without gaps.
     pub(super) tensor: Vec<f32>,
     /// How many those are.
     pub(super) n_computed: usize,

@@ -10,13 +10,14 @@ use crate::model::Trunk;
 /// work.
 ///
 /// An item is an error if a run fails; nothing comes after it. A picture that cannot be used is no error: it has a
-/// [`Failure`] in place of its code (D), float32, channels last. First of all come those that were unusable before they
+/// [`Failure`] in place of its code (D), float32, channels last; of V views of it, (V D). First of all come those that were unusable before they
 /// were read.
 pub struct PictureCodes<'t> {
     unusable: Vec<Result<Vec<f32>, Failure>>,
     /// Nothing after an error, and after the last batch.
     pulled: Option<PulledCodes<'t>>,
     pool: Pool,
+    n_views: usize,
     channels: usize,
 }
 
@@ -38,6 +39,7 @@ impl<'t> Extractor<'_, &'t mut Trunk> {
             unusable: unusable.collect(),
             pulled: Some(PulledCodes::begin(pictures, decode, trunk)),
             pool: options.pool,
+            n_views: options.preparation.views.n(),
             channels,
         }
     }
@@ -60,7 +62,8 @@ impl Iterator for PictureCodes<'_> {
                     .next()
                     .expect("a code for each picture that is usable");
                 let mut pooled = Vec::new();
-                self.pool.append(code, self.channels, &mut pooled);
+                self.pool
+                    .append_views(code, self.n_views, self.channels, &mut pooled);
                 match judge(&pooled, Dtype::F32) {
                     Ok(()) => Ok(pooled),
                     Err(unfit) => Err(unfit.failure(&usable.picture.path)),

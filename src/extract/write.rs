@@ -234,7 +234,10 @@ impl<'a> Writing<'a> {
     ) -> Result<Vec<f32>, Unfit> {
         let code = computed.next().expect("a code for each computed row");
         let mut pooled = Vec::new();
-        self.options.pool.append(code, self.channels, &mut pooled);
+        let views = self.options.preparation.views;
+        self.options
+            .pool
+            .append_views(code, views.n(), self.channels, &mut pooled);
         judge(&pooled, self.options.dtype).map(|()| pooled)
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::list::for_each_head;
 use super::saved::{HeadEntry, Saved};
-use super::{CodesView, Head, HeadError, HeadKind, Layer, Samples};
+use super::{CodesView, Head, HeadError, HeadKind, Layer, Samples, mean_of_views};
 use crate::progress::Watch;
 
 /// Does the same with every kind of head.
@@ -165,6 +165,15 @@ impl OneHead {
     /// [`HeadError::FeatureMismatch`] if the codes have another D; [`HeadError::Read`].
     pub fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
         self.as_any_kind().logits(codes)
+    }
+
+    /// Logits (N, K) of samples whose codes are scaled already: of each the mean over its views.
+    ///
+    /// # Errors
+    /// As [`OneHead::logits`].
+    pub(crate) fn logits_of(&self, samples: &Samples) -> Result<Array2<f32>, HeadError> {
+        let logits = self.logits(samples.codes_of_views())?;
+        Ok(mean_of_views(logits, samples.n_views()))
     }
 
     /// The head, if it is of kind `H`.

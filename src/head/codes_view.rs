@@ -31,6 +31,7 @@ pub struct CodesView<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Source<'a> {
     Array(ArrayView2<'a, f32>),
+    /// Its rows here are those of all views, V for each picture.
     Store(&'a Store),
 }
 
@@ -48,8 +49,9 @@ impl<'a> From<ArrayView2<'a, f32>> for CodesView<'a> {
 }
 
 impl<'a> From<&'a Store> for CodesView<'a> {
+    /// The codes of the pictures themselves.
     fn from(store: &'a Store) -> Self {
-        Self::of(Source::Store(store))
+        Self::every_view(store).first_views(store.views().n())
     }
 }
 
@@ -63,13 +65,27 @@ impl<'a> CodesView<'a> {
         }
     }
 
+    /// The codes of all views, V rows for each picture.
+    pub(crate) fn every_view(store: &'a Store) -> Self {
+        Self::of(Source::Store(store))
+    }
+
+    /// Of the V rows of each picture, the first: the picture itself.
+    pub(crate) fn first_views(&self, n_views: usize) -> Self {
+        if n_views == 1 {
+            return self.clone();
+        }
+        let first: Vec<_> = (0..self.n_rows()).step_by(n_views).collect();
+        self.select(&first)
+    }
+
     /// N.
     #[must_use]
     pub(crate) fn n_rows(&self) -> usize {
         match (&self.rows, self.source) {
             (Some(rows), _) => rows.len(),
             (None, Source::Array(codes)) => codes.nrows(),
-            (None, Source::Store(store)) => store.pictures().len(),
+            (None, Source::Store(store)) => store.pictures().len() * store.views().n(),
         }
     }
 
@@ -160,7 +176,8 @@ impl<'a> CodesView<'a> {
                 }
             }
             Source::Store(store) => {
-                if let Err(error) = store.read_code(source_row, features.clone(), values) {
+                let (row, view) = place_in(store, source_row);
+                if let Err(error) = store.read_view(row, view, features.clone(), values) {
                     values.fill(0.0);
                     let reason = error.to_string();
                     let _ = self.failure.set(HeadError::Read { reason });
@@ -177,7 +194,10 @@ impl<'a> CodesView<'a> {
     pub(super) fn read_bytes(&self, row: usize, bytes: &mut Vec<u8>) -> Result<(), HeadError> {
         let read = match self.source {
             Source::Array(_) => return Ok(()),
-            Source::Store(store) => store.read_code_bytes(self.source_row(row), bytes),
+            Source::Store(store) => {
+                let (row, view) = place_in(store, self.source_row(row));
+                store.read_view_bytes(row, view, bytes)
+            }
         };
         read.map_err(|error| HeadError::Read {
             reason: error.to_string(),
@@ -275,14 +295,16 @@ impl<'a> CodesView<'a> {
     pub(super) fn file_row_bytes(&self) -> Option<usize> {
         match self.source {
             Source::Array(_) => None,
-            Source::Store(store) => Some(store.row_bytes()),
+            Source::Store(store) => Some(store.code_bytes()),
         }
     }
 
     /// Has the system begin to read consecutive rows of a store, without waiting for them.
     pub(super) fn will_need(&self, rows: Range<usize>) {
         if let (Source::Store(store), false) = (self.source, rows.is_empty()) {
-            store.will_need(self.source_row(rows.start)..self.source_row(rows.end - 1) + 1);
+            let first = place_in(store, self.source_row(rows.start)).0;
+            let last = place_in(store, self.source_row(rows.end - 1)).0;
+            store.will_need(first..last + 1);
         }
     }
 
@@ -296,6 +318,12 @@ impl<'a> CodesView<'a> {
         let norms: Vec<f64> = self.map_rows(squares);
         norms.iter().map(|squares| squares.sqrt() as f32).collect()
     }
+}
+
+/// The picture's row and the view of a row of all views.
+fn place_in(store: &Store, source_row: usize) -> (usize, usize) {
+    let n_views = store.views().n();
+    (source_row / n_views, source_row % n_views)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::saved::{SavedHeadError, Tensors};
+use super::softmax::mean_of_views;
 use super::{CodesView, Convergence, Epoch, HeadError, HeadKind, Samples};
 use crate::progress::Watch;
 
@@ -100,6 +101,15 @@ pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D; [`HeadError::Read`].
     fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError>;
+
+    /// Logits (N, K) of samples: of each the mean over its views.
+    ///
+    /// # Errors
+    /// As [`Head::logits`].
+    fn logits_of(&self, samples: &Samples) -> Result<Array2<f32>, HeadError> {
+        let logits = self.logits(samples.codes_of_views())?;
+        Ok(mean_of_views(logits, samples.n_views()))
+    }
 
     /// D and K.
     fn shape(&self) -> (usize, usize);

@@ -58,6 +58,7 @@ pub use kind::HeadKind;
 pub use neighbours::{Directions, Near, Neighbours};
 pub use samples::Samples;
 pub(crate) use samples::group_sizes;
+pub(crate) use softmax::mean_of_views;
 pub(crate) use softmax::negative_log_probabilities;
 pub use softmax::probabilities;
 pub(crate) use span::centred_gram;

@@ -52,6 +52,7 @@ impl NearestCentroid {
     /// [`HeadError::OneClass`] before any work, [`HeadError::Read`].
     pub(crate) fn fit(train: &Samples) -> Result<Self, HeadError> {
         train.require_two_classes()?;
+        let train = &train.of_views();
         let centred = Centred::new(train.codes().clone());
         let mut sums = Array2::<f64>::zeros((train.n_classes(), train.n_features()));
         centred.for_each_chunk(|first, codes| {

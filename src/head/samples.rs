@@ -11,9 +11,16 @@ use crate::codes::Store;
 
 /// Codes (N, D) with their labels: N and D are at least 1, every value is finite, every label is
 /// below K.
+///
+/// A sample may have several views, each with a code: heads are trained on all of them, and judge it by the mean of
+/// their logits.
 #[derive(Clone, Debug)]
 pub struct Samples<'a> {
+    /// Codes of the samples themselves (N, D): their first views.
     codes: CodesView<'a>,
+    /// Codes of all views (N V, D), V for each sample; the same where V is 1.
+    every_view: CodesView<'a>,
+    n_views: usize,
     labels: Arc<[usize]>,
     /// Group of each sample (N), a number from 0 on, where there are groups.
     groups: Option<Arc<[usize]>>,
@@ -33,7 +40,17 @@ impl<'a> Samples<'a> {
         labels: &[usize],
         n_classes: usize,
     ) -> Result<Self, HeadError> {
-        Self::checked(codes.into(), labels, n_classes)
+        Self::checked(codes.into(), 1, labels, n_classes)
+    }
+
+    /// As [`Samples::new`], with the codes of V views of each sample (N V, D), those of one after the other.
+    pub(crate) fn with_views(
+        codes: ArrayView2<'a, f32>,
+        n_views: usize,
+        labels: &[usize],
+        n_classes: usize,
+    ) -> Result<Self, HeadError> {
+        Self::checked(codes.into(), n_views, labels, n_classes)
     }
 
     /// The codes of a store, read from it whenever they are needed, its labels and its groups.
@@ -42,7 +59,8 @@ impl<'a> Samples<'a> {
     /// [`HeadError::Unlabelled`] if it has none, and as [`Samples::new`].
     pub fn of_store(store: &'a Store) -> Result<Self, HeadError> {
         let labels = store.labels().ok_or(HeadError::Unlabelled)?;
-        let samples = Self::checked(store.into(), labels, store.classes().len())?;
+        let (codes, n_views) = (CodesView::every_view(store), store.views().n());
+        let samples = Self::checked(codes, n_views, labels, store.classes().len())?;
         Ok(Self {
             groups: store.groups().map(Into::into),
             ..samples
@@ -50,10 +68,12 @@ impl<'a> Samples<'a> {
     }
 
     fn checked(
-        codes: CodesView<'a>,
+        every_view: CodesView<'a>,
+        n_views: usize,
         labels: &[usize],
         n_classes: usize,
     ) -> Result<Self, HeadError> {
+        let codes = every_view.first_views(n_views);
         let (samples, features) = (codes.n_rows(), codes.n_features());
         if samples == 0 || features == 0 {
             return Err(HeadError::Empty { samples, features });
@@ -74,6 +94,8 @@ impl<'a> Samples<'a> {
         }
         Self {
             codes,
+            every_view,
+            n_views,
             labels: labels.into(),
             groups: None,
             n_classes,
@@ -84,10 +106,12 @@ impl<'a> Samples<'a> {
     /// These samples, once all their values are seen to be finite.
     fn finite(self) -> Result<Self, HeadError> {
         let is_finite = |code: &[f32]| code.iter().all(|value| value.is_finite());
-        let is_finite = self.codes.map_rows(is_finite);
-        self.codes.check()?;
+        let is_finite = self.every_view.map_rows(is_finite);
+        self.every_view.check()?;
         match is_finite.iter().position(|&ok| !ok) {
-            Some(row) => Err(HeadError::NotFinite { row }),
+            Some(place) => Err(HeadError::NotFinite {
+                row: place / self.n_views,
+            }),
             None => Ok(self),
         }
     }
@@ -116,8 +140,11 @@ impl<'a> Samples<'a> {
     #[must_use]
     pub(crate) fn select(&self, rows: &[usize]) -> Self {
         assert!(!rows.is_empty(), "samples are never empty");
+        let views = rows.iter().flat_map(|&row| self.places(row));
         Self {
             codes: self.codes.select(rows),
+            every_view: self.every_view.select(&views.collect::<Vec<_>>()),
+            n_views: self.n_views,
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
             groups: (self.groups.as_ref())
                 .map(|groups| rows.iter().map(|&row| groups[row]).collect()),
@@ -147,9 +174,10 @@ impl<'a> Samples<'a> {
         if scaling == Scaling::None {
             return Ok(self.clone());
         }
-        let codes = self.codes.scaled(scaling)?;
+        let every_view = self.every_view.scaled(scaling)?;
         Self {
-            codes,
+            codes: every_view.first_views(self.n_views),
+            every_view,
             ..self.clone()
         }
         .finite()
@@ -159,6 +187,42 @@ impl<'a> Samples<'a> {
     #[must_use]
     pub fn codes(&self) -> &CodesView<'a> {
         &self.codes
+    }
+
+    /// Number of views of a sample (V), at least 1.
+    #[must_use]
+    pub fn n_views(&self) -> usize {
+        self.n_views
+    }
+
+    /// The codes of all views (N V, D), V for each sample.
+    pub(crate) fn codes_of_views(&self) -> &CodesView<'a> {
+        &self.every_view
+    }
+
+    /// Where the views of a sample are among the codes of all.
+    pub(crate) fn places(&self, row: usize) -> std::ops::Range<usize> {
+        row * self.n_views..(row + 1) * self.n_views
+    }
+
+    /// Each view as a sample of its own (N V): what a head is fitted to that takes all samples at once.
+    pub(crate) fn of_views(&self) -> Self {
+        if self.n_views == 1 {
+            return self.clone();
+        }
+        let each = |of: &[usize]| -> Arc<[usize]> {
+            let of = of.iter();
+            of.flat_map(|&value| std::iter::repeat_n(value, self.n_views))
+                .collect()
+        };
+        Self {
+            codes: self.every_view.clone(),
+            every_view: self.every_view.clone(),
+            n_views: 1,
+            labels: each(&self.labels),
+            groups: self.groups.as_deref().map(each),
+            n_classes: self.n_classes,
+        }
     }
 
     /// The labels (N), each below K.

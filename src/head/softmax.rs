@@ -21,6 +21,20 @@ pub(super) fn softmax(row: &mut [f32]) -> f64 {
     max + sum.ln()
 }
 
+/// Logits (N, K) of samples from those of their views (N V, K), V for each: the mean, so that probabilities are the
+/// geometric mean of the views', made to sum to 1.
+#[must_use]
+pub(crate) fn mean_of_views(logits: Array2<f32>, n_views: usize) -> Array2<f32> {
+    if n_views == 1 {
+        return logits;
+    }
+    let shape = (logits.nrows() / n_views, logits.ncols());
+    Array2::from_shape_fn(shape, |(row, class)| {
+        let views = (0..n_views).map(|view| f64::from(logits[[row * n_views + view, class]]));
+        (views.sum::<f64>() / n_views as f64) as f32
+    })
+}
+
 /// Probabilities (N, K) = softmax(logits / temperature), row by row; rows sum to 1.
 ///
 /// A temperature above 1 brings them nearer to each other, and changes no prediction.

@@ -10,13 +10,14 @@
 //! has.
 //!
 //! ```
-//! use cnn_codes::picture::{Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
+//! use cnn_codes::picture::{Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage, Views};
 //!
 //! let preparation = Preparation {
 //!     resize: Resize { width: 224, height: 224, fit: Fit::Stretch, filter: Filter::Bilinear,
 //!         decoding: Decoding::Full },
 //!     recipe: Recipe::Caffe,
 //!     layout: Layout::ChannelsLast,
+//!     views: Views::None,
 //! };
 //! let mut tensor = vec![0.0; preparation.tensor_len()];
 //! preparation.prepare(&RgbImage::new(500, 375), &mut tensor);
@@ -32,9 +33,13 @@ pub mod memory;
 mod normalization;
 pub(crate) mod recipe;
 mod resize;
+mod views;
+
+use std::borrow::Cow;
 
 use self::resize::Margins;
 pub use image::RgbImage;
+use image::imageops;
 use serde::{Deserialize, Serialize};
 
 pub use self::color_mode::ColorMode;
@@ -48,6 +53,7 @@ pub use self::limits::{DEFAULT_MAX_PIXELS, DecodeLimits, MAX_SIDE};
 pub use self::normalization::{Normalization, NotANormalization};
 pub use self::recipe::{Layout, Recipe};
 pub use self::resize::{Filter, Fit, NotAFit, Resize};
+pub use self::views::{NotViews, View, Views};
 
 /// The most memory that a picture may take which is decoded while others are: that of a JPEG of 2^25
 /// pixels. A large one alone may take [`DecodeLimits::max_bytes`].
@@ -65,23 +71,30 @@ pub struct Preparation {
     pub recipe: Recipe,
     /// How the input orders them.
     pub layout: Layout,
+    /// Which views of a picture become tensors.
+    #[serde(default, skip_serializing_if = "Views::is_none")]
+    pub views: Views,
 }
 
 impl Preparation {
-    /// How many numbers one picture's tensor has: H * W * 3.
+    /// How many numbers one picture's tensors have: V * H * W * 3, where there are V views.
     pub fn tensor_len(&self) -> usize {
+        self.views.n() * self.view_len()
+    }
+
+    /// How many numbers the tensor of a view has.
+    fn view_len(&self) -> usize {
         self.resize.width as usize * self.resize.height as usize * 3
     }
 
-    /// Writes the input tensor of `picture` into `tensor`: one row of a batch.
+    /// Writes the input tensors of `picture` into `tensor`: as many rows of a batch as there are views.
     ///
     /// # Panics
     ///
     /// When `tensor` is not [`Preparation::tensor_len`] long, or a side of the picture or of the
     /// target is 0.
     pub fn prepare(&self, picture: &RgbImage, tensor: &mut [f32]) {
-        let resized = self.resize.resized(picture, Margins::default());
-        self.recipe.apply(&resized, self.layout, tensor);
+        self.prepare_within(picture, Margins::default(), tensor);
     }
 
     /// As [`Preparation::prepare`], of a picture that [`decode_for`] may have reduced.
@@ -90,7 +103,22 @@ impl Preparation {
     ///
     /// As [`Preparation::prepare`].
     pub fn prepare_decoded(&self, decoded: &Decoded, tensor: &mut [f32]) {
-        let resized = self.resize.resized(&decoded.picture, decoded.margins);
-        self.recipe.apply(&resized, self.layout, tensor);
+        self.prepare_within(&decoded.picture, decoded.margins, tensor);
+    }
+
+    fn prepare_within(&self, picture: &RgbImage, margins: Margins, tensor: &mut [f32]) {
+        assert_eq!(tensor.len(), self.tensor_len(), "a picture's tensors");
+        for (view, tensor) in self
+            .views
+            .iter()
+            .zip(tensor.chunks_exact_mut(self.view_len()))
+        {
+            let shown = self.resize.shown(picture, margins, view.part());
+            let shown = match view.is_mirrored {
+                true => Cow::Owned(imageops::flip_horizontal(&*shown)),
+                false => shown,
+            };
+            self.recipe.apply(&shown, self.layout, tensor);
+        }
     }
 }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::fit::{contained_size, crop_area, middle, size_with_shorter_side};
 use self::weights::{Cut, Kernel, Span, Weights, span};
 use super::Decoding;
+use super::views::Part;
 use crate::named;
 
 pub use self::fit::{Fit, NotAFit};
@@ -71,11 +72,17 @@ impl Resize {
     ///
     /// When a side of the target or of `picture` is 0.
     pub fn apply(&self, picture: &RgbImage) -> RgbImage {
-        self.resized(picture, Margins::default()).into_owned()
+        self.shown(picture, Margins::default(), None).into_owned()
     }
 
-    /// As [`Resize::apply`], without the margins, and without a copy where nothing changes.
-    pub(super) fn resized<'a>(&self, picture: &'a RgbImage, margins: Margins) -> Cow<'a, RgbImage> {
+    /// As [`Resize::apply`], of what lies within the margins, or of a part of that, and without a copy where nothing
+    /// changes. A part is resized as Pillow's `Image.resize(size, box=part)` does.
+    pub(super) fn shown<'a>(
+        &self,
+        picture: &'a RgbImage,
+        margins: Margins,
+        part: Option<Part>,
+    ) -> Cow<'a, RgbImage> {
         let size = (self.width, self.height);
         assert!(
             size.0 > 0 && size.1 > 0,
@@ -86,8 +93,9 @@ impl Resize {
             "a picture without pixels"
         );
         let whole = Extent::of(picture, margins);
-        let keeps_its_size = !matches!(self.fit, Fit::CropAt { .. });
-        if keeps_its_size && picture.dimensions() == size {
+        let whole = part.map_or(whole, |part| whole.part(part));
+        let is_cut = part.is_some() || matches!(self.fit, Fit::CropAt { .. });
+        if !is_cut && picture.dimensions() == size {
             return Cow::Borrowed(picture);
         }
         Cow::Owned(match self.fit {
@@ -96,7 +104,7 @@ impl Resize {
                 let area = crop_area(whole, size);
                 self.filter.scale(picture, area, all(size))
             }
-            Fit::Pad => self.pad(picture, whole),
+            Fit::Pad => self.pad(picture, whole, is_cut),
             Fit::CropAt { shorter_side } => self.crop_at(picture, whole, shorter_side),
         })
     }
@@ -129,9 +137,9 @@ impl Resize {
     }
 
     /// `ImageOps.pad` with the picture in the middle.
-    fn pad(&self, picture: &RgbImage, whole: Extent) -> RgbImage {
+    fn pad(&self, picture: &RgbImage, whole: Extent, is_cut: bool) -> RgbImage {
         let inner = contained_size(whole, (self.width, self.height));
-        let scaled = if picture.dimensions() == inner {
+        let scaled = if !is_cut && picture.dimensions() == inner {
             Cow::Borrowed(picture)
         } else {
             Cow::Owned(self.filter.scale(picture, whole.area(), all(inner)))
@@ -212,6 +220,16 @@ impl Extent {
             top: margins.top,
             width: f64::from(picture.width()) - margins.left - margins.right,
             height: f64::from(picture.height()) - margins.top - margins.bottom,
+        }
+    }
+
+    /// A part of it.
+    fn part(self, part: Part) -> Self {
+        Self {
+            left: self.left + self.width * part.left,
+            top: self.top + self.height * part.top,
+            width: self.width * part.side,
+            height: self.height * part.side,
         }
     }
 
@@ -316,7 +334,7 @@ mod tests {
         for (fit, filter) in FITS.into_iter().zip(FILTERS) {
             let resize = resize(19, 13, fit, filter);
             assert!(matches!(
-                resize.resized(&picture, Margins::default()),
+                resize.shown(&picture, Margins::default(), None),
                 Cow::Borrowed(_)
             ));
             assert_eq!(resize.apply(&picture), picture);

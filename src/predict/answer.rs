@@ -94,12 +94,18 @@ impl Outliers {
 }
 
 impl Classifier {
-    /// What is said of each code (N) of codes (N, D).
+    /// What is said of each picture (N) by the codes of its views (N V, D). How far it is from the training pictures
+    /// is told of its first view, the picture itself.
     ///
     /// # Errors
     /// As [`Classifier::probabilities`].
-    pub(super) fn answers(&self, codes: &CodesView) -> Result<Vec<Answer>, HeadError> {
-        let (probabilities, scores) = self.judge(codes)?;
+    pub(super) fn answers(
+        &self,
+        codes: &CodesView,
+        n_views: usize,
+    ) -> Result<Vec<Answer>, HeadError> {
+        let (probabilities, scores) = self.judge(codes, n_views)?;
+        let codes = &codes.first_views(n_views);
         let outliers = self.outliers.as_ref().map(|outliers| outliers.judge(codes));
         let outliers = outliers.transpose()?;
         let nearest = self.nearest.as_ref();

@@ -10,11 +10,12 @@ use crate::codes::{CodesIdentity, Pool, Store};
 use crate::head::saved::{Evidence, SavedHead};
 use crate::head::scaling::Scaling;
 use crate::head::{
-    CodesView, HeadError, HeadKind, Neighbours, OneHead, negative_log_probabilities, probabilities,
+    CodesView, HeadError, HeadKind, Neighbours, OneHead, mean_of_views, negative_log_probabilities,
+    probabilities,
 };
 use crate::model::Trunk;
 use crate::model::card::CardClassifier;
-use crate::picture::Resize;
+use crate::picture::{Resize, Views};
 
 /// Codes of a store that are classified at a time; each chunk reads the head's weights once.
 const CHUNK_ROWS: usize = 64;
@@ -23,6 +24,7 @@ const CHUNK_ROWS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Classifier {
     codes: CodesIdentity,
+    views: Views,
     classes: Vec<String>,
     name: String,
     /// Why it is this head, where it was one of several and none was named.
@@ -69,6 +71,7 @@ impl Classifier {
         let model = head.heads.into_iter().find(|head| head.kind() == kind)?;
         Some(Self {
             codes: head.codes,
+            views: head.views,
             classes: head.classes,
             name: kind.to_string(),
             choice,
@@ -152,6 +155,7 @@ impl Classifier {
         let codes = CodesIdentity::new(trunk.identity().clone(), card, recipe, resize, Pool::None);
         Some(Self {
             codes,
+            views: Views::None,
             classes,
             name: card.name.clone(),
             choice: None,
@@ -166,6 +170,18 @@ impl Classifier {
     #[must_use]
     pub fn codes(&self) -> &CodesIdentity {
         &self.codes
+    }
+
+    /// The views of a picture by whose mean logits it is classified: those by which the head was judged.
+    #[must_use]
+    pub fn views(&self) -> Views {
+        self.views
+    }
+
+    /// Classifies pictures by other views.
+    #[must_use]
+    pub fn with_views(self, views: Views) -> Self {
+        Self { views, ..self }
     }
 
     /// Class names (K) in the order of their indices.
@@ -193,19 +209,26 @@ impl Classifier {
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
     pub fn probabilities(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
-        Ok(self.judge(codes)?.0)
+        Ok(self.judge(codes, 1)?.0)
     }
 
-    /// Probabilities (N, K) of codes (N, D), and -ln of them where sets are asked for.
+    /// Probabilities (N, K) of pictures by the codes of their views (N V, D), and -ln of them where sets are asked
+    /// for.
     pub(super) fn judge(
         &self,
         codes: &CodesView,
+        n_views: usize,
     ) -> Result<(Array2<f32>, Option<Array2<f32>>), HeadError> {
         let Some(head) = &self.head else {
-            return Ok((self.read(codes)?, None));
+            let read = self.read(codes)?;
+            if n_views == 1 {
+                return Ok((read, None));
+            }
+            let logits = read.mapv(|probability| probability.max(f32::MIN_POSITIVE).ln());
+            return Ok((probabilities(mean_of_views(logits, n_views), 1.0), None));
         };
         let scaled = codes.scaled(head.scaling.clone())?;
-        let logits = head.model.logits(&scaled)?;
+        let logits = mean_of_views(head.model.logits(&scaled)?, n_views);
         let temperature = head.model.temperature() as f32;
         let scores = self.sets.is_some();
         let scores = scores.then(|| negative_log_probabilities(logits.clone(), temperature));
@@ -224,8 +247,8 @@ impl Classifier {
         Ok(probabilities)
     }
 
-    /// Predicts the pictures of a store from its codes, in the order of its rows, some of them at a
-    /// time.
+    /// Predicts the pictures of a store from the codes of the views that it holds, in the order of its rows,
+    /// some of them at a time.
     ///
     /// # Errors
     /// [`PredictError::OtherCodes`] before any work; an item is [`PredictError::Codes`] if codes cannot
@@ -240,12 +263,15 @@ impl Classifier {
                 difference,
             });
         }
-        let view = CodesView::from(store);
+        let codes = CodesView::every_view(store);
+        let n_views = store.views().n();
         let n_rows = store.pictures().len();
         let firsts = (0..n_rows).step_by(CHUNK_ROWS);
         Ok(firsts.map(move |first| {
             let rows: Vec<_> = (first..n_rows.min(first + CHUNK_ROWS)).collect();
-            let answers = self.answers(&view.select(&rows))?;
+            let views = first * n_views..(first + rows.len()) * n_views;
+            let codes = codes.select(&views.collect::<Vec<_>>());
+            let answers = self.answers(&codes, n_views)?;
             let outcomes = rows.iter().zip(answers).map(|(&row, answer)| {
                 let path = store.pictures()[row].path.to_string();
                 Prediction::new(path, answer)

@@ -94,7 +94,7 @@ impl Predictor {
         &self.trunk
     }
 
-    /// Predicts `pictures`, whose labels are not looked at, while later ones are still decoded.
+    /// Predicts `pictures` by the classifier's [views](Classifier::views) of them, whose labels are not looked at, while later ones are still decoded.
     ///
     /// Outcomes come in the order of the pictures; first of all come those that were unusable
     /// before they were read.
@@ -104,6 +104,7 @@ impl Predictor {
             resize: codes.resize,
             recipe: codes.recipe,
             layout: self.trunk.card().input.layout,
+            views: self.classifier.views(),
         };
         let decode = DecodeOptions {
             preparation,
@@ -153,17 +154,18 @@ impl Iterator for Predictions<'_> {
 fn classify(classifier: &Classifier, batch: Codes) -> Result<Vec<Outcome>, PredictError> {
     let CodesIdentity { output, pool, .. } = classifier.codes();
     let channels = output.channels();
+    let n_views = classifier.views().n();
     let (mut pooled, mut n_codes) = (Vec::new(), 0);
     let mut fits = Vec::with_capacity(batch.outcomes.len());
     for code in batch.computed() {
         let start = pooled.len();
-        pool.append(code, channels, &mut pooled);
+        pool.append_views(code, n_views, channels, &mut pooled);
         fits.push(judge(&pooled[start..], Dtype::F32));
-        n_codes += 1;
+        n_codes += n_views;
     }
     let codes = ArrayView2::from_shape((n_codes, classifier.codes().code_len()), &pooled)
         .expect("the trunk's output was compared with the head's");
-    let answers = classifier.answers(&CodesView::from(codes))?;
+    let answers = classifier.answers(&CodesView::from(codes), n_views)?;
     let mut rows = answers.into_iter().zip(fits);
     let outcomes = batch.outcomes.into_iter().map(|outcome| {
         let picture = outcome?.picture;

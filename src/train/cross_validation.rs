@@ -168,7 +168,7 @@ pub(super) fn fit_and_judge<H: Head>(
         if fit.is_stopped || stage.is_stopped() {
             return Err(Stopped.into());
         }
-        let logits = H::logits(&fit.model, judged.codes())?;
+        let logits = fit.model.logits_of(judged)?;
         stage.fitted();
         Ok(Ok(logits))
     };

@@ -54,7 +54,7 @@ pub fn evaluate(
         let Some(head) = heads.of_kind(before.kind) else {
             continue;
         };
-        let logits = head.logits(judged.codes()).map_err(on_store)?;
+        let logits = head.logits_of(&judged).map_err(on_store)?;
         let temperature = head.temperature();
         let range = before.calibration.and_then(|told| told.temperature_95);
         results.push(judges.judge(Unjudged {
@@ -94,6 +94,7 @@ pub fn evaluate(
         failed: Vec::new(),
         overlap,
         learning_curve: None,
+        views: None,
         interrupted: false,
         ..told.comparison.clone()
     };

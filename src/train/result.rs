@@ -30,6 +30,7 @@ mod provenance;
 mod recommendation;
 mod report;
 mod verdict;
+mod views;
 
 pub use self::comparison::{Comparison, FailedHead, percent};
 pub use self::files::REPORT;
@@ -43,3 +44,4 @@ pub use self::overlap::Overlap;
 pub use self::provenance::{Provenance, StoreProvenance};
 pub use self::recommendation::Recommendation;
 pub use self::report::{Report, ReportError};
+pub use self::views::{BroughtOf, ViewsBrought};

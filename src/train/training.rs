@@ -219,7 +219,7 @@ impl<'s> Training<'_, 's> {
         let (logits, dealings) = match judging {
             Judging::Folds(judged) => (judged.logits, judged.dealings),
             Judging::Validation(validation) => {
-                let mut logits = vec![H::logits(&fit.model, validation.codes())?];
+                let mut logits = vec![fit.model.logits_of(validation)?];
                 logits.extend(self.other_seeds::<H>(train, validation, &choice.options)?);
                 (logits, Vec::new())
             }

@@ -53,9 +53,17 @@ pub struct Choice {
     pub tried: Vec<Tried>,
     /// Which of them is taken; nothing for the frozen head.
     pub taken: Option<usize>,
-    /// What the taken one says of pictures that it was not trained on.
+    /// The taken one, with its mixture, after each epoch.
     #[serde(skip)]
-    pub(super) out_of_fold: Option<OutOfFold>,
+    of_epochs: Vec<AtEpoch>,
+}
+
+/// What is taken, after so many epochs.
+#[derive(Clone, Debug, PartialEq)]
+struct AtEpoch {
+    tried: Tried,
+    /// What it says of pictures that it was not trained on.
+    out_of_fold: OutOfFold,
 }
 
 /// Logits of pictures by tails and heads that were not trained on them.
@@ -72,6 +80,34 @@ impl Choice {
     #[must_use]
     pub fn chosen(&self) -> Option<&Tried> {
         self.taken.map(|taken| &self.tried[taken])
+    }
+
+    /// What the taken one says of pictures that it was not trained on.
+    pub(super) fn out_of_fold(&self) -> Option<&OutOfFold> {
+        let at = self.of_epochs.get(self.chosen()?.epochs - 1);
+        at.map(|at| &at.out_of_fold)
+    }
+
+    /// The choice where training on all pictures was stopped after so many epochs: the taken setting, if it beats
+    /// the frozen heads by more than a standard error after these, or the frozen head.
+    pub(super) fn stopped_after(mut self, epochs: usize) -> Self {
+        let at = epochs
+            .checked_sub(1)
+            .and_then(|last| self.of_epochs.get(last));
+        match (self.taken, at) {
+            (Some(taken), Some(at)) if at.tried.beats(self.frozen_log_loss) => {
+                self.tried[taken] = at.tried;
+            }
+            _ => self.taken = None,
+        }
+        self
+    }
+}
+
+impl Tried {
+    /// Whether it is better than frozen heads of this log loss by more than a standard error.
+    fn beats(&self, frozen_log_loss: f64) -> bool {
+        self.log_loss + self.standard_error < frozen_log_loss
     }
 }
 
@@ -177,7 +213,7 @@ pub(super) fn choose(
 /// All pictures, or as many as the codes of fit memory.
 fn drawn(data: &Data, frozen: &Frozen, options: &TuneOptions) -> Result<Vec<usize>, TuneError> {
     let n = data.labels.len();
-    let most = MOST_BYTES / (4 * frozen.n_features());
+    let most = MOST_BYTES / (4 * frozen.n_features() * data.n_views());
     if n <= most {
         return Ok((0..n).collect());
     }
@@ -267,51 +303,56 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn choice(&self, settings: &[Setting], options: &TuneOptions) -> Choice {
         let (frozen, frozen_errors) = self.losses(|fold| &fold.frozen);
-        let of_setting = |(number, &setting): (usize, &Setting)| {
-            let mut best: Option<Tried> = None;
-            for epoch in 0..options.epochs {
-                for (place, &mixture) in options.mixtures.iter().enumerate() {
-                    let (losses, errors) = self.losses(|fold| &fold.tuned[number][epoch][place]);
-                    let log_loss = match mean(&losses) {
-                        loss if loss.is_nan() => f64::INFINITY,
-                        loss => loss,
-                    };
-                    if best.is_none_or(|best| log_loss < best.log_loss) {
-                        let pairs = losses.iter().zip(&frozen);
-                        let differences: Vec<_> = pairs.map(|(a, b)| a - b).collect();
-                        let design = Design {
-                            groups: self.groups,
-                            dealings: &[],
-                        };
-                        best = Some(Tried {
-                            setting,
-                            epochs: epoch + 1,
-                            mixture,
-                            log_loss,
-                            errors,
-                            standard_error: design.standard_error(&differences),
-                        });
-                    }
-                }
+        let at = |number: usize, epoch: usize, place: usize| {
+            let (losses, errors) = self.losses(|fold| &fold.tuned[number][epoch][place]);
+            let log_loss = match mean(&losses) {
+                loss if loss.is_nan() => f64::INFINITY,
+                loss => loss,
+            };
+            let pairs = losses.iter().zip(&frozen);
+            let differences: Vec<_> = pairs.map(|(a, b)| a - b).collect();
+            let design = Design {
+                groups: self.groups,
+                dealings: &[],
+            };
+            Tried {
+                setting: settings[number],
+                epochs: epoch + 1,
+                mixture: options.mixtures[place],
+                log_loss,
+                errors,
+                standard_error: design.standard_error(&differences),
             }
-            best.expect("an epoch and a mixture at least")
         };
-        let tried: Vec<_> = settings.iter().enumerate().map(of_setting).collect();
+        let best = |number: usize| {
+            let epochs = 0..options.epochs;
+            let all = epochs
+                .flat_map(|epoch| (0..options.mixtures.len()).map(move |place| (epoch, place)));
+            // The first of equal ones.
+            let tried = all.map(|(epoch, place)| at(number, epoch, place));
+            tried
+                .min_by(|a, b| a.log_loss.total_cmp(&b.log_loss))
+                .expect("an epoch and a mixture at least")
+        };
+        let tried: Vec<_> = (0..settings.len()).map(best).collect();
         let frozen_log_loss = mean(&frozen);
-        let beats = |tried: &Tried| tried.log_loss + tried.standard_error < frozen_log_loss;
-        let places = (0..tried.len()).filter(|&place| beats(&tried[place]));
+        let places = (0..tried.len()).filter(|&place| tried[place].beats(frozen_log_loss));
         let taken = places.min_by(|&a, &b| tried[a].log_loss.total_cmp(&tried[b].log_loss));
+        let of_epochs = taken.map(|taken| {
+            let is_taken = |mixture: &f32| *mixture == tried[taken].mixture;
+            let place = options.mixtures.iter().position(is_taken).unwrap_or(0);
+            let of_epoch = |epoch| AtEpoch {
+                tried: at(taken, epoch, place),
+                out_of_fold: self.gathered(|fold| &fold.tuned[taken][epoch][place]),
+            };
+            (0..tried[taken].epochs).map(of_epoch).collect()
+        });
         Choice {
             pictures: self.labels.len(),
             folds: self.folds.len(),
             frozen_log_loss,
             frozen_errors,
-            out_of_fold: taken.map(|taken| {
-                let place = |mixture: &f32| *mixture == tried[taken].mixture;
-                let mixture = options.mixtures.iter().position(place).unwrap_or(0);
-                let epoch = tried[taken].epochs - 1;
-                self.gathered(|fold| &fold.tuned[taken][epoch][mixture])
-            }),
+            of_epochs: of_epochs.unwrap_or_default(),
             tried,
             taken,
         }

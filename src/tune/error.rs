@@ -85,8 +85,11 @@ pub enum TuneError {
         /// The folder.
         path: PathBuf,
     },
-    /// It was stopped.
-    #[error("stopped; the same command goes on from {}", path.display())]
+    /// It was stopped before a setting was chosen.
+    #[error(
+        "stopped before a setting was chosen, so the head to begin with is the best so far; the same command goes on from {}",
+        path.display()
+    )]
     Stopped {
         /// The folder of the checkpoint.
         path: PathBuf,

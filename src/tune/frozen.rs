@@ -96,17 +96,14 @@ impl<'a> Frozen<'a> {
         ))
     }
 
-    /// Codes (rows, D) of the published tail, pooled as the head takes them.
+    /// Codes (rows, V D) of the published tail, pooled as the head takes them: of all views of a picture.
     pub(super) fn codes(&self, data: &Data, rows: &[usize]) -> Result<Array2<f32>, TuneError> {
-        let mut codes = Vec::with_capacity(rows.len() * self.n_features());
+        let shape = (rows.len(), data.n_views() * self.n_features());
+        let mut codes = Vec::with_capacity(shape.0 * shape.1);
+        let (pool, channels) = (self.network.pool, self.network.channels);
         data.outputs(self.tail, rows, |rows, outputs| {
-            for output in outputs.chunks_exact(outputs.len() / rows.len()) {
-                self.network
-                    .pool
-                    .append(output, self.network.channels, &mut codes);
-            }
+            pool.append_views(outputs, rows.len() * data.n_views(), channels, &mut codes);
         })?;
-        let shape = (rows.len(), self.n_features());
         Ok(Array2::from_shape_vec(shape, codes).expect("a code for each row"))
     }
 
@@ -115,14 +112,19 @@ impl<'a> Frozen<'a> {
         self.network.layers[0].weights.nrows()
     }
 
-    /// A head of the same kind and options, trained on codes (N, D) of the published tail.
+    /// A head of the same kind and options, trained on codes (N, V D) of the published tail.
     pub(super) fn trained_on(
         &self,
         codes: &Array2<f32>,
         labels: &[usize],
         watch: &dyn Watch,
     ) -> Result<Network, TuneError> {
-        let samples = Samples::new(codes.view(), labels, self.from.classes.len())?;
+        let n_views = codes.ncols() / self.n_features();
+        let of_views = codes
+            .view()
+            .into_shape_with_order((codes.nrows() * n_views, self.n_features()));
+        let of_views = of_views.expect("codes are in C order");
+        let samples = Samples::with_views(of_views, n_views, labels, self.from.classes.len())?;
         let scaling = match self.from.scaling.kind() {
             ScalingKind::None => Scaling::None,
             kind => Scaling::fit(kind, &samples),

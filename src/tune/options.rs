@@ -5,7 +5,7 @@ use std::fmt;
 use cnn_codes_tail::{AdamMeans, OptimizerOptions, UpdateRule};
 use serde::{Deserialize, Serialize};
 
-use crate::head::{HeadError, HeadKind, invalid};
+use crate::head::{ClassWeights, HeadError, HeadKind, invalid};
 use crate::named;
 
 /// A rule by which gradients change weights.
@@ -79,6 +79,8 @@ pub struct TuneOptions {
     pub weight_decay: f32,
     /// Share of each label that is spread over all classes.
     pub label_smoothing: f64,
+    /// How much the pictures of a class count in training.
+    pub class_weights: ClassWeights,
     /// Folds in which is chosen.
     pub folds: usize,
     /// Of the folds, of the order of the pictures, and of dropout.
@@ -101,6 +103,7 @@ impl Default for TuneOptions {
             clip: 1.0,
             weight_decay: 0.0,
             label_smoothing: 0.0,
+            class_weights: ClassWeights::None,
             folds: 3,
             seed: 0,
         }

@@ -2,8 +2,8 @@
 
 use cnn_codes_tail::{Batch, InputGradient, Optimizer, Role, Tail};
 use ndarray::Array2;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
@@ -12,7 +12,8 @@ use super::checkpoint::Checkpoint;
 use super::network::Network;
 use super::options::{Setting, TuneOptions};
 use crate::codes::{Pool, Store};
-use crate::head::mlp::Loss;
+use crate::head::mean_of_views;
+use crate::head::mlp::{Loss, LossOptions};
 use crate::head::saved::SavedHead;
 use crate::model::OutputSpec;
 use crate::progress::{Progress, Watch};
@@ -89,13 +90,40 @@ impl<'a> Data<'a> {
         })
     }
 
-    /// The codes of some rows (rows, H, W, C).
-    fn codes(&self, rows: &[usize]) -> Result<Vec<f32>, TuneError> {
+    /// The codes of views of pictures (rows, H, W, C): each a row and a view.
+    fn codes(&self, shown: &[(usize, usize)]) -> Result<Vec<f32>, TuneError> {
         let len: usize = self.shape.iter().product();
-        let mut codes = vec![0.0; rows.len() * len];
-        let targets = codes.par_chunks_exact_mut(len).zip(rows);
-        targets.try_for_each(|(code, &row)| self.front.read_code(row, 0..len, code))?;
+        let mut codes = vec![0.0; shown.len() * len];
+        let targets = codes.par_chunks_exact_mut(len).zip(shown);
+        targets
+            .try_for_each(|(code, &(row, view))| self.front.read_view(row, view, 0..len, code))?;
         Ok(codes)
+    }
+
+    /// V.
+    pub(super) fn n_views(&self) -> usize {
+        self.front.views().n()
+    }
+
+    /// Each of these pictures by a view that is drawn.
+    fn drawn(&self, rows: &[usize], rng: &mut Xoshiro256PlusPlus) -> Vec<(usize, usize)> {
+        let n_views = self.n_views();
+        let mut view = || match n_views {
+            1 => 0,
+            _ => rng.gen_range(0..n_views),
+        };
+        rows.iter().map(|&row| (row, view())).collect()
+    }
+
+    /// The loss of training on some rows.
+    fn loss(&self, rows: &[usize], options: &TuneOptions) -> Loss {
+        let mut counts = vec![0; self.n_classes];
+        rows.iter().for_each(|&row| counts[self.labels[row]] += 1);
+        let loss = LossOptions {
+            label_smoothing: options.label_smoothing,
+            class_weights: options.class_weights,
+        };
+        Loss::of_counts(&loss, &counts)
     }
 
     fn batch<'c>(&self, codes: &'c [f32], n: usize) -> Batch<'c> {
@@ -106,21 +134,26 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Calls `visit` with some rows and the outputs of a tail for them (rows, H W C), until all rows are done.
+    /// Calls `visit` with some rows and the outputs of a tail for all views of them (rows V, H W C), until all rows
+    /// are done.
     pub(super) fn outputs(
         &self,
         tail: &Tail,
         rows: &[usize],
         mut visit: impl FnMut(&[usize], &[f32]),
     ) -> Result<(), TuneError> {
-        for rows in rows.chunks(AT_ONCE) {
-            let codes = self.codes(rows)?;
-            visit(rows, &tail.outputs(self.batch(&codes, rows.len()))?);
+        let n_views = self.n_views();
+        for rows in rows.chunks(AT_ONCE.div_ceil(n_views)) {
+            let views = rows.iter();
+            let views = views.flat_map(|&row| (0..n_views).map(move |view| (row, view)));
+            let shown: Vec<_> = views.collect();
+            let codes = self.codes(&shown)?;
+            visit(rows, &tail.outputs(self.batch(&codes, shown.len()))?);
         }
         Ok(())
     }
 
-    /// Logits (rows, K) of a tail and a head behind it.
+    /// Logits (rows, K) of a tail and a head behind it: of each picture the mean over its views.
     pub(super) fn logits(
         &self,
         tail: &Tail,
@@ -128,9 +161,10 @@ impl<'a> Data<'a> {
         rows: &[usize],
     ) -> Result<Array2<f32>, TuneError> {
         let mut logits = Vec::with_capacity(rows.len() * self.n_classes);
+        let n_views = self.n_views();
         self.outputs(tail, rows, |rows, outputs| {
-            let pass = network.forward(outputs, rows.len(), None);
-            logits.extend(pass.logits.iter());
+            let pass = network.forward(outputs, rows.len() * n_views, None);
+            logits.extend(mean_of_views(pass.logits, n_views));
         })?;
         let shape = (rows.len(), self.n_classes);
         Ok(Array2::from_shape_vec(shape, logits).expect("K logits a row"))
@@ -170,7 +204,7 @@ impl<'a> Run<'a> {
             options,
             setting,
             rows: rows.to_vec(),
-            loss: Loss::plain(options.label_smoothing, data.n_classes),
+            loss: data.loss(rows, options),
             of_tail: Optimizer::new(&tail, optimizer),
             of_network,
             tail,
@@ -243,7 +277,7 @@ impl<'a> Run<'a> {
         factor: f32,
         rng: &mut Xoshiro256PlusPlus,
     ) -> Result<(), TuneError> {
-        let codes = self.data.codes(rows)?;
+        let codes = self.data.codes(&self.data.drawn(rows, rng))?;
         let (outputs, tape) = self.tail.forward(self.data.batch(&codes, rows.len()))?;
         let pass = self.network.forward(&outputs, rows.len(), Some(rng));
         let mut d_logits = pass.logits.clone();

@@ -30,6 +30,18 @@ pub struct Tuned {
     pub choice: Choice,
     /// Which confidence an answer of the tuned head needs, by what it says out of fold.
     pub abstentions: Abstentions,
+    /// Where training on all pictures was stopped; nothing where it came to its end.
+    pub stopped: Option<StoppedAfter>,
+}
+
+/// After which of the chosen epochs training on all pictures was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StoppedAfter {
+    /// Epochs that are done.
+    pub epochs: usize,
+    /// Epochs that were chosen.
+    pub of: usize,
 }
 
 /// The tuned head against the frozen one, on pictures that chose nothing.
@@ -62,6 +74,7 @@ impl Tuned {
             tail: None,
             choice,
             abstentions: Abstentions::default(),
+            stopped: None,
         }
     }
 
@@ -77,7 +90,7 @@ impl Tuned {
         let mut tuned = network.in_head(head)?;
         let mut evidence = Evidence::default();
         let mut confidences = Abstentions::default();
-        if let Some(OutOfFold { rows, logits }) = &choice.out_of_fold {
+        if let Some(OutOfFold { rows, logits }) = choice.out_of_fold() {
             let of = |all: &[usize]| -> Vec<usize> { rows.iter().map(|&row| all[row]).collect() };
             let (labels, groups) = (of(data.labels), data.groups.as_deref().map(of));
             if head.temperature() != 1.0 {
@@ -106,6 +119,7 @@ impl Tuned {
             tail: Some(tail),
             choice,
             abstentions: confidences,
+            stopped: None,
         })
     }
 
@@ -214,7 +228,7 @@ impl Tuned {
     }
 }
 
-/// The pictures of `front` with the codes that a tail makes of its own, pooled as `codes` are, which they are called.
+/// The pictures of `front`, and its views of them, with the codes that a tail makes of its own, pooled as `codes` are, which they are called.
 /// They are held in memory.
 ///
 /// # Errors
@@ -223,13 +237,12 @@ pub fn behind(front: &Store, tail: &Tail, codes: &CodesIdentity) -> Result<Store
     let data = Data::unlabelled(front)?;
     data.check(tail, &codes.output)?;
     let rows: Vec<_> = (0..front.pictures().len()).collect();
-    let mut made = Vec::with_capacity(rows.len() * codes.code_len());
+    let n_views = data.n_views();
+    let mut made = Vec::with_capacity(rows.len() * n_views * codes.code_len());
+    let channels = codes.output.channels();
     data.outputs(tail, &rows, |rows, outputs| {
-        for output in outputs.chunks_exact(outputs.len() / rows.len()) {
-            codes
-                .pool
-                .append(output, codes.output.channels(), &mut made);
-        }
+        let pool = codes.pool;
+        pool.append_views(outputs, rows.len() * n_views, channels, &mut made);
     })?;
     let store = front.with_codes(codes.clone(), made);
     CodesView::from(&store).check()?;

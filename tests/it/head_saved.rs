@@ -64,6 +64,7 @@ fn head(scaling: ScalingKind) -> SavedHead {
         recommended: None,
         evidence: evidence(),
         codes: identity(),
+        views: cnn_codes::picture::Views::None,
         classes: vec!["a".to_owned(), "b \"é\"".to_owned()],
         scaling,
         heads: vec![

@@ -123,6 +123,7 @@ fn reduced_jpegs_become_what_pillows_pixels_become() {
                     resize,
                     recipe: Recipe::None,
                     layout: Layout::ChannelsLast,
+                    views: cnn_codes::picture::Views::None,
                 };
                 let mut tensors = [
                     vec![0.0; preparation.tensor_len()],

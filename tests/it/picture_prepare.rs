@@ -6,7 +6,9 @@ use crate::support;
 use std::fs;
 use std::path::PathBuf;
 
-use cnn_codes::picture::{Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage};
+use cnn_codes::picture::{
+    Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage, Views,
+};
 use image::imageops;
 
 fn fixture(name: &str) -> PathBuf {
@@ -184,6 +186,7 @@ fn preparing_is_resizing_and_then_the_recipe() {
             resize,
             recipe,
             layout,
+            views: Views::None,
         };
         assert_eq!(preparation.tensor_len(), 9 * 7 * 3);
         let mut tensor = vec![f32::NAN; preparation.tensor_len()];
@@ -206,6 +209,7 @@ fn a_preparation_survives_json() {
         },
         recipe: Recipe::Caffe,
         layout: Layout::ChannelsLast,
+        views: Views::None,
     };
     let json = serde_json::to_string(&preparation).unwrap();
     assert_eq!(
@@ -216,4 +220,76 @@ fn a_preparation_survives_json() {
         serde_json::from_str::<Preparation>(&json).unwrap(),
         preparation
     );
+}
+
+#[test]
+fn views_are_pillows_boxes_and_mirror_images() {
+    let source = picture("source.png");
+    for filter in Filter::NAMES {
+        let strip = picture(&format!("views_{filter}.png"));
+        let preparation = Preparation {
+            resize: Resize {
+                width: 19,
+                height: 11,
+                fit: Fit::Stretch,
+                filter: filter.parse().unwrap(),
+                decoding: Decoding::Full,
+            },
+            recipe: Recipe::None,
+            layout: Layout::ChannelsLast,
+            views: "flips+crops:4".parse().unwrap(),
+        };
+        let mut tensors = vec![0.0; preparation.tensor_len()];
+        preparation.prepare(&source, &mut tensors);
+        // The views lie one below the other in the strip, as their tensors do in memory.
+        let expected: Vec<_> = strip.as_raw().iter().map(|&byte| f32::from(byte)).collect();
+        assert_eq!(tensors.len(), expected.len());
+        let view_len = 19 * 11 * 3;
+        for (view, (tensor, expected)) in
+            (tensors.chunks(view_len).zip(expected.chunks(view_len))).enumerate()
+        {
+            assert!(tensor == expected, "{filter}, view {view}");
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_picture_of_the_target_size_is_scaled_up_in_every_fit() {
+    let source = picture("source.png");
+    for fit in [
+        Fit::Stretch,
+        Fit::Crop,
+        Fit::Pad,
+        Fit::CropAt { shorter_side: 17 },
+    ] {
+        let preparation = Preparation {
+            resize: Resize {
+                width: source.width(),
+                height: source.height(),
+                fit,
+                filter: Filter::Bilinear,
+                decoding: Decoding::Full,
+            },
+            recipe: Recipe::None,
+            layout: Layout::ChannelsLast,
+            views: "flips+crops:3".parse().unwrap(),
+        };
+        let mut tensors = vec![0.0; preparation.tensor_len()];
+        preparation.prepare(&source, &mut tensors);
+        let views: Vec<_> = tensors.chunks(tensors.len() / 3).collect();
+        assert!(views[0] != views[1] && views[2] != views[0], "{fit}");
+        let mirrored = imageops::flip_horizontal(&source);
+        let whole = Preparation {
+            views: Views::None,
+            ..preparation
+        };
+        let mut tensor = vec![0.0; whole.tensor_len()];
+        whole.prepare(&mirrored, &mut tensor);
+        assert!(
+            views[1] == tensor,
+            "{fit}: nothing is scaled, so both ways give the same"
+        );
+        whole.prepare(&source, &mut tensor);
+        assert!(views[0] == tensor, "{fit}");
+    }
 }

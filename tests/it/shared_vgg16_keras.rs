@@ -54,6 +54,7 @@ fn codes_of(trunk: &mut Trunk, recipe: Recipe, pictures: &[RgbImage]) -> Vec<f32
         },
         recipe,
         layout: Layout::ChannelsLast,
+        views: cnn_codes::picture::Views::None,
     };
     let len = preparation.tensor_len();
     let mut tensor = vec![0.0; pictures.len() * len];

@@ -66,5 +66,6 @@ fn preparation(recipe: Recipe) -> Preparation {
         },
         recipe,
         layout: input.layout,
+        views: cnn_codes::picture::Views::None,
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cnn_codes::codes::{Dtype, Failure, Pool, Shard, Store, StoreError, StoreWriter};
 use cnn_codes::files::{DraftError, Existing};
+use cnn_codes::picture::Views;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use support::damage::{damage, files};
@@ -372,4 +373,86 @@ fn a_pooled_store_gives_means_or_maxima_over_height_and_width() {
             }
         }
     }
+}
+
+/// A store of three pictures with three views each; view `v` of picture `n` has the code 100 n + 10 v + place.
+fn write_views(out: &Path, dtype: Dtype) -> Vec<Vec<f32>> {
+    let mut description = description(dtype, Pool::None);
+    description.views = Views::FlipsAndCrops { n: 3 };
+    let row = |n: usize| -> Vec<f32> {
+        let views = (0..3).flat_map(|view| (0..6).map(move |place| 10 * view + place));
+        views.map(|value| (100 * n + value) as f32).collect()
+    };
+    let rows: Vec<_> = (0..3).map(|n| (n % 2, row(n))).collect();
+    support::write_codes(out, description, &rows);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+#[test]
+fn a_row_has_the_codes_of_all_views_and_is_one_picture() {
+    let place = tempfile::tempdir().unwrap();
+    for dtype in [Dtype::F32, Dtype::F16] {
+        let out = place.path().join(dtype.to_string());
+        let rows = write_views(&out, dtype);
+        let store = Store::open(&out).unwrap();
+        assert_eq!(store.manifest().shape(), [3, 3, 2, 1, 3]);
+        assert_eq!(store.views().to_string(), "flips+crops:3");
+        assert_eq!(store.pictures().len(), 3);
+        let view = |store: &Store, row, view| {
+            let mut code = [0.0; 6];
+            store.read_view(row, view, 0..6, &mut code).unwrap();
+            code
+        };
+        for (row, codes) in rows.iter().enumerate() {
+            for index in 0..3 {
+                assert_eq!(view(&store, row, index), codes[6 * index..][..6]);
+            }
+            let mut some = [0.0; 2];
+            store.read_view(row, 2, 3..5, &mut some).unwrap();
+            assert_eq!(some, codes[15..17]);
+            // The picture itself is what everyone reads who knows nothing of views.
+            assert_eq!(store.read_codes().unwrap().row(row).to_vec(), codes[..6]);
+            let mut bytes = Vec::new();
+            store.read_code_bytes(row, &mut bytes).unwrap();
+            let size = if dtype == Dtype::F32 { 4 } else { 2 };
+            assert_eq!(bytes.len(), 18 * size);
+        }
+        let pooled = store.pooled(Pool::Max).unwrap();
+        let mut code = [0.0; 3];
+        pooled.read_view(2, 1, 0..3, &mut code).unwrap();
+        assert_eq!(code, [213.0, 214.0, 215.0]);
+        let alone = pooled.without_views();
+        assert_eq!(alone.views(), Views::None);
+        assert_eq!(
+            alone.read_codes().unwrap().row(2).to_vec(),
+            [203.0, 204.0, 205.0]
+        );
+        let alone = store.without_views();
+        assert_eq!(alone.read_codes().unwrap(), store.read_codes().unwrap());
+        assert_eq!(
+            alone.pooled(Pool::Max).unwrap().read_codes().unwrap(),
+            pooled.read_codes().unwrap()
+        );
+        let refused = store.with(&alone).unwrap_err().to_string();
+        assert!(refused.contains("--views"), "{refused}");
+        let twice = store.with(&store).unwrap();
+        assert_eq!(view(&twice, 4, 2), rows[1][12..18]);
+    }
+}
+
+#[test]
+fn views_that_codes_npy_does_not_have_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("store");
+    write_views(&out, Dtype::F32);
+    let manifest = out.join("store.json");
+    edit(&manifest, "flips+crops:3", "flip");
+    let refused = Store::open(&out).unwrap_err().to_string();
+    assert!(
+        refused.contains("its shape [3, 3, 2, 1, 3] is not 3 pictures of [2, 2, 1, 3]"),
+        "{refused}"
+    );
+    edit(&manifest, "flip", "flips+crops:99");
+    let refused = Store::open(&out).unwrap_err().to_string();
+    assert!(refused.contains("names no views"), "{refused}");
 }

@@ -11,9 +11,9 @@ use cnn_codes::head::mlp::MlpOptions;
 use cnn_codes::head::nearest_centroid::NearestCentroidOptions;
 use cnn_codes::head::saved::{Evidence, SavedHead};
 use cnn_codes::head::scaling::Scaling;
-use cnn_codes::head::{HeadKind, HeadOptions, Samples};
+use cnn_codes::head::{ClassWeights, HeadKind, HeadOptions, Samples};
 use cnn_codes::model::{OnnxModel, OutputSpec};
-use cnn_codes::progress::Watch;
+use cnn_codes::progress::{Progress, Watch};
 use cnn_codes::tune::{Tail, TuneError, TuneOptions, Tuned, behind, fine_tune};
 use ort_winograd::onnx::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorType,
@@ -115,6 +115,7 @@ impl Place {
         let (head, _) = head.fit(&samples, &()).unwrap();
         let from = SavedHead {
             codes,
+            views: cnn_codes::picture::Views::None,
             classes: front.classes().to_vec(),
             scaling: Scaling::None,
             heads: vec![head],
@@ -232,7 +233,8 @@ fn a_run_that_is_stopped_again_and_again_and_one_on_other_threads_give_the_same_
     let mut n_stops = 0;
     let tuned = loop {
         match place.tune(&options(), &After(11, AtomicUsize::new(0))) {
-            Ok(tuned) => break tuned,
+            Ok(tuned) if tuned.stopped.is_none() => break tuned,
+            Ok(tuned) => assert!(tuned.stopped.unwrap().epochs < tuned.stopped.unwrap().of),
             Err(TuneError::Stopped { path, .. }) => assert_eq!(path, place.kept()),
             Err(error) => panic!("{error}"),
         }
@@ -316,4 +318,98 @@ fn stores_heads_and_options_that_cannot_be_tuned_are_refused() {
 
 fn refused_options(place: &Place, options: &TuneOptions) -> String {
     place.tune(options, &()).unwrap_err().to_string()
+}
+
+/// Stops the training on all pictures after three epochs.
+#[derive(Default)]
+struct InTheEnd {
+    epochs: AtomicUsize,
+    is_last: std::sync::atomic::AtomicBool,
+}
+
+impl Watch for InTheEnd {
+    fn stage(&self, name: &str, _total: usize) {
+        let is_last = name.starts_with("tuning on all pictures");
+        self.is_last.store(is_last, Ordering::Relaxed);
+        self.epochs.store(0, Ordering::Relaxed);
+    }
+
+    fn progress(&self, progress: Progress, _detail: &dyn std::fmt::Display) {
+        self.epochs.store(progress.done, Ordering::Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_last.load(Ordering::Relaxed) && self.epochs.load(Ordering::Relaxed) >= 3
+    }
+}
+
+#[test]
+fn where_training_on_all_pictures_is_stopped_the_best_so_far_is_given() {
+    let place = Place::new(&logistic(), |row| row % 2);
+    let whole = place.tune(&options(), &()).unwrap();
+    let chosen = whole.choice.chosen().copied().unwrap();
+    assert!(chosen.epochs > 4, "{chosen:?}");
+    let tuned = place.tune(&options(), &InTheEnd::default()).unwrap();
+    let after = tuned.stopped.unwrap();
+    assert_eq!((after.epochs, after.of), (3, chosen.epochs));
+    let now = tuned.choice.chosen().unwrap();
+    assert_eq!((now.epochs, now.setting), (after.epochs, chosen.setting));
+    assert!(now.log_loss + now.standard_error < tuned.choice.frozen_log_loss);
+    assert!(tuned.tail.is_some());
+    // And the same command goes on to the same bytes.
+    assert!(place.kept().exists());
+    let on = place.tune(&options(), &()).unwrap();
+    let bytes = |tuned: &Tuned| tuned.tail.as_ref().unwrap().to_safetensors().unwrap();
+    assert!(bytes(&on) == bytes(&whole) && bytes(&on) != bytes(&tuned));
+    assert!(!place.kept().exists());
+}
+
+#[test]
+fn views_that_are_all_the_picture_itself_change_nothing_but_the_last_digits() {
+    let place = Place::new(&logistic(), |row| row % 2);
+    let plain = place.tune(&options(), &()).unwrap();
+    let path = place.folder.path().join("views");
+    let mut with_views = description();
+    with_views.views = cnn_codes::picture::Views::FlipsAndCrops { n: 3 };
+    let twice = |(label, code): (usize, Vec<f32>)| (label, code.repeat(3));
+    let rows: Vec<_> = rows(90, 1, |row| row % 2).into_iter().map(twice).collect();
+    support::write_codes(&path, with_views, &rows);
+    let front = Store::open(&path).unwrap();
+    let (tail, kept) = (tail(), place.kept());
+    let tuned = fine_tune(&front, &tail, &place.from, &options(), &kept, &()).unwrap();
+    let (one, other) = (
+        plain.choice.chosen().unwrap(),
+        tuned.choice.chosen().unwrap(),
+    );
+    assert_eq!(
+        (one.setting, one.epochs, one.mixture),
+        (other.setting, other.epochs, other.mixture)
+    );
+    assert!(
+        (one.log_loss - other.log_loss).abs() < 1e-3,
+        "{one:?} {other:?}"
+    );
+    let compared = tuned.compare(&place.from, &tail, &front).unwrap().unwrap();
+    let expected = plain
+        .compare(&place.from, &tail, &place.front)
+        .unwrap()
+        .unwrap();
+    assert_eq!(compared, expected);
+}
+
+#[test]
+fn balanced_classes_draw_answers_to_the_rare_class() {
+    // 3 of 18 are of the class "b c", and no code tells them.
+    let label = |row: usize| usize::from(row.is_multiple_of(6));
+    let place = Place::new(&logistic(), label);
+    let answers = |weights: ClassWeights| {
+        let mut options = options();
+        (options.rates, options.epochs) = (vec![2e-2], 12);
+        options.class_weights = weights;
+        let tuned = place.tune(&options, &()).unwrap();
+        tuned.choice.tried[0]
+    };
+    let (plain, balanced) = (answers(ClassWeights::None), answers(ClassWeights::Balanced));
+    // Weights that are not those of the pictures cost log loss, which is not weighted.
+    assert!(plain.log_loss < balanced.log_loss, "{plain:?} {balanced:?}");
 }

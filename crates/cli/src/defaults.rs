@@ -52,6 +52,7 @@ const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
         &[
             "decode",
             "pool",
+            "views",
             "dtype",
             "batch_size",
             "device",
@@ -94,6 +95,7 @@ const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
             "clip",
             "weight_decay",
             "label_smoothing",
+            "class_weights",
             "seed",
         ],
     ),

@@ -82,6 +82,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(choice) = head.choice().filter(|_| arguments.head.is_none()) {
         say(&format!("{choice} (--head names another)"));
     }
+    if !head.views.is_none() {
+        say(&format!(
+            "note: HEAD was judged by the mean over the views {}; the file classifies a picture by itself, and `predict --model FILE --views {}` takes the mean",
+            head.views, head.views
+        ));
+    }
     let mut options = ExportOptions::of(kind);
     if arguments.fp16 {
         options.precision = Precision::Float16;

@@ -13,7 +13,7 @@ use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnre
 use cnn_codes::model::{
     Device, Kernels, Layers, Library, ModelCard, OnnxModel, Runtime, Trunk, TrunkOptions, shape_of,
 };
-use cnn_codes::picture::{self, Decoding, Filter, Fit, Recipe};
+use cnn_codes::picture::{self, Decoding, Filter, Fit, Recipe, Views};
 use cnn_codes_files::{Existing, resolve};
 use ort_winograd::Rewritten;
 
@@ -121,6 +121,13 @@ pub struct Arguments {
     /// Keep the whole code, or its mean or maximum over height and width
     #[arg(long, default_value_t, value_parser = one_of::<Pool>(Pool::NAMES))]
     pool: Pool,
+    /// Views of each picture whose codes are stored with its own: flip, its mirror image; or flips+crops:N, N views in
+    /// all, with parts of 49 to 90% of its area. Heads are trained on all of them, and judge a picture by their mean
+    #[arg(long, value_name = "VIEWS", default_value_t, value_parser = str::parse::<Views>)]
+    views: Views,
+    /// Short for --views flip
+    #[arg(long, conflicts_with = "views")]
+    flip: bool,
     /// Element type of codes.npy
     #[arg(long, default_value_t, value_parser = one_of::<Dtype>(Dtype::NAMES))]
     dtype: Dtype,
@@ -178,6 +185,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// The trunk, and how pictures become its codes.
 pub fn load(arguments: &Arguments) -> anyhow::Result<(Trunk, ExtractOptions)> {
+    if arguments.flip || !arguments.views.is_none() {
+        bail!(
+            "views are for stores: a trunk in memory gives one code for each picture; leave them out"
+        );
+    }
     let threads = arguments.threads.unwrap_or_else(default_threads);
     let models = arguments.models.path()?;
     let (card, model) = arguments.trunk.find(&models, VGG16)?;
@@ -344,11 +356,15 @@ fn introduction(pictures: &Pictures, trunk: &Trunk, options: &ExtractOptions) ->
         0 => "without labels".to_owned(),
         n => format!("of {n} classes"),
     };
+    let views = match options.preparation.views {
+        Views::None => String::new(),
+        views => format!(", {} views of each,", views.n()),
+    };
     let shard = options
         .shard
         .map_or(String::new(), |shard| format!("shard {shard} of "));
     format!(
-        "{shard}{} pictures {classes} through {} on {}, recipe {}",
+        "{shard}{} pictures {classes}{views} through {} on {}, recipe {}",
         pictures.len(),
         trunk.card().name,
         trunk.provider(),
@@ -405,6 +421,10 @@ pub(super) fn extract_options(
     if let Some(recipe) = arguments.recipe {
         options.preparation.recipe = recipe;
     }
+    options.preparation.views = match arguments.flip {
+        true => Views::Flip,
+        false => arguments.views,
+    };
     options.batch_size = arguments.batch_size;
     options.threads = threads;
     options.pool = match arguments.output.as_slice() {

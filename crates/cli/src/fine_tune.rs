@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use cnn_codes::codes::Store;
-use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved::{self, SavedHead};
+use cnn_codes::head::{ClassWeights, HeadKind};
 use cnn_codes::model::{ModelCard, OnnxModel, hash_graph, identify};
 use cnn_codes::train::{REPORT, Report};
 use cnn_codes::tune::{Tail, TuneOptions, TuneRule, Tuned, behind, fine_tune};
@@ -22,7 +22,7 @@ use crate::page::page;
 use crate::stop::Stop;
 use crate::train_head::{Display, Shown};
 use crate::trunk::TrunkOption;
-use crate::{Format, ModelsOption, folder, one_of, positive, print_result, say_kept, shown};
+use crate::{Format, ModelsOption, folder, one_of, positive, print_result, say, say_kept, shown};
 
 /// Train the trunk's last layers with a head, on cached codes of a layer before the end
 ///
@@ -31,7 +31,8 @@ use crate::{Format, ModelsOption, folder, one_of, positive, print_result, say_ke
 /// the frozen head there by more than a standard error, TUNED is the frozen head.
 ///
 /// TUNED is a folder as HEAD is, with the tuned weights beside the head: predict, evaluate, serve, report and export take it.
-/// A run that was stopped or killed goes on when the same command is given again.
+/// A run that was stopped or killed goes on when the same command is given again. Ctrl-C keeps the best so far, and
+/// tells which it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes extract-features pictures/train --out block4/train --output block4_pool
@@ -117,6 +118,9 @@ struct TuneArguments {
     /// Share of each label that is spread over all classes
     #[arg(long, value_name = "SHARE", default_value_t = TuneOptions::default().label_smoothing)]
     label_smoothing: f64,
+    /// How much a picture counts in training: balanced makes all classes count the same
+    #[arg(long, default_value_t, value_parser = one_of::<ClassWeights>(ClassWeights::NAMES))]
+    class_weights: ClassWeights,
     /// Seed of the folds, the order of the pictures and the dropout
     #[arg(long, value_name = "N", default_value_t = TuneOptions::default().seed)]
     seed: u64,
@@ -140,6 +144,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Format::Json => format!("{:#}\n", told::json(&tuned, comparison.as_ref())),
     };
     print_result(arguments.format, &result, &head)?;
+    if tuned.stopped.is_some() {
+        say(&format!(
+            "the same command with --overwrite goes on from {}",
+            shown(&beside(&arguments.out))
+        ));
+        return Ok(stop.exit_code());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -264,6 +275,7 @@ impl Arguments {
         options.clip = how.clip;
         options.weight_decay = how.weight_decay;
         options.label_smoothing = how.label_smoothing;
+        options.class_weights = how.class_weights;
         options.seed = how.seed;
         options
     }

@@ -17,6 +17,7 @@ mod plot;
 mod thumbnails;
 mod trunks;
 mod verdict;
+mod views;
 
 use std::path::Path;
 
@@ -49,6 +50,7 @@ pub fn page(report: &Report, evaluations: &Evaluations, pictures: Option<&Path>)
         main {
             (verdict::section(comparison))
             (growth::section(comparison))
+            (views::section(comparison))
             (curves::section(report))
             (confusion::section(comparison, &gallery))
             (gallery.section(comparison))
@@ -130,6 +132,7 @@ fn contents(report: &Report) -> Markup {
         nav aria-label="Sections" {
             a href="#verdict" { "Result" }
             @if report.comparison.learning_curve.is_some() { a href="#growth" { "More pictures" } }
+            @if report.comparison.views.is_some() { a href="#views" { "Views" } }
             @if !report.history.is_empty() { a href="#curves" { "Learning curves" } }
             a href="#confusion" { "Confusion" }
             a href="#gallery" { "Pictures" }

@@ -14,6 +14,7 @@ use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved;
 use cnn_codes::model::{Device, FilterTransforms, Kernels, ModelCard, TrunkOptions};
+use cnn_codes::picture::Views;
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
 
 pub use self::printed::{Printed, Wanted};
@@ -67,6 +68,10 @@ pub struct Classifying {
     /// Which head predicts [default: the one that HEAD recommends]
     #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     kind: Option<HeadKind>,
+    /// Views of each picture by whose mean it is classified: none, flip or flips+crops:N [default: those by which
+    /// HEAD was judged; of a store those that it holds]
+    #[arg(long, value_name = "VIEWS", value_parser = str::parse::<Views>)]
+    views: Option<Views>,
     /// Classes to print for each picture, the most probable first
     #[arg(long, default_value = "3", value_name = "K", value_parser = positive)]
     top_k: usize,
@@ -296,11 +301,15 @@ fn load_classifier(by: &Classifying, head: &Path) -> anyhow::Result<Classifier> 
     if let Some(choice) = classifier.choice() {
         say(&format!("{choice} (--head names another)"));
     }
-    with_doubts(by, classifier)
+    with_choices(by, classifier)
 }
 
-/// The classifier, telling sets and outliers where they are asked for.
-fn with_doubts(by: &Classifying, classifier: Classifier) -> anyhow::Result<Classifier> {
+/// The classifier with the views that are asked for, telling sets and outliers where they are.
+fn with_choices(by: &Classifying, classifier: Classifier) -> anyhow::Result<Classifier> {
+    let classifier = match by.views {
+        Some(views) => classifier.with_views(views),
+        None => classifier,
+    };
     let classifier = match by.sets {
         Some(share) => classifier.with_sets(share)?,
         None => classifier,
@@ -325,7 +334,7 @@ fn predict_stores(
         let store = &taken_by(
             head,
             classifier.codes(),
-            store.clone(),
+            with_views(store, by.views)?,
             &by.trunk,
             &by.models,
         )?;
@@ -339,6 +348,19 @@ fn predict_stores(
         }
     }
     session.end()
+}
+
+/// The store with the views that are asked for.
+fn with_views(store: &Store, views: Option<Views>) -> anyhow::Result<Store> {
+    match views {
+        Some(Views::None) => Ok(store.without_views()),
+        Some(views) if views != store.views() => bail!(
+            "{} holds codes of the views {}, and --views asks for {views}; extract the pictures with --views {views}",
+            store.dir().display(),
+            store.views()
+        ),
+        _ => Ok(store.clone()),
+    }
 }
 
 /// What was given, which is all of one kind.
@@ -414,7 +436,7 @@ fn load_predictor(
         Source::Exported(card, file) => {
             let trunk = load_trunk(&load_runtime()?.1, *card, &file, options)?;
             let classifier = Classifier::inside(&trunk).expect("its card was looked at");
-            let classifier = with_doubts(by, classifier)?;
+            let classifier = with_choices(by, classifier)?;
             Ok(Predictor::new(classifier, trunk)?)
         }
     }

@@ -50,6 +50,7 @@ pub fn description(dtype: Dtype, pool: Pool) -> StoreDescription {
             pool,
         },
         dtype,
+        views: cnn_codes::picture::Views::None,
         classes: vec!["a".to_owned(), "b c".to_owned()],
         listing: None,
         part: None,

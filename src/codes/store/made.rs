@@ -7,11 +7,12 @@ use rayon::prelude::*;
 use super::Store;
 use crate::codes::{CodesIdentity, Dtype, PictureRow, Pool, StoreError};
 use crate::model::Layers;
+use crate::picture::Views;
 
 impl Store {
     /// The same pictures, with the mean or the maximum of each code over height and width, as they were
     /// extracted with that pooling: the same numbers, but that a float16 store rounds before. They are
-    /// computed here, and held in memory: N * C float32.
+    /// computed here, and held in memory: N * V * C float32, where there are V views of a picture.
     ///
     /// A store that is pooled so already comes back as it is.
     ///
@@ -38,7 +39,8 @@ impl Store {
     }
 
     /// The same pictures, with the codes of some of the layers that are side by side in this store, in the order in
-    /// which they are named: as they were extracted with these layers alone. They are held in memory: N * D float32.
+    /// which they are named: as they were extracted with these layers alone. They are held in memory: N * V * D
+    /// float32, where there are V views of a picture.
     ///
     /// # Errors
     /// [`StoreError::NoLayers`] or [`StoreError::NoLayer`] if there are no such layers; as [`Store::read_code`].
@@ -82,19 +84,28 @@ impl Store {
         layers.map(|there| there.layer.clone()).collect()
     }
 
-    /// The same pictures with other codes (N, D), which are held in memory.
+    /// The pictures alone, without their other views.
+    #[must_use]
+    pub fn without_views(&self) -> Self {
+        let mut store = self.clone();
+        store.manifest.store.views = Views::None;
+        store
+    }
+
+    /// The same pictures and views with other codes (N, V, D), which are held in memory.
     ///
     /// # Panics
     /// If they are not as many.
     pub(crate) fn with_codes(&self, codes: CodesIdentity, values: Vec<f32>) -> Self {
         assert_eq!(
             values.len(),
-            self.pictures.len() * codes.code_len(),
-            "a code a row"
+            self.pictures.len() * self.views().n() * codes.code_len(),
+            "a code for each view of each picture"
         );
         let mut store = self.clone();
         store.manifest.store.codes = codes;
         store.manifest.store.dtype = Dtype::F32;
+        store.stride = store.views().n();
         store.made = Some(Arc::new(values));
         store.rows = None;
         store
@@ -108,10 +119,13 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let (whole_len, made_len) = (self.codes_identity().code_len(), codes.code_len());
         let rows: Vec<_> = (0..self.pictures.len()).collect();
+        let n_views = self.views().n();
         let of_row = |code: &mut Vec<f32>, &row: &usize| {
-            self.read_code(row, 0..whole_len, code)?;
-            let mut made = Vec::with_capacity(made_len);
-            append(code, &mut made);
+            let mut made = Vec::with_capacity(n_views * made_len);
+            for view in 0..n_views {
+                self.read_view(row, view, 0..whole_len, code)?;
+                append(code, &mut made);
+            }
             Ok(made)
         };
         let made = (rows.par_iter()).map_init(|| vec![0.0; whole_len], of_row);
@@ -156,6 +170,10 @@ impl Store {
                     .to_owned()
             }
             None if ours.classes != theirs.classes => "their classes differ".to_owned(),
+            None if ours.views != theirs.views || self.stride != more.stride => {
+                "they have other views of their pictures; extract both with the same --views"
+                    .to_owned()
+            }
             None => String::new(),
         };
         if !reason.is_empty() {

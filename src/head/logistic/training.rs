@@ -30,7 +30,7 @@ enum Space {
 
 /// Bytes of the matrix that a problem is solved with: (N, N) in the span, or the codes (N, D).
 pub(super) fn matrix_bytes(train: &Samples) -> usize {
-    let (n, d) = (train.len(), train.n_features());
+    let (n, d) = (train.len() * train.n_views(), train.n_features());
     n.saturating_mul(n.min(d)).saturating_mul(size_of::<f64>())
 }
 
@@ -40,6 +40,7 @@ impl<'a> Training<'a> {
         class_weights: ClassWeights,
         max_matrix_bytes: usize,
     ) -> Self {
+        let (train, n_views) = (&train.of_views(), train.n_views());
         let centred = Centred::new(train.codes().clone());
         let scale = match centred.rms_norm {
             norm if norm > 0.0 => norm,
@@ -53,7 +54,7 @@ impl<'a> Training<'a> {
             Space::Features(centred.dense(scale))
         };
         Self {
-            classes: PresentClasses::of(train, class_weights),
+            classes: PresentClasses::of(train, class_weights, n_views),
             centred,
             scale,
             space,
@@ -142,7 +143,8 @@ struct PresentClasses {
 }
 
 impl PresentClasses {
-    fn of(train: &Samples, class_weights: ClassWeights) -> Self {
+    /// Of views, of which each counts as one of so many of its sample.
+    fn of(train: &Samples, class_weights: ClassWeights, n_views: usize) -> Self {
         let counts = train.class_counts();
         let present: Vec<_> = (0..counts.len())
             .filter(|&class| counts[class] > 0)
@@ -153,7 +155,10 @@ impl PresentClasses {
         }
         let weights = class_weights.of_counts(&counts);
         Self {
-            weights: present.iter().map(|&class| weights[class]).collect(),
+            weights: present
+                .iter()
+                .map(|&class| weights[class] / n_views as f64)
+                .collect(),
             labels: train
                 .labels()
                 .iter()

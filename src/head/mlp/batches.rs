@@ -1,10 +1,12 @@
 //! Training samples, batch by batch.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, s};
+use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use super::order::{Order, Windows};
+use super::trainer::Streams;
 use super::{BatchOrder, MlpOptions};
 use crate::head::fused_update::aligned_zeros;
 use crate::head::{CodesView, HeadError, Samples};
@@ -16,6 +18,10 @@ pub(super) struct Batches<'a> {
     batch_size: usize,
     order: Order,
     rng: Xoshiro256PlusPlus,
+    /// Draws the view of each sample.
+    view_rng: Xoshiro256PlusPlus,
+    /// Where the view of each sample (N) is among all codes, in this epoch.
+    places: Vec<usize>,
     held: Held,
     codes: Array2<f32>,
     labels: Vec<usize>,
@@ -42,26 +48,25 @@ pub(super) struct Batch<'b> {
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(samples: Samples<'a>, options: &MlpOptions, rng: Xoshiro256PlusPlus) -> Self {
+    pub(super) fn new(samples: Samples<'a>, options: &MlpOptions, streams: &Streams) -> Self {
         let row_bytes = samples.codes().file_row_bytes();
         let order = match options.order {
             BatchOrder::AsStored => Order::as_stored(samples.len()),
             BatchOrder::Shuffled => Order::shuffled(samples.len(), row_bytes),
         };
-        Self::in_order(samples, options.batch_size, order, rng)
+        Self::in_order(samples, options.batch_size, order, streams)
     }
 
-    fn in_order(
-        samples: Samples<'a>,
-        batch_size: usize,
-        order: Order,
-        rng: Xoshiro256PlusPlus,
-    ) -> Self {
+    fn in_order(samples: Samples<'a>, batch_size: usize, order: Order, streams: &Streams) -> Self {
         let batch_size = batch_size.min(samples.len());
         Self {
             batch_size,
             order,
-            rng,
+            rng: streams.order.clone(),
+            view_rng: streams.views.clone(),
+            places: (0..samples.len())
+                .map(|row| samples.places(row).start)
+                .collect(),
             held: Held::default(),
             codes: aligned_zeros(Ix2(batch_size, samples.n_features())),
             labels: Vec::with_capacity(batch_size),
@@ -72,6 +77,11 @@ impl<'a> Batches<'a> {
     /// Begins an epoch.
     pub(super) fn reorder(&mut self) {
         self.order.renew(&mut self.rng);
+        if self.samples.n_views() > 1 {
+            for (row, place) in self.places.iter_mut().enumerate() {
+                *place = self.view_rng.gen_range(self.samples.places(row));
+            }
+        }
     }
 
     /// The batch that begins at `start` in this epoch's order. Batches have to be asked for one
@@ -84,15 +94,17 @@ impl<'a> Batches<'a> {
         if start >= end {
             return Ok(None);
         }
-        let view = self.samples.codes();
+        let view = self.samples.codes_of_views();
         if let Some(windows) = self.order.windows() {
-            self.held.read_ahead(view, windows, end, self.batch_size)?;
+            self.held
+                .read_ahead(view, &self.places, windows, end, self.batch_size)?;
         }
         let rows = &self.order.rows()[start..end];
         let codes = self.codes.slice_mut(s![..end - start, ..]);
+        let places: Vec<_> = rows.iter().map(|&row| self.places[row]).collect();
         match self.order.origins(start..end) {
-            Some(origins) => self.held.decode(view, rows, origins, codes),
-            None => view.read_rows(rows, codes)?,
+            Some(origins) => self.held.decode(view, &places, origins, codes),
+            None => view.read_rows(&places, codes)?,
         }
         self.labels.clear();
         self.labels
@@ -120,47 +132,49 @@ impl Held {
     fn read_ahead(
         &mut self,
         view: &CodesView,
+        places: &[usize],
         windows: &mut Windows,
         end: usize,
         batch_size: usize,
     ) -> Result<(), HeadError> {
         self.rows.resize(windows.n_held(batch_size), Vec::new());
         for block in windows.announce(end) {
-            view.will_need(block.rows.clone());
+            let first = places[block.rows.start];
+            view.will_need(first..places[block.rows.end - 1] + 1);
         }
         let n_held = self.rows.len();
         let mut free: Vec<_> = self.rows.iter_mut().map(Some).collect();
         let mut jobs = Vec::new();
         for block in windows.take(end) {
             for (more, row) in block.rows.clone().enumerate() {
-                let place = free[(block.place + more) % n_held].take();
+                let bytes = free[(block.place + more) % n_held].take();
                 jobs.push((
-                    place.expect("a ring has room for what is taken at once"),
-                    row,
+                    bytes.expect("a ring has room for what is taken at once"),
+                    places[row],
                 ));
             }
         }
         jobs.into_par_iter()
-            .try_for_each(|(bytes, row)| view.read_bytes(row, bytes))
+            .try_for_each(|(bytes, place)| view.read_bytes(place, bytes))
     }
 
-    /// Fills `codes` (B, D) with the rows whose places were these.
+    /// Fills `codes` (B, D) with those at these places, whose rows were held here.
     fn decode(
         &self,
         view: &CodesView,
-        rows: &[usize],
+        places: &[usize],
         origins: &[usize],
         mut codes: ArrayViewMut2<f32>,
     ) {
         let targets: Vec<_> = codes
             .axis_iter_mut(Axis(0))
-            .zip(rows.iter().zip(origins))
+            .zip(places.iter().zip(origins))
             .collect();
         targets
             .into_par_iter()
-            .for_each(|(mut code, (&row, &origin))| {
+            .for_each(|(mut code, (&place, &origin))| {
                 let values = code.as_slice_mut().expect("rows are in C order");
-                view.decode(row, &self.rows[origin % self.rows.len()], values);
+                view.decode(place, &self.rows[origin % self.rows.len()], values);
             });
     }
 }
@@ -169,8 +183,6 @@ impl Held {
 mod tests {
     use std::path::Path;
 
-    use rand::SeedableRng;
-
     use super::*;
     use crate::codes::{
         Code, CodesIdentity, Dtype, PictureRow, Pool, Store, StoreDescription, StoreWriter,
@@ -178,7 +190,7 @@ mod tests {
     use crate::files::Existing;
     use crate::head::scaling::{Scaling, ScalingKind};
     use crate::model::{OutputSpec, TrunkIdentity};
-    use crate::picture::{Decoding, Filter, Fit, Recipe, Resize};
+    use crate::picture::{Decoding, Filter, Fit, Recipe, Resize, Views};
 
     /// A store of `n` codes of 4 features, each of a class of its own.
     fn store(dir: &Path, n: usize, dtype: Dtype) -> Store {
@@ -206,6 +218,7 @@ mod tests {
                 pool: Pool::None,
             },
             dtype,
+            views: Views::None,
             classes: (0..n).map(|class| format!("{class:04}")).collect(),
             root: None,
             listing: None,
@@ -243,8 +256,8 @@ mod tests {
             for kind in [ScalingKind::None, ScalingKind::L2, ScalingKind::Max] {
                 let samples = samples.scaled(Scaling::fit(kind, &samples)).unwrap();
                 let order = Order::in_windows(samples.len(), 3, 4);
-                let rng = Xoshiro256PlusPlus::seed_from_u64(8);
-                let mut batches = Batches::in_order(samples.clone(), 7, order, rng);
+                let streams = Streams::new(8);
+                let mut batches = Batches::in_order(samples.clone(), 7, order, &streams);
                 for _ in 0..3 {
                     batches.reorder();
                     let mut seen = Vec::new();
@@ -272,7 +285,7 @@ mod tests {
             batch_size: 3,
             ..MlpOptions::default()
         };
-        let mut batches = Batches::new(samples, &options, Xoshiro256PlusPlus::seed_from_u64(0));
+        let mut batches = Batches::new(samples, &options, &Streams::new(0));
         let mut epochs = Vec::new();
         for _ in 0..2 {
             batches.reorder();

@@ -52,19 +52,16 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// The cross-entropy of K classes that count alike.
-    pub(crate) fn plain(label_smoothing: f64, n_classes: usize) -> Self {
+    /// The loss on samples of which there are so many of each class (K).
+    pub(crate) fn of_counts(options: &LossOptions, counts: &[usize]) -> Self {
         Self {
-            label_smoothing,
-            class_weights: vec![1.0; n_classes],
+            label_smoothing: options.label_smoothing,
+            class_weights: options.class_weights.of_counts(counts),
         }
     }
 
     pub(super) fn new(options: &LossOptions, train: &Samples) -> Self {
-        Self {
-            label_smoothing: options.label_smoothing,
-            class_weights: options.class_weights.of_counts(&train.class_counts()),
-        }
+        Self::of_counts(options, &train.class_counts())
     }
 
     /// Turns a sample's logits (K) into probabilities (K) in place, and returns its loss.

@@ -25,6 +25,7 @@ pub(super) struct Streams {
     pub(super) weights: Xoshiro256PlusPlus,
     pub(super) order: Xoshiro256PlusPlus,
     dropout: Xoshiro256PlusPlus,
+    pub(super) views: Xoshiro256PlusPlus,
 }
 
 impl Streams {
@@ -34,10 +35,13 @@ impl Streams {
         order.jump();
         let mut dropout = order.clone();
         dropout.jump();
+        let mut views = dropout.clone();
+        views.jump();
         Self {
             weights,
             order,
             dropout,
+            views,
         }
     }
 }

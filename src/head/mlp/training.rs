@@ -90,7 +90,7 @@ impl Mlp {
             options.require_held_out()?;
         }
         let mut trainer = Trainer::new(self, options, train)?;
-        let mut batches = Batches::new(train.clone(), options, Streams::new(options.seed).order);
+        let mut batches = Batches::new(train.clone(), options, &Streams::new(options.seed));
         let mut stopping = EarlyStopping::new(options, trainer.mlp());
         let mut history = Vec::new();
         let (mut ended, mut unfinished_steps) = (Ended::Completed, 0);

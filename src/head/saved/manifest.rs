@@ -11,6 +11,7 @@ use crate::files::Open;
 use crate::head::list::for_each_head;
 use crate::head::scaling::ScalingKind;
 use crate::head::{Convergence, Head, HeadKind, HeadOptions, OneHead};
+use crate::picture::Views;
 
 /// The contents of head.json: what the heads are, without their weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub struct HeadManifest {
     pub codes: CodesIdentity,
     /// Class names (K) in the order of their indices.
     pub classes: Vec<String>,
+    /// The views of a picture by whose mean logits the heads judge.
+    pub views: Views,
     /// What is done to codes before a head sees them.
     pub scaling: ScalingKind,
     /// The heads, in the order of the kinds.
@@ -86,6 +89,8 @@ macro_rules! written {
             created_by: String,
             codes: CodesIdentity,
             classes: Vec<String>,
+            #[serde(default, skip_serializing_if = "Views::is_none")]
+            views: Views,
             scaling: ScalingKind,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             recommended: Option<HeadKind>,
@@ -127,6 +132,7 @@ macro_rules! written {
                     created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
                     codes: manifest.codes.clone(),
                     classes: manifest.classes.clone(),
+                    views: manifest.views,
                     scaling: manifest.scaling,
                     recommended: manifest.recommended,
                     $($field: None),+
@@ -151,6 +157,7 @@ impl HeadManifest {
             created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
             codes: head.codes.clone(),
             classes: head.classes.clone(),
+            views: head.views,
             scaling: head.scaling.kind(),
             heads: head.in_order().map(OneHead::entry).collect(),
             recommended: head.recommended,
@@ -206,6 +213,7 @@ impl HeadManifest {
             created_by: written.created_by.clone(),
             codes: written.codes.clone(),
             classes: written.classes.clone(),
+            views: written.views,
             scaling: written.scaling,
             recommended: written.recommended,
             heads: written.into_entries(),

@@ -32,6 +32,7 @@ use crate::files::{Draft, DraftError, Existing, FileDraft, Kind, Open, fill, reg
 use crate::head::any::HeadVisitor;
 use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{Convergence, Epoch, Head, HeadKind, Layer, OneHead};
+use crate::picture::Views;
 
 /// Version of the format that this code writes and reads.
 pub(crate) const FORMAT: u32 = 2;
@@ -103,6 +104,8 @@ pub struct SavedHead {
     pub codes: CodesIdentity,
     /// Class names (K) in the order of their indices.
     pub classes: Vec<String>,
+    /// The views of a picture by whose mean logits the heads were judged, and judge.
+    pub views: Views,
     /// What is done to codes before a head sees them.
     pub scaling: Scaling,
     /// The heads: one or more, at most one of a kind.
@@ -239,6 +242,7 @@ impl SavedHead {
         let HeadManifest {
             codes,
             classes,
+            views,
             scaling,
             heads,
             recommended,
@@ -265,6 +269,7 @@ impl SavedHead {
             heads: heads.into_iter().map(read).collect::<Result<_, _>>()?,
             codes,
             classes,
+            views,
             recommended,
             evidence,
         };

@@ -6,3 +6,4 @@ mod mlp;
 mod nearest_centroid;
 mod optimizers;
 mod shared_keras;
+mod views;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Floor, HeadResult, LearningCurve, Overlap, Recommendation};
+use super::{Floor, HeadResult, LearningCurve, Overlap, Recommendation, ViewsBrought};
 use crate::evaluate::{ClassMetrics, Design, Difference, smallest_difference};
 use crate::messages::visible;
 
@@ -45,6 +45,8 @@ pub struct Comparison {
     pub overlap: Option<Overlap>,
     /// Accuracy by the number of training pictures, where that was asked for.
     pub learning_curve: Option<LearningCurve>,
+    /// What views of the pictures brought, where the stores hold some.
+    pub views: Option<ViewsBrought>,
     /// The head that `predict` and `export` take where none is named.
     pub recommended: Option<Recommendation>,
     /// Whether training was stopped before all was done that was asked for.
@@ -83,6 +85,9 @@ impl Comparison {
         }
         if let Some(curve) = &self.learning_curve {
             text += &curve.to_text();
+        }
+        if let Some(views) = &self.views {
+            text += &views.to_text();
         }
         if let Some(recommended) = &self.recommended {
             text += &format!("\n{}\n", recommended.sentence());
@@ -286,6 +291,7 @@ impl Comparison {
             "smallest_difference": smallest_difference(self.design().worth(self.labels.len())),
             "in_both_stores": self.overlap,
             "learning_curve": self.learning_curve,
+            "views": self.views,
             "recommended": self.recommended,
             "interrupted": self.interrupted,
         })

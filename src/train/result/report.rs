@@ -14,7 +14,7 @@ use super::judged_pictures::Mapped;
 use super::provenance::{FORMAT, StoreProvenance};
 use super::{
     Calibration, Comparison, FailedHead, Floor, HeadResult, JudgedPicture, LearningCurve, Origin,
-    Overlap, Provenance, Recommendation, Tuning,
+    Overlap, Provenance, Recommendation, Tuning, ViewsBrought,
 };
 use crate::codes::Store;
 use crate::evaluate::{
@@ -93,6 +93,8 @@ struct Metrics {
     in_both_stores: Option<Overlap>,
     #[serde(default)]
     learning_curve: Option<LearningCurve>,
+    #[serde(default)]
+    views: Option<ViewsBrought>,
     #[serde(default)]
     recommended: Option<Recommendation>,
     /// Why heads could not be trained, by their names.
@@ -350,6 +352,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
         floors: metrics.floors.into_iter().chain(metrics.floor).collect(),
         overlap: metrics.in_both_stores,
         learning_curve: metrics.learning_curve,
+        views: metrics.views,
         recommended: metrics.recommended,
         interrupted: metrics.interrupted,
     })

@@ -64,7 +64,7 @@ fn rate(extracted: &Extracted) -> f64 {
 fn shape(manifest: &Manifest) -> String {
     let axes: Vec<_> = manifest
         .store
-        .code_shape()
+        .row_shape()
         .iter()
         .map(ToString::to_string)
         .collect();

@@ -38,7 +38,18 @@ pub fn text(tuned: &Tuned, comparison: Option<&Comparison>) -> String {
             percent(f64::from(tried.mixture))
         );
     }
-    if choice.taken.is_none() {
+    if let Some(after) = &tuned.stopped {
+        let _ = writeln!(
+            text,
+            "stopped after {} of {} epochs on all pictures; TUNED is {}",
+            after.epochs,
+            after.of,
+            match choice.taken {
+                Some(_) => "the weights after these, which beat the frozen head in the folds",
+                None => "the frozen head, which these epochs did not beat in the folds",
+            }
+        );
+    } else if choice.taken.is_none() {
         text += "tuning did not beat the frozen head by more than a standard error: TUNED is the frozen head\n";
     }
     if let Some(comparison) = comparison {
@@ -73,6 +84,7 @@ fn against(comparison: &Comparison) -> String {
 pub fn json(tuned: &Tuned, comparison: Option<&Comparison>) -> Value {
     json!({
         "tuned": tuned.tail.is_some(),
+        "stopped": tuned.stopped,
         "choice": tuned.choice,
         "validation": comparison,
     })

@@ -102,6 +102,7 @@ fn head(codes: CodesIdentity, scaling: Scaling, largest_code: f32) -> SavedHead 
         recommended: None,
         evidence: Evidence::default(),
         codes,
+        views: cnn_codes::picture::Views::None,
         classes: ["a", "b \"c\"", "ü"].map(str::to_owned).to_vec(),
         scaling,
         heads: vec![

@@ -25,6 +25,7 @@ mod long_job;
 mod model_assets;
 mod model_export;
 mod models_folder;
+mod picture_views;
 mod predict;
 mod private;
 mod report;

@@ -70,6 +70,7 @@ fn write_heads(place: &Place, codes: CodesIdentity, with_mlp: bool) {
         recommended: None,
         evidence: Evidence::default(),
         codes,
+        views: cnn_codes::picture::Views::None,
         classes: CLASSES.map(str::to_owned).to_vec(),
         scaling: Scaling::None,
         heads: with_mlp

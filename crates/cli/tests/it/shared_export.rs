@@ -57,6 +57,7 @@ fn pixels(files: &[PathBuf]) -> Array4<u8> {
         },
         recipe: Recipe::None,
         layout: Layout::ChannelsLast,
+        views: cnn_codes::picture::Views::None,
     };
     let mut levels = Vec::new();
     let mut tensor = vec![0.0; preparation.tensor_len()];

@@ -1,0 +1,84 @@
+//! What views of the pictures brought, in words.
+
+use serde::{Deserialize, Serialize};
+
+use super::verdict::{p_value, points};
+use crate::evaluate::Difference;
+use crate::head::HeadKind;
+
+/// Heads that were trained and judged by several views of each picture, against the same heads trained and judged by
+/// the pictures alone, on the same pictures and in the same folds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ViewsBrought {
+    /// The views that the heads were trained on, as a word: `flip`.
+    pub trained: String,
+    /// The views by whose mean they were judged; those of another store may be others.
+    pub judged: String,
+    /// Each head.
+    pub heads: Vec<BroughtOf>,
+}
+
+/// What views brought one head, by the head that is kept or in the first dealing of folds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BroughtOf {
+    /// The head.
+    pub head: HeadKind,
+    /// Errors without views.
+    pub errors_without: usize,
+    /// Errors with them.
+    pub errors_with: usize,
+    /// Pictures that are right with views alone.
+    pub wrong_to_right: usize,
+    /// Pictures that are right without them alone.
+    pub right_to_wrong: usize,
+    /// Accuracy with views minus that without.
+    pub difference: Difference,
+}
+
+impl ViewsBrought {
+    /// A heading, and a sentence for each head.
+    pub(super) fn to_text(&self) -> String {
+        let mut text = format!("\n{}\n", self.heading());
+        for head in &self.heads {
+            text += &format!("  {}\n", head.sentence());
+        }
+        text
+    }
+
+    /// What is compared, in words.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        let Self {
+            trained, judged, ..
+        } = self;
+        let views = match trained == judged {
+            true => format!("views {trained}"),
+            false => format!("views {trained} in training, {judged} in judging"),
+        };
+        format!("{views}, against the same heads on the pictures alone:")
+    }
+}
+
+impl BroughtOf {
+    /// The errors, which pictures changed, and what the difference says, in a sentence without its full stop.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let (low, high) = self.difference.interval_95;
+        format!(
+            "{}: {} errors without views, {} with them; {} wrong -> right, {} right -> wrong; accuracy {} points (95% interval {} to {}, {})",
+            self.head.title(),
+            self.errors_without,
+            self.errors_with,
+            self.wrong_to_right,
+            self.right_to_wrong,
+            points(self.difference.difference),
+            points(low),
+            points(high),
+            p_value(self.difference.p_value)
+        )
+    }
+}
