@@ -1,4 +1,4 @@
-//! A program in `examples/`, run on made-up codes, and the example that README and front page show.
+//! A program in `examples/`, run on made-up codes, and the example that docs and front page show.
 
 use crate::support;
 
@@ -37,13 +37,13 @@ fn train_on_codes_tells_how_often_the_heads_are_right_and_where_they_are_not() {
 }
 
 #[test]
-fn the_readme_shows_the_front_pages_example() {
+fn the_page_of_the_library_shows_the_front_pages_example() {
     let between = |text: &str, opening: &str| -> Vec<String> {
         let lines = text.lines().skip_while(|line| *line != opening).skip(1);
         let code = lines.take_while(|line| !line.ends_with("```"));
         code.map(str::to_owned).collect()
     };
-    let readme = between(include_str!("../../README.md"), "```rust");
+    let page = between(include_str!("../../docs/reference/library.md"), "```rust");
     // rustdoc hides lines that begin with a # of their own.
     let mut front_page = between(include_str!("../../src/lib.rs"), "//! ```no_run");
     front_page.retain(|line| !line.starts_with("//! # "));
@@ -55,7 +55,7 @@ fn the_readme_shows_the_front_pages_example() {
                 .unwrap_or("")
         })
         .collect();
-    assert_eq!(readme, front_page);
-    let n_lines = readme.iter().filter(|line| !line.is_empty()).count();
+    assert_eq!(page, front_page);
+    let n_lines = page.iter().filter(|line| !line.is_empty()).count();
     assert!(n_lines <= 25, "{n_lines} lines");
 }
