@@ -11,6 +11,7 @@ mod card;
 mod check;
 mod command_line;
 mod compare_trunks;
+mod completions;
 #[cfg(test)]
 mod defaults;
 mod doctor;
@@ -24,7 +25,9 @@ mod fetch;
 mod fine_tune;
 mod groups;
 pub mod host;
+mod man;
 mod models;
+mod new_folder;
 mod numbers;
 mod output_file;
 mod page;
@@ -103,6 +106,8 @@ enum Verb {
     Serve(serve::Arguments),
     Review(review::Arguments),
     Export(export::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// How large a picture may be.
@@ -194,6 +199,8 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Review(arguments) => review::run(&arguments),
         Verb::Export(arguments) => export::run(&arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Man(arguments) => man::run(&arguments),
     }
 }
 

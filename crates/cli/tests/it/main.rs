@@ -4,6 +4,7 @@ mod accidents;
 mod check;
 mod check_page;
 mod command_line;
+mod completions;
 mod docs_files;
 mod doubts;
 mod download;

@@ -503,7 +503,10 @@ fn a_corrected_tree_has_every_picture_in_the_folder_of_its_class() {
     assert!(bytes("train/red/wrong-2.png").is_some());
 
     let there = fail(&place, &["review", "head", "--apply", "corrected"]);
-    assert!(there.contains("corrected"), "{there}");
+    assert!(
+        there.contains("corrected exists already") && there.contains("choose another --apply"),
+        "{there}"
+    );
     fs::remove_file(place.path().join("train/red/5.png")).unwrap();
     let missing = fail(&place, &["review", "head", "--apply", "second", "--link"]);
     assert!(
