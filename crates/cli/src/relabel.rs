@@ -11,11 +11,11 @@ use crate::{say, shown};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Labels that were corrected")]
 pub struct RelabelArguments {
-    /// Table (CSV) of corrected labels, as `review` writes it: path, blake3, old, new, when, why. Pictures whose new
-    /// class is empty are left out. No store and no picture is changed
+    /// CSV table of corrected labels, as `review` writes it: path, blake3, old, new, when, why. Pictures whose new
+    /// class is empty are left out. Stores and pictures are not changed
     #[arg(long, value_name = "FILE")]
     pub relabel: Option<PathBuf>,
-    /// Store of pictures without labels: those that --relabel gives a class are trained on as well
+    /// Store of unlabelled pictures: train also on those that --relabel gives a class
     #[arg(long, value_name = "STORE", requires = "relabel")]
     pub more: Option<PathBuf>,
 }
