@@ -6,6 +6,7 @@ mod check_page;
 mod command_line;
 mod completions;
 mod docs_files;
+mod documents;
 mod doubts;
 mod download;
 mod download_again;
