@@ -66,7 +66,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = card.to_text()?;
     match &arguments.out {
         None => print(&text)?,
-        Some(out) if out.exists() => bail!("{} is there already; give another name", out.display()),
+        Some(out) if out.exists() => bail!(
+            "{} exists already, and is left as it is; choose another --out, or move it away",
+            out.display()
+        ),
         Some(out) => {
             write(out, text.as_bytes())?;
             print(&format!("card: {}\n", shown(out)))?;

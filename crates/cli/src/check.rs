@@ -130,10 +130,7 @@ fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     };
     for (place, path) in paths.iter().enumerate() {
         if paths[..place].contains(path) {
-            bail!(
-                "{} is given twice; all of it would be leakage",
-                path.display()
-            );
+            bail!("{} is given twice; give each input once", path.display());
         }
         let pictures = match InputKind::of(path) {
             InputKind::Store => {

@@ -96,8 +96,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = download_options(arguments);
     if !options.allow_private && environment_has_proxy() {
         say(
-            "the environment names a proxy, which is not used: behind it, addresses cannot be \
-             judged; --allow-private uses it",
+            "the environment names a proxy, which is not used: behind a proxy, private addresses cannot be \
+             recognised; give --allow-private to use it",
         );
     }
     say(&format!(

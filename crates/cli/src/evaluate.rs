@@ -107,7 +107,8 @@ fn training_store(told: &Report, open: impl Fn(&Path) -> anyhow::Result<Store>) 
         Err(error) => format!("{error:#}"),
     };
     say(&format!(
-        "whether pictures of the training store are judged is not known: {} cannot be looked at: {why} (--train names it)",
+        "cannot tell whether STORE has training pictures: the training store {} cannot be read: {why}; \
+         name it with --train",
         cnn_codes::messages::visible(&provenance.store)
     ));
     None

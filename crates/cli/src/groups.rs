@@ -71,7 +71,7 @@ impl GroupArguments {
 fn say_alone(whose: &str, alone: usize, n: usize) {
     if alone > 0 {
         say(&format!(
-            "{whose}: {alone} of {n} pictures are of no group; each of these stands by itself"
+            "{whose}: {alone} of {n} pictures are in no group; each of them is a group of its own"
         ));
     }
 }

@@ -350,7 +350,7 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
     };
     if kinds.contains(&InputKind::List) {
         if images.len() > 1 {
-            bail!("- is given with others; give it alone, with all files in the list on stdin");
+            bail!("- cannot be combined with other inputs; put all files into the list on stdin");
         }
         let list = dataset::read_unlabelled_list(crate::host::input())?;
         return Ok(Input::Pictures(list));
@@ -363,12 +363,12 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
     let stores: Vec<_> = stores.collect::<Result<_, _>>()?;
     match (stores.first(), of_kind(InputKind::Archive).next()) {
         (Some(store), _) if stores.len() < images.len() => bail!(
-            "{} is a store, and is given with pictures; give stores or pictures in a call of their own",
+            "{} is a store, and cannot be combined with pictures; give stores and pictures to separate commands",
             store.dir().display()
         ),
         (Some(_), _) => Ok(Input::Stores(stores)),
         (None, Some(archive)) => bail!(
-            "{} is a tar shard, and is given with others; give tar shards in a call of their own",
+            "{} is a tar shard, and cannot be combined with other inputs; give tar shards to a separate command",
             archive.display()
         ),
         (None, None) => Ok(Input::Pictures(dataset::find_unlabelled(images)?)),
@@ -539,7 +539,7 @@ impl Session {
         }
         if self.n_unread > 0 {
             say(&format!(
-                "could not be read, for reasons that are not their own: {}; try them again",
+                "could not be read, because their disk or the system failed: {}; try them again",
                 self.n_unread
             ));
             return Ok(ExitCode::FAILURE);

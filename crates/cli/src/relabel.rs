@@ -49,7 +49,9 @@ pub fn corrected(
         let (store, done) = corrections.apply(validation, validation.classes())?;
         if done.changed + done.set_aside > 0 {
             tell(validation, &done);
-            say("  these pictures judge: errors are no longer counted by the labels of before");
+            say(
+                "  these are validation pictures: errors are counted by the corrected labels from now on",
+            );
         }
         judging = Some(store);
     }
@@ -62,7 +64,7 @@ pub fn corrected(
     let all = corrections.n_pictures();
     if known < all {
         say(&format!(
-            "{} of {all} corrected pictures are in none of these stores: another path, or other bytes",
+            "{} of {all} corrected pictures are in none of these stores: their path or their bytes are different",
             all - known
         ));
     }

@@ -121,7 +121,7 @@ async fn listen(port: u16, session: Arc<Session>, stop: &Stop) -> anyhow::Result
     let address = listener.local_addr().context("cannot tell the port")?;
     let token = Token::random()?;
     say(&format!(
-        "what is said of labels goes into {}; Ctrl-C ends this",
+        "your decisions are written to {}; press Ctrl-C to end",
         shown(session.relabel())
     ));
     // Behind the #, so that the token is in no request's address, and in no log.

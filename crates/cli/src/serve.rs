@@ -138,8 +138,8 @@ async fn listen(arguments: &Arguments, served: Arc<Served>, stop: &Stop) -> anyh
     let address = listener.local_addr().context("cannot tell the port")?;
     if !address.ip().is_loopback() {
         say(
-            "warning: whoever reaches this address may use the server: it has no users and no TLS; put a reverse proxy \
-             before it",
+            "warning: everybody who reaches this address can use the server: it has neither users nor TLS; put a \
+             reverse proxy in front of it",
         );
     }
     if arguments.watch {
@@ -160,7 +160,7 @@ async fn listen(arguments: &Arguments, served: Arc<Served>, stop: &Stop) -> anyh
         while !stop.is_wanted() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        say("a signal came: what was begun is finished, and nothing more is taken");
+        say("stopping: requests in progress are finished, and new ones refused");
     };
     http::serve(listener, guarded(routes(served), names), ended).await;
     Ok(())

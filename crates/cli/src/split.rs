@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let grouping = group(pictures, checked.as_ref(), arguments.group_by.as_ref());
     if grouping.n_unmatched > 0 {
         say(&format!(
-            "{} paths do not match --group-by; each of these pictures stands by itself",
+            "{} paths do not match --group-by; each of these pictures is a group of its own",
             grouping.n_unmatched
         ));
     }

@@ -174,7 +174,7 @@ fn say_of_another_card(models: &Path, built_in: &ModelCard) {
     let is_the_same = ModelCard::load(&path).is_ok_and(|card| card.says_the_same_as(built_in));
     if path.exists() && !is_the_same {
         say(&format!(
-            "{} is not the card of {} that is built in, and is passed over; --card takes it",
+            "{} is different from the built-in card of {}, and is ignored; give it with --card to use it",
             path.display(),
             built_in.name
         ));

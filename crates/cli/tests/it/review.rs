@@ -307,7 +307,7 @@ fn who_lacks_the_token_or_asks_for_what_there_is_not_is_refused() {
             word("train", 0, "class", json!("blue")),
             "none of the classes",
         ),
-        (word("train", 0, "class", Value::Null), "which class"),
+        (word("train", 0, "class", Value::Null), "no class is given"),
         (word("train", 999, "keep", Value::Null), "no such picture"),
         (word("train", -1, "keep", Value::Null), "not understood"),
         (word("validation", 0, "keep", Value::Null), "no such store"),
