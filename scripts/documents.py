@@ -215,6 +215,7 @@ def parsed(words):
     parser.add_argument("verb", choices=["check", "refresh"])
     parser.add_argument("page", nargs="*", type=pathlib.Path)
     parser.add_argument("--program", type=pathlib.Path, help="cnn-codes [default: target/release, then target/debug]")
+    parser.add_argument("--no-run", action="store_true", help="look at links, options and figures alone")
     parser.add_argument("--python", type=pathlib.Path, help="a Python with the package cnn_codes")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[1], help=argparse.SUPPRESS)
     return parser.parse_args(words)
@@ -227,7 +228,7 @@ def main(words=None):
     run = {path.resolve() for path in arguments.page}
     run = run or {path.resolve() for pattern in RUN for path in root.glob(pattern)}
     for path in sorted(run) if arguments.page else sorted(run | {path.resolve() for path in markdown_files(root)}):
-        documents.look(path, path in run)
+        documents.look(path, path in run and not arguments.no_run)
     return documents.summary()
 
 

@@ -157,6 +157,12 @@ class Checks(Repository):
         (self.root / "docs/deep/page.md").write_text("`cnn-codes split --old`\n")
         self.fails("docs/deep/page.md:1: `cnn-codes split` has no option --old")
 
+    def test_nothing_is_run_where_that_is_asked_for(self):
+        self.edit("accuracy 0.93", "precision 0.93")
+        code, printed = self.do("check", "--no-run")
+        self.assertEqual(code, 0, printed)
+        self.assertIn("0 blocks run", printed)
+
     def test_a_dead_link_fails(self):
         self.edit("other.md#a-b", "another.md")
         self.fails("README.md:14: the link to another.md leads nowhere")

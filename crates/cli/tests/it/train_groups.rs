@@ -105,7 +105,7 @@ fn pictures_that_were_trained_on_are_counted_and_a_store_does_not_judge_itself()
         .command(&arguments)
         .assert()
         .success()
-        .stderr(predicate::str::contains("38 of 40 pictures are of no group"))
+        .stderr(predicate::str::contains("38 of 40 pictures are in no group"))
         .stdout(predicate::str::contains(
             "warning: 2 of 20 validation pictures stand in the training store too: 0.jpg, 1.jpg. Accuracy without them: mlp ",
         ))
