@@ -87,6 +87,10 @@ have nginx || install nginx-light openssl curl
     "$wheel_python/bin/python" -m pytest -q -rs -p no:cacheprovider
 )
 
+step "Documents: their commands, output, options and links"
+python3 -m unittest discover -q -s scripts/tests
+python3 scripts/documents.py check --program "$target/debug/cnn-codes" --python "$wheel_python/bin/python"
+
 step "Documentation and its examples"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 cargo test --locked --workspace --quiet --doc

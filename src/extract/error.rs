@@ -80,9 +80,9 @@ impl From<Stopped> for ExtractError {
 }
 
 fn unread(n: usize, is_given_up: bool) -> String {
-    let reason = "could not be read, for reasons that are not their own";
+    let reason = "could not be read, because their disk or the system failed";
     match (n, is_given_up) {
-        (1, _) => "1 picture could not be read, for a reason that is not its own".to_owned(),
+        (1, _) => "1 picture could not be read, because its disk or the system failed".to_owned(),
         (n, false) => format!("{n} pictures {reason}"),
         (n, true) => format!("{n} pictures {reason}, the last ones in a row, so the run has ended"),
     }

@@ -26,7 +26,7 @@ pub enum PredictError {
     },
     /// Sets were asked for, and the head was not looked at out of fold.
     #[error(
-        "the {kind} head cannot tell sets of classes: it does not hold how it did on training pictures out of fold; train it again, calibrated, tuned or judged in folds"
+        "the {kind} head cannot give sets of classes: it has no out-of-fold predictions of training pictures; train it again, calibrated, tuned or judged in folds"
     )]
     NotOutOfFold {
         /// The head.
@@ -34,12 +34,12 @@ pub enum PredictError {
     },
     /// Outliers were asked for, and there is nothing to hold a picture against.
     #[error(
-        "the head cannot tell outliers: it holds no training codes, as heads of earlier versions do not and heads of one group of pictures cannot; train it again"
+        "the head cannot mark outliers: it has no training codes, because an earlier version trained it, or because all its pictures are one group; train it again"
     )]
     NoTrainingCodes,
     /// There are too few training pictures for what is wanted.
     #[error(
-        "{what} of {wanted} cannot be told by so few training pictures, of which each group counts once; the {end} that can be told is {possible}"
+        "{what} of {wanted} need more training pictures (each group of pictures counts once); the {end} possible with these is {possible}"
     )]
     TooFew {
         /// `sets` or `outliers`.

@@ -26,7 +26,7 @@ pub enum TrainError {
     },
     /// All pictures of the validation store were trained on.
     #[error(
-        "every picture of {} stands in {} too, and heads cannot be judged on pictures that they were trained on; give pictures that were kept aside, or judge in folds",
+        "every picture of {} is also in {}, and heads cannot be judged on pictures that they were trained on; give pictures that were kept aside, or judge in folds",
         validation.display(), train.display()
     )]
     SamePictures {

@@ -12,23 +12,28 @@ use super::output_file::write;
 use super::trunk::{load_runtime, load_trunk};
 use super::{ModelsOption, RuntimeOption, print, say, shown};
 
-/// Draft the model card of an ONNX file, and say what in it is a guess
+/// Draft the model card of your own ONNX file
 ///
-/// The card says what a trunk takes and gives, and lies beside its file. Names, shapes and hashes are read from the
-/// graph; size and recipe from --config, or from a preprocessor_config.json beside the file, as image models on hubs
-/// have it. What neither says is guessed, and told on stderr: look at that before you take the codes.
+/// A model card tells a trunk's input, preprocessing and output; it lies beside the ONNX file. Names, shapes and
+/// hashes are read from the graph. Input size and preprocessing are read from --config, or from the
+/// preprocessor_config.json that model hubs publish with image models. Everything else is guessed, and each guess
+/// is listed on stderr: check them before you extract codes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes card resnet50.onnx
+  cnn-codes card resnet50.onnx --out resnet50.toml --references
+  cnn-codes extract-features pictures/train --out codes/train --card resnet50.toml")]
 pub struct Arguments {
     /// The ONNX file
     model: PathBuf,
-    /// The card to write; without it the card is printed
+    /// File to write the card to [default: print it]
     #[arg(long, value_name = "CARD")]
     out: Option<PathBuf>,
-    /// A preprocessor_config.json [default: the one beside the file, if there is one]
+    /// Preprocessing in the format of preprocessor_config.json [default: the file of that name beside the ONNX file]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Run three pictures of a formula through the trunk, and put the first numbers of their codes on the card, with
-    /// which `doctor --trunk` proves it on another machine
+    /// Run the trunk on three computed pictures and store the start of their codes in the card; `doctor --trunk`
+    /// compares them on other machines
     #[arg(long)]
     references: bool,
     #[command(flatten)]
@@ -61,7 +66,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = card.to_text()?;
     match &arguments.out {
         None => print(&text)?,
-        Some(out) if out.exists() => bail!("{} is there already; give another name", out.display()),
+        Some(out) if out.exists() => bail!(
+            "{} exists already, and is left as it is; choose another --out, or move it away",
+            out.display()
+        ),
         Some(out) => {
             write(out, text.as_bytes())?;
             print(&format!("card: {}\n", shown(out)))?;

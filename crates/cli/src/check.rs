@@ -21,22 +21,24 @@ use super::{
     threads,
 };
 
-/// Find what is wrong with pictures: broken ones, copies, contradicting labels, leakage
+/// The group of limits in the help.
+const LIMITS: &str = "Limits";
+
+/// Find broken pictures, copies, contradicting labels and leakage
 ///
-/// Copies are found also where they were saved again, resized, cropped or turned a little, or
-/// mirrored. All inputs are compared: what is in the second and was in the first is leakage. Stores
-/// among the arguments add what their codes say of the labels: outliers, and pictures that a head
-/// trained without them takes for another class.
+/// Copies are found even if they were saved again, resized, slightly cropped or rotated, or mirrored. All inputs are
+/// compared with each other: a picture of one input that is in another one too is leakage. A store among the
+/// inputs adds outliers and doubtful labels: pictures that a head trained without them predicts as another class.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes check pictures/train pictures/validation
   cnn-codes check pictures/train codes/train --html check.html
   cnn-codes check pictures/train pictures/validation --strict=broken,contradiction,leakage")]
 pub struct Arguments {
-    /// Folders that hold one folder of pictures per class, tables (CSV), tar shards, or stores
+    /// Folders with one folder of pictures per class, CSV tables, tar shards, or stores
     #[arg(required = true, value_name = "IMAGES")]
     inputs: Vec<PathBuf>,
-    /// Exit with 1 if there is anything of these kinds [default: of any kind]
+    /// Exit with code 1 on findings of these kinds; without kinds, on any finding
     #[arg(
         long,
         value_name = "KIND,...",
@@ -46,26 +48,26 @@ pub struct Arguments {
         value_parser = one_of::<FindingKind>(FindingKind::NAMES)
     )]
     strict: Option<Vec<FindingKind>>,
-    /// A picture with a shorter side than this is tiny, in pixels
-    #[arg(long, default_value_t = CheckOptions::default().min_side, value_name = "PIXELS")]
+    /// Report pictures as tiny whose shorter side has fewer pixels
+    #[arg(long, help_heading = LIMITS, default_value_t = CheckOptions::default().min_side, value_name = "PIXELS")]
     min_side: u32,
-    /// A picture more than so many times as long as it is wide is extreme, or the other way round
-    #[arg(long, default_value_t = CheckOptions::default().max_aspect, value_name = "RATIO", value_parser = ratio)]
+    /// Report pictures as extreme whose longer side is more than RATIO times the shorter one
+    #[arg(long, help_heading = LIMITS, default_value_t = CheckOptions::default().max_aspect, value_name = "RATIO", value_parser = ratio)]
     max_aspect: f64,
-    #[command(flatten)]
-    limits: LimitsOption,
-    /// Write a page that shows what was found, copies side by side
+    /// Write an HTML page of the findings, with copies side by side
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write a table (CSV) of pictures that show the same, for `train-head --groups`: path, group
+    /// Write a CSV table of the groups of copies, for `train-head --groups`: path, group
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
-    /// Threads to decode with, at most 1024 [default: the number of cores]
+    /// Threads for decoding, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten, next_help_heading = LIMITS)]
+    limits: LimitsOption,
 }
 
 /// What the arguments name.
@@ -128,10 +130,7 @@ fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     };
     for (place, path) in paths.iter().enumerate() {
         if paths[..place].contains(path) {
-            bail!(
-                "{} is given twice; all of it would be leakage",
-                path.display()
-            );
+            bail!("{} is given twice; give each input once", path.display());
         }
         let pictures = match InputKind::of(path) {
             InputKind::Store => {

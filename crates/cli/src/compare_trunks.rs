@@ -26,36 +26,39 @@ use super::{
 };
 use crate::assets::TRUNKS;
 
-/// Compare trunks on your own pictures: accuracy in folds, pictures per second, size, licence
+/// Compare trunks on your pictures: accuracy, speed, size and licence
 ///
-/// Each trunk's codes of PICTURES go into OUT/NAME, a store as extract-features makes it. The same heads are then
-/// judged in the same folds of the same pictures: on whole codes, and where these have height and width, on their
-/// means. The trunk to take is the fastest of those whose log loss is not larger than the smallest by more than a
-/// standard error. A run that was stopped goes on where it was; stores that are there are taken.
+/// The codes of each trunk are written to OUT/NAME, a store. The same heads are then cross-validated on each store,
+/// in the same folds: on whole codes, and on their means over height and width. Recommended is the fastest
+/// trunk whose log loss is within one standard error of the smallest. To continue a run that was stopped, give the same
+/// command again; finished stores are reused.
 ///
-/// Only training pictures belong into PICTURES: those that are to judge the result must not choose the trunk.
+/// Give only training pictures: validation pictures that help to choose the trunk would look better than they are.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes compare-trunks pictures/train --out trunks
+  cnn-codes compare-trunks pictures/train --out trunks --trunks vgg16,efficientnet-lite0 --html trunks.html
+  cnn-codes compare-trunks codes/vgg16 codes/lite0")]
 pub struct Arguments {
-    /// Folder with one folder of pictures per class; or stores of the same pictures, two or more, which are
-    /// compared as they are
+    /// Folder with one folder of pictures per class; or two or more stores of the same pictures
     #[arg(required = true)]
     pictures: Vec<PathBuf>,
-    /// The folder for the trunks' stores
+    /// Folder for the stores of the trunks; needed with a folder of pictures
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,
-    /// Names of trunks, separated by commas [default: all that can be fetched and are there]
+    /// Names of trunks, separated by commas [default: all built-in ones that are installed]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "out")]
     trunks: Vec<String>,
-    /// Folds in which the heads are judged
+    /// Number of folds of the cross-validation
     #[arg(long, value_name = "K", default_value_t = TrainOptions::default().folds, value_parser = positive)]
     folds: usize,
-    /// How folds are dealt
+    /// Seed of the folds
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
     /// Threads for decoding and for the trunks, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = super::numbers::threads)]
     threads: Option<usize>,
-    /// Also write a page (HTML) that draws accuracy against speed; it needs nothing else
+    /// Write an HTML page that plots accuracy against speed
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// How the result is printed

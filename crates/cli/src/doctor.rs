@@ -17,12 +17,15 @@ use super::{Format, ModelsOption, RuntimeOption, default_threads, print, print_j
 /// millionths, and a wrong recipe or kernel more than a tenth.
 const SAME: f64 = 1e-4;
 
-/// Show what is found, what is missing, and what to do about it
+/// Check the installation: what is found, what is missing, and what to do
 ///
-/// Exits with 1 if something is missing that extract-features needs.
+/// The exit code is 1 if something is missing that extract-features needs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes doctor
+  cnn-codes doctor --trunk vgg16")]
 pub struct Arguments {
-    /// Also prove this trunk on this machine: its weights, and the codes of the reference pictures on its card
+    /// Also check this trunk: the hash of its weights, and the codes of the reference pictures in its card
     #[arg(long, value_name = "NAME")]
     trunk: Option<String>,
     /// How the findings are printed

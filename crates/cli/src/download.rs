@@ -16,69 +16,74 @@ use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::{Format, positive, print_result, remedy, say, shown, threads, visible};
 
+/// Groups of options in the help.
+const REQUESTS: &str = "Requests";
+const ACCEPTED: &str = "What is accepted";
+const FAILURES: &str = "After failures";
+
 /// The longest time that an option takes: a day.
 const MAX_SECONDS: f64 = 86_400.0;
 
-/// Fetch the pictures of a list of URLs into a folder for each label
+/// Download pictures from a list of URLs into one folder per label
 ///
-/// Pictures are decoded before they count, and become DIR/LABEL/HASH.jpg. DIR/results.csv tells
-/// what became of every row. The same bytes under two labels, or from many URLs (what a server
-/// gives for a picture that is gone), are set aside in DIR/.download. A run that was stopped or
-/// killed goes on when the same command is given again; URLs that failed in a way that may pass
-/// (time-outs, broken connections, 429, 5xx) are asked for again then. The exit code is 0 if at
-/// least one picture can be used.
+/// Each file is decoded, and saved as DIR/LABEL/HASH.jpg if it is a picture. DIR/results.csv lists the result of
+/// every row. Equal files under two labels, or from many URLs (placeholders for removed pictures), are set aside in
+/// DIR/.download. The exit code is 0 if at least one picture can be used.
 ///
-/// results.csv holds the list's fields as they are. A spreadsheet takes those that begin with = + -
-/// or @ for formulas: import the columns of a stranger's list as text.
+/// To continue a run that was stopped or killed, give the same command again. It also tries URLs again that failed
+/// with time-outs, broken connections, or HTTP status 429 or 5xx.
+///
+/// results.csv repeats the fields of your list. In a spreadsheet, import the columns of a list that you do not
+/// trust as text: fields that begin with = + - or @ are run as formulas otherwise.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes download urls.csv --out pictures
   cnn-codes download - --out pictures --per-host 1 < urls.csv
   cnn-codes extract-features pictures --out codes")]
 pub struct Arguments {
-    /// CSV file with the columns url and label, or - for stdin; other columns come back in
-    /// results.csv. At most 2 GiB and 20 million lines
+    /// CSV file with the columns url and label, or - for stdin; other columns are copied to results.csv. At most
+    /// 2 GiB and 20 million lines
     #[arg(value_name = "URLS")]
     list: PathBuf,
     /// The folder to fill
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Requests at once, at most 1024
-    #[arg(long, default_value_t = DownloadOptions::default().jobs, value_name = "N", value_parser = threads)]
+    /// Number of requests at the same time, at most 1024
+    #[arg(long, help_heading = REQUESTS, default_value_t = DownloadOptions::default().jobs, value_name = "N", value_parser = threads)]
     jobs: usize,
-    /// Requests at once to one host, at most 1024; a host that answers 429 or 503 gets half as many
-    #[arg(long, default_value_t = DownloadOptions::default().per_host, value_name = "N", value_parser = threads)]
+    /// Number of requests to one host at the same time, at most 1024; halved when the host answers 429 or 503
+    #[arg(long, help_heading = REQUESTS, default_value_t = DownloadOptions::default().per_host, value_name = "N", value_parser = threads)]
     per_host: usize,
-    /// The longest time for one request, redirects and all
-    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = timeout)]
+    /// Time limit of one request, redirects included
+    #[arg(long, help_heading = REQUESTS, default_value = "30", value_name = "SECONDS", value_parser = timeout)]
     timeout: Duration,
-    /// How often to ask again after a failure that may pass, at most 100 times
-    #[arg(long, default_value_t = DownloadOptions::default().retries, value_name = "N", value_parser = value_parser!(u32).range(..=100))]
+    /// How often to repeat a request after a temporary failure, at most 100 times
+    #[arg(long, help_heading = FAILURES, default_value_t = DownloadOptions::default().retries, value_name = "N", value_parser = value_parser!(u32).range(..=100))]
     retries: u32,
-    /// The wait before asking again, doubled each time
-    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
+    /// Wait before the first repetition; doubled for each further one
+    #[arg(long, help_heading = FAILURES, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
     retry_wait: Duration,
-    /// The longest wait, also where a server asks for more (Retry-After)
-    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    /// Longest wait, even if a server asks for a longer one (Retry-After)
+    #[arg(long, help_heading = FAILURES, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
     max_wait: Duration,
-    /// The largest file, in bytes; at most 536870912, as extract-features reads no larger ones
-    #[arg(long, default_value_t = DownloadOptions::default().max_bytes, value_name = "BYTES", value_parser = value_parser!(u64).range(..=MAX_FILE_BYTES))]
+    /// Largest file, in bytes; at most 536870912, the limit of extract-features
+    #[arg(long, help_heading = ACCEPTED, default_value_t = DownloadOptions::default().max_bytes, value_name = "BYTES", value_parser = value_parser!(u64).range(..=MAX_FILE_BYTES))]
     max_bytes: u64,
-    /// How often one request may be redirected, at most 100 times
-    #[arg(long, default_value_t = DownloadOptions::default().max_redirects, value_name = "N", value_parser = value_parser!(u32).range(..=100))]
+    /// Number of redirects that one request may follow, at most 100
+    #[arg(long, help_heading = REQUESTS, default_value_t = DownloadOptions::default().max_redirects, value_name = "N", value_parser = value_parser!(u32).range(..=100))]
     max_redirects: u32,
-    /// How servers are told who asks
-    #[arg(long, default_value = USER_AGENT, value_name = "TEXT", value_parser = header)]
+    /// User-Agent header of the requests
+    #[arg(long, help_heading = REQUESTS, default_value = USER_AGENT, value_name = "TEXT", value_parser = header)]
     user_agent: String,
-    /// Ask hosts that are not on the public internet too (this machine, private networks), and use
-    /// the proxy that the environment names (HTTPS_PROXY and others)
-    #[arg(long)]
+    /// Also allow hosts that are not on the public internet (this machine, private networks), and use the proxy
+    /// that the environment names (HTTPS_PROXY and others)
+    #[arg(long, help_heading = REQUESTS)]
     allow_private: bool,
-    /// From how many URLs the same bytes are taken for a placeholder
-    #[arg(long, default_value_t = DownloadOptions::default().placeholder_at, value_name = "N", value_parser = at_least_two)]
+    /// Treat a file as a placeholder if N URLs return it
+    #[arg(long, help_heading = ACCEPTED, default_value_t = DownloadOptions::default().placeholder_at, value_name = "N", value_parser = at_least_two)]
     placeholder_at: usize,
-    /// Ask again for everything that gave no picture, also where that hardly helps (404)
-    #[arg(long)]
+    /// When continuing a run, try all URLs again that returned no picture, even those that answered 404
+    #[arg(long, help_heading = FAILURES)]
     retry_all: bool,
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t)]
@@ -91,8 +96,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = download_options(arguments);
     if !options.allow_private && environment_has_proxy() {
         say(
-            "the environment names a proxy, which is not used: behind it, addresses cannot be \
-             judged; --allow-private uses it",
+            "the environment names a proxy, which is not used: behind a proxy, private addresses cannot be \
+             recognised; give --allow-private to use it",
         );
     }
     say(&format!(

@@ -16,32 +16,32 @@ use super::trunk::TrunkOption;
 use super::tuned::taken_by;
 use super::{Format, ModelsOption, folder, print_result, say};
 
-/// Judge the heads of HEAD on a store that was kept aside
+/// Test trained heads on pictures that were kept aside
 ///
-/// STORE has pictures that neither trained the heads nor chose anything of them: a test set. What is
-/// printed is what train-head prints of a validation store. HEAD/evaluations.csv gets a line for each
-/// run: the more often one looks, and changes something after it, the less the numbers are worth.
+/// STORE is a test set: pictures that were neither trained on nor used to choose a setting. The output is that of
+/// train-head for a validation store. Each run adds a line to HEAD/evaluations.csv, because a test set that is used
+/// again after each change becomes a validation set, and its numbers too good.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   cnn-codes extract-features pictures/test --out codes/test
   cnn-codes evaluate head codes/test --html test.html")]
 pub struct Arguments {
-    /// The folder that train-head made
+    /// Folder that train-head or fine-tune made
     #[arg(value_name = "HEAD")]
     head: PathBuf,
-    /// Store of labelled pictures that were kept aside
+    /// Store of labelled test pictures
     #[arg(value_name = "STORE")]
     store: PathBuf,
-    /// Store that HEAD was trained on, in which pictures of STORE are looked for [default: where it was]
+    /// Training store of HEAD, searched for pictures of STORE [default: its path in HEAD]
     #[arg(long, value_name = "STORE")]
     train: Option<PathBuf>,
-    /// Write the page of the result
+    /// Write an HTML page of the result
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Folder of the judged pictures [default: where they were when their codes were taken]
+    /// Folder of the test pictures, for thumbnails [default: where they were when their codes were extracted]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
-    /// Leave absolute paths out of the page and of HEAD/evaluations.csv
+    /// Leave absolute paths, and with them your user name, out of the page and of HEAD/evaluations.csv
     #[arg(long)]
     private: bool,
     /// How the comparison is printed
@@ -107,7 +107,8 @@ fn training_store(told: &Report, open: impl Fn(&Path) -> anyhow::Result<Store>) 
         Err(error) => format!("{error:#}"),
     };
     say(&format!(
-        "whether pictures of the training store are judged is not known: {} cannot be looked at: {why} (--train names it)",
+        "cannot tell whether STORE has training pictures: the training store {} cannot be read: {why}; \
+         name it with --train",
         cnn_codes::messages::visible(&provenance.store)
     ));
     None

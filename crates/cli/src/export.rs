@@ -23,11 +23,11 @@ use super::{
     Format, ModelsOption, RuntimeOption, default_threads, one_of, print_result, say, threads,
 };
 
-/// Write recipe, trunk and head as one ONNX file that any runtime loads
+/// Export preprocessing, trunk and head as one ONNX file
 ///
-/// Input: pixels, uint8 RGB (N, H, W, 3), pictures in the size that the file declares. Outputs:
-/// probabilities, float32 (N, K), and label_index, int64 (N). Classes, recipe, versions and licence
-/// are in the file's metadata. A model card FILE.toml is written beside it.
+/// Input: pixels, uint8 RGB (N, H, W, 3), in the size that the file declares. Outputs: probabilities, float32 (N, K),
+/// and label_index, int64 (N). The metadata holds classes, recipe, versions and licence. A model card, FILE.toml, is
+/// written beside the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes export head --out classifier.onnx
@@ -35,35 +35,35 @@ use super::{
   cnn-codes export head --out classifier.onnx --fp16 --check pictures/validation
   cnn-codes export head --out head.onnx --head-only")]
 pub struct Arguments {
-    /// The folder that train-head made
+    /// Folder that train-head or fine-tune made
     #[arg(value_name = "HEAD")]
     source: PathBuf,
-    /// The file to make; its name ends in .onnx
+    /// File to write; its name must end in .onnx
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Which of the heads [default: mlp where there is one, else logistic, else nearest-centroid]
+    /// Which head of HEAD to export [default: the first of mlp, logistic and nearest-centroid that is there]
     #[arg(long, value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     head: Option<HeadKind>,
-    /// Leave the trunk out: input codes, float32, the array of a store as it is
+    /// Export the head without the trunk; its input is the codes of a store, float32
     #[arg(long, conflicts_with_all = ["check", "model", "card"])]
     head_only: bool,
-    /// Halve the file: weights and arithmetic in float16. The change of the probabilities is
-    /// measured and printed, on --check or else on made-up pictures
+    /// Use float16 for weights and arithmetic, which halves the file. The change of the probabilities is measured on
+    /// the pictures of --check, or else on computed ones, and printed
     #[arg(long)]
     fp16: bool,
-    /// Compare the file with trunk and head on the pictures in this folder of classes, and print by
-    /// how much their probabilities differ
+    /// Compare the probabilities of the file with those of trunk and head on a folder of pictures, one folder per
+    /// class, and print the largest difference
     #[arg(long, value_name = "PICTURES")]
     check: Option<PathBuf>,
-    /// Replace the file, and its card, if an export wrote them
+    /// Replace the file and its card if `export` wrote them
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
     trunk: TrunkOption,
-    /// Where the check runs; auto takes CUDA where it works
+    /// Device that runs --check; auto uses CUDA if it works
     #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
-    /// Threads for the check, at most 1024 [default: the number of cores]
+    /// Threads for --check, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// How the summary is printed

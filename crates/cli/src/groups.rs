@@ -18,13 +18,12 @@ use crate::{say, shown};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Pictures that belong together")]
 pub struct GroupArguments {
-    /// Pictures belong together for whose paths (CLASS/NAME) the pattern gives the same text: its first
-    /// capture group, or else all that it matches. They are not divided between training and judging,
-    /// and intervals reckon with them. Equal files always belong together
+    /// Group pictures by their paths (CLASS/NAME): those for which the pattern's first capture group, or else its
+    /// whole match, is the same text. A group is never divided between training and validation, and confidence
+    /// intervals take it into account. Equal files are always one group
     #[arg(long, value_name = "REGEX", conflicts_with = "groups")]
     group_by: Option<Regex>,
-    /// Table (CSV) with the columns path and group, as `split` writes it: pictures of a group belong
-    /// together
+    /// Group pictures by a CSV table with the columns path and group, as `check --groups` writes it
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
 }
@@ -72,7 +71,7 @@ impl GroupArguments {
 fn say_alone(whose: &str, alone: usize, n: usize) {
     if alone > 0 {
         say(&format!(
-            "{whose}: {alone} of {n} pictures are of no group; each of these stands by itself"
+            "{whose}: {alone} of {n} pictures are in no group; each of them is a group of its own"
         ));
     }
 }

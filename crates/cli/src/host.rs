@@ -14,7 +14,7 @@ use std::sync::Arc;
 use clap::Parser;
 use cnn_codes::progress::Progress;
 
-use crate::{Arguments, Ended, Verb, dispatch, remedy};
+use crate::{Arguments, Ended, Verb, dispatch, remedy, similar};
 
 /// A program that runs a verb within its own process.
 pub trait Host: Send + Sync {
@@ -113,7 +113,8 @@ pub(crate) fn with_words<T>(
     let program = OsString::from("cnn-codes");
     let words: Vec<_> = std::iter::once(program).chain(words).collect();
     let arguments = Arguments::try_parse_from(&words);
-    let arguments = arguments.map_err(|error| NotDone::Usage(error.to_string()))?;
+    let arguments =
+        arguments.map_err(|error| NotDone::Usage(similar::with_recipe(error).to_string()))?;
     CALL.set(Some(Call {
         host,
         words,

@@ -11,6 +11,7 @@ mod card;
 mod check;
 mod command_line;
 mod compare_trunks;
+mod completions;
 #[cfg(test)]
 mod defaults;
 mod doctor;
@@ -24,7 +25,9 @@ mod fetch;
 mod fine_tune;
 mod groups;
 pub mod host;
+mod man;
 mod models;
+mod new_folder;
 mod numbers;
 mod output_file;
 mod page;
@@ -36,6 +39,7 @@ mod remedy;
 mod report;
 mod review;
 mod serve;
+mod similar;
 mod split;
 mod stop;
 mod train_head;
@@ -64,8 +68,8 @@ use self::stop::Ended;
 
 /// Transfer learning with a frozen ConvNet: pictures to CNN codes, codes to a trained classifier.
 ///
-/// A pretrained trunk (VGG16) runs once over labelled pictures and leaves its codes in a store;
-/// heads train on the store in seconds, as often as you like.
+/// A pretrained network without its classifier, the trunk, runs once over labelled pictures and saves its outputs,
+/// the CNN codes, in a store. A classifier of your classes, the head, then trains on the store in seconds.
 #[derive(Debug, Parser)]
 #[command(
     name = "cnn-codes",
@@ -103,13 +107,18 @@ enum Verb {
     Serve(serve::Arguments),
     Review(review::Arguments),
     Export(export::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
+
+/// The group, in the help, of options that say where models and libraries lie.
+const FILES: &str = "Models and libraries";
 
 /// How large a picture may be.
 #[derive(Clone, Debug, Args)]
 struct LimitsOption {
-    /// The most pixels that a picture may have; decoding it may take 8 bytes of memory for each of
-    /// N, which is enough for all JPEGs but progressive ones. 100M means 100 million
+    /// Reject pictures of more than N pixels; 100M means 100 million. Decoding takes at most 8 bytes of memory per
+    /// pixel, except for progressive JPEGs
     #[arg(long, value_name = "N", default_value = "50M", value_parser = pixels)]
     max_pixels: u64,
 }
@@ -125,9 +134,9 @@ impl LimitsOption {
 /// Where ONNX Runtime is looked for first.
 #[derive(Clone, Debug, Args)]
 struct RuntimeOption {
-    /// ONNX Runtime's library, or its folder [default: ORT_DYLIB_PATH, then beside the executable,
-    /// then MODELS/onnxruntime]
-    #[arg(long, value_name = "PATH")]
+    /// ONNX Runtime's library, or the folder that holds it [default: ORT_DYLIB_PATH, then the folder of the
+    /// executable, then MODELS/onnxruntime]
+    #[arg(long, value_name = "PATH", help_heading = FILES)]
     onnxruntime: Option<PathBuf>,
 }
 
@@ -159,7 +168,7 @@ pub fn arguments_of(words: Vec<OsString>) -> Arguments {
     let shown = words.iter();
     let shown = shown.map(|argument| visible(&argument.to_string_lossy()));
     match Arguments::try_parse_from(shown) {
-        Err(error) => error.exit(),
+        Err(error) => similar::with_recipe(error).exit(),
         Ok(_) => say(&error.to_string()),
     }
     std::process::exit(error.exit_code());
@@ -194,6 +203,8 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Review(arguments) => review::run(&arguments),
         Verb::Export(arguments) => export::run(&arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Man(arguments) => man::run(&arguments),
     }
 }
 

@@ -13,10 +13,9 @@ const PROGRAM: &str = "cnn-codes";
 /// Where trunks and ONNX Runtime lie.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ModelsOption {
-    /// Folder of model cards, trunks and ONNX Runtime [default: models in the checkout that the
-    /// program was built from, if you work or run it there; elsewhere cnn-codes in your data folder,
-    /// such as ~/.local/share]
-    #[arg(long, value_name = "DIR", env = "CNN_CODES_MODELS")]
+    /// Folder of model cards, trunks and ONNX Runtime [default: `cnn-codes` in your data folder, such as
+    /// ~/.local/share/cnn-codes; in the checkout that the program was built from, its folder `models`]
+    #[arg(long, value_name = "DIR", env = "CNN_CODES_MODELS", help_heading = crate::FILES)]
     models: Option<PathBuf>,
 }
 

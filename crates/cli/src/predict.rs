@@ -27,12 +27,11 @@ use super::{
     print_json, print_table, remedy, say, threads,
 };
 
-/// Say what is on pictures, with a trained head
+/// Classify pictures with a trained head
 ///
-/// Prints the most probable classes of each picture, best first, as soon as they are known. A
-/// picture that cannot be used is reported, and the rest goes on; the exit code is 1 only if none
-/// could be used, or if some could not be read for reasons that are not their own (their disk fails
-/// or went away). Labels are not looked at.
+/// Each batch is printed as soon as it is done: the most probable classes of each picture, best first. Pictures that
+/// cannot be used are reported and skipped. The exit code is 1 if no picture could be used, or if some could not be
+/// read because their disk failed. Labels of the pictures are ignored.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "cnn-codes predict [OPTIONS] <HEAD> <IMAGES>...
@@ -46,60 +45,62 @@ use super::{
   cnn-codes predict head new/ --sets 0.9 --outliers 0.05"
 )]
 pub struct Arguments {
-    /// Folder that train-head made; left out where --model is a classifier that export wrote
+    /// Folder that train-head or fine-tune made; leave it out if --model is a classifier that `export` wrote
     head: PathBuf,
-    /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with all folders in them;
-    /// or - for a list of files on stdin; or tar shards; or stores, whose codes are taken as they are
+    /// Pictures (JPEG, PNG, BMP, GIF, TIFF, WebP) and folders, searched with their subfolders; or - for a list of
+    /// files on stdin; or tar shards; or stores, whose codes are classified without the trunk
     images: Vec<PathBuf>,
     /// How predictions are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Pictures in a batch, whose predictions are printed together, at most 4096 [default: 4,
-    /// on CUDA 20]
+    /// Pictures per batch, at most 4096 [default: 4, on CUDA 20]
     #[arg(long, value_name = "N", value_parser = batch_size)]
     batch_size: Option<usize>,
     #[command(flatten)]
     pub(super) by: Classifying,
 }
 
+/// Groups of options in the help.
+const PREDICTIONS: &str = "Predictions";
+const SPEED: &str = "Speed and limits";
+
 /// What answers, how sure it must be, and where it runs: for whoever predicts.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Classifying {
-    /// Which head predicts [default: the one that HEAD recommends]
-    #[arg(long = "head", value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
+    /// Which head of HEAD predicts [default: the recommended one]
+    #[arg(long = "head", help_heading = PREDICTIONS, value_name = "KIND", value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     kind: Option<HeadKind>,
-    /// Views of each picture by whose mean it is classified: none, flip or flips+crops:N [default: those by which
-    /// HEAD was judged; of a store those that it holds]
-    #[arg(long, value_name = "VIEWS", value_parser = str::parse::<Views>)]
+    /// Views of each picture whose logits are averaged: none, flip or flips+crops:N [default: those by which HEAD
+    /// was judged; for a store, those in it]
+    #[arg(long, help_heading = PREDICTIONS, value_name = "VIEWS", value_parser = str::parse::<Views>)]
     views: Option<Views>,
-    /// Classes to print for each picture, the most probable first
-    #[arg(long, default_value = "3", value_name = "K", value_parser = positive)]
+    /// Number of classes to print for each picture
+    #[arg(long, help_heading = PREDICTIONS, default_value = "3", value_name = "K", value_parser = positive)]
     top_k: usize,
-    /// Call pictures unsure whose most probable class has less than this probability, 0 to 1; train-head
-    /// tells which one keeps wrong answers rare
-    #[arg(long, value_name = "P", value_parser = probability)]
+    /// Mark pictures as unsure whose most probable class has a probability below P, 0 to 1; train-head prints values
+    /// that keep wrong answers rare
+    #[arg(long, help_heading = PREDICTIONS, value_name = "P", value_parser = probability)]
     min_confidence: Option<f32>,
-    /// Print a set of classes for each picture, which holds its own class with this probability, such as
-    /// 0.9; HEAD must be trained with --calibrate, --tune or --folds
-    #[arg(long, value_name = "P", value_parser = share)]
+    /// Print a set of classes for each picture that contains the true class with probability P, such as 0.9 (a
+    /// conformal prediction set); HEAD must be trained with --calibrate, --tune or --folds
+    #[arg(long, help_heading = PREDICTIONS, value_name = "P", value_parser = share)]
     sets: Option<f64>,
-    /// Tell outliers: pictures that are unlike all training pictures. At a rate of 0.05, 5% of pictures like
-    /// the training pictures are told to be outliers too
-    #[arg(long, value_name = "RATE", value_parser = share)]
+    /// Mark outliers: pictures unlike all training pictures. RATE is the share of ordinary pictures that are marked by
+    /// mistake, such as 0.05
+    #[arg(long, help_heading = PREDICTIONS, value_name = "RATE", value_parser = share)]
     outliers: Option<f64>,
     #[command(flatten)]
     trunk: TrunkOption,
-    /// Where the trunk runs; auto takes CUDA where it works
-    #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
+    /// Device that runs the trunk; auto uses CUDA if it works
+    #[arg(long, help_heading = SPEED, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
     device: Device,
-    /// Whose kernels do the 3 x 3 convolutions on a CPU; auto takes winograd where the trunk has
-    /// such convolutions
-    #[arg(long, default_value_t, value_parser = one_of::<Kernels>(Kernels::NAMES))]
+    /// Kernels of the 3 x 3 convolutions on a CPU; auto uses winograd if the trunk has such convolutions
+    #[arg(long, help_heading = SPEED, default_value_t, value_parser = one_of::<Kernels>(Kernels::NAMES))]
     kernels: Kernels,
     /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, help_heading = SPEED, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = SPEED)]
     limits: LimitsOption,
     #[command(flatten)]
     models: ModelsOption,
@@ -122,16 +123,15 @@ impl Classifying {
 /// How predictions are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people: a line for each picture; what cannot be used is told on stderr alone
+    /// For people: a line for each picture; pictures that cannot be used are reported on stderr
     #[default]
     Text,
-    /// A table: path, class_1, probability_1, class_2, ..., error, with what else is asked for before the
-    /// error, a set as a JSON list; names are as they are, and a
-    /// spreadsheet takes those that begin with = + - or @ for formulas
+    /// A CSV table: path, class_1, probability_1, class_2, ..., then columns of other options, then error. Names are
+    /// not escaped: in a spreadsheet, import them as text, as names that begin with = + - or @ are run as formulas
     Csv,
     /// One JSON document
     Json,
-    /// A JSON document in each line, one for each picture
+    /// One JSON document per line and picture
     Jsonl,
 }
 
@@ -372,7 +372,7 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
     };
     if kinds.contains(&InputKind::List) {
         if images.len() > 1 {
-            bail!("- is given with others; give it alone, with all files in the list on stdin");
+            bail!("- cannot be combined with other inputs; put all files into the list on stdin");
         }
         let list = dataset::read_unlabelled_list(crate::host::input())?;
         return Ok(Input::Pictures(list));
@@ -385,12 +385,12 @@ fn find_input(images: &[PathBuf]) -> anyhow::Result<Input> {
     let stores: Vec<_> = stores.collect::<Result<_, _>>()?;
     match (stores.first(), of_kind(InputKind::Archive).next()) {
         (Some(store), _) if stores.len() < images.len() => bail!(
-            "{} is a store, and is given with pictures; give stores or pictures in a call of their own",
+            "{} is a store, and cannot be combined with pictures; give stores and pictures to separate commands",
             store.dir().display()
         ),
         (Some(_), _) => Ok(Input::Stores(stores)),
         (None, Some(archive)) => bail!(
-            "{} is a tar shard, and is given with others; give tar shards in a call of their own",
+            "{} is a tar shard, and cannot be combined with other inputs; give tar shards to a separate command",
             archive.display()
         ),
         (None, None) => Ok(Input::Pictures(dataset::find_unlabelled(images)?)),
@@ -561,7 +561,7 @@ impl Session {
         }
         if self.n_unread > 0 {
             say(&format!(
-                "could not be read, for reasons that are not their own: {}; try them again",
+                "could not be read, because their disk or the system failed: {}; try them again",
                 self.n_unread
             ));
             return Ok(ExitCode::FAILURE);

@@ -71,7 +71,7 @@ pub fn say(message: &str) {
 /// it is.
 pub fn say_kept(kind: &str, kept: &Path) {
     say(&format!(
-        "an earlier run was killed when its {kind} was finished, but not in its place: it is kept in {}",
+        "an earlier run was killed before its finished {kind} was moved into place: it is kept in {}",
         kept.display()
     ));
 }

@@ -11,11 +11,11 @@ use crate::{say, shown};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Labels that were corrected")]
 pub struct RelabelArguments {
-    /// Table (CSV) of corrected labels, as `review` writes it: path, blake3, old, new, when, why. Pictures whose new
-    /// class is empty are left out. No store and no picture is changed
+    /// CSV table of corrected labels, as `review` writes it: path, blake3, old, new, when, why. Pictures whose new
+    /// class is empty are left out. Stores and pictures are not changed
     #[arg(long, value_name = "FILE")]
     pub relabel: Option<PathBuf>,
-    /// Store of pictures without labels: those that --relabel gives a class are trained on as well
+    /// Store of unlabelled pictures: train also on those that --relabel gives a class
     #[arg(long, value_name = "STORE", requires = "relabel")]
     pub more: Option<PathBuf>,
 }
@@ -49,7 +49,9 @@ pub fn corrected(
         let (store, done) = corrections.apply(validation, validation.classes())?;
         if done.changed + done.set_aside > 0 {
             tell(validation, &done);
-            say("  these pictures judge: errors are no longer counted by the labels of before");
+            say(
+                "  these are validation pictures: errors are counted by the corrected labels from now on",
+            );
         }
         judging = Some(store);
     }
@@ -62,7 +64,7 @@ pub fn corrected(
     let all = corrections.n_pictures();
     if known < all {
         say(&format!(
-            "{} of {all} corrected pictures are in none of these stores: another path, or other bytes",
+            "{} of {all} corrected pictures are in none of these stores: their path or their bytes are different",
             all - known
         ));
     }

@@ -102,7 +102,7 @@ fn of_draft(error: &DraftError) -> Advice {
 fn of_store(error: &StoreError) -> Advice {
     match error {
         StoreError::OtherJob { .. } => {
-            "; run it as it was to go on, or with --restart to throw that away"
+            "; to continue it, give its command again; to discard it, add --restart to this one"
         }
         StoreError::NotAStore { .. } => {
             "; make one with `cnn-codes extract-features IMAGES --out STORE`"

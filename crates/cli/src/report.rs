@@ -11,19 +11,22 @@ use super::evaluations::Evaluations;
 use super::page::page_of;
 use super::{Format, folder, print_result, shown};
 
-/// Make HEAD/report.html anew
+/// Write HEAD/report.html again
 ///
-/// The page is one file that needs nothing else: it can be mailed. It is made of HEAD's other files
-/// and of the pictures that judged the heads, where they are still there.
+/// The page is a single file that you can mail. It is made from the other files in HEAD, and from the validation
+/// pictures if they are still there.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes report head
+  cnn-codes report head --private --pictures pictures/validation")]
 pub struct Arguments {
-    /// The folder that train-head made
+    /// Folder that train-head or fine-tune made
     #[arg(value_name = "HEAD")]
     head: PathBuf,
-    /// Folder of the judged pictures [default: where they were when their codes were taken]
+    /// Folder of the validation pictures, for thumbnails [default: where they were when their codes were extracted]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
-    /// Leave the command and all absolute paths out of the page, and with them the name of the user
+    /// Leave the command and absolute paths, and with them your user name, out of the page
     #[arg(long)]
     private: bool,
 }

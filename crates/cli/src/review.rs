@@ -43,15 +43,16 @@ use crate::{folder, positive, print, say, shown};
 /// How often it is looked for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Correct labels on a page, and train again
+/// Correct labels in your browser, and train again
 ///
-/// The page shows the pictures of HEAD's stores whose labels are worth a look: those that the codes speak against, wrong
-/// predictions, copies with different labels, outliers, and then the least sure. One key keeps a label, changes it,
-/// or sets a picture aside. What was said goes into relabel.csv at once; pictures and stores are not changed.
+/// The page shows the pictures of HEAD's stores whose labels are worth a look: labels that contradict the codes, wrong
+/// predictions, copies with different labels, outliers, and then the least certain predictions. One key keeps a
+/// label, changes it, or sets the picture aside. Each decision is written to relabel.csv at once; pictures and
+/// stores are not changed.
 ///
-/// "Train again" trains HEAD anew with the corrected labels, by the command that made it, and tells what they changed:
-/// before and after are judged in the same folds. The address that is printed holds the token without which nothing
-/// is shown or written.
+/// "Train again" repeats the command that made HEAD with the corrected labels, and compares the new heads with the old
+/// ones in the same folds. Open the address that is printed: it holds a token, without which the page shows
+/// nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes review head
@@ -60,32 +61,32 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Arguments {
     /// Folder that train-head made
     head: PathBuf,
-    /// Store that HEAD was trained on [default: where it was]
+    /// Training store of HEAD [default: its path in HEAD]
     #[arg(long, value_name = "STORE")]
     train: Option<PathBuf>,
-    /// Store that HEAD was judged on [default: where it was]
+    /// Validation store of HEAD [default: its path in HEAD]
     #[arg(long, value_name = "STORE")]
     validation: Option<PathBuf>,
-    /// Store of pictures without labels: the page tells which of them to label next
+    /// Store of unlabelled pictures: the page suggests which to label next
     #[arg(long, value_name = "STORE")]
     unlabelled: Option<PathBuf>,
-    /// How many of them at a time
+    /// Number of suggestions at a time
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = positive)]
     next: usize,
-    /// Folder of the training pictures [default: where they were when their codes were taken]
+    /// Folder of the training pictures [default: where they were when their codes were extracted]
     #[arg(long, value_name = "DIR", value_parser = folder())]
     pictures: Option<PathBuf>,
-    /// Table of corrected labels [default: relabel.csv beside the training store]
+    /// CSV table of corrected labels [default: relabel.csv beside the training store]
     #[arg(long, value_name = "FILE")]
     relabel: Option<PathBuf>,
-    /// Write pictures into a new folder by their corrected labels, DIR/train/CLASS and DIR/validation/CLASS, without
-    /// those that are set aside; no page is shown
+    /// Copy the pictures into a new folder by their corrected labels, DIR/train/CLASS and DIR/validation/CLASS,
+    /// without those that are set aside; no page is shown
     #[arg(long, value_name = "DIR")]
     apply: Option<PathBuf>,
-    /// With --apply, make hard links in place of copies
+    /// With --apply, make hard links instead of copies
     #[arg(long, requires = "apply")]
     link: bool,
-    /// Port to listen on, on this machine alone; 0 takes a free one
+    /// Port to listen on, for this machine only; 0 chooses a free one
     #[arg(long, value_name = "PORT", default_value_t = 8001)]
     port: u16,
 }
@@ -120,7 +121,7 @@ async fn listen(port: u16, session: Arc<Session>, stop: &Stop) -> anyhow::Result
     let address = listener.local_addr().context("cannot tell the port")?;
     let token = Token::random()?;
     say(&format!(
-        "what is said of labels goes into {}; Ctrl-C ends this",
+        "your decisions are written to {}; press Ctrl-C to end",
         shown(session.relabel())
     ));
     // Behind the #, so that the token is in no request's address, and in no log.

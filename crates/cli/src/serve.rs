@@ -42,39 +42,39 @@ const MOST_BYTES: usize = 64 << 20;
 /// How often it is looked for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Answer over HTTP with a trained head, and show a page to try it
+/// Serve predictions over HTTP, with a page to try them
 ///
-/// The page takes pictures that are dropped, pasted or chosen. `curl -T new.jpg http://127.0.0.1:8000/predict` gives what
-/// `predict --format json` prints; forms with several files do as well. There are the Open Inference Protocol (/v2), a
-/// description (/openapi.json), and figures for Prometheus (/metrics).
+/// Drop, paste or choose pictures on the page, or upload them: `curl -T new.jpg http://127.0.0.1:8000/predict` returns
+/// the JSON of `predict --format json`. The server also has the Open Inference Protocol (/v2), an OpenAPI description
+/// (/openapi.json) and metrics for Prometheus (/metrics).
 ///
-/// It listens to this machine alone, and has no users and no TLS: for others, put a reverse proxy before it. SIGTERM
-/// and Ctrl-C finish what was begun.
+/// Only this machine can connect, and there are neither users nor TLS. To serve others, run it behind a reverse
+/// proxy. Ctrl-C and SIGTERM finish the requests in progress.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes serve head
   curl -T new.jpg http://127.0.0.1:8000/predict
   curl -F a=@new.jpg -F b=@other.jpg http://127.0.0.1:8000/predict")]
 pub struct Arguments {
-    /// Folder that train-head made
+    /// Folder that train-head or fine-tune made
     head: PathBuf,
-    /// Port to listen on; 0 takes a free one
+    /// Port to listen on; 0 chooses a free one
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     port: u16,
-    /// Address to listen on in place of 127.0.0.1; whoever reaches it may use the server
+    /// Address to listen on; everybody who reaches it can use the server
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     listen: std::net::IpAddr,
-    /// Another name by which clients may call the server, as a proxy passes it on
+    /// Additional host name that requests may carry, for use behind a proxy
     #[arg(long = "name", value_name = "HOST")]
     host: Option<String>,
-    /// Load the head anew when it is exchanged on the disk
+    /// Reload the head when it changes on disk
     #[arg(long)]
     watch: bool,
-    /// Show the nearest training pictures to whoever asks, also with --listen or --name; without these they are shown
-    /// where they are still there
+    /// Show the nearest training pictures to all clients, even with --listen or --name; without these two options
+    /// they are always shown
     #[arg(long)]
     show_training: bool,
-    /// Pictures that may wait before others are told to come again
+    /// Number of pictures that may wait; further requests are answered with 503
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = positive)]
     queue: usize,
     #[command(flatten)]
@@ -138,8 +138,8 @@ async fn listen(arguments: &Arguments, served: Arc<Served>, stop: &Stop) -> anyh
     let address = listener.local_addr().context("cannot tell the port")?;
     if !address.ip().is_loopback() {
         say(
-            "warning: whoever reaches this address may use the server: it has no users and no TLS; put a reverse proxy \
-             before it",
+            "warning: everybody who reaches this address can use the server: it has neither users nor TLS; put a \
+             reverse proxy in front of it",
         );
     }
     if arguments.watch {
@@ -160,7 +160,7 @@ async fn listen(arguments: &Arguments, served: Arc<Served>, stop: &Stop) -> anyh
         while !stop.is_wanted() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        say("a signal came: what was begun is finished, and nothing more is taken");
+        say("stopping: requests in progress are finished, and new ones refused");
     };
     http::serve(listener, guarded(routes(served), names), ended).await;
     Ok(())

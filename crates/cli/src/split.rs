@@ -15,11 +15,15 @@ use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::{Format, default_threads, print_result, say, say_kept, shown, threads, visible};
 
+/// Groups of options in the help.
+const PARTS: &str = "Parts";
+const TOGETHER: &str = "Pictures that belong together";
+
 /// Split pictures into train/, validation/ and test/, class by class
 ///
-/// Every part gets its share of every class. Copies of a picture stay in one part, also where they
-/// were saved again, resized, cropped or turned a little, or mirrored. DIR appears whole or not at
-/// all; DIR/split.csv tells where each picture went, and with which others it had to stay.
+/// Each part gets its share of each class. Copies of a picture stay in one part, even if they were saved again,
+/// resized, slightly cropped or rotated, or mirrored. DIR is written completely or not at all. DIR/split.csv lists
+/// the part and the group of each picture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes split pictures --out split --train 0.8
@@ -31,30 +35,29 @@ pub struct Arguments {
     /// The folder to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Share of train
-    #[arg(long, default_value_t = Shares::TRAIN, value_name = "SHARE")]
+    /// Share of the training pictures
+    #[arg(long, help_heading = PARTS, default_value_t = Shares::TRAIN, value_name = "SHARE")]
     train: f64,
-    /// Share of validation [default: what the others leave]
-    #[arg(long, value_name = "SHARE")]
+    /// Share of the validation pictures [default: the rest]
+    #[arg(long, help_heading = PARTS, value_name = "SHARE")]
     validation: Option<f64>,
-    /// Share of test [default: none]
-    #[arg(long, value_name = "SHARE")]
+    /// Share of the test pictures [default: 0]
+    #[arg(long, help_heading = PARTS, value_name = "SHARE")]
     test: Option<f64>,
-    /// Which pictures go where
-    #[arg(long, default_value_t = SplitOptions::default().seed, value_name = "N")]
+    /// Seed of the random choice
+    #[arg(long, help_heading = PARTS, default_value_t = SplitOptions::default().seed, value_name = "N")]
     seed: u64,
-    /// Keep pictures together for whose paths (CLASS/NAME) the pattern gives the same text: its
-    /// first capture group, or else all that it matches
-    #[arg(long, value_name = "REGEX")]
+    /// Keep pictures in one part if the pattern finds the same text in their paths (CLASS/NAME): its first capture
+    /// group, or else its whole match
+    #[arg(long, help_heading = TOGETHER, value_name = "REGEX")]
     group_by: Option<Regex>,
-    /// Do not look for copies, for which all pictures are decoded
-    #[arg(long)]
+    /// Do not search for copies; faster, as pictures are not decoded
+    #[arg(long, help_heading = TOGETHER)]
     ignore_duplicates: bool,
-    /// Make hard links in place of copies: they take no room, and a picture that is changed in
-    /// place changes in both folders
+    /// Make hard links instead of copies: they take no space, but a picture edited in place changes in both folders
     #[arg(long)]
     link: bool,
-    /// Threads to decode with, at most 1024 [default: the number of cores]
+    /// Threads for decoding, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// How the summary is printed
@@ -74,7 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let grouping = group(pictures, checked.as_ref(), arguments.group_by.as_ref());
     if grouping.n_unmatched > 0 {
         say(&format!(
-            "{} paths do not match --group-by; each of these pictures stands by itself",
+            "{} paths do not match --group-by; each of these pictures is a group of its own",
             grouping.n_unmatched
         ));
     }

@@ -6,21 +6,24 @@ use anyhow::bail;
 use cnn_codes::model::{Library, ModelCard, Runtime, Trunk, TrunkOptions, TunedTail};
 
 use super::{ModelsOption, RuntimeOption, say};
-use crate::assets::TrunkPin;
+use crate::assets::{TRUNKS, TrunkPin};
+use crate::similar::similar;
+
+/// The group of its options in the help.
+const TRUNK: &str = "Trunk";
 
 /// Which trunk.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TrunkOption {
-    /// The trunk by its name, as `cnn-codes trunks` lists it [default: vgg16, or the one that HEAD was trained
-    /// with]
-    #[arg(long = "trunk", value_name = "NAME", conflicts_with_all = ["model", "card"])]
+    /// Name of the trunk, as `cnn-codes trunks` lists it [default: the one that HEAD was trained with, or vgg16]
+    #[arg(long = "trunk", value_name = "NAME", conflicts_with_all = ["model", "card"], help_heading = TRUNK)]
     name: Option<String>,
-    /// The trunk, an ONNX file [default: the trunk's file in MODELS]
-    #[arg(long, value_name = "FILE")]
+    /// ONNX file of the trunk [default: the trunk's file in MODELS]
+    #[arg(long, value_name = "FILE", help_heading = TRUNK)]
     model: Option<PathBuf>,
-    /// The trunk's model card; without --model, the trunk is the file that it names beside it
-    /// [default: the card beside the trunk, FILE.toml for FILE.onnx]
-    #[arg(long, value_name = "FILE")]
+    /// Model card of the trunk; without --model it also names the ONNX file [default: the card beside the ONNX
+    /// file, FILE.toml for FILE.onnx]
+    #[arg(long, value_name = "FILE", help_heading = TRUNK)]
     card: Option<PathBuf>,
 }
 
@@ -146,14 +149,23 @@ fn card_named(models: &Path, name: &str) -> anyhow::Result<ModelCard> {
             return Ok(card);
         }
     }
-    match cards_in(models).find(|card| card.name == name) {
-        Some(card) => Ok(card),
-        None => bail!(
-            "there is no trunk '{name}': no card in {} is called so, and `cnn-codes trunks` lists those that \
-             can be fetched; give another trunk's card with --card, and its ONNX file with --model",
-            models.display()
-        ),
+    let mut names: Vec<_> = TRUNKS.iter().map(|pin| pin.name.to_owned()).collect();
+    for card in cards_in(models) {
+        if card.name == name {
+            return Ok(card);
+        }
+        names.push(card.name);
     }
+    let meant = similar(name, names.iter().map(String::as_str));
+    let meant = meant.map_or_else(
+        || ";".to_owned(),
+        |meant| format!("; did you mean '{meant}'?"),
+    );
+    bail!(
+        "there is no trunk '{name}': no card in {} has that name{meant} `cnn-codes trunks` lists all trunks; for your \
+         own trunk, give its ONNX file with --model and its card with --card",
+        models.display()
+    )
 }
 
 /// Tells of a card in the folder `models` that says something else of a trunk than the built-in one.
@@ -162,7 +174,7 @@ fn say_of_another_card(models: &Path, built_in: &ModelCard) {
     let is_the_same = ModelCard::load(&path).is_ok_and(|card| card.says_the_same_as(built_in));
     if path.exists() && !is_the_same {
         say(&format!(
-            "{} is not the card of {} that is built in, and is passed over; --card takes it",
+            "{} is different from the built-in card of {}, and is ignored; give it with --card to use it",
             path.display(),
             built_in.name
         ));

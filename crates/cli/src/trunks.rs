@@ -10,11 +10,14 @@ use super::trunk::cards_in;
 use super::{Format, ModelsOption, print_result};
 use crate::assets::{TRUNKS, TrunkPin};
 
-/// List the trunks: what can be fetched, what is there, what each takes and gives
+/// List the trunks, with input and output size, licence, and which are installed
 ///
-/// `cnn-codes fetch NAME` brings one, and `extract-features --trunk NAME` takes it. A trunk of your own is listed
-/// once its card, a file that ends in .toml, lies in the models folder.
+/// `cnn-codes fetch NAME` installs one, and `extract-features --trunk NAME` uses it. A trunk of your own is listed
+/// once its model card, FILE.toml, lies in the models folder.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes trunks
+  cnn-codes trunks --format json")]
 pub struct Arguments {
     /// How the list is printed
     #[arg(long, value_enum, default_value_t)]

@@ -176,7 +176,7 @@ pub fn dry_text(run: &DryRun) -> String {
     }
     if run.unread > 0 {
         text += &format!(
-            "could not be read, for reasons that are not their own: {}; without \
+            "could not be read, because their disk or the system failed: {}; without \
              --accept-unreadable an extraction ends with exit code 1 and tries them again\n",
             run.unread
         );

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use cnn_codes::codes::Corrections;
-use cnn_codes_files::{Draft, Existing, FileDraft, Kind, sync_directory};
+use cnn_codes_files::{Existing, FileDraft, Kind, sync_directory};
 
 use super::parts::{Part, Parts, Role};
 use crate::page::same_bytes;
 use crate::stop::Stop;
-use crate::{Format, print_result, say, shown, visible};
+use crate::{Format, new_folder, print_result, say, shown, visible};
 
 /// The table of the tree, written last.
 const TABLE: &str = "pictures.csv";
@@ -37,7 +37,7 @@ pub fn run(
             bail!("the class '{class}' cannot be the name of a folder");
         }
     }
-    let draft = Draft::begin(out, KIND, Existing::Keep)?;
+    let draft = new_folder::begin(out, KIND, "--apply")?;
     let mut tree = Tree {
         folder: draft.path().to_owned(),
         taken: HashSet::new(),

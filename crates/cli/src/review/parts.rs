@@ -54,7 +54,7 @@ impl Parts {
             let store = open(given, of_head, "--validation")?;
             all.push(Part::new(Role::Validation, store, None));
         } else if arguments.validation.is_some() {
-            bail!("HEAD was judged in folds, and not on a store: --validation has no meaning here");
+            bail!("HEAD was judged in folds, without a validation store; leave --validation out");
         }
         if let Some(path) = &arguments.unlabelled {
             all.push(Part::new(Role::Unlabelled, Store::open(path)?, None));

@@ -316,7 +316,7 @@ fn said(session: &Session, word: Word) -> anyhow::Result<()> {
         (Decision::Keep, _) => Saying::Keep,
         (Decision::Aside, _) => Saying::SetAside,
         (Decision::Class, Some(class)) => Saying::Class(class),
-        (Decision::Class, None) => return Err(anyhow!("which class is not said")),
+        (Decision::Class, None) => return Err(anyhow!("no class is given")),
     };
     if part == Role::Validation && saying != Saying::Keep && !word.on_purpose {
         return Err(anyhow!(

@@ -185,10 +185,10 @@ impl AtWork {
         match self.predictor.exchange(classifier) {
             Ok(()) => {
                 *lock(&self.current) = Arc::new(self.predictor.classifier().clone());
-                say("the head was exchanged: the new one answers");
+                say("the head has changed on disk: the new one answers");
             }
             Err(error) => say(&format!(
-                "the new head is not taken, and the one of before answers: {}",
+                "the new head cannot be used, so the old one answers: {}",
                 remedy::message(&error)
             )),
         }
@@ -283,7 +283,7 @@ pub fn watch(
         match load() {
             Ok(classifier) => worker.exchange(classifier),
             Err(error) => say(&format!(
-                "the new head is not taken, and the one of before answers: {}",
+                "the new head cannot be used, so the old one answers: {}",
                 remedy::message(error.as_ref())
             )),
         }

@@ -32,6 +32,10 @@ use crate::{Format, Verb, folder, one_of, positive};
 /// at the training store alone. Ctrl-C keeps the weights of that moment (with --keep best, the best so
 /// far); where a head would be replaced, it stays, and the new one is kept as HEAD.kept.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cnn-codes train-head --train codes/train --validation codes/validation --out head
+  cnn-codes train-head --train codes/train --validation codes/validation --out tuned --tune
+  cnn-codes train-head --train codes/train --folds 5 --out head")]
 pub struct Arguments {
     /// Store to train on
     #[arg(long, value_name = "STORE")]

@@ -1,4 +1,4 @@
-//! Numbers on the command line that no machine can mean.
+//! Command lines that cannot be meant: numbers that no machine has, and typos.
 
 use crate::support;
 
@@ -40,4 +40,35 @@ fn numbers_beyond_reason_are_refused_with_what_is_allowed() {
         assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
         assert!(said.contains(allowed), "{arguments}: {said}");
     }
+}
+
+#[test]
+fn a_typo_is_answered_with_the_name_that_may_be_meant() {
+    for (arguments, meant) in [
+        ("extrat-features x --out y", "'extract-features'"),
+        ("extract-features x --out y --recpie caffe", "'--recipe'"),
+        ("extract-features x --out y --recipe cafe", "'caffe'"),
+        ("extract-features x --out y --filter bicubik", "'bicubic'"),
+        ("fetch vgg-16", "'vgg16'"),
+        ("completions fsh", "'fish'"),
+        ("trunks --format jsn", "'json'"),
+    ] {
+        let output = support::cnn_codes()
+            .args(arguments.split(' '))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
+        let tip = said
+            .lines()
+            .find(|line| line.starts_with("  tip: a similar "));
+        let tip = tip.unwrap_or_else(|| panic!("{arguments}: {said}"));
+        assert!(tip.ends_with(meant), "{arguments}: {tip}");
+    }
+    let doctor = support::cnn_codes()
+        .args(["doctor", "--trunk", "vgg61"])
+        .output()
+        .unwrap();
+    let found = String::from_utf8(doctor.stdout).unwrap();
+    assert!(found.contains("did you mean 'vgg16'?"), "{found}");
 }

@@ -132,7 +132,7 @@ fn sets_have_the_classes_that_are_no_less_probable_than_own_classes_out_of_fold(
     }
     let refused = predict(&place, &["new", "--sets", "0.99"]).assert().code(1);
     refused.stderr(predicate::str::contains(
-        "sets of 0.99 cannot be told by so few training pictures, of which each group counts once; the largest that can be told is 0.983",
+        "sets of 0.99 need more training pictures (each group of pictures counts once); the largest possible with these is 0.983",
     ));
 }
 
@@ -231,7 +231,7 @@ fn a_picture_is_an_outlier_where_it_is_farther_than_training_pictures_are_from_e
         .assert()
         .code(1);
     refused.stderr(predicate::str::contains(
-        "the smallest that can be told is 0.017",
+        "the smallest possible with these is 0.017",
     ));
     let refused = predict(&place, &["new", "--outliers", "1"])
         .assert()
@@ -257,5 +257,5 @@ fn a_head_that_cannot_tell_says_what_to_do() {
     let refused = predict(&place, &["new", "--outliers", "0.05"])
         .assert()
         .code(1);
-    refused.stderr(predicate::str::contains("it holds no training codes"));
+    refused.stderr(predicate::str::contains("it has no training codes"));
 }

@@ -123,7 +123,7 @@ fn a_folder_of_another_list_or_of_the_users_own_is_left_alone() {
     fs::write(&results, "dear,diary\n").unwrap();
     let (code, _, said) = place.run(&[]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("not what a download left"), "{said}");
+    assert!(said.contains("no download wrote this file"), "{said}");
     assert_eq!(fs::read_to_string(&results).unwrap(), "dear,diary\n");
 }
 

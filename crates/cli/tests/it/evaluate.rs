@@ -158,7 +158,7 @@ fn what_cannot_be_judged_is_refused_and_not_noted() {
         run.stderr(predicate::str::contains(said.to_owned()));
         assert!(!place.path("head/evaluations.csv").exists());
     };
-    refused(&["train"], "every picture of train stands in ");
+    refused(&["train"], "every picture of train is also in ");
     refused(&["absent"], "absent");
     refused(
         &["validation", "--groups", "absent.csv"],
@@ -168,7 +168,7 @@ fn what_cannot_be_judged_is_refused_and_not_noted() {
     fs::rename(place.path("train"), place.path("elsewhere")).unwrap();
     let run = evaluate(&place, &["validation"]).assert().success();
     run.stderr(predicate::str::contains(
-        "whether pictures of the training store are judged is not known: ",
+        "cannot tell whether STORE has training pictures: ",
     ))
     .stdout(predicate::str::contains("floor").not());
     let run = evaluate(&place, &["validation", "--train", "elsewhere"])

@@ -108,7 +108,7 @@ fn groups_of_a_pattern_a_table_or_a_column_stand_in_images_csv_and_count() {
         .assert()
         .success()
         .stderr(predicate::str::contains(
-            "the pictures: 4 of 6 pictures are of no group",
+            "the pictures: 4 of 6 pictures are in no group",
         ));
     assert_eq!(images(&place, "by-table"), rows(["x", "", "", "x", "", ""]));
 

@@ -178,7 +178,7 @@ fn what_cannot_be_read_can_be_accepted_and_is_listed_then() {
     let (code, said) = extract_list(&place, &list, "store", &["--dry-run"]);
     assert_eq!(code, Some(1));
     assert!(
-        said.contains("for reasons that are not their own: 1"),
+        said.contains("because their disk or the system failed: 1"),
         "{said}"
     );
     let (code, said) = extract_list(&place, &list, "store", &["--accept-unreadable"]);

@@ -233,7 +233,7 @@ fn a_card_of_vgg16_in_the_models_folder_changes_nothing_and_is_named() {
         fs::write(place.path("work/models/vgg16.toml"), text).unwrap();
         let said = extract();
         let named =
-            "models/vgg16.toml is not the card of vgg16 that is built in, and is passed over";
+            "models/vgg16.toml is different from the built-in card of vgg16, and is ignored";
         assert_eq!(said.contains(named), is_named, "{said}");
         assert!(
             said.contains("no trunk at models/vgg16_notop.onnx"),

@@ -213,7 +213,7 @@ fn a_store_gives_what_its_pictures_give() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains(
-            "store is a store, and is given with pictures",
+            "store is a store, and cannot be combined with pictures",
         ));
 }
 
@@ -351,7 +351,7 @@ fn the_exit_code_is_1_where_a_picture_could_not_be_read_now() {
         .stdout(predicate::str::contains(sound))
         .stderr(predicate::str::contains("gone/2.png: cannot be read now"))
         .stderr(predicate::str::contains(
-            "reasons that are not their own: 1",
+            "because their disk or the system failed: 1",
         ));
     // There is no such file in its folder.
     predict(&place, &[sound, "pictures/Äpfel & Birnen/2.png"])

@@ -307,7 +307,7 @@ fn who_lacks_the_token_or_asks_for_what_there_is_not_is_refused() {
             word("train", 0, "class", json!("blue")),
             "none of the classes",
         ),
-        (word("train", 0, "class", Value::Null), "which class"),
+        (word("train", 0, "class", Value::Null), "no class is given"),
         (word("train", 999, "keep", Value::Null), "no such picture"),
         (word("train", -1, "keep", Value::Null), "not understood"),
         (word("validation", 0, "keep", Value::Null), "no such store"),
@@ -503,7 +503,10 @@ fn a_corrected_tree_has_every_picture_in_the_folder_of_its_class() {
     assert!(bytes("train/red/wrong-2.png").is_some());
 
     let there = fail(&place, &["review", "head", "--apply", "corrected"]);
-    assert!(there.contains("corrected"), "{there}");
+    assert!(
+        there.contains("corrected exists already") && there.contains("choose another --apply"),
+        "{there}"
+    );
     fs::remove_file(place.path().join("train/red/5.png")).unwrap();
     let missing = fail(&place, &["review", "head", "--apply", "second", "--link"]);
     assert!(

@@ -383,7 +383,7 @@ fn a_signal_finishes_what_was_begun_and_figures_are_counted() {
     }
     let (code, said) = server.listening.end();
     assert_eq!(code, Some(143));
-    assert!(said.contains("what was begun is finished"), "{said}");
+    assert!(said.contains("requests in progress are finished"), "{said}");
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn what_is_there_is_neither_mixed_nor_touched() {
     split(folder.path(), "out", &[])
         .code(1)
         .stderr(predicates::str::contains(
-            "out exists already, and nothing is mixed",
+            "out exists already, and is left as it is; choose another --out",
         ));
     assert_eq!(names(&folder.path().join("out")).len(), 1);
     split(folder.path(), "images/a/out", &[])
@@ -168,7 +168,7 @@ fn the_finished_split_of_a_killed_run_is_set_aside_and_told_of() {
     split(folder.path(), "out", &["--ignore-duplicates"])
         .success()
         .stderr(predicates::str::contains(
-            "an earlier run was killed when its split was finished, but not in its place: it is kept in ",
+            "an earlier run was killed before its finished split was moved into place: it is kept in ",
         ));
     let kept = fs::read_to_string(folder.path().join("out.kept/split.csv"));
     assert_eq!(kept.unwrap(), "dear");
@@ -245,7 +245,7 @@ fn shares_beyond_one_are_refused() {
         &["--train", "0.8", "--validation", "0.3"],
     )
     .code(1)
-    .stderr(predicates::str::contains("make no split"));
+    .stderr(predicates::str::contains("are no split"));
 }
 
 #[cfg(unix)]

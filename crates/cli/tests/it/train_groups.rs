@@ -96,7 +96,7 @@ fn pictures_that_were_trained_on_are_counted_and_a_store_does_not_judge_itself()
     place.write("validation", &alternating(20), 3.0, 32);
     let itself = place.command(&["--validation", "train"]).assert().code(1);
     itself.stderr(predicate::str::contains(
-        "every picture of train stands in train too",
+        "every picture of train is also in train",
     ));
     // Picture 0 of both stores is one patient, and so is picture 1.
     fs::write(place.path("groups.csv"), "path,group\n0.jpg,p\n1.jpg,q\n").unwrap();
@@ -105,7 +105,7 @@ fn pictures_that_were_trained_on_are_counted_and_a_store_does_not_judge_itself()
         .command(&arguments)
         .assert()
         .success()
-        .stderr(predicate::str::contains("38 of 40 pictures are of no group"))
+        .stderr(predicate::str::contains("38 of 40 pictures are in no group"))
         .stdout(predicate::str::contains(
             "warning: 2 of 20 validation pictures stand in the training store too: 0.jpg, 1.jpg. Accuracy without them: mlp ",
         ))

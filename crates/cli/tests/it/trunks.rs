@@ -297,7 +297,7 @@ fn a_transformer_in_float16_goes_the_whole_way_with_a_drafted_card() {
         "{told}"
     );
     let again = card("card vit.onnx --out vit.toml");
-    assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
     place.ok("extract-features pictures --model vit.onnx --out store");
     assert_eq!(codes(&place.path("store")).len(), 16 * 8);
     place.ok("train-head --train store --folds 2 --head logistic --out head");

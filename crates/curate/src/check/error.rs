@@ -17,7 +17,7 @@ pub enum CheckError {
         source: rayon::ThreadPoolBuildError,
     },
     /// The temporary file for thumbnails could not be made, written or read.
-    #[error("cannot keep thumbnails in a temporary file in {}: {source}; 1 KiB is needed for each picture, elsewhere with TMPDIR", std::env::temp_dir().display())]
+    #[error("cannot keep thumbnails in a temporary file in {}: {source}; it takes 1 KiB per picture; set TMPDIR to a folder on another disk", std::env::temp_dir().display())]
     Scratch {
         /// What the system answered.
         source: io::Error,

@@ -46,7 +46,7 @@ pub enum DownloadError {
         out: PathBuf,
     },
     /// A results.csv that was not written by a download, or was changed.
-    #[error("{}, line {line}: {problem}; it is not what a download left", path.display())]
+    #[error("{}, line {line}: {problem}; no download wrote this file", path.display())]
     Results {
         /// The file.
         path: PathBuf,

@@ -12,7 +12,7 @@ use cnn_codes_files::DraftError;
 pub enum SplitError {
     /// The shares make no split.
     #[error(
-        "the shares {train} for train, {validation} for validation and {test} for test make no split; give two parts at least more than 0, and all of them 1 together or less"
+        "the shares {train} for train, {validation} for validation and {test} for test are no split; at least two of them must be above 0, and their sum must be at most 1"
     )]
     Shares {
         /// Of train.
@@ -26,7 +26,7 @@ pub enum SplitError {
     #[error("the pictures have no labels, so they cannot be dealt class by class")]
     Unlabelled,
     /// Classes that cannot be in every part.
-    #[error("too few to have one in each of {n_parts} parts: {}; add pictures, or move these classes away", classes.join(", "))]
+    #[error("too few pictures for {n_parts} parts: {}; add pictures, or move these classes away", classes.join(", "))]
     TooSmall {
         /// The parts that have a share.
         n_parts: usize,
@@ -34,7 +34,7 @@ pub enum SplitError {
         classes: Vec<String>,
     },
     /// DIR is there already.
-    #[error("{} exists already, and nothing is mixed with what it holds", out.display())]
+    #[error("{} exists already, and is left as it is", out.display())]
     Exists {
         /// The directory, which was left as it is.
         out: PathBuf,
