@@ -22,6 +22,7 @@ How a page is written:
 import argparse
 import os
 import pathlib
+import signal
 import sys
 
 from pages import figures, links, options
@@ -221,6 +222,12 @@ def parsed(words):
     return parser.parse_args(words)
 
 
+def end(*_):
+    """On SIGTERM: ends what a page runs, and removes its folder. `timeout` sends the signal twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
 def main(words=None):
     arguments = parsed(words)
     documents = Documents(arguments)
@@ -233,4 +240,5 @@ def main(words=None):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     sys.exit(main())
