@@ -24,6 +24,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 
 from pages import figures, links, options
 from pages.markdown import Failure, Page
@@ -68,7 +69,10 @@ class Documents:
             self.fail(page, line, message)
         edits = list(self.compare_figures(page))
         if runs:
+            begin, before = time.monotonic(), self.n_run
             edits += self.run(page)
+            n, seconds = self.n_run - before, time.monotonic() - begin
+            print(f"{page.name}: {n} blocks run in {seconds:.0f} s", flush=True)
         if edits and self.refreshes:
             lines = page.lines[:]
             for begin, end, new in sorted(edits, reverse=True):
