@@ -22,7 +22,9 @@ How a page is written:
 import argparse
 import os
 import pathlib
+import signal
 import sys
+import time
 
 from pages import figures, links, options
 from pages.markdown import Failure, Page
@@ -67,7 +69,10 @@ class Documents:
             self.fail(page, line, message)
         edits = list(self.compare_figures(page))
         if runs:
+            begin, before = time.monotonic(), self.n_run
             edits += self.run(page)
+            n, seconds = self.n_run - before, time.monotonic() - begin
+            print(f"{page.name}: {n} blocks run in {seconds:.0f} s", flush=True)
         if edits and self.refreshes:
             lines = page.lines[:]
             for begin, end, new in sorted(edits, reverse=True):
@@ -221,6 +226,12 @@ def parsed(words):
     return parser.parse_args(words)
 
 
+def end(*_):
+    """On SIGTERM: ends what a page runs, and removes its folder. `timeout` sends the signal twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
 def main(words=None):
     arguments = parsed(words)
     documents = Documents(arguments)
@@ -233,4 +244,5 @@ def main(words=None):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     sys.exit(main())
