@@ -89,7 +89,8 @@ have nginx || install nginx-light openssl curl
 
 step "Documents: their commands, output, options and links"
 python3 -m unittest discover -q -s scripts/tests
-python3 scripts/documents.py check --program "$target/debug/cnn-codes" --python "$wheel_python/bin/python"
+# The wheel has the program as a release build; the debug one would take many minutes.
+python3 scripts/documents.py check --program "$wheel_python/bin/cnn-codes" --python "$wheel_python/bin/python"
 
 step "Documentation and its examples"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
