@@ -4,8 +4,8 @@
     scripts/documents.py check [PAGE...]      runs the pages' commands and compares; checks links, options, figures
     scripts/documents.py refresh [PAGE...]    writes the real output and figures into the pages
 
-Without PAGE: README.md, docs/tutorial.md and docs/how-to/*.md are run, and links, options and figures are checked
-in all Markdown files of the repository.
+Without PAGE: the pages of RUN below are run, and links, options and figures are checked in all
+Markdown files of the repository.
 
 How a page is written:
 
@@ -31,7 +31,10 @@ from pages.markdown import Failure, Page
 from pages.output import difference, shown_lines
 from pages.shell import Session
 
-RUN = ("README.md", "docs/tutorial.md", "docs/how-to/*.md")
+RUN = (
+    "README.md", "docs/tutorial.md", "docs/how-to/*.md", "docs/cluster.md", "docs/files.md", "docs/python.md",
+    "docs/review.md", "docs/serve.md", "docs/trunks.md",
+)
 # Commands of old versions are history.
 WITHOUT_OPTIONS = {"CHANGELOG.md"}
 NOT_OURS = {"target", "node_modules"}

@@ -14,8 +14,7 @@ def blocks(page):
 
 
 def test_the_page_runs_from_top_to_bottom(tmp_path):
-    (tmp_path / "pictures").symlink_to(DATA)
-    (tmp_path / "new.jpg").symlink_to(DATA / "validation/birds/cuckoo.jpg")
+    (tmp_path / "data").symlink_to(DATA)
     code = "\n".join(blocks((ROOT / "docs/python.md").read_text("utf-8")))
     assert code.count("import cnn_codes") == 1 and "HeadClassifier" in code
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)

@@ -71,12 +71,12 @@ fn prepare(place: &Place) {
                 ("blue", [0, 0, level]),
             ];
             for (class, color) in classes {
-                place.save(&format!("pictures/{set}/{class}/{i}.png"), &quarters(color));
+                place.save(&format!("data/{set}/{class}/{i}.png"), &quarters(color));
             }
         }
         let mut extract = support::cnn_codes();
         extract.current_dir(place.path()).arg("extract-features");
-        extract.args([&format!("pictures/{set}"), "--out", &format!("codes/{set}")]);
+        extract.args([&format!("data/{set}"), "--out", &format!("codes/{set}")]);
         extract.args(["--card", "tiny.toml", "--recipe", "rescale"]);
         extract.assert().success();
     }
