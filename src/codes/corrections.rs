@@ -74,7 +74,7 @@ pub enum CorrectionsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The file could not be written.
@@ -82,7 +82,7 @@ pub enum CorrectionsError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is not a table of corrections.

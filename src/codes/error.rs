@@ -19,7 +19,7 @@ pub enum StoreError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// An unfinished store belongs to another job.
@@ -113,7 +113,7 @@ pub enum StoreError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// A file was written to while it was in use, so its bytes may be old or new ones.
@@ -127,7 +127,7 @@ pub enum StoreError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
         /// Whether the store is an unfinished one, which its job may begin anew.
         is_unfinished: bool,

@@ -149,7 +149,7 @@ pub enum JournalError {
     Contradiction {
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
 }

@@ -73,7 +73,7 @@ pub enum TuneError {
     Checkpoint {
         /// The file or folder.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The folder of an unfinished run is another one's.

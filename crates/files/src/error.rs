@@ -11,7 +11,7 @@ pub struct PathError {
     pub action: &'static str,
     /// The file or directory it was tried on.
     pub path: PathBuf,
-    /// What the system answered.
+    /// The system's error.
     pub source: io::Error,
 }
 

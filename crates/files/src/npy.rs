@@ -77,7 +77,7 @@ pub enum NpyError {
     /// The header is damaged, or of a kind that a store does not use.
     #[error("the .npy header cannot be used: {reason}")]
     Header {
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
     /// The data are shorter or longer than the header says.

@@ -93,7 +93,7 @@ pub enum RuntimeError {
     Environment {
         /// The library.
         path: PathBuf,
-        /// What ONNX Runtime said.
+        /// ONNX Runtime's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

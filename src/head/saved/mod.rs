@@ -60,7 +60,7 @@ pub enum SavedHeadError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The directory has no head.json.
@@ -74,7 +74,7 @@ pub enum SavedHeadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The head was written in another format.
@@ -92,7 +92,7 @@ pub enum SavedHeadError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
 }
