@@ -19,7 +19,7 @@ pub struct Shard {
     count: u32,
 }
 
-/// Why a text names no shard.
+/// Why a text is not a shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShardError {

@@ -31,8 +31,9 @@ const NO_TENSORS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49599
 impl TrunkIdentity {
     /// Whether both give the same codes, as far as their records show.
     ///
-    /// Their names must be equal. Then the graph's hash decides. If one of them has none, their initializers must be equal, and
-    /// besides they must be the same file, or the fetched VGG16, or at least have initializers.
+    /// Their names must be equal. Then the graph's hash decides. If one of them has none, their
+    /// initializers must be equal, and besides they must be the same file, or the fetched VGG16, or
+    /// at least have initializers.
     #[must_use]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         if self.name != other.name {
