@@ -95,8 +95,8 @@ impl Design<'_> {
     ///   argument, for R dealings of K folds, `1 / R + K / (K - 1)` times as much.
     /// - In groups, it varies by the ratio of the variance between groups to the variance of
     ///   independent pictures (the design effect; L. Kish, "Survey sampling", 1965; in Wilson's
-    ///   interval as in E. Korn and B. Graubard, 1998), at least 1. If all answers are alike,
-    ///   groups of equal size count as one picture each. z is then Student's t.
+    ///   interval as in E. Korn and B. Graubard, 1998), at least 1. If all answers are equal,
+    ///   each group counts as one picture. z is then Student's t.
     /// - With few groups and few errors, the variance is badly known, and was too small if the
     ///   share was high by chance. So four groups of identical pictures are added to the design
     ///   effect, which raises the coverage from 91% to 94% for 30 groups.
