@@ -81,8 +81,8 @@ impl Target {
         Ok(bytes)
     }
 
-    /// Whether an earlier run ended between the card and the model. The same command can finish it;
-    /// the card of another model must not be replaced.
+    /// Whether an earlier run ended between the card and the model. The same command then finishes the
+    /// export; the card of another model is not replaced.
     fn is_half(&self) -> bool {
         self.model.symlink_metadata().is_err() && is_exports_card(&self.card)
     }

@@ -212,7 +212,7 @@ pub(super) fn choose(
     Ok(judge.choice(&settings, options))
 }
 
-/// All pictures, or as many as their codes fit into memory.
+/// All pictures, or as many as fit into memory with their codes.
 fn drawn(data: &Data, frozen: &Frozen, options: &TuneOptions) -> Result<Vec<usize>, TuneError> {
     let n = data.labels.len();
     let most = MOST_BYTES / (4 * frozen.n_features() * data.n_views());

@@ -196,6 +196,7 @@ impl TuneOptions {
     }
 
     /// The factor on the rates in a step, of `n_steps`: up linearly, then down to 0 along a cosine
+    /// (I. Loshchilov and F. Hutter, "SGDR", 2017, equation 5, without restarts).
     pub(super) fn schedule(&self, step: usize, n_steps: usize) -> f32 {
         let warm_up = (f64::from(self.warm_up) * n_steps as f64).round() as usize;
         if step < warm_up {
