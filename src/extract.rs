@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! pipeline   decoder thread -> session on the calling thread -> last stage
-//! |pulled     decoder thread -> session on the calling thread, for predictions and codes without a store
-//! |prepare    the first stage: batches of tensors
-//! |in_hand    which large pictures were being decoded when a run was killed
-//! |known      codes that need not be computed
-//! |same_codes whether the trunk gives the same code for all pictures
-//! |write      the last stage: pool, convert, write, checkpoint
-//! |judge      which codes may be kept
-//! |ahead      codes of pictures after one that could not be read
+//! pulled     decoder thread -> session on the calling thread, for predictions and codes without a store
+//! prepare    the first stage: batches of tensors
+//! in_hand    which large pictures were being decoded when a run was killed
+//! known      codes that need not be computed
+//! same_codes whether the trunk gives the same code for all pictures
+//! write      the last stage: pool, convert, write, checkpoint
+//! judge      which codes may be kept
+//! ahead      codes of pictures after one that could not be read
 //! ```
 //!
 //! At intervals the writer syncs its files and records this in the store's journal. The next run of

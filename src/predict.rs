@@ -1,7 +1,7 @@
 //! From pictures, or their codes, to the probabilities of their classes.
 //!
 //! ```text
-//! |answer       the answer for a code: probabilities, sets of classes, outliers
+//! answer       the answer for a code: probabilities, sets of classes, outliers
 //! classifier   one head of a HEAD directory: codes -> scaling -> logits -> temperature -> softmax
 //! predictor    a classifier behind its trunk: pictures -> the stages of an extraction -> classifier
 //! ```

@@ -1,13 +1,14 @@
 //! Fine-tuning: trains the last layers of a trunk, with a head, on the codes before these layers.
 //!
 //! ```text
-//! |options      what is tried, for how long, with which rates
-//! |network      a head behind the tail: pooling, scaling, layers, forward and backward
-//! |run          one training of tail and head
-//! |frozen       heads on the published tail: the start and the baseline of each training
-//! |choice       trainings in folds of the training store, and the choice between them
-//! |checkpoint   finished work, from which a killed run resumes
-//! |tuned        the result, and how it is saved
+//! options      what is tried, for how long, with which rates
+//! network      a head behind the tail: pooling, scaling, layers, forward and backward
+//! run          one training of tail and head
+//! frozen       heads on the published tail: the start and the baseline of each training
+//! choice       trainings in folds of the training store, and the choice between them
+//! checkpoint   finished work, from which a killed run resumes
+//! tuned        the result, and how it is saved
+//! ```
 //!
 //! The store holds codes (N, H, W, C) at the tensor where the trunk is cut, such as `block4_pool`.
 //! The head was trained on codes at the trunk's end. Training starts from that head, not from a

@@ -3,9 +3,9 @@
 //! ```text
 //! path     as images.csv has it
 //! blake3   of the file, as images.csv has it
-//! old      the class that the store has; empty for a picture without a label
-//! |old      the class in the store; empty for a picture without a label
-//! |new      the right class; empty if the picture is set aside
+//! old      the class in the store; empty for a picture without a label
+//! new      the right class; empty if the picture is set aside
+//! when     UTC, RFC 3339
 //! why      a few words
 //! ```
 //!

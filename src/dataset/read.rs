@@ -152,7 +152,6 @@ impl Pictures {
     /// A name in a table or a list may be wrong, so a missing file is its own fault. If its folder
     /// is missing too, or is empty like the mount point of an unmounted disk, nothing is known
     /// about the file.
-    /// unmounted, nothing is known of the file.
     fn judge(&self, path: &Path, error: ReadError) -> ReadError {
         let ReadError::OutOfReach(source) = error else {
             return error;

@@ -12,7 +12,6 @@ use crate::model::Trunk;
 /// An item is an error if a run fails; nothing follows it. An unusable picture is not an error: it
 /// has a [`Failure`] instead of its code. A code is float32 (D), channels last; with V views, (V
 /// D). Pictures that were unusable before they were read come first.
-/// were read.
 pub struct PictureCodes<'t> {
     unusable: Vec<Result<Vec<f32>, Failure>>,
     /// `None` after an error, and after the last batch.

@@ -36,7 +36,6 @@ pub fn identify(card: &ModelCard, path: &Path) -> Result<TrunkIdentity, TrunkErr
 ///
 /// # Errors
 /// [`TrunkError`] if there is no such tensor, or if it is not a feature map.
-/// [`TrunkError`] if there is no such tensor, or it is no feature map.
 pub fn shape_of(
     runtime: &Runtime,
     card: &ModelCard,

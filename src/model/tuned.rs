@@ -2,7 +2,7 @@
 //! beside a head.
 //!
 //! ```text
-//! |tail.json           the tensors of the graph between which the tuned layers lie
+//! tail.json           the tensors of the graph between which the tuned layers lie
 //! tail.safetensors    their weights, with the names and shapes of the ONNX file
 //! ```
 

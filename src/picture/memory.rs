@@ -1,8 +1,8 @@
 //! Limits the memory of pictures that are decoded at the same time, whatever the number of threads.
 //!
 //! ```text
-//! |side_by_side   on rayon's threads: a picture that finds too little memory is left for later
-//! |Budget         on other threads: a picture waits for memory
+//! side_by_side   on rayon's threads: a picture that finds too little memory is left for later
+//! Budget         on other threads: a picture waits for memory
 //! ```
 //!
 //! Large pictures, and pictures in large files, are processed alone.

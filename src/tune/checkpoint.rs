@@ -1,9 +1,9 @@
 //! Finished work, from which a killed run resumes.
 //!
 //! ```text
-//! |job           a hash of what is tuned, on which codes, with which options
-//! |NAME.epoch    state of a training after its last epoch
-//! |NAME.logits   logits of a training's held-out pictures, epoch by epoch
+//! job           a hash of what is tuned, on which codes, with which options
+//! NAME.epoch    state of a training after its last epoch
+//! NAME.logits   logits of a training's held-out pictures, epoch by epoch
 //! ```
 //!
 //! Each file is a line of text (epoch, steps, length) followed by little-endian float32, and
