@@ -31,14 +31,14 @@ pub use self::temperature::{Temperature, fit_temperature};
 /// The 97.5th percentile of the standard normal distribution: 95% lie within it on both sides.
 const Z_95: f64 = 1.959_963_984_540_054;
 
-/// Why probabilities could not be judged.
+/// Why probabilities could not be evaluated.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EvaluateError {
-    /// There is nothing to judge.
+    /// There are no samples.
     #[error("there are no predictions to judge")]
     Empty,
-    /// Predictions and labels do not belong together.
+    /// The numbers of predictions and labels differ.
     #[error("there are {predictions} predictions and {labels} labels")]
     CountMismatch {
         /// Rows of the probabilities.
@@ -46,12 +46,12 @@ pub enum EvaluateError {
         /// Number of labels.
         labels: usize,
     },
-    /// A label names no class.
+    /// A label is not a known class.
     #[error(
         "row {row} has label {label}, and the head knows {n_classes} classes; validate it on a store of the classes it was trained on"
     )]
     UnknownLabel {
-        /// The row.
+        /// Index of the row.
         row: usize,
         /// Its label.
         label: usize,
@@ -61,53 +61,54 @@ pub enum EvaluateError {
     /// A probability is not a number.
     #[error("the probabilities of row {row} hold NaN; the head or that row's code is broken")]
     NotANumber {
-        /// The row.
+        /// Index of the row.
         row: usize,
     },
 }
 
-/// How well a head did on N samples.
+/// How well a head classifies N samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// N, at least 1.
     pub n: usize,
-    /// How many were classified wrong.
+    /// Number of samples that were classified wrongly.
     pub errors: usize,
-    /// Share that was classified right, 0 to 1.
+    /// Share of samples that were classified correctly, 0 to 1.
     pub top1_accuracy: f64,
     /// 95% interval of the accuracy, by [`Design::interval_95`].
     pub wilson_95: (f64, f64),
     /// Counts (K, K): `confusion[[truth, predicted]]`.
     pub confusion: Array2<usize>,
-    /// The class that each row was taken for (N).
+    /// The predicted class of each row (N).
     pub predicted: Vec<usize>,
-    /// What was classified wrong, in the order of the rows.
+    /// The wrongly classified samples, in the order of the rows.
     pub mistakes: Vec<Mistake>,
-    /// By class, by rank, and how far the probabilities hold.
+    /// Metrics by class and by rank, and the calibration of the probabilities.
     pub metrics: Metrics,
 }
 
-/// A sample that was classified wrong.
+/// A wrongly classified sample.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Mistake {
     /// Row of the sample.
     pub row: usize,
-    /// Its class.
+    /// Its true class.
     pub label: usize,
-    /// The class that the head took it for.
+    /// The predicted class.
     pub predicted: usize,
-    /// The probability that the head gave to that, 0 to 1.
+    /// The predicted class's probability, 0 to 1.
     pub confidence: f32,
 }
 
 impl Evaluation {
-    /// Judges probabilities (N, K) by labels (N), of samples that came about by `design`.
+    /// Evaluates probabilities (N, K) against labels (N). `design` says how the samples were
+    /// obtained.
     ///
-    /// The prediction is the class of the largest probability, the first one of equals.
+    /// The prediction is the class with the largest probability; of equal ones, the first.
     ///
     /// # Errors
-    /// An [`EvaluateError`] if there are no rows, if counts differ (also from the design's), if a label is
-    /// not below K, or if a probability is NaN.
+    /// An [`EvaluateError`] if there are no rows, if numbers of rows differ (also from the
+    /// design's), if a label is not below K, or if a probability is NaN.
     pub fn new(
         probabilities: ArrayView2<f32>,
         labels: &[usize],
@@ -152,7 +153,7 @@ impl Evaluation {
         })
     }
 
-    /// Whether each row was classified right (N), for [`Correctness`].
+    /// Whether each row was classified correctly (N), for [`Correctness`].
     #[must_use]
     pub fn correct(&self) -> Vec<bool> {
         let mut correct = vec![true; self.n];
@@ -180,7 +181,7 @@ pub(crate) fn is_right(
     .collect()
 }
 
-/// Checks labels against predictions (N, K): as many, at least one, all below K.
+/// Checks labels against predictions (N, K): the same number, at least one, all below K.
 fn check_labels((n, n_classes): (usize, usize), labels: &[usize]) -> Result<(), EvaluateError> {
     if n != labels.len() {
         return Err(EvaluateError::CountMismatch {
@@ -201,7 +202,7 @@ fn check_labels((n, n_classes): (usize, usize), labels: &[usize]) -> Result<(), 
     }
 }
 
-/// Index and value of the first largest probability; `None` if there is none, or a NaN.
+/// Index and value of the first largest probability; `None` if there are none or one is NaN.
 fn largest(probabilities: ArrayView1<f32>) -> Option<(usize, f32)> {
     let mut best = (0, *probabilities.first()?);
     for (class, &probability) in probabilities.iter().enumerate() {
@@ -215,13 +216,13 @@ fn largest(probabilities: ArrayView1<f32>) -> Option<(usize, f32)> {
     Some(best)
 }
 
-/// Wilson's 95% interval for a share of `successes` in `n`; all of 0 to 1 where `n` is 0.
+/// Wilson's 95% interval for a share of `successes` in `n`; 0 to 1 if `n` is 0.
 ///
 /// ```text
 /// (p + z^2 / 2n  -+  z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n),   z = 1.959964
 /// ```
 ///
-/// Unlike the usual p -+ z sqrt(p (1 - p) / n) it stays within 0 and 1 and is not empty at 0
+/// Unlike the usual p -+ z sqrt(p (1 - p) / n), it stays within 0 and 1 and is not empty at 0
 /// errors (E. Wilson, "Probable inference, the law of succession, and statistical inference",
 /// Journal of the American Statistical Association 22, 1927; without continuity correction).
 #[must_use]
@@ -232,7 +233,7 @@ pub fn wilson_95(successes: usize, n: usize) -> (f64, f64) {
     }
 }
 
-/// Wilson's interval for a share of 0 to 1 in `n`, above 0, for the quantile `z`.
+/// Wilson's interval for a share (0 to 1) of `n`, above 0, for the quantile `z`.
 fn wilson(share: f64, n: f64, z: f64) -> (f64, f64) {
     let z2 = z * z;
     let centre = share + z2 / (2.0 * n);

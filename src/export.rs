@@ -1,4 +1,4 @@
-//! One ONNX file that takes pictures and gives probabilities: recipe, trunk and head.
+//! One ONNX file from pictures to probabilities: recipe, trunk and head.
 //!
 //! ```text
 //! pixels           recipe           trunk          pooling, scaling, layers,     probabilities
@@ -7,16 +7,16 @@
 //!                  has it           512)                                         int64 (N)
 //! ```
 //!
-//! The file stays in the trunk's operator set and adds only plain operators whose meaning has not
-//! changed since set `MIN_OPERATOR_SET`, so that any runtime loads it. Pictures are given in the
-//! size that the file declares: fitting them is left to the caller, whom the metadata tells how the
+//! The file keeps the trunk's operator set and adds only plain operators whose meaning has not
+//! changed since set `MIN_OPERATOR_SET`, so that every runtime can load it. Pictures must have the
+//! size that the file declares. Fitting them is left to the caller; the metadata record how the
 //! training pictures were fitted.
 //!
-//! With [`Precision::Float16`] the weights of trunk and layers are float16, and so is what they
-//! compute. The recipe, pooling, scaling and all that follows the last layer's product stay float32:
-//! they cost nothing, and float16 has no room for squares of codes or for an absent class's intercept.
-//! [`check`] measures what it changes. A processor without float16 computes such nodes in float32, so
-//! that the rounding between them may differ from that of a graphics card.
+//! With [`Precision::Float16`] the weights of trunk and layers are float16, and so are their
+//! results. The recipe, pooling, scaling and everything after the last layer's product stay
+//! float32: they cost nothing, and the squares of codes and an absent class's intercept do not fit
+//! float16. [`check`] measures the change. A processor without float16 computes such nodes in
+//! float32, so the rounding between them may differ from that of a graphics card.
 
 mod chain;
 mod check;
@@ -46,45 +46,45 @@ use crate::model::{ModelCard, OnnxModel, TrunkIdentity, hash_graph, hash_tensors
 use crate::named;
 use crate::picture::{Layout, Recipe};
 
-/// Name of the input of a whole classifier: uint8 RGB (N, H, W, 3).
+/// Name of a complete classifier's input: uint8 RGB (N, H, W, 3).
 pub(crate) const PIXELS: &str = "pixels";
-/// Name of the input of a head alone: float32, a store's codes.npy as it is.
+/// Name of the input of a head on its own: float32, in the shape of a store's codes.npy.
 pub(crate) const CODES: &str = "codes";
-/// Name of the output that holds probabilities: float32 (N, K), rows sum to 1.
+/// Name of the output with probabilities: float32 (N, K), rows sum to 1.
 pub(crate) const PROBABILITIES: &str = "probabilities";
-/// Name of the output that holds the index of the most probable class: int64 (N).
+/// Name of the output with the index of the most probable class: int64 (N).
 pub(crate) const LABEL_INDEX: &str = "label_index";
 
-/// The oldest operator set in which every operator used means what it means today (`Max` broadcasts
+/// The oldest operator set in which all operators used here have today's meaning (`Max` broadcasts
 /// since then).
 pub(crate) const MIN_OPERATOR_SET: i64 = 8;
-/// The operator set of a head alone: that of VGG16's trunk.
+/// The operator set of a head on its own: that of VGG16's trunk.
 const HEAD_OPERATOR_SET: i64 = 13;
-/// The format version that came with that operator set, and the first that needs no list of
-/// initializers among the inputs.
+/// The IR version of that operator set, and the first one that does not list initializers among the
+/// inputs.
 const HEAD_IR_VERSION: i64 = 7;
 const MIN_IR_VERSION: i64 = 4;
-/// Beginnings of the names that this module gives to tensors.
+/// Prefixes of the tensor names in this module.
 const OWN_NAMES: [&str; 2] = ["recipe/", "head/"];
 
-/// Element type of weights and of what is computed with them.
+/// Element type of the weights and of the results computed with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// As trained.
     #[default]
     Float32,
-    /// Half as large a file; see the module for what stays float32.
+    /// Half the file size; the module lists what stays float32.
     Float16,
 }
 
 named!(Precision, "precision", Float32 => "float32", Float16 => "float16");
 
-/// What to export of a HEAD.
+/// What to export from a HEAD.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ExportOptions {
-    /// Which of its heads.
+    /// Which head.
     pub head: HeadKind,
     /// In which precision.
     pub precision: Precision,
@@ -101,20 +101,20 @@ impl ExportOptions {
     }
 }
 
-/// A model to be written, and its card.
+/// A model to write, and its card.
 #[derive(Clone, Debug)]
 pub struct Exported {
     /// The model.
     pub model: OnnxModel,
-    /// The card by which the file is a trunk that takes bytes; a head alone has none. Its `file` is
-    /// set when it is written.
+    /// The card that makes the file a trunk that takes bytes; `None` for a head on its own. Its
+    /// `file` is set when it is written.
     pub card: Option<ModelCard>,
 }
 
 /// Makes one model of recipe, trunk and head.
 ///
-/// `trunk` and `card` must be those that `head` was trained on the codes of; the recipe is the one
-/// that the codes were made with, which need not be the card's. Equal arguments give equal bytes.
+/// `trunk` and `card` must be those whose codes `head` was trained on. The recipe is the one that
+/// the codes were made with, which may differ from the card's. Equal arguments give equal bytes.
 ///
 /// # Errors
 /// [`ExportError::OtherTrunk`], [`ExportError::NoHead`], [`ExportError::OldOperators`],
@@ -156,8 +156,8 @@ pub fn export_classifier(
     })
 }
 
-/// Makes a model of a head alone: input `codes` float32, an array in the shape of a store's
-/// codes.npy, (N, 7, 7, 512) or (N, D); codes of a store in float16 are to be made float32.
+/// Makes a model of a head on its own. The input `codes` is float32, in the shape of a store's
+/// codes.npy, (N, 7, 7, 512) or (N, D); the codes of a float16 store must be converted to float32.
 ///
 /// # Errors
 /// [`ExportError::NoHead`] or [`ExportError::NotHalved`].
@@ -184,7 +184,7 @@ pub fn export_head(head: &SavedHead, options: ExportOptions) -> Result<Exported,
     Ok(Exported { model, card: None })
 }
 
-/// Refuses a trunk whose codes are not those that the head takes.
+/// Refuses a trunk whose codes differ from those that the head takes.
 fn check_trunk(trunk: &OnnxModel, card: &ModelCard, head: &SavedHead) -> Result<(), ExportError> {
     card.check_against(trunk)?;
     card.check_weights(trunk)?;
@@ -196,7 +196,7 @@ fn check_trunk(trunk: &OnnxModel, card: &ModelCard, head: &SavedHead) -> Result<
     };
     let here = TrunkIdentity {
         name: codes.trunk.name.clone(),
-        // Of another file, as far as the hashes of what is in it must tell.
+        // For another file, the hashes of its contents must decide.
         sha256: String::new(),
         tensors_sha256: hash_tensors(trunk)?.sha256,
         graph_sha256: Some(hash_graph(trunk, &card.output.name)?),
@@ -217,8 +217,8 @@ fn check_trunk(trunk: &OnnxModel, card: &ModelCard, head: &SavedHead) -> Result<
     }
 }
 
-/// Renames the trunk's tensors whose names are given to others here, and returns the names of its
-/// input and its output.
+/// Renames the trunk's tensors whose names are needed here, and returns the names of its input and
+/// its output.
 fn make_room(trunk: &mut OnnxModel, card: &ModelCard) -> Result<(String, String), ExportError> {
     let is_taken = |name: &str| {
         [PIXELS, PROBABILITIES, LABEL_INDEX].contains(&name)
@@ -256,7 +256,7 @@ fn make_room(trunk: &mut OnnxModel, card: &ModelCard) -> Result<(String, String)
     Ok((now(&card.input.name), now(&card.output.name)))
 }
 
-/// Turns the trunk's output into what the store has: pooled, or with its channels last.
+/// Turns the trunk's output into a store's form: pooled, or with its channels last.
 fn append_pooling(chain: &mut Chain, pool: Pool, card: &ModelCard) {
     let Some(layout) = card.output.layout else {
         return;
@@ -277,7 +277,7 @@ fn append_pooling(chain: &mut Chain, pool: Pool, card: &ModelCard) {
     chain.apply(operator, &[], "head/pooled");
 }
 
-/// Puts one chain before a graph's nodes and another behind them.
+/// Puts one chain before a graph's nodes and another after them.
 fn enclose(graph: &mut GraphProto, before: Chain, after: Chain) {
     let (mut nodes, mut initializers) = before.into_parts();
     let (nodes_after, initializers_after) = after.into_parts();
@@ -289,7 +289,7 @@ fn enclose(graph: &mut GraphProto, before: Chain, after: Chain) {
     graph.initializer = initializers;
 }
 
-/// Gives a model its outputs and the part of its metadata that every export has.
+/// Sets a model's outputs and the metadata that every export has.
 fn finish(
     mut proto: ModelProto,
     head: &SavedHead,
@@ -302,7 +302,7 @@ fn finish(
     let graph = proto.graph.get_or_insert_default();
     graph.name = Some("classifier".to_owned());
     graph.doc_string = None;
-    // What they say of the batch axis or of element types may be no longer true.
+    // Their batch axis or element types may no longer be true.
     graph.value_info.clear();
     graph.output = vec![
         declared(PROBABILITIES, DataType::Float, &[head.classes.len() as u64]),
@@ -313,13 +313,13 @@ fn finish(
     Ok(model)
 }
 
-/// A batch of any size of the given shape, as an input or output is declared.
+/// The declaration of an input or output: a batch of any size, of the given shape.
 fn declared(name: &str, element: DataType, shape: &[u64]) -> ValueInfoProto {
     let floats = TensorType::float32_batch(shape);
     ValueInfoProto::new(name, &TensorType { element, ..floats })
 }
 
-/// The card by which an exported classifier is a trunk.
+/// The card that makes an exported classifier a trunk.
 fn classifier_card(
     model: &OnnxModel,
     trunk: &ModelCard,

@@ -1,4 +1,4 @@
-//! Pictures through the trunk into a store: decoding, inference and writing, overlapped.
+//! Runs pictures through the trunk into a store: decoding, inference and writing overlap.
 //!
 //! ```text
 //! pipeline   decoder thread -> session on the calling thread -> last stage
@@ -6,14 +6,14 @@
 //! prepare    the first stage: batches of tensors
 //! in_hand    which large pictures were being decoded when a run was killed
 //! known      codes that need not be computed
-//! same_codes whether the trunk gives one code for all pictures
+//! same_codes whether the trunk gives the same code for all pictures
 //! write      the last stage: pool, convert, write, checkpoint
 //! judge      which codes may be kept
-//! ahead      codes of pictures that come after one that could not be read
+//! ahead      codes of pictures after one that could not be read
 //! ```
 //!
-//! Every so often the writer brings its files to the disk and notes so in the store's journal.
-//! The next run of the same job begins after the last such batch, and makes the same batches.
+//! At intervals the writer syncs its files and records this in the store's journal. The next run of
+//! the same job resumes after the last recorded batch, and makes the same batches.
 
 mod ahead;
 mod dry_run;
@@ -70,8 +70,8 @@ use crate::progress::{Progress, Stopped, Watch};
 /// # }
 /// ```
 ///
-/// `T` is the trunk, `&mut Trunk`; an extractor without one, of [`Extractor::without_trunk`], can do
-/// nothing but [`Extractor::dry_run`].
+/// `T` is the trunk, `&mut Trunk`. An extractor made by [`Extractor::without_trunk`] has none, and
+/// can only do a [`Extractor::dry_run`].
 pub struct Extractor<'a, T> {
     trunk: T,
     options: ExtractOptions,
@@ -80,7 +80,7 @@ pub struct Extractor<'a, T> {
 }
 
 impl<'a, 't> Extractor<'a, &'t mut Trunk> {
-    /// An extractor with the options of [`ExtractOptions::for_card`], which nobody watches.
+    /// An extractor with the options of [`ExtractOptions::for_card`], without a watch.
     #[must_use]
     pub fn new(trunk: &'t mut Trunk) -> Self {
         let options = ExtractOptions::for_card(trunk.card());
@@ -94,7 +94,7 @@ impl<'a, 't> Extractor<'a, &'t mut Trunk> {
 }
 
 impl<'a> Extractor<'a, ()> {
-    /// An extractor for a trunk that is not loaded, which is to be seen but for what its card says.
+    /// An extractor without a loaded trunk, for a dry run by the trunk's card.
     #[must_use]
     pub fn without_trunk(card: &ModelCard) -> Self {
         Self {
@@ -107,13 +107,13 @@ impl<'a> Extractor<'a, ()> {
 }
 
 impl<'a, T> Extractor<'a, T> {
-    /// Takes these options.
+    /// Replaces the options.
     #[must_use]
     pub fn options(self, options: ExtractOptions) -> Self {
         Self { options, ..self }
     }
 
-    /// Copies the codes of pictures that these stores have, byte for byte, instead of computing them.
+    /// Copies codes from these stores, byte for byte, instead of computing them again.
     #[must_use]
     pub fn reuse(self, stores: &'a [Store]) -> Self {
         Self {
@@ -122,8 +122,8 @@ impl<'a, T> Extractor<'a, T> {
         }
     }
 
-    /// Tells `watch` how far the job is, at the start and after each batch. When it stops the job,
-    /// the batches that are through the trunk are written and kept.
+    /// Reports progress to `watch`, at the start and after each batch. If it stops the job, the
+    /// batches that have passed the trunk are written and kept.
     #[must_use]
     pub fn watch(self, watch: &'a dyn Watch) -> Self {
         Self { watch, ..self }
@@ -131,19 +131,20 @@ impl<'a, T> Extractor<'a, T> {
 }
 
 impl Extractor<'_, &mut Trunk> {
-    /// Runs all of `pictures`, or the shard of the options, through the trunk into a store at `out`.
+    /// Runs all of `pictures`, or the shard in the options, through the trunk into a store at
+    /// `out`.
     ///
-    /// Rows follow the order of `pictures`. Equal inputs and options give equal bytes on one machine,
-    /// whatever the number of decoder threads, and however often the job was killed and run again;
-    /// ONNX Runtime's results may differ in the last bits between kinds of CPU, and with another
-    /// number of its own threads. A shard goes to `out/part-IIIII-of-NNNNN`. A picture that comes
-    /// again is computed once.
+    /// Rows follow the order of `pictures`. Equal inputs and options give equal bytes on one
+    /// machine, whatever the number of decoder threads, and however often the job was killed and
+    /// resumed. ONNX Runtime's results may differ in the last bits between kinds of CPU, and with
+    /// another number of its own threads. A shard goes to `out/part-IIIII-of-NNNNN`. The code of a
+    /// repeated picture is computed once.
     ///
-    /// A store that is there already and was made by this very job is left as it is, and reported.
+    /// A store that exists already and was made by the same job is left unchanged, and reported.
     ///
     /// # Errors
-    /// [`ExtractError`]; no store is left then, and one that was there before is still there. What
-    /// was done may be kept for the next run of the same job: the error says so.
+    /// [`ExtractError`]; then no store is written, and an existing one is unchanged. Finished work
+    /// may be kept for the next run of the same job; the error says so.
     pub fn run(self, pictures: Pictures, out: &Path) -> Result<Extracted, ExtractError> {
         let start = Instant::now();
         let Self {
@@ -202,7 +203,7 @@ impl Extractor<'_, &mut Trunk> {
     }
 }
 
-/// Refuses pictures of which some are not known, as a folder of them could not be listed.
+/// Refuses an incomplete list of pictures: a folder could not be listed.
 fn check_folders(pictures: &Pictures, options: &ExtractOptions) -> Result<(), ExtractError> {
     let mut unlisted = pictures.unusable.iter().filter(|f| f.may_pass());
     match unlisted.next() {
@@ -213,7 +214,7 @@ fn check_folders(pictures: &Pictures, options: &ExtractOptions) -> Result<(), Ex
     }
 }
 
-/// The pictures of a shard, and where the part of the store goes that they make; or all of them.
+/// The pictures of a shard, and the path of its part of the store; without a shard, all of them.
 fn share(pictures: Pictures, shard: Option<Shard>, out: &Path) -> (Pictures, PathBuf) {
     match shard {
         None => (pictures, out.to_owned()),
@@ -221,8 +222,7 @@ fn share(pictures: Pictures, shard: Option<Shard>, out: &Path) -> (Pictures, Pat
     }
 }
 
-/// Publishes the store, unless it would be an empty one for want of usable pictures. A part may
-/// be empty.
+/// Publishes the store, unless it would be empty because no picture is usable. A part may be empty.
 fn finish(
     writer: StoreWriter,
     failures: &Failures,
@@ -230,7 +230,7 @@ fn finish(
 ) -> Result<Manifest, ExtractError> {
     if writer.rows() > 0 || failures.is_empty() || writer.is_part() {
         return writer.finish().map_err(|error| match error {
-            // It says itself where the store is.
+            // This error names the store itself.
             StoreError::Draft(DraftError::Kept { .. }) => error.into(),
             _ => broken_off(error.into(), kept),
         });
@@ -242,7 +242,7 @@ fn finish(
     })
 }
 
-/// What is reported of a store that needs nothing more.
+/// The outcome for a store that was complete before.
 fn already_complete(store: PathBuf, manifest: Manifest) -> Extracted {
     Extracted {
         store,
@@ -257,7 +257,7 @@ fn already_complete(store: PathBuf, manifest: Manifest) -> Extracted {
     }
 }
 
-/// The work that the next run goes on from, if any is safe on the disk.
+/// The work from which the next run resumes, if any is on the disk.
 fn kept(writer: &StoreWriter, ahead: &Ahead, n_pictures: usize) -> Option<Kept> {
     let n_done = writer.n_done() + ahead.rows();
     (n_done > 0).then(|| Kept {
@@ -279,13 +279,13 @@ fn broken_off(error: ExtractError, kept: Option<Kept>) -> ExtractError {
     }
 }
 
-/// What the stages report.
+/// The results of the stages.
 struct Stages {
     busy: StageTimes,
     written: Written,
 }
 
-/// Runs the three stages at once, until the last batch is written or one of them fails.
+/// Runs the three stages in parallel, until the last batch is written or one of them fails.
 fn run_stages(
     pipeline: Pipeline,
     pictures: &Pictures,
@@ -324,7 +324,7 @@ fn run_stages(
     })
 }
 
-/// The job: the store that it makes, and how it makes it.
+/// The job: its store, and how it is made.
 fn describe(
     pictures: &Pictures,
     trunk: &Trunk,
@@ -362,7 +362,7 @@ fn describe(
     }
 }
 
-/// Where the pictures are, unless they are in archives or below a folder whose name is not UTF-8.
+/// The folder of the pictures; `None` for archives, or if a folder name is not UTF-8.
 fn absolute_root(pictures: &Pictures) -> Option<String> {
     if !pictures.archives.is_empty() {
         return None;

@@ -11,18 +11,18 @@
 //!                       f32              bilities
 //! ```
 //!
-//! [`extract`](mod@extract) goes from pictures to a store, [`train`](mod@train) from stores to heads that are judged, and
-//! [`predict`] from a HEAD and pictures to probabilities.
+//! [`extract`](mod@extract) turns pictures into a store, [`train`](mod@train) turns stores into
+//! evaluated heads, and [`predict`] turns a HEAD and pictures into probabilities.
 //!
-//! Shapes used everywhere: N pictures (rows, in sorted path order), H x W pixels, C = 3 channels
-//! in RGB order, D features in a flattened code (7 * 7 * 512 = 25,088 for VGG16 at 224 x 224),
-//! K classes. Arrays are in C order; codes have their channels last, as Keras has them.
+//! Shapes used everywhere: N pictures (rows, in sorted path order), H x W pixels, C = 3 channels in
+//! RGB order, D features in a flattened code (7 * 7 * 512 = 25,088 for VGG16 at 224 x 224), K
+//! classes. Arrays are in C order; codes have their channels last, as in Keras.
 //!
 //! # Example
-//! Pictures to codes, codes to a head, and what the head says of new pictures. It needs what
-//! `cnn-codes fetch --models models` puts there. ONNX Runtime is loaded only with its telemetry off; a
-//! program that starts threads before that switches it off first in `main`, as
-//! [`model::telemetry::disable`] tells.
+//! From pictures to codes, from codes to a head, and the head's predictions for new pictures. The
+//! example needs the files that `cnn-codes fetch --models models` downloads. ONNX Runtime is only
+//! loaded with its telemetry off. A program that starts threads earlier must switch the telemetry
+//! off first in `main`: see [`model::telemetry::disable`].
 //!
 //! ```no_run
 //! use std::path::Path;

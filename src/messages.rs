@@ -1,19 +1,19 @@
-//! Messages and names of others, fit to be shown.
+//! Makes foreign messages and names safe to show.
 
-/// A message in which a damaged file or a server may have left anything, as a line of text.
+/// A message from a damaged file or a server, which may hold anything, as one line of text.
 pub fn one_line(message: &str) -> String {
-    /// Enough for a sentence; whoever fails may quote its input at length.
+    /// Enough for a sentence; a parser may quote its input at length.
     const MAX_CHARS: usize = 200;
     let printable = message.replace(|c: char| c.is_control(), " ");
     let words: Vec<&str> = printable.split_whitespace().collect();
     words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
-/// A name in which invisible characters, and those that turn the direction of text, are written
-/// out: `\u{1b}`.
+/// A name in which invisible characters, and those that change the direction of text, are escaped:
+/// `\u{1b}`.
 ///
-/// Names of files, classes, archives and servers may hold anything: commands to a terminal, a line
-/// end that begins a forged line, marks that turn the direction of text.
+/// Names of files, classes, archives and servers may hold anything: terminal commands, a line end
+/// that begins a forged line, marks that change the direction of text.
 #[must_use]
 pub fn visible(name: &str) -> String {
     escaped(name, is_unseen, |character| {
@@ -21,7 +21,7 @@ pub fn visible(name: &str) -> String {
     })
 }
 
-/// A text of several lines in which the same is written out as by [`visible`], but for line ends.
+/// A text of several lines, escaped as by [`visible`] except for line ends.
 #[must_use]
 pub fn visible_lines(text: &str) -> String {
     let is_escaped = |character| character != '\n' && is_unseen(character);
@@ -30,8 +30,8 @@ pub fn visible_lines(text: &str) -> String {
     })
 }
 
-/// A JSON document in which the same is written out as JSON has it: `\u001b`. It means what it
-/// meant before, as such characters occur in its strings alone.
+/// A JSON document with the same characters escaped as in JSON: `\u001b`. Its meaning does not
+/// change, because such characters only occur in its strings.
 #[must_use]
 pub fn visible_json(document: &str) -> String {
     let is_escaped = |character| character != '\n' && is_unseen(character);
@@ -52,8 +52,8 @@ fn escaped(text: &str, is_escaped: fn(char) -> bool, escape: fn(char) -> String)
     shown
 }
 
-/// Control characters, zero-width ones, line separators, and those that steer the direction of text
-/// (Unicode annex 9). All of them have four hexadecimal digits at the most.
+/// Control characters, zero-width ones, line separators, and those that change the direction of
+/// text (Unicode annex 9). All of them have at most four hexadecimal digits.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'

@@ -1,21 +1,21 @@
-//! One-word names for choices, so that a command line, a model card and a manifest spell them
-//! alike.
+//! One-word names for choices, spelled the same on a command line, in a model card and in a
+//! manifest.
 
-/// A word that names none of the choices.
+/// A word that is none of the choices.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {kind} '{given}' (choose from: {})", .names.join(", "))]
 pub struct UnknownName {
-    /// What was to be chosen: "filter", "recipe", ...
+    /// The kind of choice: "filter", "recipe", ...
     pub kind: &'static str,
     /// The word that was given.
     pub given: String,
-    /// The words that are known.
+    /// The known words.
     pub names: &'static [&'static str],
 }
 
 /// Gives a `Copy` enum its `NAMES`, `name`, `Display` and `FromStr` from one list.
 ///
-/// Serde's derive spells the names by itself; the test below holds the two together.
+/// Serde's derive spells the names itself; the test below checks that both agree.
 #[macro_export]
 macro_rules! named {
     ($choice:ident, $kind:literal, $($variant:ident => $name:literal),+ $(,)?) => {

@@ -1,13 +1,13 @@
-//! Pictures, or codes that were made of them, to the probabilities of their classes.
+//! From pictures, or their codes, to the probabilities of their classes.
 //!
 //! ```text
-//! answer       what is said of a code: probabilities, sets of classes, outliers
+//! answer       the answer for a code: probabilities, sets of classes, outliers
 //! classifier   one head of a HEAD directory: codes -> scaling -> logits -> temperature -> softmax
 //! predictor    a classifier behind its trunk: pictures -> the stages of an extraction -> classifier
 //! ```
 //!
-//! A [`Predictor`] decodes, resizes and applies the recipe with the code of an extraction, in the
-//! way that the head's codes were made, and refuses a trunk that gives others. Nothing is written.
+//! A [`Predictor`] decodes, resizes and applies the recipe with the code of an extraction, with the
+//! settings of the head's codes. It refuses a trunk that gives other codes. Nothing is written.
 
 mod answer;
 mod classifier;
@@ -22,30 +22,30 @@ pub use self::predictor::{PredictOptions, Predictions, Predictor};
 use crate::codes::Failure;
 use crate::head::Near;
 
-/// What comes of one picture: a prediction, or why there is none.
+/// The result for one picture: a prediction, or why there is none.
 pub type Outcome = Result<Prediction, Failure>;
 
 /// The probabilities of one picture's classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The picture's name, as [`Pictures`](crate::dataset::Pictures) or a store has it.
+    /// The picture's name in [`Pictures`](crate::dataset::Pictures) or in a store.
     pub path: String,
     /// Probabilities (K) in the order of the classes; they sum to 1.
     pub probabilities: Vec<f32>,
-    /// Classes among which the picture's own is with the probability that was asked for, the most
-    /// probable first; nothing unless [`Classifier::with_sets`] asked for sets.
+    /// Classes that contain the picture's own with the requested probability, the most probable
+    /// first; `None` unless requested with [`Classifier::with_sets`].
     pub set: Option<Vec<usize>>,
-    /// Whether the picture is unlike all training pictures; nothing unless
-    /// [`Classifier::with_outliers`] asked for it.
+    /// Whether the picture is unlike all training pictures; `None` unless requested with
+    /// [`Classifier::with_outliers`].
     pub is_outlier: Option<bool>,
-    /// The training codes that are nearest, the nearest first; nothing unless [`Classifier::with_nearest`] asked for
-    /// them.
+    /// The nearest training codes, the nearest first; `None` unless requested with
+    /// [`Classifier::with_nearest`].
     pub nearest: Option<Vec<Near>>,
 }
 
 impl Prediction {
-    /// Takes what is said of a picture, unless its probabilities are none because its code holds NaN or
-    /// an infinity.
+    /// Makes a prediction of an answer, or a failure if the code holds NaN or an infinity, so that
+    /// there are no probabilities.
     fn new(path: String, answer: Answer) -> Outcome {
         let Answer {
             probabilities,
@@ -69,21 +69,21 @@ impl Prediction {
         })
     }
 
-    /// The class that is most probable; the first of several that are.
+    /// The most probable class; of equal ones, the first.
     ///
     /// # Panics
-    /// If there are no classes, which no head has.
+    /// If there are no classes, which is impossible for a head.
     #[must_use]
     pub fn class(&self) -> usize {
         self.top(1)[0].0
     }
 
-    /// The `k` most probable classes, or all if there are fewer, with their probabilities: the
-    /// most probable first, and of equal ones the first in the order of the classes.
+    /// The `k` most probable classes with their probabilities, or all if there are fewer. The most
+    /// probable come first; equal ones keep the order of the classes.
     #[must_use]
     pub fn top(&self, k: usize) -> Vec<(usize, f32)> {
         let mut classes: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
-        // A stable sort keeps equal ones in their order.
+        // A stable sort keeps equal ones in order.
         classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         classes.truncate(k);
         classes

@@ -1,15 +1,15 @@
-//! How far a long job is, and how it is asked to stop: one contract for all jobs.
+//! Progress of a long job and requests to stop it: one interface for all jobs.
 
 use std::fmt;
 
-/// How far a job, or a stage of it, is.
+/// The progress of a job, or of a stage of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Steps done (pictures, addresses, fits, epochs), those of an earlier run among them.
+    /// Steps done (pictures, addresses, fits, epochs), including those of an earlier run.
     pub done: usize,
     /// Steps that an earlier run did.
     pub done_before: usize,
-    /// Steps in all.
+    /// Total number of steps.
     pub total: usize,
     /// Steps of this run that failed, such as pictures that could not be decoded.
     pub failures: usize,
@@ -19,22 +19,22 @@ pub struct Progress {
 ///
 /// A job may call it from several threads.
 pub trait Watch: Sync {
-    /// A stage of the job begins, such as "tuning the MLP", with so many steps.
+    /// A stage of the job begins, such as "tuning the MLP", with this many steps.
     fn stage(&self, _name: &str, _steps: usize) {}
 
-    /// The stage is this far. `detail` is a short text about its last step, such as an epoch's loss;
-    /// it may be empty.
+    /// The stage has come this far. `detail` is a short text about its last step, such as an
+    /// epoch's loss; it may be empty.
     fn progress(&self, _progress: Progress, _detail: &dyn fmt::Display) {}
 
-    /// Whether the job is to stop. Jobs ask often.
+    /// Whether the job should stop. Jobs ask often.
     fn is_stopped(&self) -> bool {
         false
     }
 
-    /// [`Watch::is_stopped`] for a loop that breaks.
+    /// [`Watch::is_stopped`] as a `Result`, for use with `?`.
     ///
     /// # Errors
-    /// [`Stopped`], if the job is to stop.
+    /// [`Stopped`], if the job should stop.
     fn or_stopped(&self) -> Result<(), Stopped> {
         if self.is_stopped() {
             Err(Stopped)
@@ -46,7 +46,7 @@ pub trait Watch: Sync {
 
 impl Watch for () {}
 
-/// A job ended early because its [`Watch`] asked it to. What it had saved is kept.
+/// A job ended early because its [`Watch`] asked it to. Whatever it had saved is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stopped")]
 pub struct Stopped;

@@ -1,8 +1,8 @@
 //! Panics of dependencies, turned into messages.
 //!
-//! Decoders of pictures and the solver of the logistic regression may panic on odd input. The
-//! library catches that and gives an error. By then Rust has printed the panic to stderr: a program
-//! that does not want it there calls [`hide_caught_panics`] once, as early as it can.
+//! Picture decoders and the solver of the logistic regression may panic on odd input. The library
+//! catches such a panic and returns an error, but by then Rust has printed the panic to stderr. A
+//! program that does not want this output calls [`hide_caught_panics`] once, as early as it can.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -14,10 +14,10 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on, panics that this library catches and turns into errors are not printed.
+/// Stops Rust from printing the panics that this library catches and turns into errors.
 ///
-/// Rust has one panic hook for the process. It is wrapped, once and for good: the hook that is there
-/// goes on to see every other panic. A hook that is set later takes the place of both.
+/// A process has one panic hook. It is wrapped once, for good: the present hook still sees every
+/// other panic. A hook that is set later replaces both.
 pub fn hide_caught_panics() {
     static WRAP_HOOK: Once = Once::new();
     WRAP_HOOK.call_once(|| {
@@ -30,7 +30,7 @@ pub fn hide_caught_panics() {
     });
 }
 
-/// Runs `work` and gives back the message of a panic.
+/// Runs `work`; a panic becomes an `Err` with its message.
 ///
 /// State that `work` leaves half changed must not be used after an `Err`.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {

@@ -1,44 +1,44 @@
-//! Stores to trained heads, judged and compared.
+//! From stores to trained, evaluated and compared heads.
 //!
 //! ```text
-//! options            what is trained, how, how it is judged
-//! stores             the stores, and whether heads can be trained and judged on them
+//! options            what is trained, how, and how it is evaluated
+//! stores             the stores, and checks that heads can be trained and evaluated on them
 //! cross_validation   logits for every sample, from heads that were not trained on it
-//! tuning             settings chosen by those
-//! view               what heads read of the codes, chosen likewise
-//! trunks             several trunks' codes of the same pictures, judged by the same heads
+//! tuning             settings chosen by cross-validation
+//! view               the choice of pooling, layers and scaling of the codes, made in the same way
+//! trunks             several trunks' codes of the same pictures, compared with the same heads
 //! learning_curve     accuracy by the number of training pictures
-//! scaled             samples read through a scaling of their own
-//! progress           what is told of stages, fits and epochs
+//! scaled             samples read through a scaling fitted to them
+//! progress           reports on stages, fits and epochs
 //! judgement          logits -> probabilities -> results
-//! training           the heads, chosen, trained and ready to be judged
-//! workers            many fits at once
-//! result             results, where heads come from, and the files that tell it
-//! evaluation         heads that are there, judged on pictures that were kept aside
-//! trained            all that a training gives, and how it is saved
-//! label_errors       labels that the codes speak against
-//! review             what is worth a look by a person, and what corrected labels changed
+//! training           the heads, chosen, trained and ready for evaluation
+//! workers            many fits in parallel
+//! result             results, provenance, and the files that hold them
+//! evaluation         existing heads, evaluated on held-out pictures
+//! trained            the result of a training, and how it is saved
+//! label_errors       labels that the codes contradict
+//! review             pictures worth reviewing, and the effect of corrected labels
 //! ```
 //!
-//! HEAD, where [`Trained::save`] writes it, holds:
+//! A HEAD, as [`Trained::save`] writes it, holds:
 //!
 //! ```text
 //! head.json, and a file of weights for each head (see `head::saved`)
 //! history.csv        the MLP's learning curve
 //! metrics.json       the comparison, for programs
-//! predictions.csv    a row for each judged picture and head
-//! provenance.json    the stores, the command, what the map of pictures.csv explains
-//! relabel.csv        the corrected labels it was trained with, where there were any (written by the program)
-//! pictures.csv       hash of each judged picture and its place on the map of codes
-//! report.html        all of it, for people, as the caller renders it
+//! predictions.csv    a row for each evaluated picture and head
+//! provenance.json    the stores, the command, the variance explained by the map in pictures.csv
+//! relabel.csv        the corrected labels used in training, if any (written by the program)
+//! pictures.csv       hash of each evaluated picture and its position on the map of codes
+//! report.html        everything for people, as rendered by the caller
 //! ```
 //!
-//! # What is judged on what
-//! The pictures that judge the heads choose nothing: not the settings, not the epoch, not the
-//! temperature. With a validation store all of these are chosen on the training store. Without one
-//! the heads are judged in folds of the training store, each by heads that were trained and tuned on the
-//! other folds, with a temperature that was fitted to the other folds' logits; and the heads that are kept
-//! are then trained on all of it. Groups of pictures are never divided.
+//! # Which pictures evaluate the heads
+//! Pictures that evaluate the heads choose nothing: not the settings, not the epoch, not the
+//! temperature. With a validation store, all of these are chosen on the training store. Without
+//! one, the heads are evaluated in folds of the training store. For each fold they are trained and
+//! tuned on the other folds, with a temperature fitted to the other folds' logits. The heads that
+//! are kept are then trained on the whole store. Groups of pictures are never divided.
 
 mod cross_validation;
 mod error;
@@ -85,11 +85,11 @@ pub use self::trained::Trained;
 pub use self::trunks::{JudgedTrunk, TrunkDifference, best_trunk, judge_trunks};
 pub use self::view::{View, ViewChoice, are_means_better, choose_view};
 
-/// Refuses stores and options that no head can be trained with, before any work; [`train`] does so
-/// itself.
+/// Refuses stores and options with which no head can be trained, before any work; [`train`] also
+/// calls it.
 ///
 /// # Errors
-/// [`TrainError`], for the first that is wrong.
+/// [`TrainError`], for the first problem.
 pub fn check(
     train: &Store,
     validation: Option<&Store>,
@@ -100,17 +100,17 @@ pub fn check(
     checked.map_err(|error| FitError::from(error).on(train.dir()))
 }
 
-/// Trains the heads on `train`, and judges them on `validation`, or in folds of `train` where there is
-/// none. Writes nothing.
+/// Trains the heads on `train`, and evaluates them on `validation`, or in folds of `train` without
+/// it. Writes nothing.
 ///
 /// The same stores, options and kind of processor give the same heads and predictions to the byte;
 /// training times differ.
 ///
-/// A head that fails, by diverging or by a panic of a dependency, does not take the others along:
-/// those are kept, and [`Comparison::failed`] tells of the first.
+/// If a head fails, by diverging or because a dependency panics, the others are kept, and
+/// [`Comparison::failed`] names the failed one.
 ///
-/// When `watch` asks to stop while a head that is kept is trained, or after that, nothing more is
-/// begun, and the heads so far are judged.
+/// If `watch` stops the job while a final head is trained, or later, nothing more is started, and
+/// the heads trained so far are evaluated.
 ///
 /// # Errors
 /// [`TrainError`].
@@ -143,7 +143,7 @@ pub fn train<'s>(
             ..unsaved
         })
     });
-    // Before what came of it is believed, be it heads or an error.
+    // Checked before the result, heads or an error, is believed.
     stores.check_unchanged()?;
     let mut unsaved = unsaved.map_err(on_train)?;
 
@@ -177,7 +177,7 @@ pub fn train<'s>(
     })
 }
 
-/// Judges the heads on these samples, of the store that judges.
+/// Evaluates the heads on these samples of the evaluation store.
 fn compare(
     training: &Training,
     stores: Stores,

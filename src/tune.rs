@@ -1,22 +1,23 @@
-//! Fine-tuning: the last layers of a trunk, trained with a head on the codes of what is before them.
+//! Fine-tuning: trains the last layers of a trunk, with a head, on the codes before these layers.
 //!
 //! ```text
-//! options      what is tried, how long, how gently
+//! options      what is tried, for how long, with which rates
 //! network      a head behind the tail: pooling, scaling, layers, forward and backward
 //! run          one training of tail and head
-//! frozen       heads on the published tail: where each training starts, and what it must beat
-//! choice       trainings in folds of the training store, and what they say
-//! checkpoint   what was done, so that a killed run goes on
-//! tuned        what comes of it, and how it is saved
+//! frozen       heads on the published tail: the start and the baseline of each training
+//! choice       trainings in folds of the training store, and the choice between them
+//! checkpoint   finished work, from which a killed run resumes
+//! tuned        the result, and how it is saved
 //! ```
 //!
-//! The store holds codes (N, H, W, C) at the tensor where the trunk is cut, such as `block4_pool`; the head
-//! was trained on codes at the trunk's end. Training begins with that head, not with a random one (A. Kumar and
-//! others, "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022: LP-FT).
+//! The store holds codes (N, H, W, C) at the tensor where the trunk is cut, such as `block4_pool`.
+//! The head was trained on codes at the trunk's end. Training starts from that head, not from a
+//! random one (A. Kumar and others, "Fine-tuning can distort pretrained features and underperform
+//! out-of-distribution", 2022: LP-FT).
 //!
-//! Nothing is chosen by pictures that judge. Rate, pull, epoch and mixture are chosen in folds of the training
-//! store, each by a head that was trained outside of the fold; and where the best of them does not beat the frozen
-//! head there by more than a standard error, the frozen head it is.
+//! Pictures used for evaluation choose nothing. Rate, pull, epoch and mixture are chosen in folds
+//! of the training store, each with a head that was trained outside the fold. If the best setting
+//! does not beat the frozen head there by more than a standard error, the frozen head is kept.
 
 mod checkpoint;
 mod choice;
@@ -46,11 +47,13 @@ use crate::progress::Watch;
 
 /// Trains `tail`, the published one, with a head of `from`, on the codes of `front`.
 ///
-/// `kept` is a folder for what a killed run goes on from; it is there only while this runs, or was stopped. The same
-/// arguments and kind of processor give the same weights to the byte, also where runs were stopped on the way.
+/// `kept` is a folder with data from which a killed run resumes. It exists only while this runs, or
+/// after the run was stopped. Equal arguments and the same kind of processor give the same weights
+/// to the byte, even if runs were stopped on the way.
 ///
-/// When `watch` asks to stop while all pictures are trained on, the best so far is given: the weights after the last
-/// whole epoch, where these beat the frozen head in the folds; or the frozen head. `kept` stays then.
+/// If `watch` stops the final training on all pictures, the best result so far is returned: the
+/// weights after the last whole epoch if these beat the frozen head in the folds, else the frozen
+/// head. `kept` stays then.
 ///
 /// # Errors
 /// [`TuneError`]; [`TuneError::Stopped`] if it was stopped before a setting was chosen.
@@ -68,7 +71,7 @@ pub fn fine_tune(
     data.check(tail, &from.codes.output)?;
     let checkpoint = Checkpoint::open(kept, &frozen.job(front)?)?;
     let choice = match choose(&data, &frozen, options, &checkpoint, watch) {
-        // There is nothing to go on from.
+        // There is nothing to resume from.
         Err(error @ TuneError::Head(_)) => {
             checkpoint.remove();
             return Err(error);
@@ -92,7 +95,7 @@ pub fn fine_tune(
     watch.stage("tuning on all pictures: epoch", epochs);
     let stopped = match run.go_on(&checkpoint, "all", epochs, watch, |_| Ok(())) {
         Err(TuneError::Stopped { .. }) => {
-            // Without the steps of an epoch that was begun.
+            // Without the steps of an unfinished epoch.
             let mut epochs_done = Run::new(
                 &data,
                 tail.clone(),

@@ -1,8 +1,8 @@
-//! The codes of a store, read from codes.npy whenever they are asked for.
+//! The codes of a store, read from codes.npy on demand.
 //!
-//! They are not mapped: where a mapped file is cut short, or its disk fails, the system ends the
-//! process without a word. A read gives an error instead. After each read the file's state is
-//! compared with the state at opening, so that bytes of a changed file are never used.
+//! The file is not memory-mapped: if a mapped file is cut short, or its disk fails, the system
+//! kills the process. A read returns an error instead. After each read the file's state is compared
+//! with the state at opening, so that bytes of a changed file are never used.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -25,16 +25,16 @@ pub(super) struct CodesFile {
     opened: State,
     offset: usize,
     row_bytes: usize,
-    /// The store's row that is the first here.
+    /// The store's row that is this file's first.
     pub(super) first_row: usize,
     pub(super) n_rows: usize,
 }
 
-/// What changes with a file's bytes.
+/// Metadata that change when a file's bytes change.
 #[derive(Clone, Debug, PartialEq)]
 struct State {
     n_bytes: u64,
-    /// Nothing where the system does not tell.
+    /// `None` if the system does not report it.
     modified: Option<SystemTime>,
 }
 
@@ -49,7 +49,7 @@ impl State {
 }
 
 impl CodesFile {
-    /// Opens the codes at `path`, which have to fit the manifest.
+    /// Opens the codes at `path`, which must match the manifest.
     pub(super) fn open(path: &Path, manifest: &Manifest) -> Result<Self, StoreError> {
         let mut file = regular::open(path).map_err(StoreError::reading(path))?;
         let opened = State::of(&file).map_err(StoreError::reading(path))?;
@@ -73,7 +73,7 @@ impl CodesFile {
         })
     }
 
-    /// Fills `bytes` with those of a row of this file, from the row's byte `first` on.
+    /// Fills `bytes` with bytes of a row of this file, from the row's byte `first` on.
     pub(super) fn read(
         &self,
         row: usize,
@@ -91,7 +91,7 @@ impl CodesFile {
         }
     }
 
-    /// Refuses a file that was written to since it was opened.
+    /// Returns an error if the file was written to since it was opened.
     pub(super) fn check_unchanged(&self) -> Result<(), StoreError> {
         let now = State::of(&self.file).map_err(StoreError::reading(&self.path))?;
         if now == self.opened {
@@ -107,8 +107,8 @@ impl CodesFile {
         }
     }
 
-    /// Tells the system that these rows of the file will be read soon. Advice alone: where it
-    /// cannot be given, they are read when they are asked for.
+    /// Tells the system that these rows of the file will be read soon. This is only advice: without
+    /// it, they are read on demand.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn will_need(&self, rows: Range<usize>) {
         let offset = self.offset as u64 + rows.start as u64 * self.row_bytes as u64;
@@ -124,11 +124,11 @@ impl CodesFile {
 }
 
 thread_local! {
-    /// What [`with_bytes`] lends, kept for its capacity.
+    /// The memory that [`with_bytes`] lends, kept for its capacity.
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends `n_bytes` of this thread's memory, with anything in them.
+/// Lends `n_bytes` of this thread's memory, with arbitrary contents.
 pub(super) fn with_bytes<T>(n_bytes: usize, run: impl FnOnce(&mut [u8]) -> T) -> T {
     BYTES.with_borrow_mut(|bytes| {
         if bytes.len() < n_bytes {

@@ -1,16 +1,17 @@
-//! relabel.csv: what people said of the labels of pictures.
+//! relabel.csv: people's decisions about the labels of pictures.
 //!
 //! ```text
 //! path     as images.csv has it
 //! blake3   of the file, as images.csv has it
-//! old      the class that the store has; empty for a picture without a label
-//! new      the class that it is; empty where the picture is set aside
+//! old      the class in the store; empty for a picture without a label
+//! new      the right class; empty if the picture is set aside
 //! when     UTC, RFC 3339
 //! why      a few words
 //! ```
 //!
-//! A picture may have several lines: the last one counts. So the file is a history, and taking back the last
-//! decision is taking away the last line. A picture is known by its path and its bytes together.
+//! A picture may have several lines: the last one counts. So the file is a history, and the last
+//! decision is undone by removing the last line. A picture is identified by its path and its bytes
+//! together.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -21,47 +22,47 @@ use serde::{Deserialize, Serialize};
 use super::{PictureRow, Store};
 use crate::files::{Existing, FileDraft, regular};
 
-/// What the file is called where nothing else is said, and inside a HEAD that was trained with it.
+/// The file's default name, and its name inside a HEAD that was trained with it.
 pub const CORRECTIONS: &str = "relabel.csv";
-/// More bytes than this are no such file: 100,000 lines of 600 bytes.
+/// The largest file that is read: 100,000 lines of 600 bytes.
 const MAX_BYTES: u64 = 60_000_000;
 
-/// What was said of one picture, once.
+/// One decision about one picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correction {
     /// Path relative to the input root, with `/` between folders.
     pub path: Box<str>,
     /// BLAKE3 of the file's bytes.
     pub blake3: blake3::Hash,
-    /// The class that the store has; nothing for a picture without a label.
+    /// The class in the store; `None` for a picture without a label.
     pub old: Option<Box<str>>,
-    /// The class that it is; nothing where the picture is set aside.
+    /// The right class; `None` if the picture is set aside.
     pub new: Option<Box<str>>,
-    /// When it was said: UTC, RFC 3339.
+    /// Time of the decision: UTC, RFC 3339.
     pub when: Box<str>,
-    /// Why, in a few words.
+    /// The reason, in a few words.
     pub why: Box<str>,
 }
 
-/// All that was said, in the order in which it was said.
+/// All decisions, in the order in which they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Corrections {
     all: Vec<Correction>,
-    /// The last of each picture.
+    /// Index of each picture's last decision.
     last: HashMap<(Box<str>, blake3::Hash), usize>,
 }
 
-/// What corrections did to a store.
+/// The effects of corrections on a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Corrected {
-    /// Pictures that have another class now.
+    /// Pictures whose class was changed.
     pub changed: usize,
     /// Pictures whose class was confirmed.
     pub confirmed: usize,
     /// Pictures that are left out.
     pub set_aside: usize,
-    /// Pictures without a label that have a class now.
+    /// Pictures without a label that were given a class.
     pub labelled: usize,
 }
 
@@ -74,7 +75,7 @@ pub enum CorrectionsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The file could not be written.
@@ -82,7 +83,7 @@ pub enum CorrectionsError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is not a table of corrections.
@@ -90,22 +91,22 @@ pub enum CorrectionsError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and in which line.
+        /// What is wrong, and on which line.
         reason: String,
     },
-    /// A picture is said to be of a class that there is not.
+    /// A picture's new class does not exist.
     #[error("{path} is corrected to '{class}', which is none of the classes: {}", classes.join(", "))]
     UnknownClass {
         /// The picture.
         path: String,
-        /// What it is said to be.
+        /// The new class.
         class: String,
-        /// What there is.
+        /// The existing classes.
         classes: Vec<String>,
     },
 }
 
-/// A line as it is read and written.
+/// A line of the file.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     path: &'a str,
@@ -141,7 +142,7 @@ impl Corrections {
         Self::from_csv(&bytes).map_err(damaged)
     }
 
-    /// Reads the file at `path`; where there is none, nothing was said yet.
+    /// Reads the file at `path`; a missing file means that there are no decisions yet.
     ///
     /// # Errors
     /// As [`Corrections::read`].
@@ -156,10 +157,10 @@ impl Corrections {
         }
     }
 
-    /// Writes the file, whole or not at all, and has it on the disk when this returns.
+    /// Writes the file, whole or not at all; when this returns, it is on the disk.
     ///
     /// # Errors
-    /// [`CorrectionsError::Write`]; what was there is then as it was.
+    /// [`CorrectionsError::Write`]; the old file is then unchanged.
     pub fn write(&self, path: &Path) -> Result<(), CorrectionsError> {
         let draft = FileDraft::write(path, &self.to_csv());
         let published = draft.and_then(|draft| draft.publish(Existing::Replace));
@@ -169,10 +170,10 @@ impl Corrections {
         })
     }
 
-    /// The table.
+    /// The table as CSV.
     ///
     /// # Panics
-    /// Never: memory takes any table.
+    /// Never: writing to memory does not fail.
     #[must_use]
     pub fn to_csv(&self) -> Vec<u8> {
         let mut table = csv::WriterBuilder::new()
@@ -225,14 +226,14 @@ impl Corrections {
         Ok(corrections)
     }
 
-    /// Adds what was just said.
+    /// Adds a decision.
     pub fn add(&mut self, correction: Correction) {
         let picture = (correction.path.clone(), correction.blake3);
         self.last.insert(picture, self.all.len());
         self.all.push(correction);
     }
 
-    /// Takes back what was said last, and returns it.
+    /// Removes the last decision, and returns it.
     pub fn undo(&mut self) -> Option<Correction> {
         let undone = self.all.pop()?;
         let is_same =
@@ -245,34 +246,34 @@ impl Corrections {
         Some(undone)
     }
 
-    /// All that was said, from the first on.
+    /// All decisions, the first one first.
     #[must_use]
     pub fn all(&self) -> &[Correction] {
         &self.all
     }
 
-    /// What counts for a picture.
+    /// The decision that counts for a picture.
     #[must_use]
     pub fn of(&self, picture: &PictureRow) -> Option<&Correction> {
         let picture = (picture.path.clone(), picture.blake3);
         self.last.get(&picture).map(|&place| &self.all[place])
     }
 
-    /// Number of pictures of which something was said.
+    /// Number of pictures with a decision.
     #[must_use]
     pub fn n_pictures(&self) -> usize {
         self.last.len()
     }
 
-    /// Number of pictures of `store` of which something was said.
+    /// Number of pictures of `store` with a decision.
     #[must_use]
     pub fn n_in(&self, store: &Store) -> usize {
         let pictures = store.pictures().iter();
         pictures.filter(|row| self.of(row).is_some()).count()
     }
 
-    /// The class of each picture of `store` (N): an index of `classes`, or nothing where the picture is set aside,
-    /// or has no label and was not given one.
+    /// The class of each picture of `store` (N): an index into `classes`. `None` if the picture is
+    /// set aside, or if it has no label and was given none.
     ///
     /// # Errors
     /// [`CorrectionsError::UnknownClass`].
@@ -301,9 +302,9 @@ impl Corrections {
         store.pictures().iter().map(label).collect()
     }
 
-    /// The pictures of `store` that have a class among `classes` once this is done, with it: those that are set
-    /// aside are left out, and of pictures without a label those of which nothing was said. Nothing on the disk
-    /// changes.
+    /// The pictures of `store` that have a class among `classes` after the corrections, with that
+    /// class. Pictures that are set aside are left out, and so are pictures without a label and
+    /// without a decision. Nothing on the disk changes.
     ///
     /// # Errors
     /// [`CorrectionsError::UnknownClass`].

@@ -5,26 +5,26 @@ use serde::{Deserialize, Serialize};
 use super::{CodesIdentity, Dtype, Shard};
 use crate::picture::Views;
 
-/// What every picture of a store has in common, known before the first one.
+/// What all pictures of a store have in common; known before the first one is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreDescription {
-    /// What the codes are: all that another store must share to be used with this one.
+    /// What the codes are. Another store must share all of it to be used with this one.
     pub codes: CodesIdentity,
     /// Element type on disk.
     pub dtype: Dtype,
-    /// Which views of a picture have codes: those of one picture are one row.
+    /// The views of a picture that have codes; the codes of one picture are one row.
     #[serde(default, skip_serializing_if = "Views::is_none")]
     pub views: Views,
     /// Class names in the order of their indices (alphabetical); empty for unlabelled pictures.
     pub classes: Vec<String>,
-    /// BLAKE3 over the names and labels of all the pictures that the job was given. The parts of one
-    /// store share it. A store that was not made by a job has none.
+    /// BLAKE3 of the names and labels of all pictures that the job was given. The parts of one
+    /// store share it. `None` for a store that was not made by a job.
     pub listing: Option<String>,
-    /// Which part of a store this is; nothing for a whole one.
+    /// Which part of a store this is; `None` for a complete one.
     pub part: Option<Shard>,
-    /// The folder that the pictures' paths are relative to, absolute, where there is one: whoever
-    /// shows pictures looks there. It is no part of what the job is.
+    /// The folder that the pictures' paths are relative to, absolute, if there is one. It is only
+    /// used to show pictures, and does not identify the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     /// The JPEG decoder, with its version: two decoders differ by 0.2 to 0.8% in the codes.
@@ -33,11 +33,11 @@ pub struct StoreDescription {
     pub onnxruntime: String,
     /// The execution provider that runs the trunk: `CPUExecutionProvider`.
     pub provider: String,
-    /// Whose kernels do the convolutions, `winograd` or `onnxruntime`: they agree to a few
-    /// millionths, so stores of both go together.
+    /// Whose kernels compute the convolutions, `winograd` or `onnxruntime`. They agree to a few
+    /// millionths, so their stores can be combined.
     #[serde(default = "onnxruntime_kernels")]
     pub kernels: String,
-    /// The most pixels that a picture could have, unless it was the default.
+    /// The largest number of pixels of a picture; `None` for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_pixels: Option<u64>,
     /// Whether images.csv has a column `group`.
@@ -45,13 +45,13 @@ pub struct StoreDescription {
     pub grouped: bool,
 }
 
-/// What store.json leaves out.
+/// Which values store.json leaves out.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 pub(super) fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The kernels of stores that do not say: there were no others.
+/// The kernels of stores that record none: there were no others then.
 pub(super) fn onnxruntime_kernels() -> String {
     "onnxruntime".to_owned()
 }
@@ -63,7 +63,7 @@ impl StoreDescription {
         self.codes.pool.shape(&self.codes.output.shape)
     }
 
-    /// Shape of a row: that of one code, or V of them, `[V, 7, 7, 512]`, where there are V views of a picture.
+    /// Shape of a row: that of one code; `[V, 7, 7, 512]` if pictures have V views.
     #[must_use]
     pub fn row_shape(&self) -> Vec<usize> {
         let views = (!self.views.is_none()).then(|| self.views.n());
@@ -76,7 +76,7 @@ impl StoreDescription {
         self.codes.code_len() * self.dtype.size()
     }
 
-    /// Whether stores of both hold the same bytes but for where the pictures were, and for the
+    /// Whether stores of both hold the same bytes. The pictures' root may differ, and so may the
     /// graph's hash, which earlier versions did not record.
     pub(super) fn is_same_job(&self, other: &Self) -> bool {
         let anywhere = |description: &Self| {

@@ -9,10 +9,10 @@ use crate::named;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// IEEE single precision: codes as the trunk gives them.
+    /// IEEE single precision: codes as the trunk computes them.
     #[default]
     F32,
-    /// IEEE half precision, half as large; numbers beyond 65,504 do not fit.
+    /// IEEE half precision, half the size; numbers beyond 65,504 do not fit.
     F16,
 }
 
@@ -25,7 +25,7 @@ impl Dtype {
         self.element_type().size()
     }
 
-    /// What NumPy calls it.
+    /// NumPy's name for it.
     pub(super) const fn element_type(self) -> ElementType {
         match self {
             Self::F32 => ElementType::F32,

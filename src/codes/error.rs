@@ -11,7 +11,7 @@ use crate::files::npy::NpyError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The place is not free or not writable.
+    /// The target exists already, or is not writable.
     #[error("{0}")]
     Draft(#[from] DraftError),
     /// A file could not be written.
@@ -19,7 +19,7 @@ pub enum StoreError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// An unfinished store belongs to another job.
@@ -27,7 +27,7 @@ pub enum StoreError {
     OtherJob {
         /// The unfinished store.
         dir: PathBuf,
-        /// Pictures that it has dealt with.
+        /// Pictures that it has finished.
         n_done: usize,
         /// What differs.
         difference: String,
@@ -38,7 +38,7 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
-    /// Its codes have no height and width to pool over.
+    /// The codes have no height and width to pool over.
     #[error(
         "{} cannot be pooled by {wanted}: its codes have no height and width{}; extract the pictures again with \
          --pool none",
@@ -48,12 +48,12 @@ pub enum StoreError {
     Pooled {
         /// The directory.
         dir: PathBuf,
-        /// What was done to its codes.
+        /// The pooling of its codes.
         pool: Pool,
-        /// What was asked for.
+        /// The pooling asked for.
         wanted: Pool,
     },
-    /// Its codes are not of layers side by side, or not recorded to be.
+    /// The codes do not consist of several layers, or this is not recorded.
     #[error(
         "the codes of {} are not of several layers that could be told apart; extract the pictures again, with \
          several layers side by side", dir.display()
@@ -62,14 +62,14 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
-    /// A layer that was asked for is not there.
+    /// The store does not have the layer asked for.
     #[error("the codes of {} have no columns of {name}; those that can be taken, each once: {there}", dir.display())]
     NoLayer {
         /// The directory.
         dir: PathBuf,
-        /// What was asked for.
+        /// The layer asked for.
         name: String,
-        /// What is there.
+        /// The layers in the store.
         there: String,
     },
     /// Two stores cannot be used as one.
@@ -77,20 +77,20 @@ pub enum StoreError {
     Joined {
         /// The first.
         dir: PathBuf,
-        /// The one that was to be added.
+        /// The store to be added.
         more: PathBuf,
         /// What differs.
         reason: String,
     },
-    /// The directory holds parts of a store, but not of one store.
+    /// The directory holds parts of different stores.
     #[error("{} cannot be used as one store: {reason}", dir.display())]
     Parts {
         /// The directory.
         dir: PathBuf,
-        /// What differs between two of them.
+        /// How two of them differ.
         reason: String,
     },
-    /// The directory holds some parts of a store, and not all.
+    /// The directory lacks some parts of the store.
     #[error("{} cannot be used as one store: {reason}", dir.display())]
     MissingParts {
         /// The directory.
@@ -98,14 +98,14 @@ pub enum StoreError {
         /// Which parts are missing.
         reason: String,
     },
-    /// A folder does not hold the part that it is named for.
+    /// A folder does not hold the part that its name states.
     #[error("{} cannot be used as one store: the folder {} {what}; put the right part there", dir.display(), part.folder())]
     MisplacedPart {
         /// The directory of all parts.
         dir: PathBuf,
-        /// The part that the folder is named for.
+        /// The part in the folder's name.
         part: Shard,
-        /// What it holds, as a verb and its object.
+        /// What the folder holds, as a verb and its object.
         what: String,
     },
     /// A file could not be read.
@@ -113,10 +113,10 @@ pub enum StoreError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file was written to while it was in use, so its bytes may be old or new ones.
+    /// A file was written to while it was in use, so its bytes may be old or new.
     #[error("{} was changed while it was in use; run this again once nothing writes to it any more", path.display())]
     Changed {
         /// The file.
@@ -127,21 +127,22 @@ pub enum StoreError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
-        /// Whether the store is an unfinished one, which its job may begin anew.
+        /// Whether the store is unfinished, so that its job may start again.
         is_unfinished: bool,
     },
 }
 
 impl StoreError {
-    /// Makes an error of what the system answered to writing `path`.
+    /// Makes an error of the system's error when `path` was written.
     pub(super) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
     }
 
-    /// Makes an error of an unfinished file that is not what its journal says, or cannot be opened.
+    /// Makes an error for a file of an unfinished store that contradicts its journal, or cannot be
+    /// opened.
     pub(super) fn reopening(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| match source.kind() {
@@ -154,13 +155,13 @@ impl StoreError {
         }
     }
 
-    /// Makes an error of what the system answered to reading `path`.
+    /// Makes an error of the system's error when `path` was read.
     pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Read { path, source }
     }
 
-    /// Makes an error of what is wrong with a file of a finished store.
+    /// Makes an error for a damaged file of a finished store.
     pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged {
             path: path.to_owned(),
@@ -169,7 +170,7 @@ impl StoreError {
         }
     }
 
-    /// The same error, of a file of an unfinished store.
+    /// The same error, for a file of an unfinished store.
     pub(super) fn in_draft(self) -> Self {
         match self {
             Self::Damaged { path, reason, .. } => Self::Damaged {
@@ -181,7 +182,7 @@ impl StoreError {
         }
     }
 
-    /// Makes an error of why a .npy file of a finished store cannot be used.
+    /// Makes an error for an unusable .npy file of a finished store.
     pub(super) fn npy(path: &Path) -> impl FnOnce(NpyError) -> Self + use<> {
         let path = path.to_owned();
         move |error| match error {

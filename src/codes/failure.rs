@@ -1,23 +1,23 @@
-//! A picture that has no row: a line of failures.csv.
+//! A picture without a row: a line of failures.csv.
 
 /// A picture that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The name that its row would have had.
     pub path: String,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub error: String,
-    /// The kind of failure, for counting: stable words in snake_case, as `not_utf8`.
+    /// The kind of failure, for counting: a stable name in snake_case, such as `not_utf8`.
     pub kind: &'static str,
 }
 
 impl Failure {
-    /// The kind of a picture or folder that cannot be read for a reason that is not its own.
+    /// The kind of a picture or folder that cannot be read for an outside reason.
     pub(crate) const OUT_OF_REACH: &'static str = "out_of_reach";
     /// The kind of a picture whose archive has become shorter.
     pub(crate) const TRUNCATED: &'static str = "truncated";
 
-    /// A picture whose name cannot be written into a table; `path` is the nearest that can.
+    /// A picture whose name cannot be written into a table; `path` is the nearest name that can.
     pub(crate) fn not_utf8(path: String) -> Self {
         Self {
             path,
@@ -26,7 +26,7 @@ impl Failure {
         }
     }
 
-    /// Whether the reason is not the picture's own: the same picture may be read another time.
+    /// Whether the reason lies outside the picture, so that it may be readable another time.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         [Self::OUT_OF_REACH, Self::TRUNCATED].contains(&self.kind)

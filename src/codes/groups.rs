@@ -1,12 +1,12 @@
-//! Groups of pictures, joined pair by pair: those of a store whose files are equal, or which were said to
-//! belong together.
+//! Groups of pictures, joined pair by pair: pictures of a store with equal files, or those named as
+//! one group.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::Store;
 
-/// Which pictures belong together (union-find, the smallest number of a group is its name).
+/// Which pictures belong together (union-find; a group is named by its smallest number).
 #[derive(Clone, Debug)]
 pub struct Groups {
     /// A picture of the same group with a smaller number, or the picture itself.
@@ -35,14 +35,14 @@ impl Groups {
         at
     }
 
-    /// Makes one group of two; whether they were two.
+    /// Joins the groups of two pictures; returns whether they were two groups.
     ///
     /// # Panics
     /// If there is no such picture.
     pub fn join(&mut self, a: u32, b: u32) -> bool {
         let (a_group, b_group) = (self.of(a), self.of(b));
         let name = a_group.min(b_group);
-        // Both paths are cut short, so that they do not grow with the group.
+        // Both paths are shortened, so that they do not grow with the group.
         for mut at in [a, b] {
             while self.parents[at as usize] != at {
                 at = std::mem::replace(&mut self.parents[at as usize], name);
@@ -53,7 +53,7 @@ impl Groups {
     }
 }
 
-/// Joins the pictures that have the same key.
+/// Joins the pictures with equal keys.
 fn join_equal<K: Eq + Hash>(groups: &mut Groups, keys: impl Iterator<Item = Option<K>>) {
     let mut firsts = HashMap::new();
     for (row, key) in (0..).zip(keys) {
@@ -65,18 +65,19 @@ fn join_equal<K: Eq + Hash>(groups: &mut Groups, keys: impl Iterator<Item = Opti
 }
 
 impl Store {
-    /// Says which pictures belong together in place of images.csv, as those of one patient or of one burst
-    /// do: `name_of` gives a picture's path the name of its group, or nothing where it stands for itself.
-    /// Pictures of a group are not divided between training and judging, and intervals reckon with them.
+    /// Sets the pictures' groups, such as one patient's or one burst's pictures, instead of those
+    /// in images.csv. `name_of` maps a picture's path to the name of its group, or to `None` if it
+    /// has no group. A group is never divided between training and evaluation, and intervals take
+    /// groups into account.
     pub fn group_by(&mut self, name_of: impl Fn(&str) -> Option<String>) {
         for row in &mut self.pictures {
             row.group = name_of(&row.path).map(Into::into);
         }
     }
 
-    /// The group of each picture, a number from 0 on, in the order in which they first appear: pictures
-    /// whose files are equal, and those of one name (see [`Store::group_by`]). Nothing where each
-    /// picture stands for itself.
+    /// The group of each picture, numbered from 0 in the order of first appearance. Pictures with
+    /// equal files, or with the same group name (see [`Store::group_by`]), belong to one group.
+    /// `None` if each picture is its own group.
     ///
     /// # Panics
     /// If there are 2^32 pictures, or more.

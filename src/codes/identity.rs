@@ -1,4 +1,4 @@
-//! What codes are, and whether others are the same.
+//! What codes are, and whether two stores' codes are the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::Pool;
 use crate::model::{LayerColumns, Layers, ModelCard, OutputSpec, TrunkIdentity};
 use crate::picture::{Decoding, Recipe, Resize};
 
-/// What codes are: the trunk, and all that was done to a picture before and after it.
+/// What codes are: the trunk, and everything done to a picture before and after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodesIdentity {
@@ -14,19 +14,19 @@ pub struct CodesIdentity {
     pub trunk: TrunkIdentity,
     /// How a picture became the input tensor.
     pub recipe: Recipe,
-    /// How a picture became as large as the trunk wants it.
+    /// How a picture was brought to the trunk's input size.
     pub resize: Resize,
     /// The trunk's output that the codes are.
     pub output: OutputSpec,
-    /// What was done over height and width of the output.
+    /// How the output was pooled over height and width.
     pub pool: Pool,
 }
 
 impl CodesIdentity {
-    /// What a trunk's codes are once it has pictures that were prepared so, and its output is pooled.
+    /// The identity of the codes of a trunk, for pictures prepared like this and pooled outputs.
     ///
-    /// `trunk` is the identity of the trunk that `card` describes. Pictures get the size of the card's
-    /// input, whatever `resize` says.
+    /// `trunk` is the identity of the trunk that `card` describes. Pictures get the size of the
+    /// card's input, whatever size `resize` states.
     #[must_use]
     pub(crate) fn new(
         trunk: TrunkIdentity,
@@ -48,10 +48,10 @@ impl CodesIdentity {
         }
     }
 
-    /// The identity of the codes of some layers, cut out of these; nothing where these are not of layers that are
-    /// recorded, or one is not among them.
+    /// The identity of the codes of some of the layers. `None` if these codes have no recorded
+    /// layers, or if one of the names is not among them.
     ///
-    /// The trunk's graph is another one then, whose hash is not known here: its parameters stand for it.
+    /// The trunk's graph is then a different one, with an unknown hash; its parameters identify it.
     #[must_use]
     pub(super) fn with_layers(&self, names: &[String]) -> Option<Self> {
         let layers = self.output.name.parse::<Layers>().ok()?.only(names).ok()?;
@@ -77,9 +77,9 @@ impl CodesIdentity {
         })
     }
 
-    /// Says how these codes differ from `other`, or `None` where both mean the same.
+    /// Says how these codes differ from `other`; `None` if both mean the same.
     ///
-    /// The trunk is compared by what computes its output, not by its file: the same weights and
+    /// Trunks are compared by what computes their output, not by their files: equal weights and
     /// operators in two files give the same codes.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
@@ -110,13 +110,13 @@ impl CodesIdentity {
 
     /// Number of values in one flattened code, D.
     ///
-    /// It fits a `usize`, and is not 0, in identities that came out of a checked file.
+    /// In an identity from a checked file, it fits a `usize` and is not 0.
     #[must_use]
     pub fn code_len(&self) -> usize {
         self.pool.shape(&self.output.shape).iter().product()
     }
 
-    /// Refuses an output without values, or with more than can be counted.
+    /// Refuses an output without values, or with too many to count.
     pub(crate) fn validate(&self) -> Result<(), String> {
         match checked_product(&self.output.shape) {
             Some(1..) => self.output.validate(),
@@ -128,7 +128,7 @@ impl CodesIdentity {
     }
 }
 
-/// The number of elements of an array; nothing if it is too large to count.
+/// The number of elements of an array; `None` if it is too large to count.
 pub(super) fn checked_product(shape: &[usize]) -> Option<usize> {
     let mut axes = shape.iter();
     axes.try_fold(1_usize, |product, &axis| product.checked_mul(axis))

@@ -1,11 +1,11 @@
 //! The journal of an unfinished store: what the job is, and how much of it is on the disk.
 //!
-//! `journal.jsonl` lies in the draft beside the files that grow. Its first line is the [`Job`];
-//! each line after that is a [`Checkpoint`], appended once everything that it counts was synced. So
-//! what the last whole line says is on the disk is there after a power failure too, and what lies
-//! beyond it is cut off when the job goes on.
+//! `journal.jsonl` lies in the draft beside the growing files. Its first line is the [`Job`]. Each
+//! later line is a [`Checkpoint`], appended after everything that it counts was synced. So the data
+//! of the last whole line survive a power failure. Data beyond it are cut off when the job resumes.
 //!
-//! A whole line with impossible numbers is refused: the contents of the files are then unknown.
+//! A whole line with impossible numbers is an error, because the contents of the files are then
+//! unknown.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
@@ -19,13 +19,13 @@ use crate::files::{JsonLines, WholeLines};
 /// The journal's file name inside a draft.
 pub(super) const JOURNAL: &str = "journal.jsonl";
 
-/// A job: all that must be the same for its store to come out the same, byte for byte.
+/// A job: everything that must be equal for its store to be equal, byte for byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
     /// What the store's pictures have in common.
     pub store: StoreDescription,
-    /// Pictures to deal with, the unusable ones among them.
+    /// Number of pictures, including the unusable ones.
     pub n_pictures: usize,
     /// Pictures in a batch.
     pub batch_size: usize,
@@ -34,7 +34,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Says how this job differs from the one that was `begun`, or `None` where it is the same.
+    /// Says how this job differs from the one that was `begun`; `None` if both are the same.
     #[must_use]
     pub(crate) fn difference(&self, begun: &Self) -> Option<String> {
         if self.store.listing != begun.store.listing || self.store.classes != begun.store.classes {
@@ -80,34 +80,35 @@ impl Job {
     }
 }
 
-/// How far a job is. Everything that is counted here is on the disk.
+/// The progress of a job. Everything that is counted here is on the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// Pictures dealt with, a prefix of the job's.
+    /// Pictures finished: the first `n_done` of the job.
     pub n_done: usize,
     /// Rows of codes.npy and labels.npy.
     pub n_rows: usize,
     /// Pictures that could not be used, by the kind of reason.
     pub failures: BTreeMap<String, usize>,
-    /// Length of images.csv.
+    /// Length of images.csv in bytes.
     pub images_bytes: u64,
-    /// Length of failures.csv.
+    /// Length of failures.csv in bytes.
     pub failures_bytes: u64,
 }
 
 impl Checkpoint {
-    /// Rows and failures; nothing if they are too many to count.
+    /// Rows and failures; `None` if they are too many to count.
     fn n_settled(&self) -> Option<usize> {
         let mut failures = self.failures.values();
         failures.try_fold(self.n_rows, |sum, &n| sum.checked_add(n))
     }
 
-    /// Checks that each picture that is done is a row or a failure, and that nothing is undone that
-    /// `before` counts.
+    /// Checks that each finished picture is a row or a failure, and that no number is smaller than
+    /// in `before`.
     ///
-    /// Files that are no pictures fail before the first picture is read, so the failures are more
-    /// than the pictures that are done, and in every checkpoint of a job by the same number.
+    /// Files that are not pictures fail before the first picture is read. So there are more
+    /// failures than finished pictures account for, by the same number in every checkpoint of a
+    /// job.
     fn check(&self, before: &Self, job: &Job) -> Result<(), String> {
         let more = |checkpoint: &Self| checkpoint.n_settled()?.checked_sub(checkpoint.n_done);
         let is_first = *before == Self::default();
@@ -141,24 +142,24 @@ impl Checkpoint {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// It could not be read.
+    /// The journal could not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A line contradicts itself, or the line before it.
+    /// A line contradicts itself or the line before it.
     #[error("line {line}: {reason}")]
     Contradiction {
-        /// The line, from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
 }
 
-/// Reads the journal of an unfinished store: its job, and its last checkpoint. Before the first
-/// checkpoint that is one of no rows.
+/// Reads the journal of an unfinished store: its job and its last checkpoint. Before the first
+/// checkpoint, that is a checkpoint without rows.
 ///
-/// `None` if not even the first line is whole. What a kill or a power failure left half written is
-/// passed over.
+/// `None` if not even the first line is whole. A line that a kill or a power failure left half
+/// written is ignored.
 ///
 /// # Errors
 /// [`JournalError`].
@@ -167,16 +168,16 @@ pub fn read_journal(journal: impl BufRead) -> Result<Option<(Job, Checkpoint)>, 
     Ok(begun.map(|begun| (begun.job, begun.last)))
 }
 
-/// What a journal says of the job that it begins with.
+/// A journal's state: its job and the last checkpoint.
 struct Begun {
     job: Job,
     last: Checkpoint,
-    /// Bytes of the lines that say so.
+    /// Length in bytes of the lines read so far.
     n_bytes: u64,
 }
 
 impl Begun {
-    /// Reads up to the first line that is cut short or damaged.
+    /// Reads up to the first truncated or damaged line.
     fn read(mut lines: WholeLines<impl BufRead>) -> Result<Option<Self>, JournalError> {
         let Some(job) = next_entry(&mut lines)? else {
             return Ok(None);
@@ -198,7 +199,7 @@ impl Begun {
     }
 }
 
-/// The entry in the next line, unless that is cut short or damaged.
+/// The entry in the next line; `None` if the line is truncated or damaged.
 fn next_entry<T: for<'de> Deserialize<'de>>(
     lines: &mut WholeLines<impl BufRead>,
 ) -> io::Result<Option<T>> {
@@ -210,12 +211,12 @@ fn next_entry<T: for<'de> Deserialize<'de>>(
 #[derive(Debug)]
 pub(super) struct Journal {
     lines: JsonLines,
-    /// Pictures of the job.
+    /// Number of pictures of the job.
     pub(super) n_pictures: usize,
 }
 
 impl Journal {
-    /// Begins the journal of `job` in `draft`.
+    /// Starts the journal of `job` in `draft`.
     pub(super) fn create(draft: &Path, job: &Job) -> io::Result<Self> {
         let mut journal = Self {
             lines: JsonLines::create(&draft.join(JOURNAL))?,
@@ -225,10 +226,11 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens the journal in `draft` and cuts off what a kill or a power failure left half written.
+    /// Opens the journal in `draft` and cuts off a line that a kill or a power failure left half
+    /// written.
     ///
-    /// `None` if there is none, or not even its first line is whole. The checkpoint is the last
-    /// one, or one of nothing.
+    /// `None` if there is no journal, or if not even its first line is whole. The checkpoint is the
+    /// last one, or one without rows.
     pub(super) fn reopen(draft: &Path) -> Result<Option<(Self, Job, Checkpoint)>, JournalError> {
         let Some(mut lines) = JsonLines::open(&draft.join(JOURNAL))? else {
             return Ok(None);
@@ -244,7 +246,7 @@ impl Journal {
         Ok(Some((journal, begun.job, begun.last)))
     }
 
-    /// Appends a line, and returns once it is on the disk.
+    /// Appends a line; when this returns, the line is on the disk.
     pub(super) fn append(&mut self, entry: &impl Serialize) -> io::Result<()> {
         self.lines.append(entry)?;
         self.lines.sync()

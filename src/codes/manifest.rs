@@ -10,14 +10,14 @@ use crate::picture::Views;
 /// Version of the store's format that this code writes and reads.
 pub(crate) const FORMAT: u32 = 1;
 
-/// Why a text is no store.json.
+/// Why a text is not a valid store.json.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// It is not JSON, lacks a key, or has one that a manifest does not have.
+    /// The text is not JSON, lacks a key, or has an unknown key.
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
-    /// It is of another format, or contradicts itself.
+    /// The manifest has another format version, or contradicts itself.
     #[error("{reason}")]
     Invalid {
         /// What is wrong, in words that follow the file's name.
@@ -25,14 +25,14 @@ pub enum ManifestError {
     },
 }
 
-/// What store.json says. It holds no time stamp: the same job leaves the same bytes.
+/// The contents of store.json. It has no time stamp, so that the same job writes the same bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// The program that wrote the store, with its version.
     pub created_by: String,
     /// What the pictures have in common.
     pub store: StoreDescription,
-    /// How many pictures went in, and what became of them.
+    /// How many pictures went in, and how they ended.
     pub counts: Counts,
 }
 
@@ -49,7 +49,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts the pictures of another part of the store too.
+    /// Adds the counts of another part of the store.
     pub(super) fn add(&mut self, part: &Self) {
         self.pictures += part.pictures;
         self.failures += part.failures;
@@ -148,7 +148,7 @@ impl StoreJson {
 }
 
 impl Manifest {
-    /// The manifest of a store that this version makes.
+    /// The manifest of a store that this version writes.
     pub(super) fn new(store: StoreDescription, counts: Counts) -> Self {
         Self {
             created_by: concat!("cnn-codes ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -157,7 +157,7 @@ impl Manifest {
         }
     }
 
-    /// Shape of codes.npy: N, then V where there are several views of a picture, then the shape of one code.
+    /// Shape of codes.npy: N, then V if pictures have several views, then the shape of one code.
     #[must_use]
     pub fn shape(&self) -> Vec<usize> {
         let mut shape = vec![self.counts.pictures];
@@ -184,8 +184,8 @@ impl Manifest {
         text
     }
 
-    /// The manifest's own invariants, before any other file is looked at. `shape` is the one that it
-    /// states.
+    /// Checks the manifest's own invariants, before any other file is read. `shape` is the shape
+    /// that it states.
     fn check(&self, shape: &[usize]) -> Result<(), String> {
         if self.store.part.is_some_and(|part| !part.is_sound()) {
             return Err("it is a part beyond the last".to_owned());

@@ -1,4 +1,4 @@
-//! The store: a directory of codes, and the one seam between extraction and training.
+//! The store: a directory of codes, and the only link between extraction and training.
 //!
 //! ```text
 //! codes.npy       float32 or float16, C order, (N, 7, 7, 512), or (N, 512) when pooled
@@ -8,10 +8,10 @@
 //! store.json      format, trunk, recipe, resize, decoder, output, dtype, pooling, classes, counts
 //! ```
 //!
-//! [`StoreWriter`] fills a [`Draft`](crate::files::Draft), keeps a journal there from which a killed
-//! run goes on, and publishes it whole; [`Store`] opens it, and refuses anything in which the files
-//! disagree. A store may be made in parts, `STORE/part-00000-of-00004` and so on, each of them a
-//! store; their parent opens as the whole.
+//! [`StoreWriter`] fills a [`Draft`](crate::files::Draft) and publishes it whole. It keeps a
+//! journal there, from which a killed run resumes. [`Store`] opens a store and refuses it if its
+//! files disagree. A store may be made in parts, `STORE/part-00000-of-00004` and so on. Each part
+//! is a store; their parent folder opens as the complete one.
 
 mod codes_file;
 mod corrections;
@@ -45,7 +45,7 @@ pub use store::{PictureRow, Store};
 pub(crate) use writer::IN_HAND;
 pub use writer::{Code, Leftover, Opened, StoreWriter};
 
-/// The file without which a directory is no store.
+/// The file that makes a directory a store.
 pub(crate) const MANIFEST: &str = "store.json";
 /// The codes' file name inside a store.
 pub(crate) const CODES: &str = "codes.npy";

@@ -1,4 +1,4 @@
-//! A store in parts: `STORE/part-00000-of-00004` and its siblings, made by jobs of their own.
+//! A store in parts: `STORE/part-00000-of-00004` and its siblings, each made by its own job.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use super::{Counts, MANIFEST, Manifest, Shard, StoreDescription, StoreError};
 
-/// Missing parts that a message names.
+/// The most missing parts that a message names.
 const NAMED_PARTS: usize = 10;
 
-/// Whether a folder in `dir` is named for a part. A folder that cannot be listed holds none.
+/// Whether the name of a folder in `dir` is that of a part. An unreadable folder holds none.
 pub(super) fn are_in(dir: &Path) -> bool {
     named(dir).is_ok_and(|parts| !parts.is_empty())
 }
 
-/// All parts in `dir`, in order; none if it holds no parts.
+/// All parts in `dir`, in order; empty if there are none.
 ///
 /// # Errors
-/// [`StoreError::Parts`] or [`StoreError::MissingParts`] if parts are missing or of different numbers
-/// of parts.
+/// [`StoreError::Parts`] if the folders' names state different numbers of parts,
+/// [`StoreError::MissingParts`] if parts are missing.
 pub(super) fn find(dir: &Path) -> Result<Vec<Shard>, StoreError> {
     let named = match named(dir) {
         Ok(named) => named,
@@ -43,12 +43,12 @@ pub(super) fn find(dir: &Path) -> Result<Vec<Shard>, StoreError> {
     })
 }
 
-/// The parts that folders in `dir` are named for, by their number of parts and in their order.
+/// The parts that folder names in `dir` state, sorted by their number of parts and their index.
 fn named(dir: &Path) -> io::Result<Vec<Shard>> {
     let mut named = BTreeSet::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
-        // An unfinished part tells how many there are to be.
+        // Even an unfinished part's name states the number of parts.
         let name = name
             .to_str()
             .map(|name| name.strip_suffix(".partial").unwrap_or(name));
@@ -59,24 +59,24 @@ fn named(dir: &Path) -> io::Result<Vec<Shard>> {
     Ok(named.into_iter().map(|(_, part)| part).collect())
 }
 
-/// Why folders that are named for parts are no store, in words that follow the store's name.
+/// Why the folders of parts are not a store, in words that follow the store's name.
 #[derive(Debug, PartialEq)]
 enum Incomplete {
-    /// They are of several numbers of parts.
+    /// Their names state different numbers of parts.
     Mixed(String),
-    /// Some are not there, or not finished.
+    /// Some are missing or unfinished.
     Missing(String),
 }
 
-/// Where a part of the store at `dir` lies.
+/// The path of a part of the store at `dir`.
 pub(super) fn path_of(dir: &Path, part: Shard) -> PathBuf {
     dir.join(part.folder())
 }
 
-/// The parts that folders are named for, in order, if they are all that there are to be.
+/// The parts that folder names state, in order, if they are complete.
 ///
-/// Its cost grows with the number of folders, and not with the number of parts in a folder's name,
-/// which may be anything.
+/// The cost grows with the number of folders, not with the number of parts in a folder's name,
+/// which may be any number.
 fn complete(
     named: Vec<Shard>,
     is_complete: impl Fn(&Shard) -> bool,
@@ -112,7 +112,7 @@ fn complete(
     )))
 }
 
-/// Checks that a part of the store at `dir` is the one that its folder is named for.
+/// Checks that a part of the store at `dir` is the one that its folder's name states.
 pub(super) fn check_name(dir: &Path, part: Shard, manifest: &Manifest) -> Result<(), StoreError> {
     let what = match manifest.store.part {
         Some(other) if other == part => return Ok(()),
@@ -126,9 +126,9 @@ pub(super) fn check_name(dir: &Path, part: Shard, manifest: &Manifest) -> Result
     })
 }
 
-/// What the parts' files say together, given in order and at least one.
+/// The joint manifest of all parts, given in order; at least one.
 ///
-/// Different versions of ONNX Runtime and providers are let pass, and listed.
+/// Different versions of ONNX Runtime and different providers are accepted, and listed.
 pub(super) fn join(parts: &[&Manifest]) -> Result<Manifest, String> {
     let mut whole = parts[0].clone();
     let store = &mut whole.store;

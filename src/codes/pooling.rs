@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::named;
 
-/// What is kept of a trunk's (H, W, C) output.
+/// How a trunk's output (H, W, C) is pooled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pool {
-    /// All of it: (H, W, C).
+    /// Not at all: (H, W, C).
     #[default]
     None,
     /// The mean over H and W: (C).
@@ -22,7 +22,7 @@ named!(Pool, "pooling", None => "none", Avg => "avg", Max => "max");
 impl Pool {
     /// Shape of a pooled code, from the trunk's output shape (channels last, without N).
     ///
-    /// Outputs that are vectors already stay as they are.
+    /// Outputs that are vectors already do not change.
     #[must_use]
     pub(crate) fn shape(self, output: &[usize]) -> Vec<usize> {
         match (self, output) {
@@ -31,7 +31,7 @@ impl Pool {
         }
     }
 
-    /// Pools the codes of V views of a picture, one after the other, as [`Pool::append`] does each.
+    /// Pools the codes of V views of a picture, one after the other, each as by [`Pool::append`].
     pub(crate) fn append_views(
         self,
         codes: &[f32],
@@ -46,8 +46,8 @@ impl Pool {
 
     /// Pools one code of `channels` channels, given channels last, and appends it to `pooled`.
     ///
-    /// The mean is summed in float64, so that it does not depend on the order of the positions
-    /// by more than a rounding.
+    /// The mean is summed in float64, so that the order of the positions changes it by at most a
+    /// rounding.
     pub(crate) fn append(self, code: &[f32], channels: usize, pooled: &mut Vec<f32>) {
         match self {
             Self::None => pooled.extend_from_slice(code),

@@ -1,4 +1,4 @@
-//! One of the parts that a job, and its store, are done in.
+//! One part of a job, and of its store.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// More shards than anyone runs; it keeps their numbers to five digits.
+/// An upper limit on shards; it keeps their numbers to five digits.
 const MAX_SHARDS: u32 = 99_999;
 
-/// One of the parts that pictures are dealt with in, and the part of the store that comes of it:
-/// `index` of `count`, counted from 0.
+/// One part of the pictures, and the part of the store made from it: `index` of `count`, counted
+/// from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
@@ -19,11 +19,11 @@ pub struct Shard {
     count: u32,
 }
 
-/// Why a text names no shard.
+/// Why a text is not a shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShardError {
-    /// It is not of the form I/N.
+    /// The text is not of the form I/N.
     #[error("'{given}' is no shard; write I/N, as 0/4 for the first of four")]
     Form {
         /// The text.
@@ -78,7 +78,7 @@ impl Shard {
         format!("part-{:05}-of-{:05}", self.index, self.count)
     }
 
-    /// The shard whose folder is called so, and nothing else. It may be of any number of shards.
+    /// The shard whose folder has exactly this name. Its number of shards may be anything.
     pub(super) fn of_folder(name: &str) -> Option<Self> {
         let (index, count) = name.strip_prefix("part-")?.split_once("-of-")?;
         let shard = Self {
@@ -88,13 +88,13 @@ impl Shard {
         (shard.folder() == name && shard.is_sound()).then_some(shard)
     }
 
-    /// Whether it is one of its shards, which a file need not be believed.
+    /// Whether index and count are valid, which a file cannot be trusted to ensure.
     pub(super) fn is_sound(self) -> bool {
         self.index < self.count
     }
 
-    /// Which of `n` items are of this shard: consecutive ones, so that the shards in their order give
-    /// all.
+    /// Which of `n` items belong to this shard: consecutive ones, so that all shards in order give
+    /// all items.
     #[must_use]
     pub fn range(self, n: usize) -> Range<usize> {
         // In 128 bits, where no product overflows; the result is at most n.
@@ -111,7 +111,7 @@ impl FromStr for Shard {
             given: given.to_owned(),
         };
         let number = |digits: &str| -> Option<u32> {
-            // By itself, parse takes a sign too.
+            // On its own, parse would accept a sign too.
             let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
             all_digits.then(|| digits.parse().ok()).flatten()
         };

@@ -1,4 +1,4 @@
-//! Opening a store, and distrusting it until its files agree.
+//! Opening a store and checking that its files agree.
 
 mod made;
 
@@ -19,7 +19,7 @@ use crate::files::npy::{ElementType, NpyHeader};
 use crate::files::regular;
 use crate::picture::Views;
 
-/// Halves that are widened at a time: few enough to stay in the first-level cache.
+/// Float16 numbers that are widened at a time: few enough for the first-level cache.
 const WIDENED: usize = 1024;
 
 /// A picture whose code is a row: its line in images.csv.
@@ -27,42 +27,44 @@ const WIDENED: usize = 1024;
 pub struct PictureRow {
     /// Path relative to the input root, with `/` between folders.
     pub path: Box<str>,
-    /// Class index; nothing where the store has no classes.
+    /// Class index; `None` if the store has no classes.
     pub label: Option<usize>,
-    /// Width in pixels as a person sees the picture, before resizing.
+    /// Width in pixels of the upright picture, before resizing.
     pub width: u32,
-    /// Height in pixels as a person sees the picture, before resizing.
+    /// Height in pixels of the upright picture, before resizing.
     pub height: u32,
     /// BLAKE3 of the file's bytes.
     pub blake3: blake3::Hash,
-    /// Name of its group, see [`Store::group_by`]; nothing where the picture stands for itself.
+    /// Name of its group, see [`Store::group_by`]; `None` if it has no group.
     pub group: Option<Box<str>>,
 }
 
-/// A complete store, whose codes are read when they are asked for.
+/// A complete store; its codes are read on demand.
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
     manifest: Manifest,
     codes: Arc<Vec<CodesFile>>,
-    /// Codes of a row, in the files or in `made`: more than there are views here where only the first is meant.
+    /// Codes per row, in the files or in `made`. It may exceed the number of views here, if only
+    /// the first is used.
     stride: usize,
-    /// Codes (N, stride, D) in C order that were made of those of the files, and are read in place of them.
+    /// Codes (N, stride, D) in C order that were computed from those in the files and replace them.
     made: Option<Arc<Vec<f32>>>,
-    /// Rows of the files, or of `made`, where not all of them are meant, or not in their order.
+    /// Rows of the files, or of `made`, if only some are used or their order differs.
     rows: Option<Arc<[usize]>>,
     labels: Option<Vec<usize>>,
     pub(super) pictures: Vec<PictureRow>,
 }
 
 impl Store {
-    /// Opens the store at `dir`, whole or in parts, and checks its files against each other.
+    /// Opens the store at `dir`, complete or in parts, and checks its files against each other.
     ///
-    /// A directory of parts (`part-00000-of-00004` and so on) is one store if all of them are
-    /// there, of one job: its rows are those of the parts, one part after the other.
+    /// A directory of parts (`part-00000-of-00004` and so on) is one store if all parts of one job
+    /// exist. Its rows are those of the parts, one part after the other.
     ///
-    /// The codes stay in their file until they are asked for. A store is replaced by renaming, which
-    /// leaves an open one as it was. A change of codes.npy in place is an error at the next read.
+    /// The codes stay in their file and are read on demand. A store is replaced by renaming, which
+    /// does not affect an open one. If codes.npy is changed in place, the next read returns an
+    /// error.
     ///
     /// # Errors
     /// [`StoreError::NotAStore`]; [`StoreError::Parts`], [`StoreError::MissingParts`] or
@@ -86,7 +88,7 @@ impl Store {
         Self::joined(dir, parts)
     }
 
-    /// Whether there is a store at `dir`, or a part of one. It may be unfinished or damaged.
+    /// Whether there is a store, or a part of one, at `dir`. It may be unfinished or damaged.
     #[must_use]
     pub(crate) fn is_at(dir: &Path) -> bool {
         dir.join(MANIFEST).exists() || parts::are_in(dir)
@@ -115,7 +117,7 @@ impl Store {
         })
     }
 
-    /// One store of all its parts, in their order.
+    /// Joins all parts, in order, into one store.
     fn joined(dir: &Path, parts: Vec<Self>) -> Result<Self, StoreError> {
         let manifests: Vec<_> = parts.iter().map(|part| &part.manifest).collect();
         let manifest = parts::join(&manifests).map_err(|reason| StoreError::Parts {
@@ -148,7 +150,7 @@ impl Store {
         Ok(whole)
     }
 
-    /// Where the code of `row` is among those of the files, or of `made`.
+    /// The index of `row`'s code among those in the files, or in `made`.
     fn file_row(&self, row: usize) -> usize {
         self.rows.as_ref().map_or(row, |rows| rows[row])
     }
@@ -159,7 +161,7 @@ impl Store {
         &self.dir
     }
 
-    /// What store.json says; for a store in parts, what their files say together.
+    /// The contents of store.json; for a store in parts, their joint manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -171,32 +173,32 @@ impl Store {
         &self.manifest.store.codes
     }
 
-    /// Class names in the order of their indices; none for unlabelled pictures.
+    /// Class names in the order of their indices; empty for unlabelled pictures.
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.manifest.store.classes
     }
 
-    /// Class indices, one a row; nothing for a store of unlabelled pictures.
+    /// Class indices, one per row; `None` for a store of unlabelled pictures.
     #[must_use]
     pub fn labels(&self) -> Option<&[usize]> {
         self.labels.as_deref()
     }
 
-    /// Which views of each picture have codes.
+    /// The views of each picture that have codes.
     #[must_use]
     pub fn views(&self) -> Views {
         self.manifest.store.views
     }
 
-    /// The pictures, one a row.
+    /// The pictures, one per row.
     #[must_use]
     pub fn pictures(&self) -> &[PictureRow] {
         &self.pictures
     }
 
-    /// All codes of the pictures themselves as float32, flattened to (N, D); f16 is widened exactly. Those of other
-    /// views, [`Store::read_view`] reads.
+    /// All codes of the pictures themselves as float32, flattened to (N, D); f16 is widened
+    /// exactly. For the codes of other views, use [`Store::read_view`].
     ///
     /// # Errors
     /// As [`Store::read_code`].
@@ -210,7 +212,8 @@ impl Store {
         Ok(values)
     }
 
-    /// Reads some features of the code of `row`, of the picture itself; f16 is widened exactly.
+    /// Reads some features of the code of the picture in `row`, without other views; f16 is widened
+    /// exactly.
     ///
     /// # Errors
     /// [`StoreError::Read`], or [`StoreError::Changed`] if codes.npy was written to since the store
@@ -260,8 +263,8 @@ impl Store {
         })
     }
 
-    /// Reads the codes of all views of the picture in `row` into `bytes`, as they are on the disk: little-endian
-    /// elements of the store's dtype.
+    /// Reads the codes of all views of the picture in `row` into `bytes`, in their form on disk:
+    /// little-endian elements of the store's dtype.
     ///
     /// # Errors
     /// As [`Store::read_code`].
@@ -295,13 +298,13 @@ impl Store {
         codes.read(row, self.first_byte(view), bytes)
     }
 
-    /// Where the code of a view begins in its row.
+    /// The offset in bytes of a view's code within its row.
     fn first_byte(&self, view: usize) -> usize {
         assert!(view < self.views().n(), "there is no view {view}");
         view * self.code_bytes()
     }
 
-    /// The code of a view of `row` where codes were made here.
+    /// The code of a view of `row`, if the codes were computed here.
     fn made_code(&self, row: usize, view: usize) -> Option<&[f32]> {
         assert!(view < self.views().n(), "there is no view {view}");
         let len = self.codes_identity().code_len();
@@ -311,7 +314,7 @@ impl Store {
             .map(|codes| &codes[place * len..(place + 1) * len])
     }
 
-    /// Checks that nobody has written to the codes since the store was opened.
+    /// Checks that nothing has been written to the codes since the store was opened.
     ///
     /// # Errors
     /// [`StoreError::Changed`] or [`StoreError::Read`].
@@ -319,10 +322,10 @@ impl Store {
         self.codes.iter().try_for_each(CodesFile::check_unchanged)
     }
 
-    /// Turns the bytes of a code, as [`Store::read_view_bytes`] gives them, into float32.
+    /// Converts the bytes of a code, as read by [`Store::read_view_bytes`], to float32.
     ///
     /// # Panics
-    /// If there are not as many values as there are elements.
+    /// If the number of values differs from the number of elements.
     pub(crate) fn decode_code(&self, bytes: &[u8], values: &mut [f32]) {
         let n_bytes = values.len() * self.manifest.store.dtype.size();
         assert_eq!(bytes.len(), n_bytes, "a value for each element");
@@ -335,7 +338,8 @@ impl Store {
         self.manifest.store.code_bytes()
     }
 
-    /// Tells the system that these codes will be read soon, so that it may begin to; does not wait.
+    /// Tells the system that these codes will be read soon, so that it may read ahead; does not
+    /// wait.
     pub(crate) fn will_need(&self, rows: Range<usize>) {
         if self.made.is_some() || rows.is_empty() {
             return;
@@ -360,7 +364,7 @@ impl Store {
     }
 }
 
-/// Turns little-endian elements of a store into float32, one each.
+/// Converts little-endian elements of a store to float32, one value each.
 fn widen(bytes: &[u8], dtype: Dtype, values: &mut [f32]) {
     match dtype {
         Dtype::F16 => {
@@ -418,7 +422,7 @@ fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreErro
             ),
         ));
     }
-    // As many as the header says, whatever the file has become.
+    // As many as the header states, even if the file has changed.
     let mut bytes = vec![0; manifest.counts.pictures * ElementType::I64.size()];
     file.read_exact(&mut bytes)
         .map_err(StoreError::reading(path))?;
@@ -435,7 +439,7 @@ fn read_labels(path: &Path, manifest: &Manifest) -> Result<Vec<usize>, StoreErro
         .collect()
 }
 
-/// A line of images.csv as it is written.
+/// A line of images.csv, for writing.
 #[derive(Deserialize)]
 struct Line<'a> {
     row: usize,
@@ -444,12 +448,12 @@ struct Line<'a> {
     width: u32,
     height: u32,
     blake3: &'a str,
-    /// A column of stores that know groups.
+    /// Only in stores with groups.
     #[serde(default)]
     group: Option<&'a str>,
 }
 
-/// Reads images.csv, whose labels are among `classes`.
+/// Reads images.csv; its labels must be among `classes`.
 pub(super) fn read_rows(path: &Path, classes: &[String]) -> Result<Vec<PictureRow>, StoreError> {
     let file = regular::open(path).map_err(StoreError::reading(path))?;
     let mut table = csv::Reader::from_reader(file);

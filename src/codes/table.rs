@@ -1,4 +1,4 @@
-//! A CSV table that grows, and can be gone on with from a length that is known to be on the disk.
+//! A growing CSV table that can be resumed from a length known to be on the disk.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::files::open_itself;
 
-/// A table on its way to the disk.
+/// A table that is being written.
 #[derive(Debug)]
 pub(super) struct TableFile {
     path: PathBuf,
@@ -29,7 +29,7 @@ impl TableFile {
     /// Opens the file to append to its first `length` bytes; what comes after them is cut off.
     pub(super) fn reopen(path: PathBuf, length: u64) -> Result<Self, StoreError> {
         let file = reopen(&path, length).map_err(StoreError::reopening(&path))?;
-        // Without a header of its own: the file has one.
+        // Without a new header: the file has one.
         let writer = csv::Writer::from_writer(file);
         Ok(Self { path, writer })
     }
@@ -41,7 +41,7 @@ impl TableFile {
             .map_err(|error| StoreError::writing(&self.path)(io::Error::from(error)))
     }
 
-    /// Brings all records to the disk, and returns the file's length.
+    /// Syncs all records to the disk, and returns the file's length.
     pub(super) fn sync(&mut self) -> Result<u64, StoreError> {
         let sync = |writer: &mut csv::Writer<File>| {
             writer.flush()?;
@@ -53,7 +53,8 @@ impl TableFile {
     }
 }
 
-/// Opens a file that has at least `length` bytes, cuts it there, and stands at its end.
+/// Opens a file that has at least `length` bytes, truncates it to that length, and seeks to its
+/// end.
 fn reopen(path: &Path, length: u64) -> io::Result<File> {
     let mut file = open_itself(path, File::options().read(true).write(true))?;
     let actual = file.metadata()?.len();

@@ -19,52 +19,53 @@ use crate::files::{Draft, DraftError, Existing, Kind};
 /// The log of large pictures in a draft: those that were being decoded when a run was killed.
 pub(crate) const IN_HAND: &str = "in-hand.jsonl";
 
-/// Columns of images.csv; the last one only where pictures belong to groups.
+/// Columns of images.csv; the last one only if pictures have groups.
 const IMAGE_COLUMNS: [&str; 7] = ["row", "path", "label", "width", "height", "blake3", "group"];
 /// Columns of failures.csv.
 const FAILURE_COLUMNS: [&str; 2] = ["path", "error"];
 
-/// How many of the columns of images.csv such a store has.
+/// How many columns images.csv has in such a store.
 fn n_image_columns(description: &StoreDescription) -> usize {
     IMAGE_COLUMNS.len() - usize::from(!description.grouped)
 }
 
-/// What a store is, for [`Draft`].
+/// The kind of target, for [`Draft`].
 const KIND: Kind = Kind {
     name: "store",
     marker: MANIFEST,
 };
 
-/// Where the code of a new row comes from.
+/// The code of a new row.
 #[derive(Clone, Copy, Debug)]
 pub enum Code<'a> {
-    /// The pooled code itself; where there are several views of a picture, their codes one after the other.
+    /// The pooled code itself; for several views, their codes one after the other.
     Values(&'a [f32]),
-    /// The row's bytes, as a store of the same dtype has them.
+    /// The row's bytes, in the form that a store of the same dtype has them.
     Bytes(&'a [u8]),
-    /// A row of this store before it.
+    /// The index of an earlier row of this store.
     Row(usize),
 }
 
-/// What to do with what an earlier run of the same job left.
+/// What to do with the remains of an earlier run of the same job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leftover {
-    /// Go on with it.
+    /// Continue it.
     Resume,
-    /// Throw it away.
+    /// Delete it.
     Discard,
 }
 
-/// What `StoreWriter::open` found.
+/// The result of `StoreWriter::open`.
 #[derive(Debug)]
 pub enum Opened {
-    /// A store with rows to come, after those that an earlier run left.
+    /// An unfinished store, with the rows that an earlier run wrote.
     Unfinished(Box<StoreWriter>),
-    /// All was done already; this is what store.json says.
+    /// The job was finished before; this is its store.json.
     Complete(Box<Manifest>),
 }
 
-/// Writes a store. Dropped unfinished, it leaves nothing, unless it has a journal and a checkpoint.
+/// Writes a store. If dropped unfinished, it leaves nothing behind, unless it has a journal and a
+/// checkpoint.
 #[derive(Debug)]
 pub struct StoreWriter {
     draft: Draft,
@@ -76,17 +77,17 @@ pub struct StoreWriter {
     n_failures: BTreeMap<String, usize>,
     per_class: Vec<usize>,
     journal: Option<Journal>,
-    /// Pictures that the journal's last checkpoint counts as dealt with.
+    /// Pictures that the journal's last checkpoint counts as finished.
     n_done: usize,
-    /// Little-endian bytes of the rows in hand; kept for its capacity.
+    /// Little-endian bytes of the current rows; kept for its capacity.
     bytes: Vec<u8>,
 }
 
 impl StoreWriter {
-    /// Begins a store at `out` that has no journal: it is written in one go or not at all.
+    /// Starts a store at `out` without a journal: it is written in one go or not at all.
     ///
     /// # Errors
-    /// [`StoreError::Draft`] if `out` is not free or not writable, [`StoreError::Write`] after that.
+    /// [`StoreError::Draft`] if `out` exists or is not writable, later [`StoreError::Write`].
     pub fn create(
         out: &Path,
         existing: Existing,
@@ -95,11 +96,11 @@ impl StoreWriter {
         Self::begin(Draft::begin(out, KIND, existing)?, description)
     }
 
-    /// Opens the store at `out` for `job`: from the start, or from where an earlier run stopped.
+    /// Opens the store at `out` for `job`, at the start or where an earlier run stopped.
     ///
     /// # Errors
-    /// As [`StoreWriter::create`]; [`StoreError::OtherJob`] if what is there belongs to another
-    /// job, and is to be gone on with; [`StoreError::Damaged`] if it is not what its journal says.
+    /// As [`StoreWriter::create`]; [`StoreError::OtherJob`] if an unfinished store of another job
+    /// is to be resumed; [`StoreError::Damaged`] if it contradicts its journal.
     pub(crate) fn open(
         out: &Path,
         existing: Existing,
@@ -115,7 +116,7 @@ impl StoreWriter {
             draft.clear()?;
         }
         let journal = Journal::reopen(&path).map_err(|error| {
-            // What is there is somebody's work, whatever its journal says.
+            // The draft is somebody's work, whatever its journal says.
             draft.keep();
             unusable_journal(path.join(JOURNAL), error)
         })?;
@@ -125,7 +126,7 @@ impl StoreWriter {
             }
             None if path.join(MANIFEST).is_file() => publish_complete(draft, job),
             begun => {
-                // A picture that killed the run at once is to be known to this one.
+                // This run must know about a picture that killed the last run at once.
                 let is_same = begun.is_some_and(|(_, begun, _)| job.difference(&begun).is_none());
                 let in_hand = is_same.then(|| fs::read(path.join(IN_HAND)).ok()).flatten();
                 draft.clear()?;
@@ -178,7 +179,7 @@ impl StoreWriter {
         job: &Job,
         checkpoint: Checkpoint,
     ) -> Result<Opened, StoreError> {
-        // Whatever comes now, the work in it is not to be lost.
+        // From here on, the work in the draft must be kept, whatever happens.
         draft.keep();
         if let Some(difference) = job.difference(begun) {
             return Err(StoreError::OtherJob {
@@ -188,7 +189,7 @@ impl StoreWriter {
             });
         }
         let at = |name: &str| draft.path().join(name);
-        // Of a run that was killed while it finished.
+        // Left by a run that was killed while it finished.
         let _ = fs::remove_file(at(MANIFEST));
         let description = job.store.clone();
         let rows = checkpoint.n_rows;
@@ -233,7 +234,7 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// The pictures of the rows on the disk: all of them, after [`StoreWriter::open`].
+    /// The pictures of the rows on the disk; after [`StoreWriter::open`] these are all rows.
     ///
     /// # Errors
     /// [`StoreError`] if images.csv cannot be read.
@@ -242,7 +243,7 @@ impl StoreWriter {
         rows.map_err(StoreError::in_draft)
     }
 
-    /// Whether this is a part of a store, and no whole one.
+    /// Whether this is a part of a store, not a complete one.
     #[must_use]
     pub(crate) fn is_part(&self) -> bool {
         self.description.part.is_some()
@@ -254,19 +255,19 @@ impl StoreWriter {
         self.codes.rows()
     }
 
-    /// Pictures that could not be used so far, by the kind of reason.
+    /// Pictures that could not be used so far, by the kind of failure.
     #[must_use]
     pub(crate) fn failures(&self) -> &BTreeMap<String, usize> {
         &self.n_failures
     }
 
-    /// Pictures dealt with that are safe on the disk: where the next run of the job goes on.
+    /// Pictures that are finished and synced: where the next run of the job resumes.
     #[must_use]
     pub(crate) fn n_done(&self) -> usize {
         self.n_done
     }
 
-    /// Where the unfinished store lies.
+    /// The path of the unfinished store.
     #[must_use]
     pub(crate) fn draft(&self) -> &Path {
         self.draft.path()
@@ -275,10 +276,10 @@ impl StoreWriter {
     /// Appends a row.
     ///
     /// # Errors
-    /// [`StoreError::Write`], a full disk above all.
+    /// [`StoreError::Write`], most likely because the disk is full.
     ///
     /// # Panics
-    /// If the code's length or the label is not one of this store.
+    /// If the code's length or the label does not fit this store.
     pub fn append(&mut self, picture: &PictureRow, code: Code<'_>) -> Result<(), StoreError> {
         let codes = self.at(CODES);
         let row = self.codes.rows().to_string();
@@ -314,10 +315,10 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Reads the bytes of a row that was appended.
+    /// Reads the bytes of an appended row.
     ///
     /// # Errors
-    /// [`StoreError::Write`], as what is buffered is written first.
+    /// [`StoreError::Write`], because buffered data are written first.
     pub(crate) fn read_code_bytes(
         &mut self,
         row: usize,
@@ -330,7 +331,7 @@ impl StoreWriter {
             .map_err(StoreError::writing(&codes))
     }
 
-    /// Notes a picture that could not be used.
+    /// Records a picture that could not be used.
     ///
     /// # Errors
     /// [`StoreError::Write`].
@@ -339,13 +340,13 @@ impl StoreWriter {
         self.failures.append(&[&failure.path, &failure.error])
     }
 
-    /// Brings all that was appended to the disk and notes it in the journal: from here on, the
-    /// first `n_done` pictures of the job need not be done again, and the draft is kept.
+    /// Syncs everything appended so far and records it in the journal. From here on, the first
+    /// `n_done` pictures of the job need not be done again, and the draft is kept.
     ///
     /// Without a journal, this does nothing.
     ///
     /// # Errors
-    /// [`StoreError::Write`]; the last checkpoint still holds then.
+    /// [`StoreError::Write`]; the last checkpoint is then still valid.
     pub(crate) fn checkpoint(&mut self, n_done: usize) -> Result<(), StoreError> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
@@ -370,7 +371,7 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Throws away all that was written, what was to be kept too.
+    /// Deletes everything written, including what a checkpoint would keep.
     pub(crate) fn discard(self) {
         self.draft.discard();
     }
@@ -378,8 +379,8 @@ impl StoreWriter {
     /// Completes the files, writes store.json and publishes the store.
     ///
     /// # Errors
-    /// [`StoreError`]; what was at `out` before is then still there. [`StoreError::Damaged`] if the
-    /// rows and failures are not all pictures of the job.
+    /// [`StoreError`]; an existing store at `out` is then unchanged. [`StoreError::Damaged`] if
+    /// rows and failures do not cover all pictures of the job.
     pub fn finish(mut self) -> Result<Manifest, StoreError> {
         self.check_all_settled()?;
         let at = |name: &str| self.draft.path().join(name);
@@ -400,8 +401,8 @@ impl StoreWriter {
         let manifest = Manifest::new(self.description, counts);
         write_manifest(&manifest, &at(MANIFEST))?;
         if self.journal.take().is_some() {
-            // Whoever finds store.json without a journal has only to publish: both names must
-            // reach the disk in this order.
+            // A draft with store.json but no journal only needs to be published, so both changes
+            // must reach the disk in this order.
             self.draft.sync()?;
             fs::remove_file(at(JOURNAL)).map_err(StoreError::writing(&at(JOURNAL)))?;
             match fs::remove_file(at(IN_HAND)) {
@@ -415,7 +416,7 @@ impl StoreWriter {
         Ok(manifest)
     }
 
-    /// Refuses to call a store complete that lacks pictures of its job.
+    /// Refuses to complete a store that lacks pictures of its job.
     fn check_all_settled(&self) -> Result<(), StoreError> {
         let Some(Journal { n_pictures, .. }) = self.journal else {
             return Ok(());
@@ -436,7 +437,7 @@ impl StoreWriter {
     }
 }
 
-/// The store that is at `target` already, if it is the one that `job` makes.
+/// The store at `target`, if it is the one that `job` makes.
 fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
     match read_manifest(&target) {
         Ok(manifest) if job.store.listing.is_some() && manifest.store.is_same_job(&job.store) => {
@@ -446,7 +447,7 @@ fn complete(target: PathBuf, job: &Job) -> Result<Opened, StoreError> {
     }
 }
 
-/// Publishes a draft that lacks nothing but its last rename.
+/// Publishes a draft that only lacks its last rename.
 fn publish_complete(mut draft: Draft, job: &Job) -> Result<Opened, StoreError> {
     draft.keep();
     let manifest = read_manifest(draft.path()).map_err(StoreError::in_draft)?;

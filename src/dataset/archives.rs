@@ -1,4 +1,4 @@
-//! Tar files as WebDataset makes them: `0001.jpg` and its label `0001.cls` or `0001.json`.
+//! Tar files in WebDataset's layout: `0001.jpg` and its label `0001.cls` or `0001.json`.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,16 +16,16 @@ use crate::codes::Failure;
 /// The largest label file that is read.
 const MAX_LABEL_BYTES: u64 = 1 << 20;
 
-/// The longest class name; it goes into a table in each of its pictures' rows.
+/// The longest class name: the name is written into the row of each of its pictures.
 const MAX_CLASS_BYTES: usize = 1000;
 
-/// The most that is read between two members: a header with a long name, or a label.
+/// The most bytes that are read between two members: a header with a long name, or a label.
 const MAX_RUN_BYTES: u64 = 2 * MAX_LABEL_BYTES;
 
-/// The fields of NAME.json that may hold the label; the first that does counts.
+/// The fields of NAME.json that may hold the label; the first one present counts.
 const LABEL_FIELDS: &[&str] = &["label", "class", "class_name", "cls"];
 
-/// First bytes of compressed files, what made them, and what undoes it.
+/// Compressed files: their first bytes, the compression, and the program that undoes it.
 const COMPRESSIONS: &[(&[u8], &str, &str)] = &[
     (b"\x1f\x8b", "gzip", "gunzip"),
     (b"BZh", "bzip2", "bunzip2"),
@@ -35,27 +35,27 @@ const COMPRESSIONS: &[(&[u8], &str, &str)] = &[
 
 /// Lists the pictures in tar files, reading headers and labels only.
 ///
-/// Members belong together if they have one key, which is the name up to the first dot after the
-/// folders. `KEY.cls` holds the label as text; `KEY.json` holds it in `label`, `class`,
-/// `class_name` or `cls`, as a string or an integer, and counts where there is no `KEY.cls`. A
-/// label is the class's name, so that class 10 is sorted before class 2. Pictures without a label
-/// are unusable, unless there is no label at all; then the set is unlabelled.
+/// Members with the same key belong together. The key is the member's name up to the first dot
+/// after the folders. `KEY.cls` holds the label as text. `KEY.json` holds it in `label`, `class`,
+/// `class_name` or `cls`, as a string or an integer; it counts only if there is no `KEY.cls`. A
+/// label is a class name, so class 10 is sorted before class 2. Pictures without a label are
+/// unusable, unless the archives hold no label at all; then the set is unlabelled.
 ///
-/// Rows follow the archives' file names, and within an archive the members, so that reading goes
-/// through each archive once from its beginning to its end. A row is called
-/// `ARCHIVE/MEMBER`, after the archive's file name; members' names are only names, and nothing is
-/// unpacked. Links and sparse members are unusable.
+/// Rows are sorted by archive file name. Within an archive they keep the order of the members, so
+/// each archive is read once, from beginning to end. A row is named `ARCHIVE/MEMBER`, after the
+/// archive's file name. Nothing is unpacked, so members' names are never used as paths. Links and
+/// sparse members are unusable.
 ///
 /// # Errors
-/// [`DatasetError`] with the archive that is at fault: not a tar file, compressed, cut short, two
-/// of one file name, two pictures of one name in it (which would be written over one another if
-/// they were unpacked).
+/// [`DatasetError`] with the archive that is at fault: it is not a tar file, it is compressed or
+/// cut short, two archives have one file name, or one archive holds two pictures of one name
+/// (unpacking would overwrite one with the other).
 pub fn read_labelled_archives(archives: &[PathBuf]) -> Result<Pictures, DatasetError> {
     read_with(archives, Labels::Read)
 }
 
-/// Lists the pictures in tar files as [`read_labelled_archives`] does, without labels: label files are
-/// files like any other.
+/// Lists the pictures in tar files as [`read_labelled_archives`] does, but without labels: label
+/// files are treated like any other file.
 ///
 /// # Errors
 /// As [`read_labelled_archives`].
@@ -63,7 +63,7 @@ pub fn read_unlabelled_archives(archives: &[PathBuf]) -> Result<Pictures, Datase
     read_with(archives, Labels::Ignore)
 }
 
-/// What is done with label files.
+/// How label files are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Labels {
     #[default]
@@ -96,7 +96,7 @@ fn read_with(archives: &[PathBuf], labels: Labels) -> Result<Pictures, DatasetEr
     Ok(found)
 }
 
-/// The archives in the order of their file names, which are all different.
+/// The archives sorted by their file names, which must all differ.
 fn sort_by_name(archives: &[PathBuf]) -> Result<Vec<PathBuf>, DatasetError> {
     let mut sorted = archives.to_vec();
     sorted.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
@@ -111,7 +111,7 @@ fn sort_by_name(archives: &[PathBuf]) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(sorted)
 }
 
-/// The archives for an error: all of one or two, the ends of more.
+/// The archives' names for an error: all of one or two, the first and the last of more.
 fn list_ends(archives: &[PathBuf]) -> String {
     match archives {
         [] => "no archives".to_owned(),
@@ -144,19 +144,19 @@ fn no_label(path: &str, error: String) -> Failure {
     }
 }
 
-/// What is found in the archives, one after the other.
+/// What has been found in the archives so far.
 #[derive(Default)]
 struct Index {
     found: Pictures,
     labels: Labels,
     classes: Classes,
-    /// Whether anything was meant to be a label.
+    /// Whether any member was meant to be a label.
     is_labelled: bool,
-    /// The archive in hand.
+    /// Index of the current archive.
     number: u32,
     /// Its file name.
     name: String,
-    /// Its samples by their keys.
+    /// Its samples, by key.
     samples: HashMap<String, Sample>,
 }
 
@@ -270,7 +270,7 @@ impl Index {
         }
     }
 
-    /// What a label file says; `None` if it is not meant to say it.
+    /// What a label file says; `None` if it says nothing about a class.
     fn read_label<R: Read>(
         &mut self,
         name: &str,
@@ -309,7 +309,7 @@ impl Index {
         }
     }
 
-    /// Labels the archive's pictures, and sets those aside whose label files say nothing.
+    /// Labels the archive's pictures. Pictures whose label files give no class are set aside.
     fn label_pictures(&mut self, n_before: usize) {
         let pictures = self.found.listed.split_off(n_before);
         for mut picture in pictures {
@@ -330,7 +330,7 @@ impl Index {
     }
 }
 
-/// Opens an archive after a look at what it is: to open a FIFO is to wait.
+/// Opens an archive after checking what it is: opening a FIFO would block.
 fn open(path: &Path) -> Result<File, DatasetError> {
     let metadata = fs::metadata(path).map_err(DatasetError::unreadable(path))?;
     if !metadata.is_file() {
@@ -359,7 +359,7 @@ fn open(path: &Path) -> Result<File, DatasetError> {
     }
 }
 
-/// Whether a member is a file whose bytes lie behind its header, all of them.
+/// Whether a member is a file whose bytes all lie behind its header.
 fn is_regular<R: Read>(entry: &Entry<R>) -> bool {
     let entry_type = entry.header().entry_type();
     entry_type.is_file() || entry_type.is_contiguous()
@@ -380,7 +380,7 @@ fn refusal<R: Read>(entry: &Entry<R>) -> Option<(&'static str, String)> {
     Some(("not_a_file", error.to_owned()))
 }
 
-/// Where the data of a member ends. A sparse one has a size that it takes up nowhere.
+/// Where the data of a member ends. A sparse member states a size that it does not take up.
 fn end<R: Read>(entry: &Entry<R>) -> u64 {
     let n_bytes = if entry.header().entry_type().is_gnu_sparse() {
         entry.header().entry_size().unwrap_or(0)
@@ -390,20 +390,20 @@ fn end<R: Read>(entry: &Entry<R>) -> u64 {
     entry.raw_file_position().saturating_add(n_bytes)
 }
 
-/// WebDataset's key and what follows its dot: `a.b/c.left.jpg` is `a.b/c` and `left.jpg`.
+/// WebDataset's key and the rest after its dot: `a.b/c.left.jpg` gives `a.b/c` and `left.jpg`.
 fn split_key(name: &str) -> Option<(&str, &str)> {
     let file = name.rfind('/').map_or(0, |slash| slash + 1);
     let dot = file + name[file..].find('.')?;
     (dot > file).then(|| (&name[..dot], &name[dot + 1..]))
 }
 
-/// The class in a .cls file. An empty one is meant to name a class.
+/// The class in a .cls file. An empty file is an error: it was meant to name a class.
 fn class_in_text(bytes: &[u8]) -> Result<Option<String>, &'static str> {
     let text = str::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
     check_class(text.trim()).map(Some)
 }
 
-/// The class in a .json file, which may just as well be about something else.
+/// The class in a .json file; `None` if the file is about something else.
 fn class_in_json(bytes: &[u8]) -> Result<Option<String>, &'static str> {
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| "is not JSON")?;
     let mut fields = LABEL_FIELDS.iter().filter_map(|field| value.get(field));
@@ -427,9 +427,10 @@ fn check_class(class: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A file of which only so much is read in one go; the tar crate seeks before every header.
+/// A reader that refuses to read more than a limit in one go; the tar crate seeks before every
+/// header.
 ///
-/// Why? A header may announce a name of any length, which the tar crate takes into memory whole.
+/// Why? A header may announce a name of any length, and the tar crate reads all of it into memory.
 struct BoundedRuns {
     file: File,
     /// Bytes read since the last seek.

@@ -1,4 +1,4 @@
-//! Class names as they come, and their indices once all are known.
+//! Class names in the order in which they appear, and their indices once all are known.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::{DatasetError, Picture};
 /// Collects class names in any order.
 #[derive(Debug, Default)]
 pub(super) struct Classes {
-    /// Names, each with its place in the order of their coming.
+    /// Names, each with its provisional index: the order of appearance.
     places: HashMap<String, usize>,
 }
 
@@ -22,18 +22,18 @@ impl Classes {
         place
     }
 
-    /// The name behind a provisional index; empty where there is none.
+    /// The name behind a provisional index; empty if there is none.
     pub(super) fn name(&self, place: Option<usize>) -> &str {
         let mut places = self.places.iter();
         let found = places.find(|(_, known)| Some(**known) == place);
         found.map_or("", |(name, _)| name)
     }
 
-    /// Sorts the names that `pictures` have by code points, and turns provisional labels into
+    /// Sorts the names that `pictures` use by code points, and replaces provisional labels by
     /// indices.
     ///
-    /// No name at all is fine, the pictures are unlabelled then; `input` says in an error where
-    /// they come from.
+    /// Having no names at all is fine: the pictures are then unlabelled. `input` names the source
+    /// of the pictures in errors.
     pub(super) fn assign(
         self,
         input: &str,

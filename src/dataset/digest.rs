@@ -1,18 +1,19 @@
-//! One hash over which pictures there are, what they are labelled and in which order they come.
+//! One hash of a list of pictures: their names, labels and order.
 
 use blake3::{Hash, Hasher};
 
 use super::{Picture, Pictures, Place};
 use crate::codes::Failure;
 
-/// Begins every digest; to be raised with any change of what follows it.
+/// Begins every digest. Raise the number with any change to what is hashed after it.
 const DOMAIN: &[u8] = b"cnn-codes pictures 1\n";
 
 impl Pictures {
     /// A hash over classes, paths, labels, groups, places and unusable pictures, in their order.
     ///
-    /// What the files hold is not part of it, nor is [`Pictures::root`]: a set that is moved keeps
-    /// its digest. Archives count by their file names, unusable pictures by path and kind.
+    /// The contents of the files are not part of it, nor is [`Pictures::root`]: a set keeps its
+    /// digest when it is moved. Archives count by their file names, unusable pictures by path and
+    /// kind.
     #[must_use]
     pub fn digest(&self) -> Hash {
         let mut hasher = Hasher::new();
@@ -31,7 +32,7 @@ impl Pictures {
             });
         }
         add_list(&mut hasher, &self.unusable, add_failure);
-        // Sets without groups keep the digests that they had before there were any.
+        // Sets without groups keep the digests that they had before groups existed.
         if self.is_grouped() {
             add_list(&mut hasher, &self.listed, |hasher, picture| {
                 add_text(hasher, picture.group.as_deref().unwrap_or("").as_bytes());
@@ -70,7 +71,7 @@ fn add_failure(hasher: &mut Hasher, failure: &Failure) {
     add_text(hasher, failure.kind.as_bytes());
 }
 
-/// Lengths go first, so that no two lists can run together into the same bytes.
+/// Lengths go first, so that no two different lists give the same bytes.
 fn add_list<T>(hasher: &mut Hasher, items: &[T], add: impl Fn(&mut Hasher, &T)) {
     add_number(hasher, items.len() as u64);
     for item in items {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::EXTENSIONS;
 use crate::codes::Failure;
 
-/// How many names an error lists before it only counts.
+/// How many names an error lists before it only gives their number.
 const LISTED: usize = 10;
 
 /// Why an input gives no pictures.
@@ -18,7 +18,7 @@ pub enum DatasetError {
     Unreadable {
         /// The folder or the file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The root is a file.
@@ -27,13 +27,13 @@ pub enum DatasetError {
         /// The path as given.
         path: PathBuf,
     },
-    /// The root holds no folder.
+    /// The root holds no folders.
     #[error("{} holds no class folders; put the pictures of each class into a folder named for it, as {}/tomato/1.jpg", path.display(), path.display())]
     NoClasses {
         /// The root.
         path: PathBuf,
     },
-    /// The root holds one folder only.
+    /// The root holds only one folder.
     #[error("{} holds one class only, '{class}'; a classifier needs two or more{}", path.display(), if *nested { format!(" (if the folders in '{class}' are the classes, give {}/{class})", path.display()) } else { String::new() })]
     OneClass {
         /// The root.
@@ -43,7 +43,7 @@ pub enum DatasetError {
         /// Whether that folder itself holds folders.
         nested: bool,
     },
-    /// The root holds train and validation folders in place of classes.
+    /// The root holds train and validation folders instead of class folders.
     #[error("{} holds {}, not classes; give each of them in a call of its own, as {}/{}", path.display(), splits.join(" and "), path.display(), splits[0])]
     Split {
         /// The root.
@@ -51,12 +51,12 @@ pub enum DatasetError {
         /// The folders found.
         splits: Vec<String>,
     },
-    /// A class folder holds no picture that can be read.
+    /// A class folder holds no readable picture.
     #[error("the class folder {} holds no pictures ({}){}; fill it or remove it", path.display(), EXTENSIONS.join(", "), but(.unusable))]
     EmptyClass {
         /// The class folder.
         path: PathBuf,
-        /// The first thing in it that could not be used, if there is one.
+        /// The first unusable file in it, if there is one.
         unusable: Option<Failure>,
     },
     /// A class folder's name cannot be written into a table.
@@ -65,13 +65,13 @@ pub enum DatasetError {
         /// The class folder.
         path: PathBuf,
     },
-    /// A class folder is a link to the folder that it lies in, or to one above that.
+    /// A class folder is a link to its own parent folder, or to one above that.
     #[error("the class folder {} is a link to a folder that it lies in; remove it", path.display())]
     ClassLoop {
         /// The class folder.
         path: PathBuf,
     },
-    /// All labels of a table or of archives are one and the same.
+    /// All labels of a table or of archives are the same.
     #[error("{input}: one class only, '{class}'; a classifier needs two or more")]
     OneLabel {
         /// The table or the archives.
@@ -79,7 +79,7 @@ pub enum DatasetError {
         /// The only class.
         class: String,
     },
-    /// A table has no line with the names of its columns.
+    /// A table has no header line with column names.
     #[error("{} is empty; its first line names the columns: path, label, and split if there is one", path.display())]
     NoHeader {
         /// The table.
@@ -90,12 +90,12 @@ pub enum DatasetError {
     NoColumn {
         /// The table.
         path: PathBuf,
-        /// The column that is needed.
+        /// The missing column.
         column: &'static str,
         /// The columns that it has.
         columns: Vec<String>,
     },
-    /// A table has two columns of one name.
+    /// A table has two columns of the same name.
     #[error("{} has two columns '{column}'; rename one of them", path.display())]
     TwoColumns {
         /// The table.
@@ -158,7 +158,7 @@ pub enum DatasetError {
     /// A list could not be read.
     #[error("cannot read the list of pictures: {source}")]
     List {
-        /// What the system answered, or which line is wrong.
+        /// The system's error, or which line is wrong.
         source: io::Error,
     },
     /// A list names no picture.
@@ -186,12 +186,12 @@ pub enum DatasetError {
         /// The program that undoes it.
         command: &'static str,
     },
-    /// An archive contradicts tar's format, or is something else.
+    /// An archive breaks tar's format, or is another kind of file.
     #[error("{} is not a sound tar file, near byte {near}: {source}; make or copy it again, or leave it out", path.display())]
     NotATar {
         /// The archive.
         path: PathBuf,
-        /// Where the last member that was read ends.
+        /// Where the last member that was read ends, in bytes.
         near: u64,
         /// What is wrong.
         source: io::Error,
@@ -204,13 +204,13 @@ pub enum DatasetError {
         /// Its length.
         n_bytes: u64,
     },
-    /// An archive's name cannot be written into a table.
+    /// An archive's file name cannot be written into a table.
     #[error("the name of the archive {} is not UTF-8; rename it", path.display())]
     ArchiveName {
         /// The archive.
         path: PathBuf,
     },
-    /// Two archives have one file name, so that their rows could not be told apart.
+    /// Two archives have the same file name, so their rows could not be told apart.
     #[error("two archives are called {}: {} and {}; rename one of them, or leave it out", first.file_name().unwrap_or_default().display(), first.display(), second.display())]
     SameName {
         /// One.
@@ -218,7 +218,7 @@ pub enum DatasetError {
         /// The other.
         second: PathBuf,
     },
-    /// An archive has two pictures of one name.
+    /// An archive holds two pictures of the same name.
     #[error("{} holds '{member}' twice; make it again with one of them", path.display())]
     SameMember {
         /// The archive.
@@ -229,14 +229,14 @@ pub enum DatasetError {
 }
 
 impl DatasetError {
-    /// For `map_err`: what the system answered to reading `path`.
+    /// For `map_err`: the system's error when `path` was read.
     pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Unreadable { path, source }
     }
 }
 
-/// Names in quotes; many are cut to a few.
+/// Names in quotes; a long list is cut to the first few.
 fn listed(names: &[String]) -> String {
     let quoted: Vec<_> = names
         .iter()

@@ -1,4 +1,5 @@
-//! Folders of pictures: one per class, as `IMAGES/tomato/1.jpg`, or any without labels.
+//! Folders of pictures: one folder per class, as `IMAGES/tomato/1.jpg`, or any folders without
+//! labels.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileType};
@@ -9,17 +10,19 @@ use super::pictures::has_picture_ending;
 use super::{DatasetError, Picture, Pictures, Place};
 use crate::codes::Failure;
 
-/// Names that split folders go by; a class is hardly ever called so.
+/// Usual names of split folders; a class hardly ever has such a name.
 const SPLITS: &[&str] = &["train", "training", "val", "valid", "validation", "test"];
 
 /// Finds the pictures below `root`, which holds one folder per class.
 ///
-/// Rows follow class and path, folder by folder. Folders within a class folder are searched too,
-/// and links are followed. Hidden files and folders (`.DS_Store`, `.ipynb_checkpoints`) are passed
-/// over, as are files that lie beside the class folders. A folder below a class folder that cannot
-/// be read, and a link that leads nowhere or to a folder that it lies in, are listed as unusable; of
-/// the folder, [`Failure::may_pass`] holds, for nothing is known of its pictures.
-/// Whether something with a picture's ending is a file at all, [`Pictures::read`] finds out.
+/// Rows are sorted by class and path, folder by folder. Folders within a class folder are searched
+/// too, and links are followed. Hidden files and folders (`.DS_Store`, `.ipynb_checkpoints`) are
+/// skipped, and so are files beside the class folders.
+///
+/// These are listed as unusable: a folder below a class folder that cannot be read, a link to
+/// nothing, and a link to a folder that contains it. For an unreadable folder [`Failure::may_pass`]
+/// is true, because nothing is known about its pictures. Whether something with a picture's
+/// extension is a file at all is only found out by [`Pictures::read`].
 ///
 /// # Errors
 /// [`DatasetError`], with the folder that is at fault.
@@ -48,16 +51,16 @@ pub fn find(root: &Path) -> Result<Pictures, DatasetError> {
     Ok(search.found)
 }
 
-/// Lists pictures without labels: files as they are given, whatever their endings, and all that
-/// lie in the folders given, and in folders within those.
+/// Lists pictures without labels. Files are taken whatever their extension; folders are searched,
+/// with the folders inside them.
 ///
-/// Rows follow the order of `paths`, and within a folder the names; they are called by the path as
-/// it was given and the rest behind it. Links, hidden files and what cannot be read are dealt with
-/// as [`find`] does. A file that is not there is found out when it is read.
+/// Rows follow the order of `paths`, and names within a folder. A row is named by the path as it
+/// was given, followed by the path below it. Links, hidden files and unreadable folders are handled
+/// as in [`find`]. A missing file is only noticed when it is read.
 ///
 /// # Errors
-/// [`DatasetError::Unreadable`] for a folder that cannot be read, [`DatasetError::NoPictures`] where
-/// there is none at all.
+/// [`DatasetError::Unreadable`] for a folder that cannot be read, [`DatasetError::NoPictures`] if
+/// there is no picture at all.
 pub fn find_unlabelled(paths: &[PathBuf]) -> Result<Pictures, DatasetError> {
     let mut search = Search {
         label: None,
@@ -119,7 +122,7 @@ fn holds_folders(path: &Path) -> bool {
     })
 }
 
-/// What a folder holds: a name, and what it names where that is known without following links.
+/// An entry of a folder: its name, and its kind if that is known without following links.
 struct Entry {
     name: OsString,
     file_type: FileType,
@@ -127,8 +130,8 @@ struct Entry {
 
 /// Everything in a folder that is not hidden, sorted by name.
 ///
-/// Why not walkdir? To sort, it keeps a path in place of a name for each entry of a folder, and of
-/// these there may be a million.
+/// Why not walkdir? To sort, it keeps a whole path for each entry of a folder, and there may be a
+/// million entries.
 fn list(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -146,13 +149,13 @@ fn list(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// A folder that is being searched, by both of its names.
+/// A folder that is being searched, under both of its names.
 struct Folder {
-    /// What the system opens.
+    /// The path that is opened.
     path: PathBuf,
-    /// What rows are called after: relative to the root, with `/` between folders.
+    /// The path that rows are named after: relative to the root, with `/` between folders.
     relative: String,
-    /// Whether `relative` is the very name, or the nearest that is UTF-8.
+    /// Whether `relative` is the exact name, or the nearest UTF-8.
     is_exact: bool,
 }
 
@@ -174,17 +177,17 @@ impl Folder {
     }
 }
 
-/// The search of the class folders, one after the other.
+/// A search of the class folders, one after the other.
 struct Search {
-    /// The class in hand; nothing where there are none.
+    /// Index of the current class; `None` without classes.
     label: Option<usize>,
-    /// The real paths, without links, of the root and of the folders on the way to the one in hand.
+    /// The real paths, without links, of the root and of the folders down to the current one.
     open: Vec<PathBuf>,
     found: Pictures,
 }
 
 impl Search {
-    /// Takes up a folder that is called as it was given.
+    /// Searches a folder that was given by name.
     fn folder(&mut self, path: &Path) -> Result<(), DatasetError> {
         let real = fs::canonicalize(path).map_err(DatasetError::unreadable(path))?;
         let entries = list(path).map_err(DatasetError::unreadable(path))?;
@@ -198,7 +201,7 @@ impl Search {
         Ok(())
     }
 
-    /// Takes a file that was named, whatever its ending.
+    /// Takes a file that was given by name, whatever its extension.
     fn file(&mut self, path: &Path) {
         match path.to_str() {
             Some(name) => self.found.listed.push(Picture {
@@ -237,7 +240,7 @@ impl Search {
         Ok(())
     }
 
-    /// Takes up what `folder` holds. Paths have bounded lengths, and so has the recursion.
+    /// Adds the pictures in `folder`. Paths have bounded lengths, and so the recursion is bounded.
     fn search(&mut self, folder: &Folder, real: PathBuf, entries: Vec<Entry>) {
         self.open.push(real);
         for Entry { name, file_type } in entries {
@@ -276,7 +279,7 @@ impl Search {
                 self.fail(link.relative, reason, "link_loop");
             }
             Ok(Some(real)) => self.enter(&link, real),
-            // Perhaps a folder of pictures.
+            // This may be a folder of pictures.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let reason = format!("a link that cannot be followed: {error}");
                 self.fail(link.relative, reason, Failure::OUT_OF_REACH);
@@ -288,7 +291,7 @@ impl Search {
         }
     }
 
-    /// Whether a search of the folder `real` would come back to a folder that is being searched.
+    /// Whether a search of the folder `real` would return to a folder that is being searched.
     fn is_open(&self, real: &Path) -> bool {
         self.open.iter().any(|open| open.starts_with(real))
     }

@@ -4,25 +4,26 @@ use std::path::Path;
 
 use crate::codes::Store;
 
-/// Which kind of input a path names, as far as its name and its place tell.
+/// Which kind of input a path names, judged by its name and by what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputKind {
     /// `-`: a list of files on standard input.
     List,
-    /// A store, whole or in parts.
+    /// A store, complete or in parts.
     Store,
     /// Another folder.
     Folder,
-    /// A tar file, by its ending. Compressed ones are among them, which are refused when they are read.
+    /// A tar file, by its extension. Compressed ones count too; they are refused when they are
+    /// read.
     Archive,
-    /// A table, by the ending `.csv`.
+    /// A table, by the extension `.csv`.
     Table,
-    /// Something else, which may not be there.
+    /// Anything else, which may not exist.
     File,
 }
 
 impl InputKind {
-    /// The kind of input that `path` names. Nothing is opened.
+    /// The kind of input that `path` names. No file is opened.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         if path.as_os_str() == "-" {
@@ -41,10 +42,11 @@ impl InputKind {
     }
 }
 
-/// Endings of tar files, and of compressed ones.
+/// Extensions of tar files, and of compressed ones.
 const ARCHIVE_ENDINGS: &[&str] = &[".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2"];
 
-/// Whether a file's name has something before one of the endings, which are in lower case.
+/// Whether a file's name ends in one of the extensions, given in lower case, after at least one
+/// character.
 fn has_ending(path: &Path, endings: &[&str]) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_lowercase();

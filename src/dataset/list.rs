@@ -6,15 +6,15 @@ use super::{DatasetError, Picture, Pictures, Place};
 use crate::codes::Failure;
 use crate::files::lines::BoundedLines;
 
-/// Reads a list of pictures without labels: a path in each line, relative to the working folder.
+/// Reads a list of pictures without labels: one path per line, relative to the working folder.
 ///
-/// Lines end with LF or CRLF; if there is a NUL anywhere, paths end with NUL instead, as those of
-/// `find -print0` do. Empty lines are passed over. Rows are sorted by path, and a path that comes
-/// twice is one row. Endings are not looked at.
+/// Lines end with LF or CRLF. If there is a NUL anywhere, paths end with NUL instead, as `find
+/// -print0` prints them. Empty lines are skipped. Rows are sorted by path, and a repeated path is
+/// one row. Extensions are ignored.
 ///
 /// # Errors
-/// [`DatasetError::List`] if it cannot be read, a line is longer than 64 KiB, or the list than 20
-/// million lines or 2 GiB; [`DatasetError::EmptyList`] if there is no path in it.
+/// [`DatasetError::List`] if the list cannot be read, if a line is longer than 64 KiB, or if the
+/// list is longer than 20 million lines or 2 GiB; [`DatasetError::EmptyList`] if it holds no path.
 pub fn read_unlabelled_list(list: impl Read) -> Result<Pictures, DatasetError> {
     let mut bytes = Vec::new();
     BoundedLines::new(list, b"\n\0")
@@ -44,7 +44,7 @@ pub fn read_unlabelled_list(list: impl Read) -> Result<Pictures, DatasetError> {
     Ok(found)
 }
 
-/// The paths of a list that are not empty.
+/// The non-empty paths of a list.
 fn split(list: &[u8]) -> Vec<&[u8]> {
     let paths: Vec<&[u8]> = if list.contains(&0) {
         list.split(|&byte| byte == 0).collect()

@@ -1,10 +1,11 @@
 //! Finding pictures, labelled or not, and reading their bytes.
 //!
-//! There are four kinds of input, each in a file of its own: [`find`] searches class folders,
-//! [`read_table`] takes the rows of a CSV file, [`read_unlabelled_list`] the lines of a list, and
-//! [`read_labelled_archives`] the members of WebDataset's tar files. All of them give [`Pictures`], in
-//! an order that depends on names alone. Where labels do not matter, [`find_unlabelled`] takes files
-//! and folders, and [`read_unlabelled_archives`] tar files. [`InputKind`] tells them apart.
+//! There are four kinds of input, each with its own file: [`find`] searches class folders,
+//! [`read_table`] reads the rows of a CSV file, [`read_unlabelled_list`] the lines of a list, and
+//! [`read_labelled_archives`] the members of WebDataset's tar files. All of them return
+//! [`Pictures`], in an order that depends on names alone. For pictures without labels,
+//! [`find_unlabelled`] takes files and folders, and [`read_unlabelled_archives`] tar files.
+//! [`InputKind`] says which kind a path is.
 
 mod archives;
 mod classes;

@@ -1,4 +1,4 @@
-//! Pictures in the order in which they become rows.
+//! Pictures in the order of their rows.
 
 use std::path::PathBuf;
 
@@ -6,31 +6,32 @@ use bytes::Bytes;
 
 use crate::codes::Failure;
 
-/// Endings, in lower case, by which a file is taken for a picture. What it really is, its bytes say.
+/// Extensions, in lower case, of files that are taken for pictures. Their bytes decide what they
+/// really are.
 pub const EXTENSIONS: &[&str] = &[
     "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp",
 ];
 
-/// Pictures in the order in which they become rows.
+/// Pictures in the order of their rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pictures {
-    /// What relative paths start from; empty where paths are taken as given.
+    /// The folder that relative paths start from; empty if paths are used as given.
     pub root: PathBuf,
     /// The tar files that [`Place::Archived`] refers to.
     pub archives: Vec<PathBuf>,
     /// The files in memory that [`Place::Given`] refers to.
     pub given: Vec<Bytes>,
-    /// Class names, sorted by code points as Keras' `flow_from_directory` sorts them; a label is a
-    /// place in this list. Empty where the pictures are unlabelled.
+    /// Class names, sorted by code points as Keras' `flow_from_directory` sorts them. A label is an
+    /// index into this list. Empty if the pictures are unlabelled.
     pub classes: Vec<String>,
     /// The pictures, in the order of the rows.
     pub listed: Vec<Picture>,
     /// What was found but can never be read: names that are not UTF-8, links in a loop, and so on.
     pub unusable: Vec<Failure>,
-    /// Whether each picture was seen when it was listed, as those of folders and archives are; a
-    /// table or a list only names files, which may never have been there.
+    /// Whether each picture was seen when it was listed. This holds for folders and archives; a
+    /// table or a list only names files, which may not exist.
     pub were_found: bool,
-    /// How many files were passed over because of their ending.
+    /// How many files were skipped because of their extension.
     pub n_other_files: usize,
 }
 
@@ -39,12 +40,12 @@ pub struct Pictures {
 pub struct Picture {
     /// The name of the row: a path with `/` between folders, relative to [`Pictures::root`].
     pub path: Box<str>,
-    /// Class index; `None` for all pictures of an unlabelled set and for none of a labelled one.
+    /// Class index. `None` for every picture of an unlabelled set; never `None` in a labelled one.
     pub label: Option<usize>,
     /// Where its bytes are.
     pub place: Place,
-    /// Name of the group of pictures that it belongs to, as those of one patient or of one burst do;
-    /// nothing where it stands for itself.
+    /// Name of the group that the picture belongs to, such as one patient's or one burst's
+    /// pictures. `None` if it has no group.
     pub group: Option<Box<str>>,
 }
 
@@ -57,9 +58,9 @@ pub enum Place {
     Archived {
         /// Index into [`Pictures::archives`].
         archive: u32,
-        /// Where the picture begins, in bytes from the beginning of the archive.
+        /// Where the picture begins, in bytes from the start of the archive.
         offset: u64,
-        /// Length of the picture.
+        /// Length of the picture in bytes.
         n_bytes: u64,
     },
     /// In memory.
@@ -70,7 +71,7 @@ pub enum Place {
 }
 
 impl Pictures {
-    /// Picture files in memory, called 0, 1, 2, ... in their order, without labels.
+    /// Picture files in memory, named 0, 1, 2, ... in their order, without labels.
     ///
     /// # Panics
     /// If there are more than 4,294,967,295 of them.
@@ -91,7 +92,7 @@ impl Pictures {
         }
     }
 
-    /// How many pictures there are, the unusable ones among them.
+    /// How many pictures there are, including the unusable ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.listed.len() + self.unusable.len()
@@ -103,7 +104,7 @@ impl Pictures {
         self.len() == 0
     }
 
-    /// Whether some pictures belong to groups.
+    /// Whether any picture belongs to a group.
     #[must_use]
     pub fn is_grouped(&self) -> bool {
         self.listed.iter().any(|picture| picture.group.is_some())
@@ -116,7 +117,7 @@ impl Pictures {
     }
 }
 
-/// Whether a file of this name is taken for a picture.
+/// Whether the extension of this file name is a picture's.
 pub(super) fn has_picture_ending(name: &[u8]) -> bool {
     let file = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
     let Some(dot) = file.iter().rposition(|&byte| byte == b'.') else {

@@ -10,30 +10,30 @@ use super::{Picture, Pictures, Place};
 use crate::codes::Failure;
 use crate::files::regular::{NotOpened, open_with_length};
 
-/// The largest file that is read: pictures are smaller, and an endless one must not fill memory.
+/// The largest file that is read. Pictures are smaller, and an endless file must not fill memory.
 pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Why a picture's bytes could not be read.
 ///
-/// Every message is one line without the picture's name, as those of
-/// [`DecodeError`](crate::picture::DecodeError) are. [`ReadError::kind`] is for programs.
+/// Every message is one line and leaves out the picture's name, as the messages of
+/// [`DecodeError`](crate::picture::DecodeError) do. Programs can use [`ReadError::kind`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// There never was such a file, or its own name or permissions keep it from being read.
+    /// The file does not exist, or its name or permissions prevent reading it.
     #[error("cannot be read: {0}")]
     Read(io::Error),
-    /// It cannot be read now, for a reason that is not the picture's own: its disk failed or went
-    /// away, it was there when it was listed, or too many files are open.
+    /// The file cannot be read now, for a reason outside the picture: its disk failed or was
+    /// removed, the file disappeared after it was listed, or too many files are open.
     #[error("cannot be read now: {0}")]
     OutOfReach(#[from] io::Error),
-    /// A folder, a FIFO or a device: it would block, or never end.
+    /// A folder, a FIFO or a device: reading it could block, or never end.
     #[error("not a regular file")]
     NotAFile,
     /// The file has more bytes than are read.
     #[error("larger than {} MiB", max_bytes >> 20)]
     TooLarge {
-        /// The most that would be read.
+        /// The largest number of bytes that is read.
         max_bytes: u64,
     },
     /// The archive is shorter than it was when its members were listed.
@@ -44,7 +44,7 @@ pub enum ReadError {
     Truncated {
         /// The picture's length.
         expected: u64,
-        /// How many bytes of it there are.
+        /// How many of these bytes the archive holds.
         actual: u64,
     },
 }
@@ -60,7 +60,7 @@ impl From<NotOpened> for ReadError {
 }
 
 impl ReadError {
-    /// What has become of an archive since its members were listed is no picture's own fault.
+    /// An archive that changed since it was listed is not the picture's own fault.
     fn of_archive(self) -> Self {
         match self {
             Self::Read(source) => Self::OutOfReach(source),
@@ -83,19 +83,20 @@ impl ReadError {
 }
 
 impl Pictures {
-    /// The bytes of `picture`, which is one of these.
+    /// Reads the bytes of `picture`, which must be one of these pictures.
     ///
-    /// An archive is opened anew each time: that costs a few microseconds, and any number of
-    /// threads may read at once.
+    /// An archive is opened for each call. That costs a few microseconds, and any number of threads
+    /// may read at once.
     ///
     /// # Errors
-    /// [`ReadError`], and never a wait for a FIFO nor more than [`MAX_FILE_BYTES`] of memory.
+    /// [`ReadError`]. The call never waits for a FIFO, and never takes more than [`MAX_FILE_BYTES`]
+    /// of memory.
     pub fn read(&self, picture: &Picture) -> Result<Vec<u8>, ReadError> {
         self.read_up_to(picture, MAX_FILE_BYTES)
     }
 
-    /// As [`Pictures::read`], of a picture of at most `max_bytes`. A larger one is refused by its
-    /// length, before anything is read.
+    /// As [`Pictures::read`], but refuses a picture of more than `max_bytes` bytes by its length,
+    /// before anything is read.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -129,7 +130,7 @@ impl Pictures {
         }
     }
 
-    /// How many bytes `picture` has, without reading it.
+    /// The length of `picture` in bytes, without reading it.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -146,11 +147,11 @@ impl Pictures {
         Ok(given.ok_or_else(|| io::Error::other("its bytes are not there"))?)
     }
 
-    /// Tells a picture's own fault, of those that an answer of the system may mean.
+    /// Separates errors that are the picture's own fault from those of its surroundings.
     ///
-    /// A name in a table or a list may be wrong, so a file that is missing is its own fault; but
-    /// where its folder is gone as well, or is an empty one as a disk leaves behind that was
-    /// unmounted, nothing is known of the file.
+    /// A name in a table or a list may be wrong, so a missing file is its own fault. If its folder
+    /// is missing too, or is empty like the mount point of an unmounted disk, nothing is known
+    /// about the file.
     fn judge(&self, path: &Path, error: ReadError) -> ReadError {
         let ReadError::OutOfReach(source) = error else {
             return error;
@@ -170,7 +171,7 @@ impl Pictures {
     }
 }
 
-/// Whether a folder can be listed, and there is something in it.
+/// Whether a folder can be listed and is not empty.
 fn is_filled(folder: Option<&Path>) -> bool {
     let folder = match folder {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -184,7 +185,7 @@ fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
     if n_bytes > max_bytes {
         return Err(ReadError::TooLarge { max_bytes });
     }
-    // One more, by which a file is known that grew meanwhile or does not tell its length.
+    // One byte more, to notice a file that grew meanwhile or does not report its length.
     let bytes = read_bytes(file, n_bytes, max_bytes + 1)?;
     if bytes.len() as u64 > max_bytes {
         return Err(ReadError::TooLarge { max_bytes });
@@ -206,7 +207,7 @@ fn read_member(archive: &Path, offset: u64, n_bytes: u64) -> Result<Vec<u8>, Rea
     Ok(bytes)
 }
 
-/// Reads to the end of `file`, `limit` bytes at most; `expected` is how many they probably are.
+/// Reads to the end of `file`, at most `limit` bytes; `expected` is the probable length.
 fn read_bytes(file: File, expected: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     let capacity = usize::try_from(expected).unwrap_or(0);

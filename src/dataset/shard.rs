@@ -1,13 +1,14 @@
-//! A part of the pictures, for one of several runs side by side.
+//! One part of the pictures, for one of several runs in parallel.
 
 use super::Pictures;
 use crate::codes::Shard;
 
 impl Pictures {
-    /// The pictures of one shard: consecutive ones, so that the shards in their order give all.
+    /// The pictures of one shard. Shards are consecutive: together, in order, they are all the
+    /// pictures.
     ///
-    /// Classes stay whole, so that labels mean the same in every shard. What was found unusable
-    /// or passed over belongs to shard 0.
+    /// Every shard keeps all classes, so that labels mean the same everywhere. Unusable and skipped
+    /// files belong to shard 0.
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Self {
         let range = shard.range(self.listed.len());

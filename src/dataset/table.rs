@@ -1,4 +1,4 @@
-//! A CSV file with a row for each picture.
+//! A CSV file with one row per picture.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,19 +13,19 @@ use super::{DatasetError, Picture, Pictures, Place};
 use crate::codes::Failure;
 use crate::files::lines::{BoundedLines, UniversalNewlines, line_of};
 
-/// Reads the rows of a table: columns `path`, `label`, `split` and `group`, found by the names in its first
-/// line; other columns are passed over.
+/// Reads the rows of a table. The columns `path`, `label`, `split` and `group` are found by the
+/// names in the header line; other columns are ignored.
 ///
-/// Paths start from the table's folder unless they are absolute, and their endings are not looked
-/// at. Rows are sorted by path, and a path that comes twice with one label is one row. Blanks
-/// around labels, splits and groups do not count. Without a `label` column, or with nothing in it, the
-/// pictures are unlabelled. Of a table with a `split` column that holds several values, `split`
-/// chooses one. Pictures of one `group` belong together; where it is empty, a picture stands for itself.
+/// Paths start from the table's folder unless they are absolute, and their extensions are ignored.
+/// Rows are sorted by path; a repeated path with the same label is one row. Blanks around labels,
+/// splits and groups are removed. Without a `label` column, or with an empty one, the pictures are
+/// unlabelled. If the `split` column holds several values, `split` chooses one. Pictures with the
+/// same `group` belong together; a picture with an empty `group` has no group.
 ///
 /// # Errors
-/// [`DatasetError`] with the line that is at fault: a row of another length than the header's, a
-/// path that is missing, labels for some rows only, two labels for one path; or with the splits
-/// there are, if one must be chosen. A table of more than 20 million lines or 2 GiB is refused.
+/// [`DatasetError`] with the line that is at fault: a row whose length differs from the header's, a
+/// missing path, labels for only some rows, or two labels for one path. If a split must be chosen,
+/// the error lists the splits. A table of more than 20 million lines or 2 GiB is refused.
 pub fn read_table(csv: &Path, split: Option<&str>) -> Result<Pictures, DatasetError> {
     let mut table = Table::open(csv)?;
     table.check_asked_split(split)?;
@@ -34,27 +34,27 @@ pub fn read_table(csv: &Path, split: Option<&str>) -> Result<Pictures, DatasetEr
     table.into_pictures()
 }
 
-/// A row of the split that was asked for.
+/// A row of the chosen split.
 struct Row {
     path: Box<[u8]>,
-    /// A place in [`Table::classes`].
+    /// An index into [`Table::classes`].
     label: Option<usize>,
     group: Option<Box<str>>,
     /// The line on which it begins, counted from 1.
     line: u64,
 }
 
-/// A table while it is read.
+/// A table while it is being read.
 struct Table<'a> {
     csv: &'a Path,
     reader: csv::Reader<Box<dyn Read>>,
     record: ByteRecord,
     columns: Columns,
     classes: Classes,
-    /// Every value of the split column.
+    /// All values of the split column.
     splits: BTreeSet<String>,
     rows: Vec<Row>,
-    /// The line of the first row with a label, and of the first one without.
+    /// The first line with a label, and the first line without one.
     first_labelled: Option<u64>,
     first_unlabelled: Option<u64>,
 }
@@ -109,7 +109,7 @@ impl Columns {
 impl<'a> Table<'a> {
     fn open(csv: &'a Path) -> Result<Self, DatasetError> {
         let file = File::open(csv).map_err(DatasetError::unreadable(csv))?;
-        // Ends the last line if it does not end itself, so that lines can be counted by their ends.
+        // Ends the last line if it has no line end, so that lines can be counted by their ends.
         let text = BoundedLines::new(file, b"\r\n").chain(&b"\n"[..]);
         let text: Box<dyn Read> = Box::new(UniversalNewlines::new(text));
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
@@ -139,7 +139,7 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// Reads a row, and keeps it if it is of the `split` asked for; `false` at the end.
+    /// Reads a row, and keeps it if it belongs to `split`; `false` at the end.
     fn read_row(&mut self, split: Option<&str>) -> Result<bool, DatasetError> {
         let more = self.reader.read_byte_record(&mut self.record);
         if !more.map_err(csv_error(self.csv))? {
@@ -246,7 +246,7 @@ impl<'a> Table<'a> {
 
     fn into_pictures(mut self) -> Result<Pictures, DatasetError> {
         let mut rows = std::mem::take(&mut self.rows);
-        // Stable, so that of two equal paths the upper one stays.
+        // A stable sort: of two equal paths the upper one stays.
         rows.sort_by(|a, b| a.path.cmp(&b.path));
         self.check_contradictions(&rows)?;
         rows.dedup_by(|row, kept| row.path == kept.path);

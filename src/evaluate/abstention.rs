@@ -1,34 +1,34 @@
-//! Which confidence an answer needs, so that few answers are wrong.
+//! How confident an answer must be, so that few answers are wrong.
 
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluateError, check_labels, largest};
 
-/// Shares of wrong answers for which a confidence is told.
+/// Shares of wrong answers for which a confidence threshold is reported.
 const WANTED: [f64; 3] = [0.05, 0.02, 0.01];
 
-/// What answering only where the head is sure comes to.
+/// A confidence threshold: a head that only answers above it, and its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Abstention {
-    /// Share of the answers that may be wrong, 0 to 1.
+    /// Accepted share of wrong answers, 0 to 1.
     pub wanted_errors: f64,
-    /// The smallest confidence from which on no more of the answers are wrong, 0 to 1.
+    /// The smallest confidence with at most this share of wrong answers, 0 to 1.
     pub min_confidence: f64,
     /// Pictures with at least this confidence.
     pub answered: usize,
     /// How many of them are wrong.
     pub wrong: usize,
-    /// Pictures in all.
+    /// Total number of pictures.
     pub n: usize,
 }
 
-/// Points of a curve that are kept: as many as can be told apart on a plot.
+/// Most points of a curve: more cannot be distinguished on a plot.
 const CURVE_POINTS: usize = 100;
 
-/// What answering only from some confidence on comes to.
+/// The answers above some confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -41,21 +41,21 @@ pub struct Answered {
     pub wrong: usize,
 }
 
-/// What a head does where it answers only what it is sure of, by probabilities out of fold.
+/// What happens when a head only answers if it is confident enough, from probabilities out of fold.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Abstentions {
-    /// The confidence for each of a few wanted shares of wrong answers; those that no confidence keeps to
-    /// are left out.
+    /// The threshold for each of a few accepted shares of wrong answers; shares that no threshold
+    /// achieves are left out.
     pub told: Vec<Abstention>,
-    /// Risk by coverage: from few answers, the surest, to all of them; 100 points at the most.
+    /// Risk by coverage: from few answers, the most confident, to all of them; at most 100 points.
     pub curve: Vec<Answered>,
 }
 
-/// For each of a few wanted shares of wrong answers, the smallest confidence that keeps to it on
-/// probabilities (N, K) with labels (N), and how many are wrong by how many are answered.
+/// For each of a few accepted shares of wrong answers, the smallest confidence that achieves it on
+/// probabilities (N, K) with labels (N); and the number of wrong answers by the number of answers.
 ///
-/// The probabilities have to be of pictures that the head was not trained on.
+/// The probabilities must be of pictures that the head was not trained on.
 ///
 /// # Errors
 /// [`EvaluateError`] as [`Evaluation::new`](super::Evaluation::new).
@@ -70,12 +70,12 @@ pub(crate) fn abstentions(
         Ok((confidence, predicted != label))
     });
     let mut answers = answers.collect::<Result<Vec<_>, EvaluateError>>()?;
-    // The surest first.
+    // The most confident first.
     answers.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut wrong, mut found) = (0, Vec::new());
     for (index, &(confidence, is_wrong)) in answers.iter().enumerate() {
         wrong += usize::from(is_wrong);
-        // Answers of one confidence are given together.
+        // Answers of equal confidence are counted together.
         let is_last = answers
             .get(index + 1)
             .is_none_or(|next| next.0 < confidence);

@@ -1,52 +1,53 @@
-//! How far probabilities hold: confidence against accuracy.
+//! How well probabilities are calibrated: confidence against accuracy.
 
 use ndarray::ArrayView2;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
-/// Bins of confidence that the calibration error is taken over: as many as in C. Guo and others,
+/// Bins of confidence for the calibration error: as many as in C. Guo and others,
 /// "On calibration of modern neural networks", 2017.
 const BINS: usize = 15;
 
-/// Draws of the answers of a calibrated head.
+/// How often the answers of a calibrated head are drawn.
 const DRAWS: usize = 500;
 
-/// Answers that are drawn in all, at most: a second's work.
+/// The most answers drawn in total: about a second's work.
 const MOST_ANSWERS: usize = 50_000_000;
 
 /// Seed of the draws, fixed so that a comparison can be repeated.
 const SEED: u64 = 0x6563_655f;
 
-/// The expected calibration error, and what it would be for a head that is perfectly calibrated.
+/// The expected calibration error, and its value for a perfectly calibrated head.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationError {
-    /// The error, 0 to 1: how far confidence and accuracy are apart, the mean over 15 bins of
-    /// confidence, weighted with their samples.
+    /// The error, 0 to 1: the distance between confidence and accuracy, averaged over 15 bins of
+    /// confidence, weighted by their samples.
     pub error: f64,
-    /// Mean confidence, 0 to 1; above the accuracy the head is too sure of itself, on the whole.
+    /// Mean confidence, 0 to 1. If it is above the accuracy, the head is overconfident on the
+    /// whole.
     pub mean_confidence: f64,
-    /// Mean error of a head whose predictions have these confidences and are right just as often:
-    /// what so few samples show where there is nothing to see.
+    /// Mean error of a calibrated head whose predictions have these confidences: the error that so
+    /// few samples show by chance alone.
     pub mean_if_calibrated: f64,
-    /// The error that such a head stays below 95 times of 100.
+    /// The error below which such a head stays 95 times out of 100.
     pub highest_if_calibrated: f64,
 }
 
-/// Samples whose confidence lies in one of 15 intervals of equal length.
+/// Samples whose confidence lies in one of 15 equally wide intervals.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CalibrationBin {
     /// How many there are.
     pub n: usize,
-    /// Their mean confidence, 0 to 1; 0 where there are none.
+    /// Their mean confidence, 0 to 1; 0 if there are none.
     pub confidence: f64,
-    /// Share of them that was classified right, 0 to 1; 0 where there are none.
+    /// Share of them that was classified correctly, 0 to 1; 0 if there are none.
     pub accuracy: f64,
 }
 
 impl CalibrationError {
-    /// Takes the error of predictions (N) with probabilities (N, K) by labels (N), N at least 1.
+    /// Computes the error of predictions (N) with probabilities (N, K) by labels (N), N at least 1.
     ///
     /// The answers of a calibrated head are drawn 500 times (fewer beyond 100,000 samples) with a
     /// fixed seed.
@@ -80,7 +81,7 @@ impl CalibrationError {
         }
     }
 
-    /// Whether the error is one that a calibrated head would hardly show.
+    /// Whether the error is larger than a calibrated head is likely to show.
     #[must_use]
     pub fn is_miscalibrated(&self) -> bool {
         self.error > self.highest_if_calibrated
@@ -88,7 +89,7 @@ impl CalibrationError {
 }
 
 /// Sorts samples by the probability (N, K) of their predictions into intervals of confidence, from
-/// 0 on; each is open below and closed above, as in the paper.
+/// 0 on; each is open below and closed above, as in Guo's paper.
 #[must_use]
 pub fn calibration_bins(
     probabilities: ArrayView2<f32>,

@@ -1,40 +1,38 @@
-//! Conformal prediction: which score a new picture stays below, by the scores of pictures that a head
-//! was not trained on.
+//! Conformal prediction: a threshold that the score of a new picture does not exceed, from the
+//! scores of pictures that a head was not trained on.
 //!
-//! For G groups with scores s, n_g of them in group g, the scores from the smallest on have the levels
+//! For G groups with n_g scores s in group g, the scores in ascending order have the levels
 //!
 //! ```text
 //! a(t) = sum over the scores s <= t of  1 / ((G + 1) n_g)
 //! ```
 //!
-//! and the threshold of a level in between lies as far between two scores as the level between theirs. A
-//! picture of a new group, from the same source as the others, has a score of at most t with a probability
-//! of at least a(t), and of at most a(t) + 1 / (G + 1) where each picture is a group and no scores are
-//! equal. No assumption is made on the head or on the distribution (V. Vovk, A. Gammerman and G. Shafer,
-//! "Algorithmic learning in a random world", 2005; with groups, Y. Lee, R. Barber and R. Willett,
-//! "Distribution-free inference with hierarchical data",
-//! 2023, section 3).
+//! and the threshold of a level between two scores is interpolated linearly. A picture of a new
+//! group, from the same source as the others, has a score of at most t with a probability of at
+//! least a(t). If each picture is its own group and no scores are equal, that probability is at
+//! most a(t) + 1 / (G + 1). Nothing is assumed about the head or the distribution (V. Vovk, A.
+//! Gammerman and G. Shafer, "Algorithmic learning in a random world", 2005; with groups, Y. Lee, R.
+//! Barber and R. Willett, "Distribution-free inference with hierarchical data", 2023, section 3).
 //!
-//! So a level is rounded up to the next score. With few groups that is a step of several points, and scores
-//! out of fold come from heads that were trained on less, which makes the own class more rare in them than
-//! it will be: both add up to sets that are too large. In between, a level is kept to on average; `cargo
-//! bench --bench intervals` counts how well.
+//! With few groups, levels are several points apart. Scores out of fold also come from heads
+//! trained on fewer pictures, especially of the picture's own class. Both make sets too large.
+//! Between two scores, a level is kept on average; `cargo bench --bench intervals` counts how well.
 
-/// Scores of pictures by a head that was not trained on them, in order.
+/// Sorted scores of pictures by a head that was not trained on them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConformalScores {
-    /// Scores from the smallest on, each with the weight of all scores up to it, below 1.
+    /// Scores in ascending order, each with the total weight of all scores up to it, below 1.
     cumulative: Vec<(f32, f64)>,
 }
 
-/// What is lost to rounding in a sum of weights.
+/// Rounding error of a sum of weights.
 const ROUNDING: f64 = 1e-9;
 
 impl ConformalScores {
-    /// Takes scores (N), with the number of pictures in the group of each (N), itself counted.
+    /// Takes scores (N), with the size of each picture's group (N), the picture itself included.
     ///
     /// # Panics
-    /// If these are not as many, or a group has no picture.
+    /// If their numbers differ, or a group has no picture.
     #[must_use]
     pub fn new(scores: &[f32], group_sizes: &[f32]) -> Self {
         assert_eq!(scores.len(), group_sizes.len(), "a size for each score");
@@ -43,7 +41,7 @@ impl ConformalScores {
             "no empty group"
         );
         let shares = group_sizes.iter().map(|&size| 1.0 / f64::from(size));
-        // Each group has a weight of 1 in this sum.
+        // In this sum each group has a weight of 1.
         let n_groups: f64 = shares.clone().sum();
         let mut cumulative: Vec<_> = scores.iter().copied().zip(shares).collect();
         cumulative.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -55,8 +53,8 @@ impl ConformalScores {
         Self { cumulative }
     }
 
-    /// The score that a new picture does not exceed with a probability of `level`; nothing where there
-    /// are too few scores to tell, which is so above [`ConformalScores::highest_level`].
+    /// The score that a new picture does not exceed with a probability of `level`. `None` if there
+    /// are too few scores, which is so above [`ConformalScores::highest_level`].
     #[must_use]
     pub fn threshold(&self, level: f64) -> Option<f32> {
         let below = |&(_, reached): &(f32, f64)| reached < level - ROUNDING;
@@ -69,7 +67,7 @@ impl ConformalScores {
         };
         let share = ((level - reached_before) / (reached - reached_before)).clamp(0.0, 1.0);
         let between = f64::from(before) + share * (f64::from(score) - f64::from(before));
-        // Of equal scores, or where the level is that of a score, exactly that one.
+        // For equal scores, or at the exact level of a score, that score itself.
         Some(if share > 1.0 - ROUNDING {
             score
         } else {
@@ -77,7 +75,7 @@ impl ConformalScores {
         })
     }
 
-    /// The highest level that can be told: G / (G + 1) for G groups, 0 without scores.
+    /// The highest level that has a threshold: G / (G + 1) for G groups, 0 without scores.
     #[must_use]
     pub fn highest_level(&self) -> f64 {
         self.cumulative.last().map_or(0.0, |&(_, weight)| weight)

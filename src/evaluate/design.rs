@@ -1,26 +1,26 @@
-//! How judged pictures came about, on which the width of an interval depends.
+//! How evaluated pictures were obtained, which determines the width of an interval.
 
 use std::collections::BTreeMap;
 
 use super::difference::quantile_975;
 use super::{EvaluateError, Z_95, wilson};
 
-/// How the judged pictures (N) came about: each for itself or in groups, kept aside or in folds.
+/// How the evaluated pictures (N) were obtained: one by one or in groups, held out or in folds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Design<'a> {
-    /// Group of each picture (N), a number from 0 on; pictures of a group are much alike. `None` where
-    /// each stands for itself.
+    /// Group of each picture (N), a number from 0 on; pictures of a group are much alike. `None` if
+    /// no picture has a group.
     pub groups: Option<&'a [usize]>,
-    /// Fold of each picture (N), for each time that folds were dealt; empty where the heads were judged
-    /// on pictures that were kept aside.
+    /// Fold of each picture (N), for each time that folds were dealt; empty if the heads were
+    /// evaluated on held-out pictures.
     pub dealings: &'a [Vec<usize>],
 }
 
-/// Groups of pictures that are all alike which are added to the estimate of a design effect.
+/// Number of groups of identical pictures that are added to the estimate of a design effect.
 const ALIKE: f64 = 4.0;
 
 impl Design<'_> {
-    /// The same pictures in the first dealing of folds alone.
+    /// The same pictures, in only the first dealing of folds.
     #[must_use]
     pub fn first(&self) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Design<'_> {
         }
     }
 
-    /// Refuses numbers of pictures and of runs that are not the design's.
+    /// Refuses numbers of pictures and of runs that differ from the design's.
     pub(super) fn check(&self, n: usize, n_runs: usize) -> Result<(), EvaluateError> {
         let mismatch = |predictions, labels| EvaluateError::CountMismatch {
             predictions,
@@ -51,7 +51,7 @@ impl Design<'_> {
         dealings.iter().flatten().max().map_or(0, |last| last + 1)
     }
 
-    /// Sums over groups of how far values (N) lie from their mean; nothing where there are no groups.
+    /// Sums over groups of the distances of values (N) from their mean; `None` without groups.
     pub(super) fn group_sums(&self, values: &[f64], mean: f64) -> Option<Vec<f64>> {
         let groups = self.groups?;
         let mut sums = vec![None; groups.iter().max().map_or(0, |last| last + 1)];
@@ -61,7 +61,7 @@ impl Design<'_> {
         Some(sums.into_iter().flatten().collect())
     }
 
-    /// Sum over groups of the squares of their numbers of pictures; 0 where there are no groups.
+    /// Sum over groups of the squares of their sizes; 0 without groups.
     fn group_squares(&self) -> f64 {
         let mut sizes = BTreeMap::new();
         for group in self.groups.into_iter().flatten() {
@@ -70,7 +70,7 @@ impl Design<'_> {
         sizes.values().map(|size: &f64| size * size).sum()
     }
 
-    /// Standard error of the mean of values (N), each for itself or between groups; infinite for one.
+    /// Standard error of the mean of values (N), by picture or by group; infinite for one.
     pub(crate) fn standard_error(&self, values: &[f64]) -> f64 {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -86,19 +86,22 @@ impl Design<'_> {
         }
     }
 
-    /// 95% interval of the share of `rows` that are right, given whether each picture is (N).
+    /// 95% interval of the share of `rows` that are right; `right` (N) says whether each picture
+    /// is.
     ///
-    /// Wilson's, for as many pictures as these are worth. In folds an accuracy varies more than that
-    /// many answers would: by Nadeau's and Bengio's argument, for R dealings of K folds,
-    /// `1 / R + K / (K - 1)` times as much. In groups, by the variance between groups over the
-    /// variance that pictures each for itself would have (the design effect; L. Kish, "Survey sampling",
-    /// 1965; in Wilson's interval as E. Korn and B. Graubard do, 1998), at least 1, and groups of equals
-    /// count as one picture each where all answers are alike; z is then Student's t. Of few groups with few
-    /// errors the variance is known badly, and was too small where the share was high by chance: four more
-    /// groups whose pictures are all alike are added to the design effect, which brings a coverage of 91%
-    /// for 30 groups to 94%.
+    /// This is Wilson's interval for the number of pictures that these are worth:
     ///
-    /// All of 0 to 1 where there are no rows.
+    /// - In folds, an accuracy varies more than that many answers would: by Nadeau's and Bengio's
+    ///   argument, for R dealings of K folds, `1 / R + K / (K - 1)` times as much.
+    /// - In groups, it varies by the ratio of the variance between groups to the variance of
+    ///   independent pictures (the design effect; L. Kish, "Survey sampling", 1965; in Wilson's
+    ///   interval as in E. Korn and B. Graubard, 1998), at least 1. If all answers are equal,
+    ///   each group counts as one picture. z is then Student's t.
+    /// - With few groups and few errors, the variance is badly known, and was too small if the
+    ///   share was high by chance. So four groups of identical pictures are added to the design
+    ///   effect, which raises the coverage from 91% to 94% for 30 groups.
+    ///
+    /// 0 to 1 if there are no rows.
     #[must_use]
     pub fn interval_95(&self, right: &[bool], rows: &[usize]) -> (f64, f64) {
         if rows.is_empty() {
@@ -135,8 +138,8 @@ impl Design<'_> {
         wilson(share, worth / self.inflation(), z)
     }
 
-    /// How many of `n` pictures that stand each for itself, kept aside, would tell as much; of groups,
-    /// as if all pictures of a group were alike.
+    /// The number of independent held-out pictures that give as much information as `n` of these.
+    /// For groups, all pictures of a group are taken to be alike.
     #[must_use]
     pub fn worth(&self, n: usize) -> f64 {
         let alone = self.groups.map_or(n, |groups| {
@@ -148,7 +151,7 @@ impl Design<'_> {
         alone as f64 / self.inflation()
     }
 
-    /// How much more an accuracy varies than one on pictures that were kept aside.
+    /// The variance of an accuracy, relative to that of one on held-out pictures.
     pub(super) fn inflation(&self) -> f64 {
         if self.dealings.is_empty() {
             return 1.0;

@@ -1,4 +1,4 @@
-//! How much better one head is than another, and what can be said of it.
+//! How much better one head is than another, and how certain that is.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
@@ -7,17 +7,17 @@ use super::design::Design;
 use super::mcnemar::mid_p;
 use super::{EvaluateError, Spread, Z_95};
 
-/// Below this probability a difference is not taken for chance.
+/// Below this p-value a difference is not attributed to chance.
 pub const SIGNIFICANCE: f64 = 0.05;
 
-/// Differences in accuracy up to this share, one point, count as none.
+/// Differences in accuracy up to this share, one point, are treated as none.
 pub const MARGIN: f64 = 0.01;
 
-/// Whether each picture was classified right, in one run or in several: with several seeds on the same
-/// pictures, or in folds that were dealt anew.
+/// Whether each picture was classified correctly, in one or more runs: with several seeds on the
+/// same pictures, or in folds that were dealt again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correctness {
-    /// One for each run, at least one; each has N, at least one.
+    /// One entry per run, at least one; each has N answers, at least one.
     runs: Vec<Vec<bool>>,
 }
 
@@ -26,40 +26,43 @@ pub struct Correctness {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Difference {
-    /// Which variation the interval stands for.
+    /// The variation that the interval covers.
     pub basis: Basis,
     /// The difference, -1 to 1.
     pub difference: f64,
-    /// 95% interval of the difference. It holds 0 if and only if `p_value` is at least
+    /// 95% interval of the difference. It contains 0 if and only if `p_value` is at least
     /// [`SIGNIFICANCE`].
     pub interval_95: (f64, f64),
-    /// Probability of a difference this large if there were none, two-sided.
+    /// Two-sided probability of a difference at least this large if the heads were equally good.
     pub p_value: f64,
-    /// Pictures that the first head alone classified right; with several runs, their mean number.
+    /// Pictures that only the first head classified correctly; with several runs, their mean
+    /// number.
     pub only_first: f64,
-    /// Pictures that the second head alone classified right; with several runs, their mean number.
+    /// Pictures that only the second head classified correctly; with several runs, their mean
+    /// number.
     pub only_second: f64,
-    /// How likely each of the heads is to be better by more than [`MARGIN`], and neither.
+    /// Probabilities that the first head, the second, or neither is better by more than [`MARGIN`].
     pub chances: Chances,
 }
 
-/// Which variation an interval stands for.
+/// The variation that an interval covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Basis {
-    /// These two trained heads, on other pictures like these.
+    /// The same two trained heads, on other pictures of the same kind.
     Pictures,
-    /// These two trained heads, on other groups of pictures like these.
+    /// The same two trained heads, on other groups of pictures of the same kind.
     Groups,
-    /// Heads trained likewise with other seeds, on other pictures (or groups) like these.
+    /// Heads trained in the same way with other seeds, on other pictures (or groups) of the same
+    /// kind.
     Seeds,
-    /// Heads trained likewise on other pictures, as many as here.
+    /// Heads trained in the same way on other pictures, as many as here.
     Folds,
 }
 
-/// Probabilities that sum to 1: of what the true difference is, given the answers, where nothing was
-/// known before.
+/// Posterior probabilities for the true difference, given the answers and a flat prior; they sum to
+/// 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chances {
@@ -71,7 +74,7 @@ pub struct Chances {
     pub second: f64,
 }
 
-/// What an interval says.
+/// The conclusion from an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The first head is better.
@@ -80,11 +83,11 @@ pub enum Verdict {
     Second,
     /// Neither is better by more than [`MARGIN`].
     Same,
-    /// Nothing: larger differences either way are possible.
+    /// Undecided: larger differences either way are possible.
     Undecided,
 }
 
-/// An estimate whose error is distributed like Student's t, or normally.
+/// An estimate whose error follows Student's t, or the normal distribution.
 #[derive(Clone, Copy)]
 struct Estimate {
     centre: f64,
@@ -119,7 +122,7 @@ impl Correctness {
         self.runs[0].len()
     }
 
-    /// The answers, run by run.
+    /// The answers of each run.
     #[must_use]
     pub fn runs(&self) -> &[Vec<bool>] {
         &self.runs
@@ -143,7 +146,7 @@ impl Correctness {
         self.runs.iter().map(|run| right(run) as f64 / n).collect()
     }
 
-    /// Variance of the mean accuracy that comes from the runs alone; 0 where there is one.
+    /// Variance of the mean accuracy due to the runs alone; 0 for one run.
     fn variance_of_runs(&self) -> f64 {
         let spread = Spread::of(self.accuracies());
         spread.map_or(0.0, |spread| {
@@ -153,35 +156,36 @@ impl Correctness {
 }
 
 impl Difference {
-    /// Compares two heads on the same pictures, as `design` says they came about. Where it has folds,
-    /// each run of both heads is of the dealing with its number.
+    /// Compares two heads on the same pictures. `design` says how the pictures were obtained. If it
+    /// has folds, run i of both heads belongs to dealing i.
     ///
     /// **Pictures.** D. Bonett and R. Price, "Adjusted Wald confidence interval for a difference of
     /// binomial proportions based on paired data", Journal of Educational and Behavioral Statistics
-    /// 37, 2012: two pictures are added, one that each head alone has right; so the interval isn't
-    /// empty where the heads agree. The p-value is McNemar's mid-p (M. Fagerland, S. Lydersen and
-    /// P. Laake, BMC Medical Research Methodology 13:91, 2013). One time in a thousand the two
-    /// disagree about 0; then neither is believed alone: the larger p-value holds, and the interval is
-    /// drawn to 0.
+    /// 37, 2012: two pictures are added, one for each head that only this head has right, so that
+    /// the interval is not empty if the heads agree. The p-value is McNemar's mid-p (M. Fagerland,
+    /// S. Lydersen and P. Laake, BMC Medical Research Methodology 13:91, 2013). One time in a
+    /// thousand the two disagree about 0. Then the larger p-value holds, and the interval is
+    /// extended to 0.
     ///
-    /// **Groups.** The same two pictures are added, and the variance is that between groups (a
-    /// ratio's, linearised; W. Cochran, "Sampling techniques", 1977, chapter 9A), with Student's t.
+    /// **Groups.** The same two pictures are added, and the variance is that between groups (of a
+    /// ratio, linearised; W. Cochran, "Sampling techniques", 1977, chapter 9A), with Student's t.
     ///
-    /// **Seeds.** The variance over pictures of the mean difference, and to it that of the mean
-    /// accuracy over seeds for each head; degrees of freedom by Satterthwaite.
+    /// **Seeds.** The variance over pictures of the mean difference, plus each head's variance over
+    /// seeds of the mean accuracy; degrees of freedom by Satterthwaite.
     ///
-    /// **Folds.** C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning
-    /// 52, 2003: differences in R times K folds have the variance (1 / RK + 1 / (K - 1)) s^2, as
-    /// their training samples overlap; t with RK - 1 degrees. s^2 is at least what the pictures alone
-    /// would give, with two added as above, so that folds that agree by chance give no empty interval.
+    /// **Folds.** C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
+    /// Learning 52, 2003: differences in R times K folds have the variance
+    /// (1 / RK + 1 / (K - 1)) s^2, because their training samples overlap; t with RK - 1 degrees.
+    /// s^2 is at least what the pictures alone would give, with two added as above, so that folds
+    /// that agree by chance do not give an empty interval.
     ///
-    /// The chances are of a t distribution around the difference with the same width, for folds the
-    /// posterior of G. Corani and A. Benavoli, "A Bayesian approach for comparing cross-validated
-    /// algorithms on multiple data sets", Machine Learning 100, 2015.
+    /// The chances come from a t distribution around the difference with the same width. For folds
+    /// this is the posterior of G. Corani and A. Benavoli, "A Bayesian approach for comparing
+    /// cross-validated algorithms on multiple data sets", Machine Learning 100, 2015.
     ///
     /// # Errors
-    /// [`EvaluateError::CountMismatch`] if the heads were not judged on equally many pictures, or in
-    /// other numbers of runs than there are dealings.
+    /// [`EvaluateError::CountMismatch`] if the heads were evaluated on different numbers of
+    /// pictures, or if the number of runs is not that of the dealings.
     pub fn new(
         first: &Correctness,
         second: &Correctness,
@@ -222,7 +226,7 @@ impl Difference {
         })
     }
 
-    /// What follows from an estimate, and from McNemar's mid-p where there is one.
+    /// The difference, from an estimate and from McNemar's mid-p if there is one.
     fn of(basis: Basis, estimate: Estimate, mid_p: Option<f64>) -> Self {
         let p_value = estimate.p_value().max(mid_p.unwrap_or(0.0));
         Self {
@@ -236,7 +240,7 @@ impl Difference {
         }
     }
 
-    /// What the interval says.
+    /// The conclusion from the interval.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let (low, high) = self.interval_95;
@@ -253,7 +257,7 @@ impl Difference {
 }
 
 impl Estimate {
-    /// Two-sided, for a true value of 0.
+    /// Two-sided p-value for a true value of 0.
     fn p_value(self) -> f64 {
         2.0 * self.below(-self.centre.abs())
     }
@@ -267,7 +271,8 @@ impl Estimate {
         }
     }
 
-    /// 95% interval, which holds 0 if and only if the p-value, at least [`Estimate::p_value`], says so.
+    /// 95% interval. It contains 0 if and only if `p_value`, at least [`Estimate::p_value`], is not
+    /// significant.
     fn interval(self, p_value: f64) -> (f64, f64) {
         let half = quantile_975(self.degrees) * self.standard_error;
         let low = (self.centre - half).max(-1.0);
@@ -291,7 +296,7 @@ impl Estimate {
     }
 }
 
-/// Student's t; nothing where it is the normal distribution.
+/// Student's t; `None` if it is the normal distribution.
 fn student(degrees: f64) -> Option<StudentsT> {
     StudentsT::new(0.0, 1.0, degrees)
         .ok()
@@ -303,8 +308,8 @@ pub(super) fn quantile_975(degrees: f64) -> f64 {
     student(degrees).map_or(Z_95, |student| student.inverse_cdf(0.975))
 }
 
-/// Mean number, over runs, of pictures that only one of the heads has right. The runs of both are
-/// paired where there are equally many, and otherwise each with each.
+/// Mean number, over runs, of pictures that only one of the heads has right. Equal numbers of runs
+/// are paired; otherwise each run is compared with each.
 fn only_one_right(first: &Correctness, second: &Correctness) -> (f64, f64) {
     let count = |a: &[bool], b: &[bool]| {
         let pairs = || a.iter().zip(b);
@@ -328,14 +333,14 @@ fn only_one_right(first: &Correctness, second: &Correctness) -> (f64, f64) {
     (mean(|pair| pair.0), mean(|pair| pair.1))
 }
 
-/// Whether one of two heads is said to be better that alone classified so many of `n` pictures right.
+/// Whether one of two heads is found to be better if only it has this many of `n` pictures right.
 pub(super) fn tells_apart(only_first: usize, only_second: usize, n: usize) -> bool {
     let of_two = bonett_price(only_first as f64, only_second as f64, n as f64);
     of_two.p_value().max(mid_p(only_first, only_second)) < SIGNIFICANCE
 }
 
-/// The difference of two heads that alone classified so many of `n` pictures right, with one picture
-/// added for each.
+/// The difference of two heads, given how many of `n` pictures only one of them has right; one
+/// picture is added for each head.
 fn bonett_price(only_first: f64, only_second: f64, n: f64) -> Estimate {
     let n = n + 2.0;
     let [first, second] = [only_first, only_second].map(|only| (only + 1.0) / n);
@@ -420,7 +425,8 @@ fn over_folds(first: &Correctness, second: &Correctness, dealings: &[Vec<usize>]
     let (n_values, n_runs) = (by_fold.len() as f64, dealings.len() as f64);
     let centre = by_fold.iter().sum::<f64>() / n_values;
     let squares: f64 = by_fold.iter().map(|value| (value - centre).powi(2)).sum();
-    // Of one picture's difference, with one added for each head; then of a fold's mean.
+    // The variance of one picture's difference, with one picture added for each head; then of a
+    // fold's mean.
     let n = first.n() as f64 + 2.0;
     let of_picture = (of_picture / n_runs + 2.0) / n - (sum / n_runs / n).powi(2);
     let least = of_picture * n_folds as f64 / first.n() as f64;

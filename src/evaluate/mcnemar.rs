@@ -1,10 +1,11 @@
 //! McNemar's test between two heads on the same pictures.
 
-/// McNemar's mid-p: twice the probability of a split more uneven than this one if both heads were
-/// equally good, and of this split once, two-sided.
+/// McNemar's mid-p, two-sided: the probability, if both heads were equally good, of a split more
+/// uneven than this one, plus half the probability of this split.
 ///
-/// If neither is better, each picture that exactly one of them has right is a toss of a fair coin. The
-/// exact test counts the observed split whole and rejects far less often than it says (M. Fagerland,
+/// If neither head is better, each picture that exactly one of them has right is a fair coin toss.
+/// The exact test counts the observed split fully, and rejects far less often than its level states
+/// (M. Fagerland,
 /// S. Lydersen and P. Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are
 /// better than exact conditional", BMC Medical Research Methodology 13:91, 2013).
 pub(super) fn mid_p(only_first: usize, only_second: usize) -> f64 {
@@ -13,9 +14,9 @@ pub(super) fn mid_p(only_first: usize, only_second: usize) -> f64 {
     (2.0 * tail - last).min(1.0)
 }
 
-/// Probability of at most `heads` heads in `tosses` of a fair coin, and of exactly so many.
+/// Probability of at most `heads` heads in `tosses` of a fair coin, and of exactly this number.
 ///
-/// In logarithms: 2^-tosses alone underflows from 1,075 tosses on.
+/// Computed in logarithms: 2^-tosses underflows from 1,075 tosses on.
 fn fair_tail(heads: usize, tosses: usize) -> (f64, f64) {
     let mut log_term = -(tosses as f64) * std::f64::consts::LN_2;
     let mut sum = log_term.exp();

@@ -1,43 +1,44 @@
-//! What else there is to say of predictions: by class, by rank, and how far probabilities hold.
+//! Further metrics of predictions: by class, by rank, and calibration.
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::Serialize;
 
 use super::{CalibrationError, Design};
 
-/// Ranks that [`Metrics::top_k_accuracy`] goes to.
+/// The largest k of [`Metrics::top_k_accuracy`].
 const MAX_RANK: usize = 5;
 
-/// The smallest probability that a logarithm is taken of: scikit-learn's, the machine epsilon.
+/// Smaller probabilities are raised to this before a logarithm is taken: the machine epsilon, as in
+/// scikit-learn.
 const SMALLEST: f32 = f32::EPSILON;
 
-/// How well a class was recognised, or several on average; shares are from 0 to 1.
+/// Metrics of a class, or means over several classes; shares are from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct ClassMetrics {
-    /// Share of what was taken for the class that is of it; `None` where nothing was.
+    /// Share of the predictions of this class that are correct; `None` if there are none.
     pub precision: Option<f64>,
     /// 95% interval of the precision, by [`Design::interval_95`]; `None` for means.
     pub precision_95: Option<(f64, f64)>,
-    /// Share of the class that was taken for it; `None` where the class has no samples.
+    /// Share of the class's samples that are predicted correctly; `None` if it has no samples.
     pub recall: Option<f64>,
     /// 95% interval of the recall, by [`Design::interval_95`]; `None` for means.
     pub recall_95: Option<(f64, f64)>,
-    /// Harmonic mean of precision and recall, 0 where one of them is 0 or nothing was taken for the
-    /// class; `None` where it has neither samples nor predictions.
+    /// Harmonic mean of precision and recall; 0 if one of them is 0 or the class was never
+    /// predicted. `None` if it has neither samples nor predictions.
     pub f1: Option<f64>,
     /// Samples of the class.
     pub support: usize,
 }
 
-/// Numbers about predictions beside their accuracy.
+/// Metrics of predictions besides their accuracy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Metrics {
-    /// One for each class.
+    /// One entry per class.
     pub per_class: Vec<ClassMetrics>,
-    /// Means over the classes, each of the same weight: recall over those with samples, precision and
-    /// F1 over those with samples or predictions, as scikit-learn takes them.
+    /// Unweighted means over the classes: recall over those with samples, precision and F1 over
+    /// those with samples or predictions, as in scikit-learn.
     pub macro_mean: ClassMetrics,
-    /// Means over the classes, weighted with their samples.
+    /// Means over the classes, weighted by their samples.
     pub weighted_mean: ClassMetrics,
     /// Share of samples whose class is among the k most probable, for k = 1 to 5 or K.
     pub top_k_accuracy: Vec<f64>,
@@ -47,13 +48,14 @@ pub struct Metrics {
     /// classes, 0 to 2 (G. Brier, "Verification of forecasts expressed in terms of probability",
     /// Monthly Weather Review 78, 1950).
     pub brier_score: f64,
-    /// How far confidence and accuracy are apart.
+    /// The distance between confidence and accuracy.
     pub calibration: CalibrationError,
 }
 
 impl Metrics {
-    /// Takes the measure of probabilities (N, K) by labels (N) below K, of samples that came about by
-    /// `design`; `confusion` (K, K) counts truth in rows and predictions in columns. N is at least 1.
+    /// Computes the metrics of probabilities (N, K) by labels (N) below K, for samples obtained by
+    /// `design`. `confusion` (K, K) counts truth in rows and predictions in columns. N is at least
+    /// 1.
     pub(super) fn new(
         probabilities: ArrayView2<f32>,
         labels: &[usize],
@@ -101,7 +103,7 @@ fn per_class(confusion: &Array2<usize>) -> Vec<ClassMetrics> {
         .collect()
 }
 
-/// The mean of every number, and the sum of the supports.
+/// The mean of every metric, and the sum of the supports.
 fn mean(classes: &[ClassMetrics], weight: impl Fn(&ClassMetrics) -> f64) -> ClassMetrics {
     let mean = |number: fn(&ClassMetrics) -> Option<f64>| {
         let numbers = classes
@@ -113,7 +115,7 @@ fn mean(classes: &[ClassMetrics], weight: impl Fn(&ClassMetrics) -> f64) -> Clas
         (total > 0.0).then(|| sum / total)
     };
     ClassMetrics {
-        // Of a class with samples that nothing was taken for, it is 0.
+        // The precision of a class with samples but without predictions is 0.
         precision: mean(|class| class.precision.or((class.support > 0).then_some(0.0))),
         recall: mean(|class| class.recall),
         f1: mean(|class| class.f1),
@@ -122,7 +124,7 @@ fn mean(classes: &[ClassMetrics], weight: impl Fn(&ClassMetrics) -> f64) -> Clas
     }
 }
 
-/// Of equal probabilities, the first class ranks first.
+/// Of classes with equal probabilities, the first ranks first.
 fn top_k_accuracy(probabilities: ArrayView2<f32>, labels: &[usize]) -> Vec<f64> {
     let mut n_at_rank = vec![0; probabilities.ncols().min(MAX_RANK)];
     for (row, &label) in probabilities.rows().into_iter().zip(labels) {
@@ -164,8 +166,8 @@ fn log_loss(probabilities: ArrayView2<f32>, labels: &[usize]) -> f64 {
     log_losses(probabilities, labels).sum::<f64>() / labels.len() as f64
 }
 
-/// Negative logarithm of each label's probability (N), of probabilities (N, K); at most that of the
-/// smallest probability that a logarithm is taken of.
+/// Negative logarithm of each label's probability (N), from probabilities (N, K); probabilities
+/// below [`SMALLEST`] count as that.
 pub(crate) fn log_losses(
     probabilities: ArrayView2<'_, f32>,
     labels: &[usize],

@@ -1,30 +1,30 @@
-//! What a number of pictures can tell, before anything is measured on them.
+//! What a number of pictures can show, before anything is measured on them.
 
 use statrs::distribution::{Binomial, ContinuousCDF, Discrete, Normal};
 
 use super::difference::tells_apart;
 
-/// Share of pictures that the worse head alone classifies right, which is assumed: heads on the same
-/// codes rarely disagree.
+/// Assumed share of pictures that only the worse head classifies correctly: heads on the same codes
+/// rarely disagree.
 pub const OTHER_WAY: f64 = 0.01;
 
-/// The chance with which a difference is to be seen.
+/// The required probability of detecting a difference.
 pub const POWER: f64 = 0.8;
 
-/// From here on the normal approximation takes the place of the sum over all outcomes: they differ by
+/// From this number on, the normal approximation replaces the sum over all outcomes. They differ by
 /// less than one part in ten.
 const MANY: f64 = 3000.0;
 
 /// Differences are searched to a tenth of a point.
 const STEP: f64 = 0.001;
 
-/// The smallest difference in accuracy, in steps of a tenth of a point, that `n` pictures show with a
-/// chance of [`POWER`]; `None` where they are too few for any.
+/// The smallest difference in accuracy, in steps of a tenth of a point, that `n` pictures show with
+/// a probability of [`POWER`]; `None` if they are too few for any difference.
 ///
-/// The worse head alone is right on [`OTHER_WAY`] of the pictures, the better one alone on that and the
-/// difference. The chance is the probability of all outcomes from which
-/// [`Difference`](super::Difference) would say that one head is better. `n` need not be a whole number:
-/// pictures in groups or folds are worth fewer than there are.
+/// Only the worse head is right on [`OTHER_WAY`] of the pictures; only the better one on that share
+/// plus the difference. The probability covers all outcomes for which
+/// [`Difference`](super::Difference) would say that one head is better. `n` need not be a whole
+/// number: pictures in groups or folds are worth fewer than their number.
 #[must_use]
 pub fn smallest_difference(n: f64) -> Option<f64> {
     let largest = ((1.0 - 2.0 * OTHER_WAY) / STEP) as usize;
@@ -35,8 +35,8 @@ pub fn smallest_difference(n: f64) -> Option<f64> {
     Some(first(1, largest, shows) as f64 * STEP)
 }
 
-/// How many pictures it takes to see a difference with a chance of [`POWER`], as
-/// [`smallest_difference`] counts it, to three digits. `difference` is above 0, at most 0.9.
+/// How many pictures are needed to detect a difference with a probability of [`POWER`], as defined
+/// by [`smallest_difference`], to three digits. `difference` is above 0, at most 0.9.
 #[must_use]
 pub fn pictures_to_tell(difference: f64) -> usize {
     let shows = |n: usize| power(n as f64, difference) >= POWER;
@@ -49,8 +49,8 @@ pub fn pictures_to_tell(difference: f64) -> usize {
     n.next_multiple_of(unit)
 }
 
-/// The first of `low..=high` for which `holds`, which the last one does; near enough where `holds`
-/// goes back and forth, as chances of whole numbers of pictures do.
+/// The first of `low..=high` for which `holds` is true; it must be true for the last. The result is
+/// approximate if `holds` alternates, as probabilities by whole numbers of pictures do.
 fn first(mut low: usize, mut high: usize, holds: impl Fn(usize) -> bool) -> usize {
     while low < high {
         let middle = low.midpoint(high);
@@ -63,7 +63,7 @@ fn first(mut low: usize, mut high: usize, holds: impl Fn(usize) -> bool) -> usiz
     low
 }
 
-/// Chance that `n` pictures show this difference.
+/// Probability that `n` pictures show this difference.
 fn power(n: f64, difference: f64) -> f64 {
     if n < 1.0 {
         return 0.0;
@@ -82,7 +82,7 @@ fn power(n: f64, difference: f64) -> f64 {
     let range = around(-1.0).max(0.0) as u64..=(around(1.0).ceil() as u64).min(n);
     let chances = range.map(|m| {
         let of_better = |k: u64| Binomial::new(share, m).map_or(0.0, |split| split.pmf(k));
-        // From an even split on, more for the better head only makes it clearer.
+        // Beyond an even split, more pictures for the better head only make it clearer.
         let from = first_split(m, n);
         let seen: f64 = (from..=m).map(of_better).sum();
         disagreements.pmf(m) * seen
@@ -90,8 +90,8 @@ fn power(n: f64, difference: f64) -> f64 {
     chances.sum()
 }
 
-/// The smallest part of `m` disagreements on `n` pictures that tells the heads apart; m + 1 where none
-/// does.
+/// The smallest part of `m` disagreements on `n` pictures that shows which head is better; m + 1 if
+/// none does.
 fn first_split(m: u64, n: u64) -> u64 {
     let tells = |k: usize| k > m as usize || tells_apart(k, m as usize - k, n as usize);
     first(m as usize / 2 + 1, m as usize + 1, tells) as u64

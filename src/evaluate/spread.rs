@@ -1,8 +1,8 @@
-//! The mean of several results, and how far apart they are.
+//! The mean and the spread of several results.
 
 use serde::{Deserialize, Serialize};
 
-/// What several runs gave.
+/// The results of several runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The results, in the order of the runs; at least one.
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Takes mean and standard deviation; nothing of nothing.
+    /// Computes mean and standard deviation; `None` for no values.
     #[must_use]
     pub(crate) fn of(values: Vec<f64>) -> Option<Self> {
         let n = values.len() as f64;

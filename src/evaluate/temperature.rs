@@ -1,52 +1,53 @@
-//! Temperature scaling: probabilities that are as often right as they say.
+//! Temperature scaling, which calibrates probabilities.
 
 use ndarray::{ArrayView1, ArrayView2};
 
 use super::{Design, EvaluateError, Z_95, check_labels};
 
-/// Temperatures that are looked at: 1 / 10,000 to 10,000. Logits of unscaled codes are hundreds.
+/// The largest temperature; the smallest is 1 / 10,000. Logits of unscaled codes are in the
+/// hundreds.
 const LARGEST: f64 = 1e4;
 
-/// Temperatures that are tried first, evenly apart in their logarithms.
+/// Number of temperatures on the first grid, evenly spaced in their logarithms.
 const GRID: usize = 81;
 
-/// Steps of the golden section around the best of them: enough for a relative 1e-8.
+/// Steps of the golden-section search around the best of them: enough for a relative 1e-8.
 const STEPS: usize = 40;
 
-/// Half the distance, in ln T, over which the cost's curvature is measured.
+/// Half the distance, in ln T, over which the curvature of the cost is measured.
 const NEAR: f64 = 1e-3;
 
-/// A temperature that was fitted, and how far other samples might have moved it.
+/// A fitted temperature, and its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Temperature {
-    /// What logits are divided by, 1e-4 to 1e4.
+    /// The divisor of the logits, 1e-4 to 1e4.
     pub value: f64,
-    /// 95% interval of it, within the same bounds.
+    /// Its 95% interval, within the same bounds.
     pub range_95: (f64, f64),
 }
 
 impl Temperature {
-    /// Whether it ran to the end of the temperatures that are looked at, where it means nothing.
+    /// Whether the fit ended at a bound, where the temperature means nothing.
     #[must_use]
     pub fn is_at_bound(&self) -> bool {
         self.value.ln().abs() > LARGEST.ln() - grid_step()
     }
 }
 
-/// Finds the temperature T for which softmax(logits / T) fits labels best.
+/// Finds the temperature T for which softmax(logits / T) fits the labels best.
 ///
-/// It has to be fitted on logits of samples that the head was not trained on, or it makes the head
-/// surer of itself than it should be. Dividing by T changes no prediction (C. Guo and others, "On
-/// calibration of modern neural networks", 2017, section 4.2).
+/// It must be fitted on logits of samples that the head was not trained on; otherwise it makes the
+/// head overconfident. Dividing by T changes no prediction (C. Guo and others, "On calibration of
+/// modern neural networks", 2017, section 4.2).
 ///
-/// What is made small is the sum of the samples' log losses and (ln T)^2 / 2, which stands for what
-/// is known before: most heads need no T far from 1. It matters only where the samples say little,
-/// as when all of them are classified right, whose loss is the smaller the nearer T is to 0.
+/// The cost is the sum of the samples' log losses and (ln T)^2 / 2, a prior: most heads need a T
+/// near 1. The prior only matters if the samples say little. If all of them are classified
+/// correctly, for instance, the loss decreases as T goes to 0.
 ///
-/// The range is that of an estimate by moments, in ln T: the sum of squared slopes over the square of
-/// the curvature (P. Huber, "The behavior of maximum likelihood estimates under nonstandard
-/// conditions", 1967); slopes of a group's samples are added before they are squared.
+/// The interval is that of a method-of-moments estimate of ln T: the sum of squared slopes over the
+/// square of the curvature (P. Huber, "The behavior of maximum likelihood estimates under
+/// nonstandard conditions", 1967). Slopes of a group's samples are added before they are squared.
 ///
 /// Logits are (N, K), labels (N) below K, groups (N) numbers from 0 on. The result is from 1e-4 to 1e4.
 ///
@@ -105,7 +106,7 @@ pub fn fit_temperature(
     })
 }
 
-/// Distance of two temperatures that are tried first, in their logarithms.
+/// The distance between grid temperatures, in logarithms.
 fn grid_step() -> f64 {
     2.0 * LARGEST.ln() / (GRID - 1) as f64
 }
@@ -120,8 +121,8 @@ fn log_loss(logits: ArrayView1<f32>, label: usize, inverse: f64) -> f64 {
     sum.ln() - inverse * (f64::from(logits[label]) - max)
 }
 
-/// Where a function with one minimum between `low` and `high` has it (J. Kiefer, "Sequential
-/// minimax search for a maximum", 1953).
+/// The position of the minimum of a function with one minimum between `low` and `high` (J. Kiefer,
+/// "Sequential minimax search for a maximum", 1953).
 fn golden_section(mut low: f64, mut high: f64, cost: impl Fn(f64) -> f64) -> f64 {
     let ratio = 0.5 * (5f64.sqrt() - 1.0);
     for _ in 0..STEPS {

@@ -1,4 +1,4 @@
-//! Building ONNX graphs: nodes one after the other, each of which reads what the last one computed.
+//! Builds ONNX graphs: a chain of nodes, each of which reads the previous one's result.
 
 use ort_winograd::onnx::{DataType, NodeProto, TensorProto};
 
@@ -53,12 +53,13 @@ impl Chain {
             .push_int("to", i64::from(element as i32));
     }
 
-    /// Adds a `Transpose` of the last tensor, whose axis `i` is to be what is axis `axes[i]` now.
+    /// Adds a `Transpose` of the last tensor: axis `i` of the result is axis `axes[i]` of the
+    /// input.
     pub(super) fn transpose(&mut self, axes: &[i64], output: &str) {
         self.apply("Transpose", &[], output).push_ints("perm", axes);
     }
 
-    /// Gives the tensor that the last node computes another name.
+    /// Renames the tensor that the last node computes.
     pub(super) fn end_as(&mut self, name: &str) {
         if let Some(node) = self.nodes.last_mut() {
             node.output = vec![name.to_owned()];

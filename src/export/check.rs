@@ -1,4 +1,4 @@
-//! The exported model against the head's own path, picture by picture.
+//! Compares the exported model with trunk and head, picture by picture.
 
 mod probe;
 
@@ -17,51 +17,50 @@ use crate::picture::{self, DecodeLimits, Layout, Preparation, Recipe, RgbImage, 
 use crate::predict::Classifier;
 use crate::progress::{Progress, Watch};
 
-/// What an exported model is checked against, and with what.
+/// What an exported model is checked against, and how.
 #[derive(Debug)]
 pub struct Against<'a> {
     /// The library that runs the models.
     pub runtime: &'a Runtime,
-    /// How they are run.
+    /// The options for running them.
     pub options: TrunkOptions,
     /// The trunk that the head was trained on.
     pub trunk: &'a mut Trunk,
-    /// The same export in float32, where the model is in float16: the values inside it are looked
-    /// at, because a processor that has no float16 computes in float32 and hides that they are too
-    /// large.
+    /// The same export in float32, if the model is float16. The values inside it are checked,
+    /// because a processor without float16 computes in float32 and hides that they are too large.
     pub in_float32: Option<&'a Exported>,
 }
 
-/// What an exported model is checked on.
+/// The pictures of a check.
 #[derive(Clone, Copy, Debug)]
 pub enum CheckPictures<'a> {
-    /// These pictures; their labels play no part.
+    /// These pictures; their labels are ignored.
     Found(&'a Pictures),
-    /// Patches of colours, the same ones every time.
+    /// Generated patches of colours, always the same.
     MadeUp,
 }
 
 impl CheckPictures<'_> {
-    /// How many pictures are made up.
+    /// Number of generated pictures.
     pub const N_MADE_UP: usize = 16;
 }
 
-/// How far the exported model's probabilities are from those of trunk and head.
+/// The distance between the exported model's probabilities and those of trunk and head.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
-    /// Pictures that both were tried on.
+    /// Pictures that were compared.
     pub n_pictures: usize,
-    /// Pictures that cannot be used.
+    /// Unusable pictures.
     pub n_unusable: usize,
     /// The largest difference of two probabilities.
     pub largest: f64,
     /// The mean absolute difference over all pictures and classes.
     pub mean: f64,
-    /// Pictures that get another class.
+    /// Pictures whose class changes.
     pub n_changed: usize,
-    /// What ran the exported model.
+    /// The provider that ran the exported model.
     pub provider: Provider,
-    /// The largest value inside the network, where it was looked for.
+    /// The largest value inside the network, if it was measured.
     pub largest_inside: Option<LargestInside>,
 }
 
@@ -74,19 +73,19 @@ pub struct LargestInside {
     pub value: f32,
 }
 
-/// Runs pictures through the exported model on one side, and through the trunk and then the head
-/// on the other, and compares the probabilities.
+/// Runs pictures through the exported model and through trunk and head, and compares the
+/// probabilities.
 ///
-/// Pictures are fitted as those of the head's codes were. `watch` is told of each one, and may stop
-/// the check.
+/// Pictures are fitted as they were for the head's codes. `watch` is told about each one, and may
+/// stop the check.
 ///
 /// # Errors
-/// [`ExportError::Overflow`] if a value inside is beyond float16, [`ExportError::NotANumber`],
+/// [`ExportError::Overflow`] if a value inside does not fit float16, [`ExportError::NotANumber`],
 /// [`ExportError::NothingUsable`], [`ExportError::Stopped`]; [`ExportError::Trunk`] if a model does
 /// not run.
 ///
 /// # Panics
-/// If `exported` is a head alone.
+/// If `exported` is a head on its own.
 pub fn check(
     exported: &Exported,
     head: &SavedHead,
@@ -118,7 +117,7 @@ pub fn check(
     }
 }
 
-/// Loads a model that is in no file yet as the trunk that `card` describes.
+/// Loads a model without a file as the trunk that `card` describes.
 fn load(against: &Against, model: &OnnxModel, card: &ModelCard) -> Result<Trunk, ExportError> {
     let write_error = |source| ExportError::Write {
         path: std::env::temp_dir(),
@@ -135,7 +134,7 @@ fn load(against: &Against, model: &OnnxModel, card: &ModelCard) -> Result<Trunk,
     )?)
 }
 
-/// Tells how far the check is, and whether it may go on.
+/// Reports progress; an error if the check should stop.
 fn report(
     done: usize,
     failures: usize,
@@ -152,7 +151,7 @@ fn report(
     Ok(watch.or_stopped()?)
 }
 
-/// The two paths, and what they have differed by so far.
+/// The two paths, and their differences so far.
 struct Comparison<'a> {
     classifier: Classifier,
     trunk: &'a mut Trunk,
@@ -162,7 +161,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Compares the two paths on all pictures that can be used.
+    /// Compares the two paths on all usable pictures.
     fn run(mut self, pictures: &Pictures, watch: &dyn Watch) -> Result<Drift, ExportError> {
         let mut unusable = Unusable::from_listing(pictures);
         for (index, picture) in pictures.listed.iter().enumerate() {
@@ -215,7 +214,7 @@ impl Comparison<'_> {
         Ok(probabilities.into_raw_vec_and_offset().0)
     }
 
-    /// The input tensor of a picture that is fitted as those of the head's codes were.
+    /// The input tensor of a picture, fitted as for the head's codes.
     fn prepared(&self, picture: &RgbImage, recipe: Recipe, layout: Layout) -> Vec<f32> {
         let preparation = Preparation {
             resize: self.classifier.codes().resize,
@@ -276,7 +275,7 @@ fn most_probable(values: &[f32]) -> usize {
     (1..values.len()).fold(0, better)
 }
 
-/// Pictures that cannot be used, and why the first one cannot.
+/// The number of unusable pictures, and the first one's failure.
 struct Unusable {
     n: usize,
     first: String,

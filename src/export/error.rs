@@ -7,7 +7,7 @@ use crate::head::{HeadError, HeadKind};
 use crate::model::{CardError, GraphError, TrunkError};
 use crate::progress::Stopped;
 
-/// Why there is no exported file.
+/// Why no file was exported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -16,25 +16,25 @@ pub enum ExportError {
     OtherTrunk {
         /// The trunk's ONNX file.
         path: PathBuf,
-        /// The name of the trunk that is wanted.
+        /// The name of the expected trunk.
         name: String,
         /// How the two differ.
         difference: String,
     },
-    /// The HEAD does not hold the head that was asked for.
+    /// The HEAD does not hold the requested head.
     #[error("the head holds no {head}")]
     NoHead {
-        /// The head that was asked for.
+        /// The requested head.
         head: HeadKind,
-        /// The one that it holds.
+        /// The head that it holds.
         other: HeadKind,
     },
-    /// The trunk's operators are of a version in which the ones added here meant something else.
+    /// The trunk uses an operator set in which the operators added here had another meaning.
     #[error("{} uses operator set {version} of ONNX, and {} is the oldest that can be extended; export the trunk again with a newer one", path.display(), super::MIN_OPERATOR_SET)]
     OldOperators {
         /// The trunk's ONNX file.
         path: PathBuf,
-        /// Its version; 0 where it names none.
+        /// Its operator set; 0 if it states none.
         version: i64,
     },
     /// Weights or operators have no counterpart in float16.
@@ -42,10 +42,10 @@ pub enum ExportError {
     NotHalved {
         /// The ONNX file.
         path: PathBuf,
-        /// What stands in the way.
+        /// The reason.
         reason: String,
     },
-    /// A value inside the network is beyond float16.
+    /// A value inside the network does not fit float16.
     #[error(
         "'{tensor}' reaches {value:.0} inside the network, and float16 ends at 65504: on hardware that computes in float16 the result would be wrong"
     )]
@@ -64,19 +64,19 @@ pub enum ExportError {
         /// Bytes of the file.
         bytes: u64,
     },
-    /// The target's name has another ending.
+    /// The target has another extension.
     #[error("{} does not end in .onnx", path.display())]
     Ending {
         /// The target as given.
         path: PathBuf,
     },
-    /// The target is there already and was not to be replaced.
+    /// The target exists and must not be replaced.
     #[error("{} exists already", path.display())]
     Exists {
         /// The file that was kept.
         path: PathBuf,
     },
-    /// The target is there, but is not what an export writes.
+    /// The target exists, but was not written by an export.
     #[error("{} exists and was not written by `cnn-codes export`", path.display())]
     Foreign {
         /// The file that was kept.
@@ -87,10 +87,10 @@ pub enum ExportError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// None of the pictures that the file was to be checked on can be used.
+    /// None of the pictures for the check is usable.
     #[error("none of the {n} pictures to check on can be used, the first one because: {first}")]
     NothingUsable {
         /// How many there are.
@@ -98,19 +98,19 @@ pub enum ExportError {
         /// What is wrong with the first one.
         first: String,
     },
-    /// The file gives no probabilities.
+    /// The file's output is not a number.
     #[error("the exported model gives NaN for a picture; {advice}")]
     NotANumber {
         /// What to do about it.
         advice: &'static str,
     },
-    /// Its watch stopped the check.
+    /// The watch stopped the check.
     #[error("{0}; nothing was written")]
     Stopped(#[from] Stopped),
     /// The trunk's or the exported file's graph cannot be used.
     #[error("{0}")]
     Graph(#[from] GraphError),
-    /// The card does not fit the trunk.
+    /// The card does not match the trunk.
     #[error("{0}")]
     Card(#[from] CardError),
     /// The trunk or the exported file does not run.

@@ -1,4 +1,4 @@
-//! A trunk in float16: its weights, and with them all that its nodes compute.
+//! Converts a trunk to float16: its weights, and so the results of its nodes.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use ort_winograd::onnx::{
 
 use super::ExportError;
 
-/// Operators that take some float32 in any case, or that give it: they would need casts of their own.
+/// Operators that always read or return some float32: they would need casts of their own.
 const FLOAT32_OPERATORS: [&str; 7] = [
     "DequantizeLinear",
     "DynamicQuantizeLinear",
@@ -72,7 +72,7 @@ fn halve_node(node: &mut NodeProto, origin: &Path) -> Result<(), ExportError> {
     Ok(())
 }
 
-/// Spells the float32 values of a `Constant`'s `value_float` or `value_floats` as its `value`.
+/// Moves the float32 values of a `Constant`'s `value_float` or `value_floats` into its `value`.
 fn as_tensor(attribute: &mut AttributeProto) {
     let tensor = match attribute.name() {
         "value_float" => float32_tensor("", &[], &[attribute.f()]),

@@ -1,4 +1,4 @@
-//! A head as nodes: codes in, probabilities and label index out.
+//! A head as nodes: from codes to probabilities and label index.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub(super) fn append(
         options.precision,
         origin,
     )?;
-    // As `probabilities` divides: in float32.
+    // In float32, as `probabilities` divides.
     let temperature = exported.temperature() as f32;
     if temperature != 1.0 {
         let temperature = float32_tensor("head/temperature", &[], &[temperature]);
@@ -64,8 +64,8 @@ fn append_scaling(chain: &mut Chain, scaling: &Scaling, n_features: usize) {
     }
 }
 
-/// x / |x|, and 0 for a code of zeros. The norm is made of plain products and a root: operators
-/// for it have changed their attributes, and say nothing about a norm of 0. Names begin with `at`.
+/// x / |x|, and 0 for a code of zeros. The norm is made of plain products and a root: ONNX's
+/// operators for it changed their attributes, and do not define a norm of 0. Names begin with `at`.
 fn append_unit_length(chain: &mut Chain, n_features: usize, at: &str) {
     let name = |step: &str| format!("{at}{step}");
     let codes = chain.last().to_owned();
@@ -80,8 +80,8 @@ fn append_unit_length(chain: &mut Chain, n_features: usize, at: &str) {
     scaled.input.swap(0, 1);
 }
 
-/// The layers, ReLU between dense ones. In float16 only dense layers are, and the last one's product
-/// is made float32 before the bias is added.
+/// The layers, with ReLU between dense ones. In float16 only dense layers are; the last one's
+/// product is cast to float32 before the bias is added.
 fn append_layers(
     chain: &mut Chain,
     n_features: usize,

@@ -1,11 +1,11 @@
-//! What an exported file says of itself, in its metadata. Lists are JSON.
+//! The metadata of an exported file. Lists are JSON.
 
 use super::ExportOptions;
 use crate::head::OneHead;
 use crate::head::saved::{FORMAT, SavedHead};
 use crate::model::{ModelCard, OnnxModel};
 
-/// What every export says.
+/// The entries of every export.
 pub(super) fn describe(model: &mut OnnxModel, head: &SavedHead, options: ExportOptions) {
     let exported = head.of_kind(options.head);
     let temperature = exported.map(OneHead::temperature);
@@ -37,7 +37,7 @@ pub(super) fn describe(model: &mut OnnxModel, head: &SavedHead, options: ExportO
     }
 }
 
-/// What a whole classifier says besides: whose weights are inside.
+/// Further entries of a complete classifier: the origin of its weights.
 pub(super) fn describe_classifier(model: &mut OnnxModel, card: &ModelCard, head: &SavedHead) {
     model.set_metadata("licence", &card.licence);
     model.set_metadata("attribution", &card.attribution);
@@ -51,7 +51,7 @@ pub(super) fn describe_classifier(model: &mut OnnxModel, card: &ModelCard, head:
     ));
 }
 
-/// What a head alone says besides.
+/// Further entries of a head on its own.
 pub(super) fn describe_head(model: &mut OnnxModel, head: &SavedHead) {
     model.set_doc_string(&format!(
         "Input: codes, float32, the array of a store (codes.npy) as it is, of the trunk '{}'. \

@@ -1,5 +1,5 @@
-//! The recipes as nodes: the same float32 steps in the same order as [`Recipe::apply`], and so the
-//! same numbers to the bit.
+//! The recipes as nodes: the same float32 steps in the same order as in [`Recipe::apply`], and so
+//! bitwise the same numbers.
 
 use ort_winograd::onnx::{DataType, TensorProto, float32_tensor, int64_vector};
 

@@ -7,10 +7,10 @@ use super::{ExportError, Exported};
 use crate::files::{Existing, FileDraft, parent, sync_directory};
 use crate::model::{ModelCard, OnnxModel};
 
-/// The most bytes that a protobuf message, and so an ONNX file, may have.
+/// The largest size in bytes of a protobuf message, and so of an ONNX file.
 pub(super) const MAX_BYTES: u64 = (1 << 31) - 1;
 
-/// A place where an exported file may be written: `FILE.onnx`, and its card `FILE.toml` beside it.
+/// The target of an export: `FILE.onnx`, with its card `FILE.toml` beside it.
 #[derive(Debug)]
 pub struct Target {
     model: PathBuf,
@@ -19,9 +19,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// Checks that `out` may be written, before any work. `has_card` says whether a card goes with
-    /// the file. Files that are there are replaced only if told so, and only if an export wrote
-    /// them.
+    /// Checks that `out` can be written, before any work. `has_card` says whether a card belongs to
+    /// the file. Existing files are only replaced if `existing` says so, and only if an export
+    /// wrote them.
     ///
     /// # Errors
     /// [`ExportError::Ending`], [`ExportError::Exists`], [`ExportError::Foreign`], or
@@ -54,12 +54,12 @@ impl Target {
 
     /// Writes the model, and its card if it has one; returns the model's size in bytes.
     ///
-    /// The card comes first: it names the weights' hash, by which an older file beside it is told
-    /// from its own, should the run be killed between the two.
+    /// The card is written first: it holds the weights' hash. If the run is killed in between, the
+    /// hash shows that an older model beside the card does not belong to it.
     ///
     /// # Errors
     /// [`ExportError::TooLarge`], [`ExportError::Write`], [`ExportError::Exists`] or
-    /// [`ExportError::Foreign`]; a file that was there is then as it was.
+    /// [`ExportError::Foreign`]; an existing file is then unchanged.
     pub fn write(&self, exported: &Exported) -> Result<u64, ExportError> {
         let bytes = check_size(exported.model.encoded_len() as u64)?;
         let model = draft(&self.model, &exported.model.to_bytes())?;
@@ -67,27 +67,27 @@ impl Target {
             .map(|card| self.card_draft(card))
             .transpose()?
             .flatten();
-        // Both are on the disk before either gets its name, so that only a kill between two renames
-        // leaves a card and a model that do not belong together. What came here in the meantime is
-        // judged as what was here before.
+        // Both files are synced before either is renamed, so that only a kill between the two
+        // renames leaves a card and a model that do not belong together. A file that appeared in
+        // the meantime is checked like an older one.
         self.check_free(&self.model, is_export)?;
         if let Some(card) = card {
             self.check_free(&self.card, is_exports_card)?;
             self.publish(card, &self.card)?;
         }
         self.publish(model, &self.model)?;
-        // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
+        // The renames are done; a folder that cannot be synced does not change that.
         let _ = sync_directory(parent(&self.model));
         Ok(bytes)
     }
 
-    /// Whether a run ended between the card and the model. The same command finishes what it began,
-    /// and another one's card is refused when it would be replaced.
+    /// Whether an earlier run ended between the card and the model. The same command then finishes the
+    /// export; the card of another model is not replaced.
     fn is_half(&self) -> bool {
         self.model.symlink_metadata().is_err() && is_exports_card(&self.card)
     }
 
-    /// The card, unless it is there already, of a run that ended before it came to the model.
+    /// The card, unless an earlier run already wrote it before it ended.
     fn card_draft(&self, card: &ModelCard) -> Result<Option<FileDraft>, ExportError> {
         let text = self.card_text(card)?;
         let is_there = std::fs::read(&self.card).is_ok_and(|found| found == text.as_bytes());
@@ -95,7 +95,7 @@ impl Target {
         card.transpose()
     }
 
-    /// The card of a model that is called as this file.
+    /// The card's text, with this file's name as the model's.
     fn card_text(&self, card: &ModelCard) -> Result<String, ExportError> {
         let file = self.model.file_name().unwrap_or_default();
         let card = ModelCard {

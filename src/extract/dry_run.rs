@@ -1,4 +1,4 @@
-//! All of an extraction but inference and writing.
+//! An extraction without inference and writing.
 
 use std::time::{Duration, Instant};
 
@@ -9,16 +9,16 @@ use crate::codes::Failure;
 use crate::dataset::Pictures;
 use crate::progress::Progress;
 
-/// What [`Extractor::dry_run`] saw.
+/// The result of [`Extractor::dry_run`].
 #[derive(Clone, Debug, Default)]
 pub struct DryRun {
-    /// Pictures that could be used.
+    /// Usable pictures.
     pub usable: usize,
-    /// Usable pictures that are equal, byte for byte, to one before them.
+    /// Usable pictures that equal an earlier one, byte for byte.
     pub repeated: usize,
-    /// Pictures that could not be used.
+    /// Unusable pictures.
     pub failures: Failures,
-    /// Those of them that could not be read for reasons that are not their own.
+    /// Those of the failures whose reason lies outside the picture.
     pub unread: usize,
     /// From the first picture to the last.
     pub elapsed: Duration,
@@ -39,8 +39,8 @@ impl DryRun {
 }
 
 impl<T> Extractor<'_, T> {
-    /// Does with `pictures` all that an extraction does but inference and writing: whether they can
-    /// be used, and how fast they come.
+    /// Does everything that an extraction does with `pictures`, except inference and writing. It
+    /// shows whether they can be used, and how fast they are decoded.
     ///
     /// # Errors
     /// [`ExtractError::Threads`], [`ExtractError::Strict`] or [`ExtractError::Stopped`].

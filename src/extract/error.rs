@@ -1,4 +1,4 @@
-//! Why an extraction left no store, and what of it is kept.
+//! Why an extraction wrote no store, and what is kept of it.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::codes::{Failure, StoreError};
 use crate::model::TrunkError;
 use crate::progress::Stopped;
 
-/// Why an extraction left no store.
+/// Why an extraction wrote no store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractError {
@@ -17,58 +17,58 @@ pub enum ExtractError {
     /// The trunk failed.
     #[error("{0}")]
     Trunk(#[from] TrunkError),
-    /// The trunk gives one code for all pictures.
+    /// The trunk gives the same code for all pictures.
     #[error("{0}")]
     SameCodes(#[from] SameCodesError),
-    /// Pictures could not be read for reasons that are not their own, and are to be tried again.
+    /// Pictures could not be read for outside reasons, and must be tried again.
     #[error("{}; the first, {}: {}", unread(*n, *is_given_up), first.path, first.error)]
     Unread {
         /// How many.
         n: usize,
         /// The first of them.
         first: Failure,
-        /// Whether there were so many in a row that the rest was not tried.
+        /// Whether the run gave up after too many such pictures in a row.
         is_given_up: bool,
     },
-    /// A folder could not be listed, so that the store would lack pictures that nobody knows of.
+    /// A folder could not be listed, so the store would lack an unknown number of pictures.
     #[error("{}: {}; its pictures would be missing", .0.path, .0.error)]
     Unlisted(Failure),
-    /// A picture could not be used, and [`OnFailure::Stop`](super::OnFailure::Stop) was asked for.
+    /// A picture is unusable, and [`OnFailure::Stop`](super::OnFailure::Stop) was set.
     #[error("{}: {}", .0.path, .0.error)]
     Strict(Failure),
-    /// Not one picture could be used.
+    /// No picture is usable.
     #[error("none of the {n} pictures could be used{}", first.as_ref().map_or(String::new(), |first| format!("; the first, {}: {}", first.path, first.error)))]
     NothingUsable {
-        /// How many there were.
+        /// How many pictures there were.
         n: usize,
-        /// The first of them in this run.
+        /// The first failure of this run.
         first: Option<Failure>,
     },
-    /// A store's codes cannot be copied, as they are others than those asked for.
+    /// A store's codes cannot be copied, because they differ from the requested ones.
     #[error("the codes of {} cannot be reused: {reason}", store.display())]
     Reuse {
         /// The store.
         store: PathBuf,
-        /// What differs.
+        /// How they differ.
         reason: String,
     },
     /// The decoders' threads could not be started.
     #[error("{0}")]
     Threads(#[from] ThreadsError),
-    /// Its watch stopped it.
+    /// The watch stopped the job.
     #[error("{source}{}", kept.as_ref().map_or(String::new(), ToString::to_string))]
     Stopped {
-        /// That it was stopped.
+        /// The stop.
         source: Stopped,
-        /// What the next run goes on from, if any batch was done.
+        /// What the next run resumes from, if any batch was finished.
         kept: Option<Kept>,
     },
-    /// The job broke off, but not all of its work is lost.
+    /// The job failed, but some of its work is kept.
     #[error("{source}{kept}")]
     Broken {
-        /// Why it broke off.
+        /// The error that ended the job.
         source: Box<ExtractError>,
-        /// What the next run goes on from.
+        /// What the next run resumes from.
         kept: Kept,
     },
 }
@@ -95,16 +95,16 @@ fn unread(n: usize, is_given_up: bool) -> String {
 pub struct ThreadsError {
     /// How many were asked for.
     pub threads: usize,
-    /// What rayon said.
+    /// rayon's error.
     pub source: rayon::ThreadPoolBuildError,
 }
 
-/// Work that is safe on the disk.
+/// Work that is on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The unfinished store.
     pub draft: PathBuf,
-    /// Pictures dealt with.
+    /// Pictures finished.
     pub n_done: usize,
     /// Pictures of the job.
     pub n_pictures: usize,

@@ -1,9 +1,9 @@
-//! Which large pictures were being decoded when a run was killed.
+//! The log of large pictures that are being decoded.
 //!
 //! Decoding a large picture may take more memory than there is, and the system then kills the run.
-//! A run that goes on would meet the same picture and be killed again. So the draft has a log of
-//! large pictures: a line before each, and a line after it. One that has the first line alone ended
-//! a run, and is listed as a failure. Small pictures are not logged.
+//! The next run would meet the same picture and be killed again. So the draft has a log of large
+//! pictures: one line before each is decoded, and one after. A picture with only the first line
+//! ended a run; it is listed as a failure. Small pictures are not logged.
 
 use std::collections::HashSet;
 use std::io;
@@ -23,7 +23,7 @@ enum Line {
     Ended(String),
 }
 
-/// A large picture in hand.
+/// A large picture that is being processed.
 pub(super) struct Noted<'a> {
     log: &'a InHand,
     path: &'a str,
@@ -39,14 +39,14 @@ impl Drop for Noted<'_> {
 #[derive(Debug)]
 pub(super) struct InHand {
     path: PathBuf,
-    /// Open once there is a picture to note.
+    /// Opened when there is a picture to log.
     log: Mutex<Option<JsonLines>>,
     ended_a_run: HashSet<String>,
 }
 
 impl InHand {
-    /// Reads the log in `draft`, where an earlier run left one. Damaged lines are passed over, as is a
-    /// log that cannot be read.
+    /// Reads the log in `draft` if an earlier run left one. Damaged lines are skipped, and so is an
+    /// unreadable log.
     pub(super) fn open(draft: &Path) -> Self {
         let path = draft.join(IN_HAND);
         Self {
@@ -61,15 +61,15 @@ impl InHand {
         self.ended_a_run.contains(path)
     }
 
-    /// Notes that a large picture is about to be read or decoded, while no other is; and that it
-    /// did no harm, once the result is dropped.
+    /// Logs that a large picture is about to be read or decoded, while no other is. When the result
+    /// is dropped, logs that the picture did no harm.
     pub(super) fn note<'a>(&'a self, path: &'a str) -> Noted<'a> {
         self.append(&Line::Begun(path.to_owned()));
         Noted { log: self, path }
     }
 
-    /// Appends a line. It outlives the process without being synced, and where it cannot be
-    /// written, nothing is lost but the warning.
+    /// Appends a line. The line outlives the process without a sync. If it cannot be written, only
+    /// the warning is lost.
     fn append(&self, line: &Line) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.is_none() {
@@ -79,7 +79,7 @@ impl InHand {
     }
 }
 
-/// The pictures that were begun and not ended.
+/// The pictures that were started and not finished.
 fn read(path: &Path) -> io::Result<HashSet<String>> {
     let mut in_hand = HashSet::new();
     let Some(log) = JsonLines::open(path)? else {

@@ -1,15 +1,15 @@
-//! Which codes may be kept: finite numbers that the store's element type can hold.
+//! Which codes may be stored: finite numbers that fit the store's element type.
 
 use half::f16;
 
 use crate::codes::{Dtype, Failure};
 
-/// Why a code is not kept.
+/// Why a code is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// It holds NaN or an infinity.
     NotFinite,
-    /// It holds numbers that become infinities in 16 bits.
+    /// It holds numbers that become infinite in 16 bits.
     BeyondF16,
 }
 
@@ -23,7 +23,7 @@ impl Unfit {
         }
     }
 
-    /// The kind of failure, in stable words.
+    /// The kind of failure: a stable name.
     fn kind(self) -> &'static str {
         match self {
             Self::NotFinite => "not_finite",
@@ -40,7 +40,7 @@ impl Unfit {
     }
 }
 
-/// Whether a code, pooled as it would be stored, is fit to be stored as `dtype`.
+/// Checks whether a code, pooled as for the store, can be stored as `dtype`.
 pub(crate) fn judge(code: &[f32], dtype: Dtype) -> Result<(), Unfit> {
     if code.iter().any(|number| !number.is_finite()) {
         return Err(Unfit::NotFinite);
@@ -52,7 +52,7 @@ pub(crate) fn judge(code: &[f32], dtype: Dtype) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// As [`judge`], of a code that a store has already as little-endian elements of `dtype`.
+/// As [`judge`], for a code that a store holds as little-endian elements of `dtype`.
 pub(super) fn judge_bytes(bytes: &[u8], dtype: Dtype) -> Result<(), Unfit> {
     let is_finite = match dtype {
         Dtype::F16 => {

@@ -1,6 +1,6 @@
-//! Codes that need not be computed: those of pictures seen before, in this run or in other stores.
+//! Codes that need not be computed: those of pictures in this run or in other stores.
 //!
-//! A picture is its file's bytes, and BLAKE3 stands for them.
+//! Pictures are compared by the BLAKE3 hash of their files' bytes.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use blake3::Hash;
 use super::ExtractError;
 use crate::codes::{PictureRow, Store, StoreDescription};
 
-/// Where a known code lies. Rows have 32 bits, as there is one of these for each picture of a job.
+/// The location of a known code. Rows have 32 bits, because there is one entry per picture of a
+/// job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CodeSource {
     /// A row of the store that is being written.
@@ -21,11 +22,11 @@ pub(super) enum CodeSource {
         /// Row in it.
         row: u32,
     },
-    /// A row of those that an earlier run kept ahead of their turn.
+    /// A row of the codes that an earlier run kept ahead of their turn.
     Ahead(u32),
 }
 
-/// A code that is known, and the size of its picture, which then need not be decoded.
+/// The location of a known code, and the size of its picture, which then need not be decoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownCode {
     pub(super) source: CodeSource,
@@ -33,15 +34,15 @@ pub(super) struct KnownCode {
     pub(super) height: u32,
 }
 
-/// All codes known so far: 52 bytes a picture, and the hash table's spare room.
+/// All codes known so far: 52 bytes per picture, plus the hash table's spare room.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     by_hash: HashMap<Hash, KnownCode>,
 }
 
 impl Known {
-    /// The codes of `stores`, which must be such as `description` has them, and of the rows that an
-    /// earlier run wrote, and kept ahead.
+    /// The codes of `stores`, which must match `description`, and of the rows that an earlier run
+    /// wrote or kept ahead.
     pub(super) fn new(
         stores: &[Store],
         description: &StoreDescription,
@@ -70,8 +71,8 @@ impl Known {
         self.by_hash.get(hash).copied()
     }
 
-    /// Notes where the code of a picture lies, unless it is known from elsewhere, or in a row beyond
-    /// 32 bits, from where it is only computed again.
+    /// Records where the code of a picture is. It is ignored if the code is known already, or if
+    /// the row does not fit 32 bits; then the code is only computed again.
     pub(super) fn note(
         &mut self,
         picture: &PictureRow,
@@ -88,7 +89,7 @@ impl Known {
     }
 }
 
-/// Codes may be copied where they mean the same and are stored the same way.
+/// Codes may be copied if they mean the same and are stored in the same way.
 fn check_reusable(store: &Store, description: &StoreDescription) -> Result<(), ExtractError> {
     let theirs = &store.manifest().store;
     let reason = if let Some(difference) = theirs.codes.difference(&description.codes) {

@@ -1,4 +1,4 @@
-//! How pictures become a store.
+//! Options for making a store from pictures.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::files::Existing;
 use crate::model::{ModelCard, OutputSpec};
 use crate::picture::{DecodeLimits, Preparation, Views};
 
-/// How pictures become a store. Take [`ExtractOptions::for_card`], and set what is to be otherwise.
+/// How pictures become a store. Start from [`ExtractOptions::for_card`] and change what you need.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ExtractOptions {
@@ -17,43 +17,43 @@ pub struct ExtractOptions {
     pub batch_size: usize,
     /// Threads that decode, at least 1.
     pub threads: usize,
-    /// What is kept of the trunk's output.
+    /// How the trunk's output is pooled.
     pub pool: Pool,
     /// Element type on disk.
     pub dtype: Dtype,
     /// What to do with pictures that cannot be used.
     pub on_failure: OnFailure,
-    /// What to do with pictures that cannot be read for reasons that are not their own.
+    /// What to do with pictures that cannot be read for outside reasons.
     pub on_unread: OnUnread,
     /// How large a picture may be.
     pub limits: DecodeLimits,
-    /// What to do about a store that is there already.
+    /// What to do if the store exists already.
     pub existing: Existing,
-    /// What to do with what a run of the same job left, when it was stopped.
+    /// What to do with the remains of a stopped run of the same job.
     pub leftover: Leftover,
-    /// Which part of the pictures to deal with; nothing for all.
+    /// Which part of the pictures to process; `None` for all.
     pub shard: Option<Shard>,
     /// Whether store.json names the folder of the pictures, by its absolute path.
     pub names_folder: bool,
-    /// Time between checkpoints: how much work a kill may cost, besides the batches in flight. A
-    /// checkpoint brings four files to the disk and writes a line of the journal.
+    /// Time between checkpoints: the work that a kill may cost, besides the batches in flight. A
+    /// checkpoint syncs four files and writes a line to the journal.
     pub checkpoint_every: Duration,
 }
 
 impl ExtractOptions {
-    /// How many numbers the flattened code of a view has, of a trunk with this output.
+    /// How many numbers the flattened code of a view has, for a trunk with this output.
     #[must_use]
     pub fn code_len(&self, output: &OutputSpec) -> usize {
         self.pool.shape(&output.shape).iter().product()
     }
 
-    /// Pictures in a batch where nothing else is said.
+    /// The default number of pictures in a batch.
     pub const BATCH_SIZE: usize = 20;
-    /// The time between checkpoints where nothing else is said.
+    /// The default time between checkpoints.
     pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
-    /// The usual options: pictures in the trunk's size, by the fit, the filter and the recipe of its card;
-    /// float32 codes as they are.
+    /// The default options: pictures in the trunk's size, with the fit, the filter and the recipe
+    /// of its card; unpooled float32 codes.
     #[must_use]
     pub fn for_card(card: &ModelCard) -> Self {
         Self {
@@ -82,19 +82,19 @@ impl ExtractOptions {
 /// What to do with a picture that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// List it in failures.csv and go on.
+    /// List the picture in failures.csv and continue.
     List,
     /// Stop, and leave no store.
     Stop,
 }
 
-/// What to do with a picture that cannot be read for a reason that is not its own
-/// ([`Failure::may_pass`](crate::codes::Failure::may_pass)): its disk is gone, or fails.
+/// What to do with a picture that cannot be read for an outside reason
+/// ([`Failure::may_pass`](crate::codes::Failure::may_pass)): its disk is missing or fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnread {
-    /// Leave no store, and let the next run of the same job try again. The codes of all others are
-    /// kept for it; after five such pictures in a row the rest is not tried.
+    /// Write no store, and let the next run of the same job try again. The codes of all other
+    /// pictures are kept for it. After five such pictures in a row, the run gives up.
     TryAgain,
-    /// Deal with it as with any picture that cannot be used.
+    /// Treat the picture like any other unusable one.
     Accept,
 }

@@ -1,4 +1,4 @@
-//! What an extraction did.
+//! The results of an extraction.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,50 +7,51 @@ use std::time::Duration;
 use super::{ExtractError, OnFailure};
 use crate::codes::{Failure, Manifest};
 
-/// What an extraction did.
+/// The results of an extraction.
 #[derive(Clone, Debug)]
 pub struct Extracted {
-    /// The store, or the part of it that was asked for.
+    /// The store, or the requested part of it.
     pub store: PathBuf,
-    /// What store.json says.
+    /// The contents of store.json.
     pub manifest: Manifest,
-    /// Where the pictures' codes come from.
+    /// The origin of the codes.
     pub rows: RowCounts,
     /// The pictures that could not be used.
     pub failures: Failures,
     /// From the first picture to the published store.
     pub elapsed: Duration,
-    /// How long each stage was busy; they overlap, so that the sum exceeds `elapsed`.
+    /// How long each stage was busy. Stages overlap, so the sum exceeds `elapsed`.
     pub busy: StageTimes,
 }
 
-/// Where the rows of a store come from.
+/// The origin of a store's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
-    /// Pictures that an earlier run of the job dealt with.
+    /// Pictures that an earlier run of the job finished.
     pub done_before: usize,
     /// Codes that the trunk computed.
     pub computed: usize,
     /// Codes copied from other stores.
     pub reused: usize,
-    /// Codes of pictures that are equal, byte for byte, to one before them.
+    /// Codes of pictures that equal an earlier one, byte for byte.
     pub repeated: usize,
 }
 
 /// The pictures that could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// How many, by the kind of reason.
+    /// How many, by kind of failure.
     pub by_kind: BTreeMap<String, usize>,
-    /// The first few of this run; failures.csv has them all.
+    /// The first few of this run; failures.csv lists all.
     pub first: Vec<Failure>,
 }
 
 impl Failures {
-    /// Failures that are kept to be shown.
+    /// The most failures that are kept for messages.
     const KEPT: usize = 5;
 
-    /// Counts a failure, and keeps it if it is one of the first; or ends the job.
+    /// Counts a failure, and keeps it if it is one of the first; or returns the error that ends the
+    /// job.
     pub(super) fn note(
         &mut self,
         failure: &Failure,
@@ -66,7 +67,7 @@ impl Failures {
         Ok(())
     }
 
-    /// How many there are.
+    /// Number of failures.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_kind.values().sum()
@@ -82,7 +83,8 @@ impl Failures {
 /// Time for each stage of the pipeline.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StageTimes {
-    /// Reading, decoding, resizing and applying the recipe, all threads together counted once.
+    /// Reading, decoding, resizing and applying the recipe. Time is counted once for all threads
+    /// together.
     pub decode: Duration,
     /// ONNX Runtime.
     pub inference: Duration,
@@ -91,7 +93,7 @@ pub struct StageTimes {
 }
 
 impl StageTimes {
-    /// The stage that was busy longest, which is what limits the job, and for how long.
+    /// The stage that was busy longest, which limits the job, and its time.
     #[must_use]
     pub fn bottleneck(&self) -> (&'static str, Duration) {
         let stages = [

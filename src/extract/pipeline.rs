@@ -1,4 +1,4 @@
-//! Pictures through the trunk and into a last stage, all overlapped.
+//! Runs pictures through the trunk and into a last stage; all stages overlap.
 //!
 //! ```text
 //! decoder thread            this thread            last thread
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Both queues are bounded, so memory does not grow with the number of pictures: at most two
-//! batches wait at each, and a slow last stage holds the decoders back. Batches keep the order of
-//! the pictures, so that what comes out does not depend on the number of threads.
+//! batches wait in each, and a slow last stage slows the decoders down. Batches keep the order of
+//! the pictures, so that the result does not depend on the number of threads.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
@@ -22,20 +22,20 @@ use crate::dataset::Picture;
 use crate::model::{Trunk, TrunkError};
 use crate::progress::{Progress, Watch};
 
-/// Batches that may wait in each queue: one being made while one is used is enough to overlap.
+/// Batches that may wait in each queue: making one while another is used is enough to overlap.
 pub const QUEUE_DEPTH: usize = 2;
 
-/// What becomes of one batch: the last stage's input.
+/// One finished batch: the last stage's input.
 pub(crate) struct Codes {
-    /// What became of its pictures, in their order.
+    /// The outcome of each picture, in order.
     pub(crate) outcomes: Vec<Result<Usable, Failure>>,
-    /// The computed codes, whole, as the trunk gives them.
+    /// The computed codes, unpooled, as the trunk returns them.
     values: Vec<f32>,
     n_computed: usize,
 }
 
 impl Codes {
-    /// The computed codes, those of all its views for each row whose code is not known already.
+    /// The computed codes: for each row whose code is not known yet, those of all its views.
     pub(crate) fn computed(&self) -> impl Iterator<Item = &[f32]> {
         let code_len = self.values.len() / self.n_computed.max(1);
         self.values.chunks_exact(code_len.max(1))
@@ -55,9 +55,9 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) batch_size: usize,
 }
 
-/// What the stages did.
+/// The results of the stages.
 pub(crate) struct Ran<T> {
-    /// What the last stage gives.
+    /// The last stage's result.
     pub(crate) last: T,
     /// How long the decoders were busy.
     pub(super) decode: Duration,
@@ -68,11 +68,11 @@ pub(crate) struct Ran<T> {
 }
 
 impl Pipeline<'_> {
-    /// Runs all three stages at once, until the last batch is through or one of them fails.
+    /// Runs all three stages in parallel, until the last batch is finished or one of them fails.
     ///
-    /// The pictures before `first` are passed over. `watch` is told of each batch between the session
-    /// and the last stage; once it stops the job, no other batch goes through the session. The last
-    /// stage ends the others by dropping its end of the queue.
+    /// Pictures before `first` are skipped. `watch` is told about each batch between the session
+    /// and the last stage. When it stops the job, no other batch goes through the session. The last
+    /// stage stops the others by dropping its end of the queue.
     pub(crate) fn run<T: Send, E: From<TrunkError> + From<SameCodesError> + Send>(
         self,
         first: usize,
@@ -101,7 +101,7 @@ impl Pipeline<'_> {
                 decode_all(preparer, pictures, batch_size, &spare, send)
             });
             let last = scope.spawn(move || last(codes));
-            // A stage that fails drops its ends of the queues, at which the others stop.
+            // A stage that fails drops its ends of the queues, which stops the others.
             let watched = Watched { progress, watch };
             let inference = infer_all::<E>(trunk, batches, codes_in, &spare_in, watched);
             let decode = decoder.join().expect("the decoder does not panic");
@@ -117,8 +117,8 @@ impl Pipeline<'_> {
     }
 }
 
-/// The first stage: batches in the order of the pictures, until all are made or `send` says that nobody
-/// wants more. Tells how long the decoders were busy.
+/// The first stage: batches in the order of the pictures, until all are made or `send` fails
+/// because no receiver is left. Returns how long the decoders were busy.
 pub(super) fn decode_all(
     mut preparer: Preparer,
     pictures: &[Picture],
@@ -139,7 +139,7 @@ pub(super) fn decode_all(
     busy
 }
 
-/// A session at work on batches.
+/// A session that runs batches.
 pub(super) struct Inference<'t> {
     trunk: &'t mut Trunk,
     same_codes: SameCodes,
@@ -156,7 +156,7 @@ impl<'t> Inference<'t> {
         }
     }
 
-    /// A batch through the session, its tensor back to the decoders.
+    /// Runs a batch through the session, and returns its tensor to the decoders.
     pub(super) fn codes<E: From<TrunkError> + From<SameCodesError>>(
         &mut self,
         batch: Batch,
@@ -170,7 +170,7 @@ impl<'t> Inference<'t> {
             self.same_codes
                 .check(&batch.tensor, &values, batch.n_computed)?;
         }
-        // Nobody waits for it once the last batch is decoded.
+        // No decoder waits for it after the last batch.
         let _ = spare.send(batch.tensor);
         Ok(Codes {
             outcomes: batch.outcomes,
@@ -180,14 +180,14 @@ impl<'t> Inference<'t> {
     }
 }
 
-/// How far the session is, and who is told.
+/// The session's progress, and the watch that is told about it.
 struct Watched<'a> {
     progress: Progress,
     watch: &'a dyn Watch,
 }
 
 impl Watched<'_> {
-    /// Tells of a batch, and whether to stop before the next one.
+    /// Reports a batch; returns whether to stop before the next one.
     fn is_stopped_after(&mut self, batch: &Codes) -> bool {
         self.progress.done += batch.outcomes.len();
         self.progress.failures += batch.n_failures();
@@ -196,8 +196,8 @@ impl Watched<'_> {
     }
 }
 
-/// The second stage: each batch through the session. Tells how long that was busy, and whether it was
-/// stopped.
+/// The second stage: each batch through the session. Returns how long the session was busy, and
+/// whether it was stopped.
 fn infer_all<E: From<TrunkError> + From<SameCodesError>>(
     trunk: &mut Trunk,
     batches: Receiver<Batch>,

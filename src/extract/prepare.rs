@@ -1,4 +1,4 @@
-//! The first stage: pictures become batches of tensors, in their order.
+//! The first stage: turns pictures into batches of tensors, in order.
 
 use super::ThreadsError;
 use super::in_hand::{InHand, Noted};
@@ -10,11 +10,11 @@ use crate::picture::{self, DecodeError, DecodeLimits, Preparation};
 
 /// Pictures of one batch.
 pub(super) struct Batch {
-    /// What became of its pictures, in their order.
+    /// The outcome of each picture, in order.
     pub(super) outcomes: Vec<Result<Usable, Failure>>,
-    /// The tensors of those whose codes are to be computed, all views of each, without gaps.
+    /// The tensors of the pictures whose codes must be computed: all views of each, without gaps.
     pub(super) tensor: Vec<f32>,
-    /// How many those are.
+    /// The number of these pictures.
     pub(super) n_computed: usize,
 }
 
@@ -31,10 +31,10 @@ pub(super) fn failures(outcomes: &[Result<Usable, Failure>]) -> impl Iterator<It
     outcomes.filter_map(|outcome| outcome.as_ref().err())
 }
 
-/// A picture that could be used.
+/// A usable picture.
 pub(crate) struct Usable {
     pub(crate) picture: PictureRow,
-    /// Where its code lies; nothing where it is the next of the computed ones.
+    /// Where its code is; `None` if it is the next computed one.
     pub(super) known: Option<CodeSource>,
 }
 
@@ -44,15 +44,15 @@ pub(crate) struct Preparer<'a> {
     preparation: Preparation,
     limits: DecodeLimits,
     decoders: rayon::ThreadPool,
-    /// Nothing where there is no draft to note large pictures in.
+    /// `None` if there is no draft in which to log large pictures.
     in_hand: Option<InHand>,
-    /// Nothing where no code is to be remembered.
+    /// `None` if codes are not remembered.
     known: Option<Known>,
-    /// The row that the next usable picture becomes.
+    /// The row of the next usable picture.
     next_row: usize,
 }
 
-/// Why one picture cannot be used; the messages go into failures.csv.
+/// Why a picture is unusable; the messages go into failures.csv.
 #[derive(Debug, thiserror::Error)]
 enum PictureError {
     #[error(transparent)]
@@ -65,9 +65,9 @@ enum PictureError {
 
 /// Why a picture is not prepared.
 enum NotPrepared {
-    /// There is no room for it now.
+    /// There is not enough memory for it now.
     Later(Later),
-    /// It cannot be used.
+    /// It is unusable.
     Unusable(PictureError),
 }
 
@@ -95,7 +95,7 @@ impl From<DecodeError> for NotPrepared {
     }
 }
 
-/// A picture that can be used, and its code where that is known already.
+/// A usable picture, and its code if that is known already.
 type Prepared = (PictureRow, Option<KnownCode>);
 
 impl PictureError {
@@ -109,7 +109,7 @@ impl PictureError {
 }
 
 impl<'a> Preparer<'a> {
-    /// Starts `threads` decoders, at least 1. Every code is to be computed.
+    /// Starts `threads` decoders, at least 1. Every code will be computed.
     pub(crate) fn new(
         pictures: &'a Pictures,
         preparation: Preparation,
@@ -131,8 +131,8 @@ impl<'a> Preparer<'a> {
         })
     }
 
-    /// Codes that are known, or computed for an earlier picture, need not be computed. `next_row`
-    /// is the number of rows that are there already.
+    /// Skips codes that are known, or computed for an earlier picture. `next_row` is the number of
+    /// existing rows.
     pub(super) fn with_known(self, known: Known, next_row: usize) -> Self {
         Self {
             known: Some(known),
@@ -141,7 +141,7 @@ impl<'a> Preparer<'a> {
         }
     }
 
-    /// Large pictures are noted while they are decoded.
+    /// Logs large pictures while they are decoded.
     pub(super) fn with_in_hand(self, in_hand: InHand) -> Self {
         Self {
             in_hand: Some(in_hand),
@@ -154,9 +154,9 @@ impl<'a> Preparer<'a> {
         self.pictures
     }
 
-    /// Prepares `chunk`, whose tensors go into `tensor`.
+    /// Prepares `chunk`, and puts its tensors into `tensor`.
     ///
-    /// Which of two equal pictures in a batch is the copy does not depend on the threads' luck.
+    /// Which of two equal pictures in a batch counts as the copy does not depend on thread timing.
     pub(super) fn batch(&mut self, chunk: &[Picture], mut tensor: Vec<f32>) -> Batch {
         let len = self.preparation.tensor_len();
         tensor.resize(chunk.len() * len, 0.0);
@@ -181,7 +181,7 @@ impl<'a> Preparer<'a> {
         batch
     }
 
-    /// Makes a picture the next row, and closes the gap that those before it may have left.
+    /// Makes a picture the next row, and closes any gap left by pictures before it.
     fn take(
         &mut self,
         batch: &mut Batch,
@@ -189,7 +189,7 @@ impl<'a> Preparer<'a> {
         picture: PictureRow,
         known: Option<KnownCode>,
     ) {
-        // Perhaps it is known only since an earlier picture of this batch.
+        // Its code may be known only since an earlier picture of this batch.
         let known = known.or_else(|| self.find_known(&picture.blake3));
         if known.is_none() {
             let len = self.preparation.tensor_len();
@@ -213,8 +213,8 @@ impl<'a> Preparer<'a> {
         self.known.as_ref()?.find(hash)
     }
 
-    /// Reads a picture and, unless its code is known, decodes it into `tensor`. One that could not be
-    /// read, for a reason that is not its own, is tried again alone, when fewer files are open.
+    /// Reads a picture and, unless its code is known, decodes it into `tensor`. A picture that
+    /// could not be read for an outside reason is tried again alone, when fewer files are open.
     fn prepare(
         &self,
         picture: &Picture,
@@ -243,7 +243,7 @@ impl<'a> Preparer<'a> {
         tensor: &mut [f32],
         room: Room,
     ) -> Result<Prepared, NotPrepared> {
-        // A file that cannot be looked at will fail soon enough.
+        // A file without metadata will fail soon anyway.
         let file_bytes = self.pictures.n_bytes(picture).unwrap_or(0);
         room.for_file(file_bytes)?;
         self.check_harmless(picture)?;
@@ -277,7 +277,7 @@ impl<'a> Preparer<'a> {
         Ok((picture, known))
     }
 
-    /// Refuses a picture that an earlier run was killed with.
+    /// Refuses a picture that was being decoded when an earlier run was killed.
     fn check_harmless(&self, picture: &Picture) -> Result<(), PictureError> {
         match &self.in_hand {
             Some(in_hand) if in_hand.ended_a_run(&picture.path) => Err(PictureError::EndedARun),
@@ -285,7 +285,7 @@ impl<'a> Preparer<'a> {
         }
     }
 
-    /// Notes a large picture for as long as the result lives.
+    /// Logs a large picture until the result is dropped.
     fn note_in_hand<'b>(&'b self, picture: &'b Picture) -> Option<Noted<'b>> {
         self.in_hand
             .as_ref()

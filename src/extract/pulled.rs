@@ -1,5 +1,5 @@
-//! Pictures through the trunk, pulled: who wants the codes of a batch runs the session, and the
-//! pictures of the next batches are decoded meanwhile.
+//! Pictures through the trunk, on demand: the thread that asks for the codes of a batch runs the
+//! session, and the pictures of the next batches are decoded meanwhile.
 //!
 //! ```text
 //! decoder thread            the thread that pulls
@@ -31,14 +31,14 @@ pub(crate) struct DecodeOptions {
     pub(crate) batch_size: usize,
 }
 
-/// The codes of pictures, in their order. Dropped, it ends the decoding.
+/// The codes of pictures, in order. Dropping it ends the decoding.
 pub(crate) struct PulledCodes<'t> {
     inference: Inference<'t>,
     decoding: Decoding,
 }
 
 impl<'t> PulledCodes<'t> {
-    /// Begins to decode.
+    /// Starts decoding.
     pub(crate) fn begin(pictures: Pictures, options: DecodeOptions, trunk: &'t mut Trunk) -> Self {
         Self {
             inference: Inference::new(trunk),
@@ -46,7 +46,7 @@ impl<'t> PulledCodes<'t> {
         }
     }
 
-    /// The codes of the next batch; nothing after the last one.
+    /// The codes of the next batch; `None` after the last one.
     ///
     /// # Errors
     /// [`ThreadsError`] before the first batch; [`TrunkError`] or [`SameCodesError`] if a run fails.
@@ -61,9 +61,9 @@ impl<'t> PulledCodes<'t> {
     }
 }
 
-/// Decoders at work on a thread of their own.
+/// Decoders that work on their own thread.
 struct Decoding {
-    /// Nothing once nobody wants more.
+    /// `None` after the receiver was dropped.
     batches: Option<Receiver<Result<Batch, ThreadsError>>>,
     spare: Sender<Vec<f32>>,
     thread: Option<JoinHandle<()>>,
@@ -85,7 +85,7 @@ impl Decoding {
                     let send = |batch| batches_in.send(Ok(batch)).is_ok();
                     decode_all(preparer, &pictures.listed, batch_size, &spare, send);
                 }
-                // Nobody may want it any more.
+                // The receiver may be gone already.
                 Err(error) => drop(batches_in.send(Err(error))),
             }
         };
@@ -100,7 +100,7 @@ impl Decoding {
         if let Ok(batch) = self.batches.as_ref()?.recv() {
             return Some(batch);
         }
-        // The decoders are through, or panicked.
+        // The decoders have finished, or panicked.
         self.batches = None;
         if let Err(panic) = self.thread.take()?.join() {
             resume_unwind(panic);
@@ -110,11 +110,11 @@ impl Decoding {
 }
 
 impl Drop for Decoding {
-    /// Waits for the batch at work, so that no picture is read after this.
+    /// Waits for the current batch, so that no picture is read afterwards.
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic here is nobody's to hear: what it was about is no longer wanted.
+            // A panic is ignored here: the result is no longer needed.
             let _ = thread.join();
         }
     }

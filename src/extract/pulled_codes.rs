@@ -1,4 +1,4 @@
-//! The codes of pictures without a store: in memory, a batch at a time.
+//! The codes of pictures without a store: in memory, one batch at a time.
 
 use super::judge::judge;
 use super::{DecodeOptions, ExtractError, Extractor, PulledCodes};
@@ -6,15 +6,15 @@ use crate::codes::{Dtype, Failure, Pool};
 use crate::dataset::Pictures;
 use crate::model::Trunk;
 
-/// The codes of pictures in their order, a batch at a time, while later ones are still decoded. Dropped, it ends the
-/// work.
+/// The codes of pictures in order, one batch at a time, while later ones are being decoded.
+/// Dropping it ends the work.
 ///
-/// An item is an error if a run fails; nothing comes after it. A picture that cannot be used is no error: it has a
-/// [`Failure`] in place of its code (D), float32, channels last; of V views of it, (V D). First of all come those that were unusable before they
-/// were read.
+/// An item is an error if a run fails; nothing follows it. An unusable picture is not an error: it
+/// has a [`Failure`] instead of its code. A code is float32 (D), channels last; with V views, (V
+/// D). Pictures that were unusable before they were read come first.
 pub struct PictureCodes<'t> {
     unusable: Vec<Result<Vec<f32>, Failure>>,
-    /// Nothing after an error, and after the last batch.
+    /// `None` after an error, and after the last batch.
     pulled: Option<PulledCodes<'t>>,
     pool: Pool,
     n_views: usize,
@@ -22,8 +22,8 @@ pub struct PictureCodes<'t> {
 }
 
 impl<'t> Extractor<'_, &'t mut Trunk> {
-    /// The codes of `pictures`, as [`Extractor::run`] would write them in float32. Stores to reuse, and what concerns the
-    /// store alone, are not looked at.
+    /// The codes of `pictures`, as [`Extractor::run`] would write them in float32. Stores to reuse,
+    /// and options that only concern a store, are ignored.
     #[must_use]
     pub fn pull(self, pictures: Pictures) -> PictureCodes<'t> {
         let Self { trunk, options, .. } = self;

@@ -1,15 +1,15 @@
-//! A trunk that gives one code for whatever it sees.
+//! Detects a trunk that gives the same code for every picture.
 //!
-//! A dead trunk (all units below zero), a card that names the wrong output, or a graph that was
-//! rewritten wrongly gives the same numbers for all pictures. Such codes are worth nothing.
+//! A dead trunk (all units below zero), a card that names the wrong output, or a faulty rewrite of
+//! the graph gives the same numbers for all pictures. Such codes are useless.
 
 use std::collections::HashSet;
 
-/// Different pictures that must have one code before it is called an error. A batch of a
-/// prediction has as many.
+/// How many different pictures must have the same code before it is an error: as many as a
+/// prediction's batch holds.
 const ENOUGH: usize = 4;
 
-/// Different pictures all had exactly the same code.
+/// Several different pictures had exactly the same code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the trunk gives exactly the same code for {n} different pictures, so its codes say nothing"
@@ -20,19 +20,19 @@ pub struct SameCodesError {
     pub n: usize,
 }
 
-/// Watches batches for codes that are all the same, also across small batches.
+/// Watches batches for identical codes, also across small batches.
 #[derive(Debug, Default)]
 pub(super) struct SameCodes {
-    /// The one code of all batches since it began, and the tensors that gave it.
+    /// The code that all batches so far share, and the tensors that gave it.
     code: Vec<f32>,
     tensors: HashSet<blake3::Hash>,
 }
 
 impl SameCodes {
-    /// Looks at the tensors of a batch of `n` pictures and at their codes.
+    /// Checks the tensors of a batch of `n` pictures and their codes.
     ///
-    /// Pictures whose tensors are equal, or of one colour each, are not counted as different: a
-    /// trunk may well give the same for them. Codes that are not finite are dealt with elsewhere.
+    /// Pictures with equal tensors, or of a single colour, do not count as different: a sound trunk
+    /// may give the same code for them. Codes that are not finite are handled elsewhere.
     pub(super) fn check(
         &mut self,
         tensors: &[f32],
@@ -44,7 +44,7 @@ impl SameCodes {
         }
         let mut each = codes.chunks_exact(codes.len() / n);
         let first = each.next().unwrap_or_default();
-        // As a rule the first number of the second code ends it.
+        // Usually the first number of the second code ends the comparison.
         if !each.all(|code| code == first) || first.iter().any(|number| !number.is_finite()) {
             *self = Self::default();
             return Ok(());
@@ -63,7 +63,7 @@ impl SameCodes {
     }
 }
 
-/// Whether a tensor is of a single colour, its channels last or first.
+/// Whether a tensor has a single colour, with channels last or first.
 fn is_blank(tensor: &[f32]) -> bool {
     let same = |mut parts: std::slice::Chunks<f32>| {
         let first = parts.next().unwrap_or_default();

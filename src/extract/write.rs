@@ -1,7 +1,7 @@
-//! The third stage: rows and failures, in order, to the disk, with a checkpoint now and then.
+//! The third stage: writes rows and failures in order, with a checkpoint at intervals.
 //!
-//! Behind a picture that could not be read for a reason that is not its own, nothing more is
-//! written into the store: that picture is to be tried again. Codes of later ones are kept ahead.
+//! After a picture that could not be read for an outside reason, nothing more is written into the
+//! store, because that picture will be tried again. The codes of later pictures are kept ahead.
 
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::prepare::Usable;
 use super::{ExtractError, ExtractOptions, Failures, OnFailure, OnUnread, RowCounts};
 use crate::codes::{Code, Failure, PictureRow, Store, StoreWriter};
 
-/// Pictures in a row that cannot be read before the run stops: then it is a disk that went away.
+/// After this many unreadable pictures in a row the run stops: the disk is probably missing.
 const UNREAD_IN_A_ROW: usize = 5;
 
 /// Writes batches into a store.
@@ -23,17 +23,17 @@ pub(super) struct Writing<'a> {
     ahead: &'a mut Ahead,
     options: &'a ExtractOptions,
     reuse: &'a [Store],
-    /// Channels of the trunk's output, its last axis.
+    /// Channels of the trunk's output: the length of its last axis.
     channels: usize,
     n_done: usize,
-    /// The decoders count usable pictures, and name an equal one before by that count. Those whose
-    /// codes turned out unfit are no rows.
+    /// The decoders count usable pictures, and refer to an earlier equal picture by that count.
+    /// Pictures whose codes proved unusable have no row.
     next_usable: usize,
     unfit: Vec<(usize, Unfit)>,
     report: Written,
 }
 
-/// What the stage did.
+/// The results of the stage.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) busy: Duration,
@@ -42,12 +42,12 @@ pub(super) struct Written {
     pub(super) unread: Unread,
 }
 
-/// The pictures that could not be read for reasons that are not their own.
+/// The pictures that could not be read for outside reasons.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     pub(super) n: usize,
     pub(super) first: Option<Failure>,
-    /// How many the last ones in a row are.
+    /// How many of the last ones came in a row.
     n_in_a_row: usize,
 }
 
@@ -63,20 +63,20 @@ impl Unread {
         }
     }
 
-    /// Whether so many in a row cannot be read that the rest is not tried.
+    /// Whether so many in a row could not be read that the run gives up.
     pub(super) fn is_given_up(&self) -> bool {
         self.n_in_a_row >= UNREAD_IN_A_ROW
     }
 }
 
-/// Where the code of a new row comes from.
+/// The code of a new row.
 enum Source {
     Values(Vec<f32>),
     Bytes(Vec<u8>),
     Row(usize),
 }
 
-/// What becomes of a picture: a row, or a line of failures.csv.
+/// The outcome of a picture: a row, or a line of failures.csv.
 type Fate<'b> = Result<(&'b PictureRow, Source), Failure>;
 
 impl<'a> Writing<'a> {
@@ -100,13 +100,13 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Pictures dealt with so far.
+    /// Pictures finished so far.
     pub(super) fn n_done(&self) -> usize {
         self.n_done
     }
 
-    /// Notes the pictures that were unusable before they were read; an earlier run has done so if
-    /// it left anything.
+    /// Records the pictures that were unusable before they were read, unless an earlier run has
+    /// done so.
     pub(super) fn note_unusable(&mut self, failures: &[Failure]) -> Result<(), ExtractError> {
         if self.n_done == 0 && self.writer.failures().is_empty() {
             self.fail(failures)?;
@@ -114,7 +114,7 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Writes all batches, and leaves a checkpoint after the last one that came.
+    /// Writes all batches, and makes a checkpoint after the last one received.
     pub(super) fn run(mut self, batches: Receiver<Codes>) -> Result<Written, ExtractError> {
         let mut last_checkpoint = Instant::now();
         for batch in batches {
@@ -158,7 +158,8 @@ impl<'a> Writing<'a> {
 
     fn write(&mut self, batch: &Codes) -> Result<(), ExtractError> {
         let fates = self.judge(batch)?;
-        // Failures first, so that a checkpoint before an error ends with the batch before.
+        // Failures go first, so that a checkpoint made before an error ends with the previous
+        // batch.
         self.fail(fates.iter().filter_map(|fate| fate.as_ref().err()))?;
         for (picture, source) in fates.into_iter().flatten() {
             let code = match &source {
@@ -172,7 +173,7 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// What becomes of a batch's pictures once their codes are seen.
+    /// The outcome of a batch's pictures, after a check of their codes.
     fn judge<'b>(&mut self, batch: &'b Codes) -> Result<Vec<Fate<'b>>, ExtractError> {
         let mut computed = batch.computed();
         let mut fates = Vec::with_capacity(batch.outcomes.len());
@@ -195,7 +196,7 @@ impl<'a> Writing<'a> {
         Ok(fates)
     }
 
-    /// Where a row's code comes from, if it is fit to be stored.
+    /// Where a row's code is, if the code can be stored.
     fn source<'c>(
         &mut self,
         row: &Usable,
@@ -227,7 +228,7 @@ impl<'a> Writing<'a> {
         Ok(source)
     }
 
-    /// The next computed code, pooled, if it is fit to be stored.
+    /// The next computed code, pooled, if it can be stored.
     fn pooled<'c>(
         &self,
         computed: &mut impl Iterator<Item = &'c [f32]>,
@@ -241,7 +242,7 @@ impl<'a> Writing<'a> {
         judge(&pooled, self.options.dtype).map(|()| pooled)
     }
 
-    /// The row of the picture that the decoders count as `usable`.
+    /// The row of the usable picture with this number.
     fn row_of(&self, usable: usize) -> Result<usize, Unfit> {
         match self
             .unfit

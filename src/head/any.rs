@@ -10,11 +10,11 @@ use super::saved::{HeadEntry, Saved};
 use super::{CodesView, Head, HeadError, HeadKind, Layer, Samples, mean_of_views};
 use crate::progress::Watch;
 
-/// Does the same with every kind of head.
+/// An operation on any kind of head.
 pub(crate) trait HeadVisitor {
     type Output;
 
-    /// `options` are those of the head that is visited.
+    /// `options` are those of the visited head.
     fn visit<H: Head>(self, options: &H::Options) -> Self::Output
     where
         OneHead: From<Saved<H>>,
@@ -39,7 +39,7 @@ macro_rules! any_head {
         }
 
         impl HeadOptions {
-            /// Which head they are of.
+            /// The kind of head.
             #[must_use]
             pub const fn kind(&self) -> HeadKind {
                 match self {
@@ -89,7 +89,7 @@ impl HeadOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] for the first option that is outside.
+    /// [`HeadError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), HeadError> {
         struct Validate;
         impl HeadVisitor for Validate {
@@ -104,9 +104,9 @@ impl HeadOptions {
 }
 
 impl HeadOptions {
-    /// Fits a head on all of `train`, and what must be known about the fit, for people.
+    /// Fits a head on all of `train`; returns the head and a remark about the fit for people.
     ///
-    /// Nothing is held out and nothing judged: that is what [`train`](mod@crate::train) is for.
+    /// Nothing is held out and nothing is evaluated; [`train`](mod@crate::train) does that.
     ///
     /// # Errors
     /// As [`Head::fit`].
@@ -135,31 +135,31 @@ impl HeadOptions {
 }
 
 impl OneHead {
-    /// Which head it is.
+    /// The kind of head.
     #[must_use]
     pub fn kind(&self) -> HeadKind {
         self.as_any_kind().kind()
     }
 
-    /// What head.json has of it: all but its weights.
+    /// Its entry in head.json: everything but the weights.
     #[must_use]
     pub fn entry(&self) -> HeadEntry {
         self.as_any_kind().entry()
     }
 
-    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    /// The divisor of the logits before softmax; 1 if the head is not calibrated.
     #[must_use]
     pub fn temperature(&self) -> f64 {
         self.as_any_kind().temperature()
     }
 
-    /// The same head, whose logits are divided by another temperature.
+    /// The same head with another temperature.
     #[must_use]
     pub(crate) fn with_temperature(self, temperature: f64) -> Self {
         self.set_temperature(temperature)
     }
 
-    /// Logits (N, K) of codes (N, D) that are scaled already.
+    /// Logits (N, K) of codes (N, D) that are already scaled.
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D; [`HeadError::Read`].
@@ -167,7 +167,8 @@ impl OneHead {
         self.as_any_kind().logits(codes)
     }
 
-    /// Logits (N, K) of samples whose codes are scaled already: of each the mean over its views.
+    /// Logits (N, K) of samples whose codes are already scaled: for each sample the mean over its
+    /// views.
     ///
     /// # Errors
     /// As [`OneHead::logits`].
@@ -188,13 +189,13 @@ impl OneHead {
         self.as_any_kind().layers()
     }
 
-    /// Refuses a model that is not of its options, or takes codes of another D to other classes.
+    /// Refuses a model that contradicts its options, or whose D and K are not `shape`.
     pub(super) fn check(&self, shape: (usize, usize)) -> Result<(), String> {
         self.as_any_kind().check(shape)
     }
 }
 
-/// What can be said of a trained head without knowing its kind.
+/// What a trained head can do, whatever its kind.
 trait AnyKind {
     fn kind(&self) -> HeadKind;
     fn entry(&self) -> HeadEntry;

@@ -1,18 +1,18 @@
-//! How much a sample of each class counts.
+//! The weight of each class in the loss.
 
 use serde::{Deserialize, Serialize};
 
 use crate::named;
 
-/// What the loss of a sample is multiplied by.
+/// The factor on the loss of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassWeights {
     /// Every sample counts once.
     #[default]
     None,
-    /// Every class counts the same: a sample of a class with n of the N samples counts
-    /// N / (K n) times, K being the number of classes that have samples. These are scikit-learn's
+    /// All classes have the same total weight: a sample of a class with n of the N samples has
+    /// weight N / (K n), with K the number of classes that have samples. This is scikit-learn's
     /// `class_weight="balanced"`.
     Balanced,
 }
@@ -22,7 +22,7 @@ named!(ClassWeights, "class weights", None => "none", Balanced => "balanced");
 impl ClassWeights {
     /// The weights (K) of the samples of each class, from the numbers of samples (K).
     ///
-    /// They sum to N over the samples. A class without samples has weight 0.
+    /// Summed over the samples, they give N. A class without samples has weight 0.
     #[must_use]
     pub(crate) fn of_counts(self, counts: &[usize]) -> Vec<f64> {
         let n_samples: usize = counts.iter().sum();

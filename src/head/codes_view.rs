@@ -1,4 +1,4 @@
-//! Codes as heads read them, wherever they are.
+//! A view of codes, in memory or in a store.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -11,31 +11,31 @@ use super::fused_update::aligned_zeros;
 use super::scaling::Scaling;
 use crate::codes::Store;
 
-/// Codes (N, D), row by row: those of an array or of a store, all or some of them, as they
-/// are or scaled on the way.
+/// Codes (N, D), row by row: all or some codes of an array or of a store, raw or scaled when they
+/// are read.
 ///
-/// Nothing is held in memory but what a reader asks for, so that a store may be larger than it.
+/// Only the codes being read are in memory, so a store may be larger than memory.
 ///
-/// Within this crate, codes that cannot be read are zeros at first. The view remembers the error, and
-/// gives it before any result made of such codes is given out.
+/// Within this crate, codes that cannot be read are zeros at first. The view remembers the error,
+/// and returns it before any result of such codes leaves the crate.
 #[derive(Clone, Debug)]
 pub struct CodesView<'a> {
     source: Source<'a>,
-    /// Rows of the source, where not all of them are meant.
+    /// The rows of the source that are used; `None` for all.
     rows: Option<Arc<[usize]>>,
     scaling: Option<Scaled>,
-    /// Why codes could not be read, first of all; shared with the views that are made of this one.
+    /// The first error of reading codes, shared by all views derived from this one.
     failure: Arc<OnceLock<HeadError>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Source<'a> {
     Array(ArrayView2<'a, f32>),
-    /// Its rows here are those of all views, V for each picture.
+    /// Its rows here are those of all views, V per picture.
     Store(&'a Store),
 }
 
-/// A scaling, with the norms (N) of the view's rows where it divides by them.
+/// A scaling, with the norms (N) of the view's rows if it divides by them.
 #[derive(Clone, Debug)]
 struct Scaled {
     scaling: Arc<Scaling>,
@@ -65,12 +65,12 @@ impl<'a> CodesView<'a> {
         }
     }
 
-    /// The codes of all views, V rows for each picture.
+    /// The codes of all views, V rows per picture.
     pub(crate) fn every_view(store: &'a Store) -> Self {
         Self::of(Source::Store(store))
     }
 
-    /// Of the V rows of each picture, the first: the picture itself.
+    /// The first of the V rows of each picture: the picture itself.
     pub(crate) fn first_views(&self, n_views: usize) -> Self {
         if n_views == 1 {
             return self.clone();
@@ -79,7 +79,7 @@ impl<'a> CodesView<'a> {
         self.select(&first)
     }
 
-    /// N.
+    /// Number of rows, N.
     #[must_use]
     pub(crate) fn n_rows(&self) -> usize {
         match (&self.rows, self.source) {
@@ -89,7 +89,7 @@ impl<'a> CodesView<'a> {
         }
     }
 
-    /// D.
+    /// Number of features, D.
     #[must_use]
     pub(crate) fn n_features(&self) -> usize {
         match self.source {
@@ -98,10 +98,10 @@ impl<'a> CodesView<'a> {
         }
     }
 
-    /// Some of these rows, in the order given.
+    /// Some of these rows, in the given order.
     ///
     /// # Panics
-    /// If there is no such row.
+    /// If a row does not exist.
     #[must_use]
     pub(crate) fn select(&self, rows: &[usize]) -> Self {
         let n_rows = self.n_rows();
@@ -118,10 +118,10 @@ impl<'a> CodesView<'a> {
         }
     }
 
-    /// The same rows, read through `scaling` in place of the one before.
+    /// The same rows, read through `scaling` instead of the previous scaling.
     ///
     /// # Errors
-    /// [`HeadError::FeatureMismatch`] if the scaling's statistics are of another D.
+    /// [`HeadError::FeatureMismatch`] if the scaling's statistics have another D.
     pub(crate) fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
         scaling.check_features(self.n_features())?;
         let bare = Self {
@@ -140,7 +140,7 @@ impl<'a> CodesView<'a> {
         })
     }
 
-    /// Reads some features of a row at once, and its error with them.
+    /// Reads some features of a row, and returns an error at once.
     #[cfg(test)]
     pub(crate) fn read(
         &self,
@@ -152,16 +152,17 @@ impl<'a> CodesView<'a> {
         self.check()
     }
 
-    /// The first error of reading codes through this view, or through one made of it or beside it.
+    /// The first error of reading codes, through this view or one that shares its source.
     pub(crate) fn check(&self) -> Result<(), HeadError> {
         self.failure.get().cloned().map_or(Ok(()), Err)
     }
 
-    /// Reads some features of a row into `values`, one number each; gives zeros where the store's codes
-    /// cannot be read, or were changed since it was opened, and remembers it for [`CodesView::check`].
+    /// Reads some features of a row into `values`, one number each. If the store's codes cannot be
+    /// read, or were changed since it was opened, writes zeros and keeps the error for
+    /// [`CodesView::check`].
     ///
     /// # Panics
-    /// If there is no such row or feature, or `values` is not as long as `features`.
+    /// If a row or feature does not exist, or if `values` is not as long as `features`.
     pub(crate) fn fill(&self, row: usize, features: Range<usize>, values: &mut [f32]) {
         let source_row = self.source_row(row);
         match self.source {
@@ -187,7 +188,7 @@ impl<'a> CodesView<'a> {
         self.scale(row, features, values);
     }
 
-    /// Reads a row of a store as it is in its file, to be given to [`decode`](Self::decode).
+    /// Reads a row of a store in its form on disk, for [`decode`](Self::decode).
     ///
     /// # Errors
     /// [`HeadError::Read`].
@@ -204,7 +205,7 @@ impl<'a> CodesView<'a> {
         })
     }
 
-    /// Fills `values` (D) from what [`read_bytes`](Self::read_bytes) gave for the row.
+    /// Fills `values` (D) from the bytes that [`read_bytes`](Self::read_bytes) read.
     pub(super) fn decode(&self, row: usize, bytes: &[u8], values: &mut [f32]) {
         if let Source::Store(store) = self.source {
             store.decode_code(bytes, values);
@@ -225,7 +226,7 @@ impl<'a> CodesView<'a> {
     /// [`HeadError::Read`] if the store's codes cannot be read, or were changed since it was opened.
     ///
     /// # Panics
-    /// If there is no such row, or `into` has another shape.
+    /// If a row does not exist, or if `into` has another shape.
     pub(crate) fn read_rows(
         &self,
         rows: &[usize],
@@ -235,7 +236,7 @@ impl<'a> CodesView<'a> {
         self.check()
     }
 
-    /// Reads as [`read_rows`](Self::read_rows) does, and as [`fill`](Self::fill) where it fails.
+    /// Reads like [`read_rows`](Self::read_rows); on an error, like [`fill`](Self::fill).
     fn fill_rows(&self, rows: &[usize], mut into: ArrayViewMut2<f32>) {
         let n_features = self.n_features();
         assert_eq!(into.dim(), (rows.len(), n_features), "shape to read into");
@@ -246,8 +247,8 @@ impl<'a> CodesView<'a> {
         });
     }
 
-    /// Calls `visit` with the first row and the codes (rows, D) of one chunk of rows after the
-    /// other.
+    /// Calls `visit` for one chunk of rows after another, with the first row's index and the codes
+    /// (rows, D).
     pub(super) fn for_each_chunk(
         &self,
         chunk_rows: usize,
@@ -267,7 +268,7 @@ impl<'a> CodesView<'a> {
         }
     }
 
-    /// Calls `visit` with each row and its code, in order, without holding more than one of them.
+    /// Calls `visit` for each row in order, with its code; holds only one code at a time.
     pub(super) fn for_each_row(&self, mut visit: impl FnMut(usize, &[f32])) {
         let mut code = vec![0.0; self.n_features()];
         for row in 0..self.n_rows() {
@@ -276,7 +277,7 @@ impl<'a> CodesView<'a> {
         }
     }
 
-    /// What `of_code` makes of each row's code, on all threads.
+    /// The results of `of_code` for each row's code, computed on all threads.
     pub(super) fn map_rows<T: Send>(&self, of_code: impl Fn(&[f32]) -> T + Sync) -> Vec<T> {
         let n_features = self.n_features();
         (0..self.n_rows())
@@ -291,7 +292,7 @@ impl<'a> CodesView<'a> {
             .collect()
     }
 
-    /// Bytes of a code in its file; nothing where codes are in memory.
+    /// Bytes of a code in its file; `None` if the codes are in memory.
     pub(super) fn file_row_bytes(&self) -> Option<usize> {
         match self.source {
             Source::Array(_) => None,
@@ -299,7 +300,7 @@ impl<'a> CodesView<'a> {
         }
     }
 
-    /// Has the system begin to read consecutive rows of a store, without waiting for them.
+    /// Asks the system to read consecutive rows of a store ahead, without waiting for them.
     pub(super) fn will_need(&self, rows: Range<usize>) {
         if let (Source::Store(store), false) = (self.source, rows.is_empty()) {
             let first = place_in(store, self.source_row(rows.start)).0;
@@ -320,7 +321,7 @@ impl<'a> CodesView<'a> {
     }
 }
 
-/// The picture's row and the view of a row of all views.
+/// The picture's row and the view's index, for a row of all views.
 fn place_in(store: &Store, source_row: usize) -> (usize, usize) {
     let n_views = store.views().n();
     (source_row / n_views, source_row % n_views)

@@ -1,5 +1,5 @@
-//! What a head is: from options to a model, from codes to logits, and the parts by which models are
-//! saved and exported.
+//! The interface of a head: options to model, codes to logits, and the arrays that are saved and
+//! exported.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -13,33 +13,34 @@ use super::softmax::mean_of_views;
 use super::{CodesView, Convergence, Epoch, HeadError, HeadKind, Samples};
 use crate::progress::Watch;
 
-/// A kind of classifier on codes; its model implements it.
+/// A kind of classifier on codes. Its model implements this trait.
 ///
-/// Training, tuning, judging, saving, exporting and predicting know heads by this trait alone. A new
-/// head is a file with its implementation, and a line in `list.rs` beside this file.
+/// Training, tuning, evaluation, saving, export and prediction only know heads by this trait. A new
+/// head is a file with an implementation, and a line in `list.rs` beside this file.
 pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
-    /// How it is fitted; head.json has it.
+    /// The options of a fit, as stored in head.json.
     type Options: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// Which head it is.
+    /// The kind of head.
     const KIND: HeadKind;
     /// Its name in a sentence.
     const TITLE: &'static str;
-    /// What its fit is called where a person waits for it: "training", "fitting".
+    /// The word for its fit in progress messages: "training", "fitting".
     const FITTING: &'static str;
-    /// Whether a fit goes by epochs, of which a person is told one by one.
+    /// Whether a fit proceeds by epochs, which are reported one by one.
     const HAS_EPOCHS: bool = false;
-    /// Whether fits with several settings on the same samples share work, so that
-    /// [`Head::fit_all`] is faster than one fit after the other, and is not cut up among threads.
+    /// Whether fits with several settings on the same samples share work. [`Head::fit_all`] is then
+    /// faster than one fit after another, and is not divided among threads.
     const SHARES_WORK: bool = false;
 
     /// Checks the ranges of options.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] for the first that is outside.
+    /// [`HeadError::InvalidOption`] for the first option that is out of range.
     fn validate(options: &Self::Options) -> Result<(), HeadError>;
 
-    /// Settings that tuning tries, those that are `given` first; one where nothing is tuned.
+    /// Settings that tuning tries, starting with `given`; only that one if there is nothing to
+    /// tune.
     fn candidates(given: &Self::Options) -> Vec<Self::Options> {
         vec![given.clone()]
     }
@@ -49,31 +50,31 @@ pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
         "as given".to_owned()
     }
 
-    /// At which end of what tuning tries the settings are, in words such as "the largest L2 strength that
-    /// was tried", of the candidates for `given`; nothing where both neighbours were tried.
+    /// If the chosen setting is at an end of the candidates for `given`: which end, in words such
+    /// as "the largest L2 strength that was tried". `None` if both neighbours were tried.
     fn at_end(_chosen: &Self::Options, _given: &Self::Options) -> Option<String> {
         None
     }
 
-    /// The same options with the seed that comes so many after theirs; nothing where no random number
-    /// plays a part.
+    /// The same options with the seed increased by `more`; `None` if the fit uses no random
+    /// numbers.
     fn reseeded(_options: &Self::Options, _more: u64) -> Option<Self::Options> {
         None
     }
 
-    /// The seed of its random numbers; nothing where none plays a part.
+    /// The seed; `None` if the fit uses no random numbers.
     fn seed(_options: &Self::Options) -> Option<u64> {
         None
     }
 
-    /// Memory in bytes that a fit on `train` takes, roughly.
+    /// Approximate memory in bytes of a fit on `train`.
     fn training_bytes(train: &Samples, options: &Self::Options) -> usize;
 
-    /// Fits a model. `validation` is measured where the head has a learning curve, and decides
-    /// nothing. A fit that `watch` stops gives what it has by then.
+    /// Fits a model. `validation` is measured for the learning curve, if there is one, and decides
+    /// nothing. A fit that `watch` stops returns its current result.
     ///
     /// # Errors
-    /// [`HeadError::Stopped`] if it was stopped before there was anything, and others of
+    /// [`HeadError::Stopped`] if it was stopped before there was a result, and other variants of
     /// [`HeadError`].
     fn fit<'s>(
         train: &Samples<'s>,
@@ -82,10 +83,11 @@ pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
         watch: &dyn Watch,
     ) -> Result<Fit<Self>, HeadError>;
 
-    /// Fits a model with each of `options`, in their order.
+    /// Fits a model with each of `options`, in order.
     ///
     /// # Errors
-    /// As [`Head::fit`], for the first that fails, and [`HeadError::Stopped`] if one was not begun.
+    /// As [`Head::fit`], for the first fit that fails; [`HeadError::Stopped`] if a fit was not
+    /// started.
     fn fit_all(
         train: &Samples,
         options: &[Self::Options],
@@ -102,7 +104,7 @@ pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// [`HeadError::FeatureMismatch`] if the codes have another D; [`HeadError::Read`].
     fn logits(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError>;
 
-    /// Logits (N, K) of samples: of each the mean over its views.
+    /// Logits (N, K) of samples: for each sample the mean over its views.
     ///
     /// # Errors
     /// As [`Head::logits`].
@@ -114,41 +116,41 @@ pub trait Head: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// D and K.
     fn shape(&self) -> (usize, usize);
 
-    /// The steps from codes to logits, with the names by which their arrays are saved and exported.
-    /// Steps without weights come first, and ReLU stands between dense layers.
+    /// The steps from codes to logits, with the names of their arrays in saved and exported files.
+    /// Steps without weights come first; between dense layers there is a ReLU.
     fn layers(&self) -> Vec<Layer<'_>>;
 
-    /// Takes the arrays of [`Head::layers`] back, for D and K = `shape`.
+    /// Rebuilds the model from the arrays of [`Head::layers`]; `shape` is D and K.
     ///
     /// # Errors
-    /// [`SavedHeadError::Damaged`] if one is absent, of another shape, or not finite.
+    /// [`SavedHeadError::Damaged`] if an array is missing, has another shape, or is not finite.
     fn from_tensors(
         options: &Self::Options,
         shape: (usize, usize),
         tensors: &mut Tensors,
     ) -> Result<Self, SavedHeadError>;
 
-    /// Refuses options that are not the model's.
+    /// Refuses options that contradict the model.
     ///
     /// # Errors
-    /// What differs, in words.
+    /// The difference, in words.
     fn check_options(&self, _options: &Self::Options) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// A fitted model, and how it came about.
+/// A fitted model, and facts about the fit.
 #[derive(Clone, Debug)]
 pub struct Fit<H> {
     /// The model.
     pub model: H,
-    /// Whether the optimum was found, where there is one to find.
+    /// Whether the optimum was found, if the fit has one.
     pub convergence: Option<Convergence>,
-    /// The learning curve, where there is one.
+    /// The learning curve, if there is one.
     pub history: Vec<Epoch>,
-    /// What must be known about the fit, for people, without a full stop.
+    /// A remark about the fit for people, without a full stop.
     pub remark: String,
-    /// Whether it was stopped before its end.
+    /// Whether the fit was stopped before its end.
     pub is_stopped: bool,
 }
 
@@ -162,11 +164,11 @@ pub enum Layer<'a> {
         /// Mean (in).
         mean: ArrayView1<'a, f32>,
     },
-    /// x / |x|, row by row; a row of zeros stays as it is.
+    /// x / |x|, row by row; a row of zeros does not change.
     UnitLength,
     /// x weights + bias.
     Dense {
-        /// Beginning of the names of weights and bias.
+        /// Prefix of the names of weights and bias.
         name: Cow<'static, str>,
         /// Weights (in, out).
         weights: ArrayView2<'a, f32>,
@@ -175,8 +177,7 @@ pub enum Layer<'a> {
     },
 }
 
-/// Whether `chosen` is the smallest or the largest of several values of a setting that were tried, in
-/// words.
+/// Says in words whether `chosen` is the smallest or the largest of several values that were tried.
 pub(super) fn end_of(
     chosen: f64,
     tried: impl IntoIterator<Item = f64>,

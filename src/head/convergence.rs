@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Convergence {
-    /// Whether the gradient is as small as was asked for.
+    /// Whether the gradient is as small as required.
     pub converged: bool,
-    /// Whether the fit was stopped from outside before that.
+    /// Whether the fit was stopped by its watch before that.
     #[serde(default)]
     pub stopped: bool,
-    /// F at the parameters found.
+    /// F at the final parameters.
     pub objective: f64,
-    /// Norm of F's gradient at the parameters found, as a share of sqrt(2 l2 F); see
+    /// Norm of F's gradient at the final parameters, as a share of sqrt(2 l2 F); see
     /// [`LogisticOptions::gradient_tolerance`](super::logistic::LogisticOptions::gradient_tolerance).
     pub gradient_norm: f64,
     /// How often linfa and L-BFGS were started.
     pub starts: usize,
-    /// How often L-BFGS had F and its gradient computed.
+    /// How often L-BFGS evaluated F and its gradient.
     #[serde(default)]
     pub evaluations: u64,
     /// A sentence for people.

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What one epoch gave, in Keras' sense.
+/// The results of one epoch, in Keras' sense.
 ///
 /// `loss` and `accuracy` are means over the epoch's batches as they were trained on: with dropout,
-/// smoothed labels and weighted classes, and while the weights changed. Those of held-out and
-/// validation samples are measured after the epoch, without dropout, and their losses are plain
-/// cross-entropies; they can so be the better ones.
+/// smoothed labels and class weights, while the weights changed. Held-out and validation samples
+/// are measured after the epoch, without dropout, and their losses are plain cross-entropies. So
+/// their results can be better.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Epoch {
     /// Number of the epoch, from 1.
@@ -18,19 +18,19 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// Mean training loss.
     pub loss: f64,
-    /// Share of training samples that were classified right, 0 to 1.
+    /// Share of training samples classified correctly, 0 to 1.
     pub accuracy: f64,
-    /// Mean loss of the held-out samples, where there are any.
+    /// Mean loss of the held-out samples, if there are any.
     pub held_out_loss: Option<f64>,
-    /// Share of held-out samples that are classified right, where there are any.
+    /// Share of held-out samples classified correctly, if there are any.
     pub held_out_accuracy: Option<f64>,
-    /// Mean validation loss, where there is a validation set.
+    /// Mean validation loss, if there is a validation set.
     pub val_loss: Option<f64>,
-    /// Share of validation samples that are classified right, where there is a validation set.
+    /// Share of validation samples classified correctly, if there is a validation set.
     pub val_accuracy: Option<f64>,
 }
 
-/// What a person sees of it while training goes on: losses, accuracies.
+/// The text shown during training: losses, accuracies.
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "loss {:.4}, accuracy {:.3}", self.loss, self.accuracy)?;

@@ -1,4 +1,4 @@
-//! What can go wrong with a head, apart from its files.
+//! Errors of a head, apart from its files.
 
 use crate::progress::Stopped;
 
@@ -6,7 +6,7 @@ use crate::progress::Stopped;
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// There is nothing to learn from.
+    /// There is nothing to train on.
     #[error(
         "there are {samples} samples of {features} features; a head needs at least one of each"
     )]
@@ -16,7 +16,7 @@ pub enum HeadError {
         /// D.
         features: usize,
     },
-    /// Codes and labels do not belong together.
+    /// The numbers of codes and labels differ.
     #[error("there are {codes} codes and {labels} labels; extract the store again")]
     CountMismatch {
         /// Rows of the codes.
@@ -24,7 +24,7 @@ pub enum HeadError {
         /// Number of labels.
         labels: usize,
     },
-    /// Samples and groups do not belong together.
+    /// The numbers of samples and groups differ.
     #[error("there are {samples} samples and groups of {groups}; give the group of each")]
     GroupMismatch {
         /// Number of samples.
@@ -32,12 +32,12 @@ pub enum HeadError {
         /// Number of groups given.
         groups: usize,
     },
-    /// There are codes without labels.
+    /// The codes have no labels.
     #[error(
         "the pictures have no labels, so a head can neither be trained nor judged on them; extract them from class folders, or from a table with labels"
     )]
     Unlabelled,
-    /// A label names no class.
+    /// A label is not a class.
     #[error(
         "row {row} has label {label}, and there are {n_classes} classes (labels start at 0); extract the store again"
     )]
@@ -52,7 +52,7 @@ pub enum HeadError {
     /// A store's file could not be read while a head was trained on it.
     #[error("{reason}")]
     Read {
-        /// The file, and what the system answered.
+        /// The file, and the system's error.
         reason: String,
     },
     /// A code holds NaN or an infinity.
@@ -63,17 +63,17 @@ pub enum HeadError {
         /// Row of the codes.
         row: usize,
     },
-    /// All training samples are of one class.
+    /// All training samples belong to one class.
     #[error(
         "all {samples} training samples are of class {class}; a head needs pictures of at least two classes"
     )]
     OneClass {
         /// N.
         samples: usize,
-        /// The class that all samples have.
+        /// The class of all samples.
         class: usize,
     },
-    /// Codes of another length than the head was trained on.
+    /// The codes have another length than the training codes.
     #[error(
         "the codes have {actual} features and the head takes {expected}; use codes of the trunk, recipe and pooling that the head was trained on"
     )]
@@ -83,7 +83,7 @@ pub enum HeadError {
         /// D of the codes given.
         actual: usize,
     },
-    /// Validation samples of another set of classes.
+    /// The validation samples have a different number of classes.
     #[error(
         "the validation samples have {actual} classes and the training samples {expected}; both stores need the same class folders"
     )]
@@ -93,32 +93,32 @@ pub enum HeadError {
         /// K of the validation samples.
         actual: usize,
     },
-    /// Layers whose shapes do not fit together.
+    /// The shapes of the layers do not match.
     #[error("the layers do not fit together: {reason}")]
     Layers {
-        /// Which, and how they differ.
+        /// Which layers, and how they differ.
         reason: String,
     },
-    /// An option outside its range.
+    /// An option is out of range.
     #[error("{option} is {value}, and has to be {expected}")]
     InvalidOption {
         /// The option, in words: "dropout".
         option: &'static str,
-        /// What was given.
+        /// The given value.
         value: String,
-        /// What would be good: "at least 0 and below 1".
+        /// The allowed values: "at least 0 and below 1".
         expected: &'static str,
     },
     /// The loss or the weights overflowed.
     #[error(transparent)]
     Diverged(#[from] Diverged),
-    /// Training was stopped before there was anything to keep.
+    /// Training was stopped before there was a result.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// A dependency panicked while a head was trained.
     #[error("training broke off: {message}. This is a bug; please report it")]
     Panicked {
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
     /// The logistic regression has no finite parameters.
@@ -126,14 +126,14 @@ pub enum HeadError {
         "the logistic regression failed: {reason}. Scale the codes, or raise the L2 strength (it is {l2})"
     )]
     Solver {
-        /// What is not finite, and what linfa said.
+        /// What is not finite, and linfa's message.
         reason: String,
         /// The strength of the L2 penalty.
         l2: f64,
     },
 }
 
-/// The loss or the weights of a training overflowed.
+/// The loss or the weights overflowed during training.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 #[error(
     "training diverged in epoch {epoch}: {what} is no longer a finite number. \
@@ -141,7 +141,7 @@ pub enum HeadError {
 )]
 #[non_exhaustive]
 pub struct Diverged {
-    /// The epoch, from 1.
+    /// The epoch, counted from 1.
     pub epoch: usize,
     /// "the loss" or "a weight".
     pub what: &'static str,

@@ -1,4 +1,4 @@
-//! Dense layers with many features, whose products cost as much as reading the weights does; the
+//! Dense layers with many features, whose products cost about as much as reading the weights. The
 //! gradient is fused with the update, and never stored.
 //!
 //! ```text
@@ -6,12 +6,12 @@
 //! descend       gradient and update rule, a row of weights at a time: weights and state are
 //!               read and written once, and the gradient is never stored
 //! tile          a few features of a batch without their zeros, 3 of 4 values in codes of VGG16
-//! aligned       arrays that begin where a cache line does
-//! kernels       the loops over a tile, compiled for what the processor has
+//! aligned       arrays that begin at a cache line
+//! kernels       the loops over a tile, compiled for the processor's instructions
 //! ```
 //!
-//! Features are shared out among the threads in blocks whose bounds depend on the shapes alone,
-//! and so do the sums.
+//! Features are divided among the threads in blocks. The blocks' bounds, and so the order of the
+//! sums, depend on the shapes alone.
 
 mod aligned;
 mod kernels;
@@ -27,12 +27,12 @@ use self::kernels::{AddProducts, FusedUpdate, Updated, chunks};
 use self::tile::{Features, TILE_FEATURES, Tile};
 use super::optimizer::Rule;
 
-/// Features that one task of [`multiply`] sums over: few enough for many tasks, and enough that
-/// the partial sums are little beside the weights.
+/// Features that one task of [`multiply`] sums over: few enough for many tasks, and enough that the
+/// partial sums are small beside the weights.
 const SUMMED_FEATURES: usize = 512;
 
-/// Features that one task of [`descend`] updates at the least. It has no partial sums, so tasks
-/// can be small, which lets the threads finish together.
+/// Minimum number of features that one task of [`descend`] updates. It has no partial sums, so
+/// tasks can be small, which lets the threads finish together.
 const UPDATED_FEATURES: usize = 4 * TILE_FEATURES;
 
 /// Number of partial sums that [`multiply`] needs for `n_in` features.
@@ -42,9 +42,9 @@ pub(super) fn n_partials(n_in: usize) -> usize {
 
 /// output (B, O) = input (B, I) weights (I, O); the weights are in C order.
 ///
-/// The sum over I is cut into blocks, each summed by one thread into a slab of `partials`
-/// (at least [`n_partials`] of I, at least B, O); the slabs are then added in order. A batch is too
-/// few rows to be shared out instead.
+/// The sum over I is cut into blocks, each summed by one thread into a slab of `partials` (at least
+/// [`n_partials`] of I, at least B, O); the slabs are then added in order. A batch has too few rows
+/// to be divided instead.
 pub(super) fn multiply(
     input: ArrayView2<f32>,
     weights: ArrayView2<f32>,
@@ -79,8 +79,8 @@ pub(super) fn multiply(
     }
 }
 
-/// sums (B, O) = the part of the product that comes from these features and from those after them
-/// that there are weights for.
+/// sums (B, O) = the part of the product from these features and those after them, as far as there
+/// are weights.
 fn sum_block(features: Features, weights: &[f32], n_out: usize, sums: &mut [f32], tile: &mut Tile) {
     let instructions = Instructions::detect();
     sums.fill(0.0);
@@ -96,12 +96,12 @@ fn sum_block(features: Features, weights: &[f32], n_out: usize, sums: &mut [f32]
     }
 }
 
-/// Forms the gradient input^T (I, B) d_output (B, O) of weights (I, O) row by row, and applies
-/// `rule` to each row while it is at hand. `weights` and each of `state` have I * O numbers in C
+/// Computes the gradient input^T (I, B) d_output (B, O) of weights (I, O) row by row, and applies
+/// `rule` to each row while it is in cache. `weights` and each of `state` have I * O numbers in C
 /// order.
 ///
-/// The blocks come in the opposite order to [`multiply`]'s, so that the last weights that it read
-/// are still in cache, and in the next step the other way round.
+/// The blocks are visited in the opposite order to [`multiply`]'s, so that the last weights that it
+/// read are still in cache. The next step benefits in the same way.
 pub(super) fn descend<const S: usize>(
     input: ArrayView2<f32>,
     d_output: ArrayView2<f32>,

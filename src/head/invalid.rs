@@ -1,8 +1,8 @@
-//! Options outside their range.
+//! Options that are out of range.
 
 use super::HeadError;
 
-/// An option that has a value it must not have.
+/// The error for an option with an invalid value.
 pub(crate) fn invalid(
     option: &'static str,
     value: impl ToString,
@@ -15,7 +15,7 @@ pub(crate) fn invalid(
     }
 }
 
-/// Refuses what is not a finite number above zero.
+/// Refuses a value that is not a finite number above zero.
 pub(super) fn positive(option: &'static str, value: f64) -> Result<(), HeadError> {
     if value.is_finite() && value > 0.0 {
         return Ok(());
@@ -23,7 +23,7 @@ pub(super) fn positive(option: &'static str, value: f64) -> Result<(), HeadError
     Err(invalid(option, value, "a finite number above 0"))
 }
 
-/// Refuses what is not a share that leaves something.
+/// Refuses a value that is not a share below 1.
 pub(super) fn below_one(option: &'static str, value: f64) -> Result<(), HeadError> {
     if (0.0..1.0).contains(&value) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Which of the heads is meant.
+//! The kinds of heads.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,12 @@
-//! The list of heads. To add one, write its file, in which its model implements
-//! [`Head`](super::Head), and add a line here.
+//! The list of heads. To add one, write a file in which its model implements [`Head`](super::Head),
+//! and add a line here.
 
-/// Expands the macro `$then` with a line for each head, in the order in which heads are trained, told
-/// of, and meant where none is named.
+/// Expands the macro `$then` with a line for each head. Heads are trained, reported and chosen by
+/// default in this order.
 ///
-/// A line has the head's documentation, the name of its variants, its field in head.json, its name
-/// (on command lines, in files, of its file of weights), when head.json leaves it out (heads that came
-/// with the format stand there as null), and its model.
+/// A line has the head's documentation, its variant name, its field in head.json, its name (on
+/// command lines and in file names), when head.json leaves it out (heads as old as the format are
+/// written as null), and its model.
 macro_rules! for_each_head {
     ($then:ident) => {
         $then! {

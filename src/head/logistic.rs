@@ -9,34 +9,34 @@
 //! where w (K) are 1, or the weights of [`ClassWeights::Balanced`].
 //!
 //! # How `l2` maps to scikit-learn
-//! On the same codes and class weights, three classes or more, the optimum is that of
-//! `LogisticRegression(C=1 / l2)`. With two classes scikit-learn has one vector of weights in place
-//! of two, and the optimum is that of `C=2 / l2`. Intercepts are not penalised in either.
+//! With the same codes and class weights, and three or more classes, the optimum is that of
+//! `LogisticRegression(C=1 / l2)`. With two classes scikit-learn has one vector of weights instead
+//! of two, and the optimum is that of `C=2 / l2`. Neither penalises intercepts.
 //!
 //! # How it is solved
-//! linfa-logistic's L-BFGS neither says whether it converged nor survives badly scaled codes: it
-//! may stop at once, or panic in its line search (linfa issue 334). So it is given a problem with
-//! the same optimum that it solves well, and what it gives back is judged here.
+//! linfa-logistic's L-BFGS does not report whether it converged, and fails on badly scaled codes:
+//! it may stop at once, or panic in its line search (linfa issue 334). So it gets a problem with
+//! the same optimum that it solves well, and its result is checked here.
 //!
 //! 1. The codes are centred, which changes only the intercepts, and divided by their root mean
 //!    square norm s; with l2 / s^2 as the strength, weights come out s times as large.
-//! 2. With fewer samples than features, the codes are turned into the span of the samples, at most
-//!    N - 1 coordinates in place of D.
-//! 3. linfa solves this in f64, from no weights and the classes' log frequencies as intercepts.
-//!    argmin's L-BFGS, the optimiser that linfa has inside, goes on from there on the objective as
-//!    it is computed here, until the gradient is small enough.
-//! 4. The weights are turned back and rounded to f32, and F and its gradient are computed from the
-//!    codes themselves: [`Convergence`] is about the parameters that are used.
+//! 2. With fewer samples than features, the codes are projected onto the span of the samples, with
+//!    at most N - 1 coordinates instead of D.
+//! 3. linfa solves this in f64, starting from zero weights and the classes' log frequencies as
+//!    intercepts. Then argmin's L-BFGS, the optimiser inside linfa, continues on the objective as
+//!    computed here, until the gradient is small enough.
+//! 4. The weights are transformed back and rounded to f32, and F and its gradient are computed from
+//!    the original codes: [`Convergence`] describes the final parameters.
 //!
-//! linfa knows no weights of classes and no start from another optimum, so there L-BFGS has the
-//! problem to itself: with [`ClassWeights::Balanced`] where classes differ in size, and in
-//! `Logistic::fit_path` for all strengths but the strongest.
+//! linfa supports neither class weights nor a start from another optimum. In these cases L-BFGS
+//! works alone: with [`ClassWeights::Balanced`] if class sizes differ, and in `Logistic::fit_path`
+//! for all strengths but the strongest.
 //!
 //! # Codes larger than memory
-//! Where the matrix of step 2, or the codes in f64 with no fewer samples than features, would take
-//! more than 128 MiB, L-BFGS gets F and its gradient from passes over the codes, a few rows at a
-//! time and all sums in f64. What is held then does not depend on N but for some numbers a sample;
-//! L-BFGS keeps about 30 vectors of D K numbers.
+//! If the matrix of step 2, or the codes in f64 with at least as many samples as features, would
+//! take more than 128 MiB, L-BFGS gets F and its gradient from passes over the codes, a few rows at
+//! a time, with all sums in f64. Memory then depends on N only by a few numbers per sample; L-BFGS
+//! keeps about 30 vectors of D K numbers.
 
 mod head;
 mod lbfgs;
@@ -57,11 +57,11 @@ use super::invalid::{invalid, positive};
 use super::{ClassWeights, CodesView, Convergence, HeadError, PREDICTED_ROWS, Samples};
 use crate::progress::{Progress, Watch};
 
-/// Largest matrix of a problem: the codes of 4,096 samples in their span. Solving one in the span
-/// takes about three of them.
+/// Largest matrix of a problem: the codes of 4,096 samples in their span. A solution in the span
+/// takes about three such matrices.
 const MAX_MATRIX_BYTES: usize = 128 << 20;
 
-/// How the regression is fitted.
+/// Options of the logistic regression.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -69,18 +69,18 @@ pub struct LogisticOptions {
     /// Strength of the penalty, above 0; scikit-learn's C is 1 / `l2`, with two classes 2 / `l2`
     /// (see the module).
     pub l2: f64,
-    /// Most iterations of linfa, and then most evaluations of F and its gradient: passes over the
-    /// codes, where there are more than a matrix may hold.
+    /// Maximum iterations of linfa, and then maximum evaluations of F and its gradient. An
+    /// evaluation is a pass over the codes if they exceed the matrix limit.
     pub max_iterations: u64,
-    /// How much the loss of a sample counts, by its class.
+    /// The weights of the classes in the loss.
     #[serde(default)]
     pub class_weights: ClassWeights,
     /// The fit has converged when the norm of F's gradient is at most this share of
     /// sqrt(2 l2 F). F is then, relatively, at most its square above the optimum, because F is
     /// strongly convex in W: F - F* <= |gradient|^2 / (2 l2).
     ///
-    /// Both are for codes of root mean square norm 1, in which the parts of the gradient that
-    /// belong to the intercepts, which have no penalty, are of the same size as the others.
+    /// Both are for codes of root mean square norm 1, so that the gradient's entries for the
+    /// intercepts, which have no penalty, are as large as the others.
     pub gradient_tolerance: f64,
 }
 
@@ -99,7 +99,7 @@ impl LogisticOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] for the first option that is outside.
+    /// [`HeadError::InvalidOption`] for the first option that is out of range.
     pub(crate) fn validate(&self) -> Result<(), HeadError> {
         positive("L2 strength", self.l2)?;
         positive("gradient tolerance", self.gradient_tolerance)?;
@@ -110,12 +110,12 @@ impl LogisticOptions {
     }
 }
 
-/// Where the search for one optimum is.
+/// State of the search for one optimum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Searched {
-    /// How often F and its gradient were computed so far.
+    /// Evaluations of F and its gradient so far.
     evaluations: u64,
-    /// F where the search is now; it need not fall each time.
+    /// F at the current parameters; it may rise between steps.
     objective: f64,
     /// As [`Convergence::gradient_norm`], before the parameters are rounded to f32.
     gradient_norm: f64,
@@ -135,33 +135,33 @@ impl fmt::Display for Searched {
     }
 }
 
-/// A fitted regression and how sure its optimum is.
+/// A fitted regression, and whether it converged.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LogisticFit {
-    /// The model; usable also where it has not converged.
+    /// The model; usable even if it has not converged.
     pub model: Logistic,
-    /// Whether it is the optimum.
+    /// Whether it is at the optimum.
     pub convergence: Convergence,
 }
 
 /// Multinomial logistic regression: softmax(x W + b).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logistic {
-    /// Weights W (D, K), for codes as they are.
+    /// Weights W (D, K), for the original codes.
     weights: Array2<f32>,
     /// Intercepts b (K).
     intercepts: Array1<f32>,
 }
 
 impl Logistic {
-    /// Fits the regression; see the module for how.
+    /// Fits the regression, as described in the module.
     ///
     /// A class without training samples gets the probability 0.
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`] or [`HeadError::OneClass`] before any work;
-    /// [`HeadError::Solver`] if no finite parameters were found. A fit that stopped short is no
-    /// error: it is said in [`LogisticFit::convergence`].
+    /// [`HeadError::Solver`] if no finite parameters were found. An unfinished fit is not an error;
+    /// [`LogisticFit::convergence`] reports it.
     #[cfg(test)]
     pub(crate) fn fit(
         train: &Samples,
@@ -172,18 +172,18 @@ impl Logistic {
         Ok(first.expect("the first strength is always fitted"))
     }
 
-    /// Fits the regression with each of several strengths of L2, in place of that in `options`:
+    /// Fits the regression with each of several L2 strengths, instead of that in `options`. This is
     /// much faster than one by one.
     ///
-    /// They are fitted from the strongest on, each from the optimum of the one before, and are given
-    /// back in the order of `strengths`.
+    /// The fits start with the strongest, each from the optimum of the one before. They are
+    /// returned in the order of `strengths`.
     ///
-    /// `watch` sees every evaluation of F by L-BFGS, out of the most there may be. Where it says to
-    /// stop, the fit at work ends with the best parameters it has seen, and those not yet begun are
-    /// None.
+    /// `watch` sees every evaluation of F by L-BFGS, with the maximum as the total. If it stops the
+    /// job, the current fit ends with its best parameters so far, and the remaining ones are
+    /// `None`.
     ///
     /// # Errors
-    /// As [`Logistic::fit`], for the first strength for which there is one.
+    /// As [`Logistic::fit`], for the first strength that fails.
     pub(crate) fn fit_path(
         train: &Samples,
         strengths: &[f64],
@@ -193,17 +193,17 @@ impl Logistic {
         fit_path(train, strengths, options, watch, MAX_MATRIX_BYTES)
     }
 
-    /// Memory in bytes that a fit on `train` takes, roughly: three matrices, or as much where the
-    /// codes are read in passes.
+    /// Approximate memory in bytes of a fit on `train`: three matrices, or as much if the codes are
+    /// read in passes.
     #[must_use]
     pub(crate) fn fitting_bytes(train: &Samples) -> usize {
         3 * training::matrix_bytes(train).min(MAX_MATRIX_BYTES)
     }
 
-    /// Takes weights (D, K) and intercepts (K).
+    /// Makes a model of weights (D, K) and intercepts (K).
     ///
     /// # Errors
-    /// [`HeadError::Layers`] if they do not fit together, are empty, or are not finite.
+    /// [`HeadError::Layers`] if their shapes differ, or if they are empty or not finite.
     pub fn from_weights(weights: Array2<f32>, intercepts: Array1<f32>) -> Result<Self, HeadError> {
         let (n_features, n_classes) = weights.dim();
         let mut values = weights.iter().chain(&intercepts);
@@ -234,13 +234,13 @@ impl Logistic {
         &self.intercepts
     }
 
-    /// D.
+    /// Number of features, D.
     #[must_use]
     pub(crate) fn n_features(&self) -> usize {
         self.weights.nrows()
     }
 
-    /// K.
+    /// Number of classes, K.
     #[must_use]
     pub(crate) fn n_classes(&self) -> usize {
         self.intercepts.len()
@@ -286,7 +286,7 @@ fn fit_path(
             ..Progress::default()
         };
         watch.progress(progress, searched);
-        // Where codes cannot be read, what is found from here on is thrown away.
+        // If codes could not be read, later results are discarded.
         match (codes.check(), watch.or_stopped()) {
             (Ok(()), Ok(())) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
@@ -304,7 +304,7 @@ fn fit_path(
         codes.check()?;
         let is_stopped = solution.end == End::Stopped;
         fits[index] = Some(training.finish(&solution, &options)?);
-        // The model was made of them, and judged on them, once more.
+        // The model and its convergence used the codes once more.
         codes.check()?;
         near = Some(solution.parameters);
         if is_stopped {

@@ -1,5 +1,5 @@
-//! The nearest centroid: the class whose mean code has the most similar direction. It learns no more
-//! than one mean a class, so that it is the floor that other heads are held against.
+//! The nearest centroid: the class whose mean code has the most similar direction. It learns only
+//! one mean per class, so other heads should do better.
 //!
 //! For training codes x (N, D) with the mean m (D):
 //!
@@ -9,13 +9,13 @@
 //! logit_k = z . c_k / |c_k|           the cosine of the angle between them, from -1 to 1
 //! ```
 //!
-//! Centring and scaling to length 1 are the transformation CL2N of Y. Wang, W.-L. Chao, K. Weinberger
-//! and L. van der Maaten, "SimpleShot: Revisiting nearest-neighbor classification for few-shot
-//! learning" (2019), section 3; the cosine to each class's centroid is the decision of E.-H. Han and
-//! G. Karypis, "Centroid-based document classification" (2000), equation 1.
+//! Centring and scaling to length 1 are the transformation CL2N of Y. Wang, W.-L. Chao, K.
+//! Weinberger and L. van der Maaten, "SimpleShot: Revisiting nearest-neighbor classification for
+//! few-shot learning" (2019), section 3. The cosine to each class's centroid is the decision rule
+//! of E.-H. Han and G. Karypis, "Centroid-based document classification" (2000), equation 1.
 //!
-//! Cosines are close to each other, so the probabilities are far from sure where no temperature is
-//! fitted. A class without training samples gets the probability 0.
+//! Cosines differ little, so without a fitted temperature the probabilities are nearly equal. A
+//! class without training samples gets the probability 0.
 
 use ndarray::{Array1, Array2, ArrayView2, s};
 use serde::{Deserialize, Serialize};
@@ -27,26 +27,26 @@ use super::{
 };
 use crate::progress::{Stopped, Watch};
 
-/// Nothing is left to choose.
+/// Options of the nearest centroid: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct NearestCentroidOptions {}
 
-/// Means of classes, as directions; see the module.
+/// The directions of the class means; see the module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NearestCentroid {
-    /// m (D).
+    /// The mean m (D).
     mean: Array1<f32>,
     /// c_k / |c_k| in column k (D, K); zeros for a class without samples, and for one whose samples
     /// cancel out.
     directions: Array2<f32>,
-    /// 0 for each class (K) that has samples; otherwise so low that its probability is 0.
+    /// 0 for each class (K) with samples; for other classes so low that their probability is 0.
     bias: Array1<f32>,
 }
 
 impl NearestCentroid {
-    /// Takes the means of training samples. Two passes over the codes, with sums in f64.
+    /// Computes the means of training samples, in two passes over the codes with sums in f64.
     ///
     /// # Errors
     /// [`HeadError::OneClass`] before any work, [`HeadError::Read`].
@@ -67,7 +67,7 @@ impl NearestCentroid {
         train.codes().check()?;
         let mut directions = Array2::zeros((train.n_features(), train.n_classes()));
         for (class, sum) in sums.rows().into_iter().enumerate() {
-            // Of the same direction as the mean.
+            // The code is the mean, and has no direction.
             let mut sum = sum.to_owned();
             to_length_1(&mut sum);
             directions.column_mut(class).assign(&sum.mapv(|z| z as f32));
@@ -117,7 +117,7 @@ impl NearestCentroid {
     }
 }
 
-/// Zeros stay as they are.
+/// A vector of zeros does not change.
 fn to_length_1(vector: &mut Array1<f64>) {
     let norm = vector.dot(vector).sqrt();
     if norm > 0.0 {

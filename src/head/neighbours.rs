@@ -1,47 +1,50 @@
-//! How far a code is from the training codes: to know pictures that are unlike all that a head has seen.
+//! The distance of a code from the training codes, used to detect pictures unlike all training
+//! pictures.
 //!
 //! ```text
 //! z           = mean of the code over its positions, divided by its length      (C)
 //! distance(z) = 1 - largest z . z_i over the training codes z_i                 0 to 2
 //! ```
 //!
-//! The cosine distance to the nearest training code in the last layer's features is the score of Y. Sun, Y.
-//! Ming, X. Zhu and Y. Li, "Out-of-distribution detection with deep nearest neighbors" (2022), section 3,
-//! with k = 1, for training sets as small as ours. Each training code is at a distance itself, to the
-//! nearest of another group; by these conformal prediction tells what is far.
+//! The cosine distance to the nearest training code in the last layer's features is the score of Y.
+//! Sun, Y. Ming, X. Zhu and Y. Li, "Out-of-distribution detection with deep nearest neighbors"
+//! (2022), section 3, with k = 1, for training sets as small as ours. Each training code also has a
+//! distance, to the nearest code of another group. From these distances, conformal prediction
+//! determines which distances are large.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::{CodesView, HeadError, Samples};
 use crate::codes::{Pool, Store};
 
-/// Bytes of the directions that are kept: 4,096 of 512 channels. More training codes are thinned out evenly.
+/// Maximum bytes of the stored directions: 4,096 of 512 channels. More training codes are thinned
+/// out evenly.
 const MAX_BYTES: usize = 8 << 20;
 
 /// Rows whose products with all others are held at a time.
 const CHUNK_ROWS: usize = 64;
 
-/// Codes as directions of their means over all positions: how alike pictures are.
+/// Codes as directions of their means over all positions, used to compare pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Directions {
-    /// Directions (N, C), of length 1, or 0 where a code is all zeros.
+    /// Directions (N, C), of length 1, or 0 if a code is all zeros.
     rows: Array2<f32>,
 }
 
 impl Directions {
-    /// Those of codes (N, D) of C = `channels`: 4 C bytes for each.
+    /// The directions of codes (N, D) with C = `channels`: 4 C bytes each.
     ///
     /// # Errors
     /// [`HeadError::Read`].
     ///
     /// # Panics
-    /// If D is no multiple of C.
+    /// If D is not a multiple of C.
     pub(crate) fn of(codes: &CodesView, channels: usize) -> Result<Self, HeadError> {
         let rows = directions(codes, channels)?;
         Ok(Self { rows })
     }
 
-    /// Those of the codes of a store, as they are stored.
+    /// The directions of a store's codes, without scaling.
     ///
     /// # Errors
     /// [`HeadError::Read`].
@@ -52,18 +55,18 @@ impl Directions {
     /// Cosine distance of two rows, 0 to 2.
     ///
     /// # Panics
-    /// If there is no such row.
+    /// If a row does not exist.
     #[must_use]
     pub fn distance(&self, row: usize, other: usize) -> f32 {
         let cosine = self.rows.row(row).dot(&self.rows.row(other));
         (1.0 - cosine).clamp(0.0, 2.0)
     }
 
-    /// The `k` rows of `others` that are nearest to a row, and how far they are, 0 to 2; the nearest first, of equal
-    /// ones the first. The row itself is none of them where both are of the same codes, which `is_same` says.
+    /// The `k` rows of `others` nearest to a row, with their distances, 0 to 2; the nearest first,
+    /// equal ones in order. If `is_same`, both hold the same codes, and the row itself is left out.
     ///
     /// # Panics
-    /// If there is no such row, or the others are of another C.
+    /// If the row does not exist, or if the others have another C.
     #[must_use]
     pub fn nearest(&self, row: usize, others: &Self, k: usize, is_same: bool) -> Vec<(usize, f32)> {
         let cosines = others.rows.dot(&self.rows.row(row));
@@ -71,26 +74,26 @@ impl Directions {
     }
 }
 
-/// A training code near to another one.
+/// A training code near another code.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Near {
-    /// Its place among those that are kept.
+    /// Its index among the stored codes.
     place: usize,
-    /// How many are kept.
+    /// Number of stored codes.
     n_kept: usize,
     /// Cosine distance, 0 to 2.
     pub distance: f32,
 }
 
 impl Near {
-    /// The row of the training store, which had `n_rows`.
+    /// The row in the training store, which had `n_rows` rows.
     #[must_use]
     pub fn row(&self, n_rows: usize) -> usize {
         kept_row(self.place, self.n_kept, n_rows)
     }
 }
 
-/// The row of the training codes (N) that is kept at a place (M): thinned out evenly.
+/// The row of the training codes (N) stored at an index (M): thinned out evenly.
 fn kept_row(place: usize, n_kept: usize, n_rows: usize) -> usize {
     place * n_rows / n_kept
 }
@@ -98,17 +101,17 @@ fn kept_row(place: usize, n_kept: usize, n_rows: usize) -> usize {
 /// Training codes, as directions of their means over all positions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
-    /// Directions (M, C) of training codes, of length 1, or 0 where a code is all zeros.
+    /// Directions (M, C) of training codes, of length 1, or 0 if a code is all zeros.
     pub(super) directions: Array2<f32>,
-    /// Distance (M) of each to the nearest of another group.
+    /// Distance (M) of each to the nearest code of another group.
     pub(super) distances: Array1<f32>,
     /// Number of directions (M) in the group of each.
     pub(super) group_sizes: Array1<f32>,
 }
 
 impl Neighbours {
-    /// Takes the training codes (N, D) of C = `channels`, which have to be as they are stored; nothing
-    /// where they are all of one group.
+    /// Stores the training codes (N, D) with C = `channels`, which must not be scaled. `None` if
+    /// all of them belong to one group.
     ///
     /// # Errors
     /// [`HeadError::Read`].
@@ -133,26 +136,26 @@ impl Neighbours {
         }))
     }
 
-    /// Distance (M) of each training code to the nearest of another group.
+    /// Distance (M) of each training code to the nearest code of another group.
     #[must_use]
     pub fn training_distances(&self) -> ArrayView1<'_, f32> {
         self.distances.view()
     }
 
-    /// Number of training codes in the group of each (M), itself counted.
+    /// Number of training codes in the group of each (M), including itself.
     #[must_use]
     pub fn group_sizes(&self) -> ArrayView1<'_, f32> {
         self.group_sizes.view()
     }
 
-    /// The `k` training codes that are nearest to each code (N) of codes (N, D), the nearest first; see
+    /// The `k` training codes nearest to each code (N) of codes (N, D), the nearest first; see
     /// [`Neighbours::distances`].
     ///
     /// # Errors
     /// [`HeadError::Read`].
     ///
     /// # Panics
-    /// If D is no multiple of C.
+    /// If D is not a multiple of C.
     pub(crate) fn nearest(&self, codes: &CodesView, k: usize) -> Result<Vec<Vec<Near>>, HeadError> {
         let directions = directions(codes, self.directions.ncols())?;
         let n_kept = self.directions.nrows();
@@ -169,14 +172,14 @@ impl Neighbours {
         Ok(directions.rows().into_iter().map(of_code).collect())
     }
 
-    /// Distance, 0 to 2, of each code (N) of codes (N, D) to the nearest training code; NaN for a code that
-    /// holds NaN or an infinity. The codes have to be as the training codes were, before any scaling.
+    /// Distance, 0 to 2, of each code (N) of codes (N, D) to the nearest training code; NaN for a
+    /// code with NaN or an infinity. Like the training codes, the codes must not be scaled.
     ///
     /// # Errors
     /// [`HeadError::Read`].
     ///
     /// # Panics
-    /// If D is no multiple of C.
+    /// If D is not a multiple of C.
     pub(crate) fn distances(&self, codes: &CodesView) -> Result<Array1<f32>, HeadError> {
         let directions = directions(codes, self.directions.ncols())?;
         Ok(nearest(
@@ -187,7 +190,7 @@ impl Neighbours {
     }
 }
 
-/// The `k` smallest distances by cosines (M), and whose they are; of equal ones the first.
+/// The `k` smallest distances by cosines (M), with their indices; equal ones in order.
 fn smallest(
     cosines: ArrayView1<f32>,
     k: usize,
@@ -201,7 +204,8 @@ fn smallest(
     nearest
 }
 
-/// Directions (N, C) of the means of codes (N, D) over their positions. Pooled codes are (C) already.
+/// Directions (N, C) of the means of codes (N, D) over their positions. Pooled codes already are
+/// (C).
 fn directions(codes: &CodesView, channels: usize) -> Result<Array2<f32>, HeadError> {
     assert_eq!(codes.n_features() % channels, 0, "all positions are whole");
     let rows = codes.map_rows(|code| {
@@ -217,8 +221,8 @@ fn directions(codes: &CodesView, channels: usize) -> Result<Array2<f32>, HeadErr
     Ok(Array2::from_shape_vec((rows.len(), channels), rows.concat()).expect("C means a code"))
 }
 
-/// For each direction (N, C) the distance to the nearest of `others` (M, C) that counts; 2, the largest, if
-/// none does.
+/// For each direction (N, C) the distance to the nearest of the `others` (M, C) that count; 2, the
+/// largest distance, if none does.
 fn nearest(
     directions: ArrayView2<f32>,
     others: ArrayView2<f32>,

@@ -1,12 +1,12 @@
 //! Optimizers: an update rule, a learning rate with its schedule, and weight decay.
 //!
 //! ```text
-//! rule        what a gradient does to a weight; weight decay
+//! rule        how a gradient changes a weight; weight decay
 //! rms_prop, adam, sgd    the rules of the choices in [`UpdateRule`]
-//! schedule    the learning rate from step to step
+//! schedule    the learning rate of each step
 //! ```
 //!
-//! The formulas are those of Keras 3. There is no clipping of gradients.
+//! The formulas are those of Keras 3. Gradients are not clipped.
 
 mod adam;
 mod rms_prop;
@@ -27,7 +27,7 @@ use super::HeadError;
 use super::invalid::{below_one, invalid, positive};
 use crate::named;
 
-/// The optimizers by name; [`OptimizerOptions::of`] has their settings.
+/// The optimizers by name; [`OptimizerOptions::of`] gives their settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
@@ -36,20 +36,20 @@ pub enum OptimizerKind {
     RmsProp,
     /// Adam.
     Adam,
-    /// Adam whose weights decay.
+    /// Adam with weight decay.
     AdamW,
-    /// Gradient descent on batches, with momentum if it is asked for.
+    /// Gradient descent on batches, optionally with momentum.
     Sgd,
 }
 
 named!(OptimizerKind, "optimizer",
     RmsProp => "rmsprop", Adam => "adam", AdamW => "adamw", Sgd => "sgd");
 
-/// What is done with the gradient g of a weight w, at a learning rate of r; state starts at 0.
+/// The update of a weight w by its gradient g, at a learning rate of r; state starts at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
 pub enum UpdateRule {
-    /// Gradients divided by the root of the running mean of their squares.
+    /// The gradient divided by the root of the running mean of its squares.
     ///
     /// ```text
     /// v = rho v + (1 - rho) g^2
@@ -59,12 +59,12 @@ pub enum UpdateRule {
     /// No momentum, not centred. (T. Tieleman and G. Hinton, "Lecture 6.5 - rmsprop", 2012; PyTorch
     /// and older Keras add epsilon to the root instead.)
     RmsProp {
-        /// How much of the running mean is kept at each step: at least 0 and below 1.
+        /// Share of the running mean that is kept at each step: at least 0 and below 1.
         rho: f64,
         /// Added under the root, above 0.
         epsilon: f64,
     },
-    /// Running mean of gradients, divided by the root of the running mean of their squares.
+    /// The running mean of gradients, divided by the root of the running mean of their squares.
     ///
     /// ```text
     /// m = m + (1 - beta_1) (g - m)
@@ -73,20 +73,20 @@ pub enum UpdateRule {
     /// ```
     ///
     /// t is the number of the step, from 1. (D. Kingma and J. Ba, "Adam: a method for stochastic
-    /// optimization", 2015, end of section 2, whose epsilon hat this is; PyTorch has the epsilon of
+    /// optimization", 2015, end of section 2, with its epsilon hat; PyTorch uses the epsilon of
     /// algorithm 1.)
     Adam(AdamMeans),
-    /// As Adam; what makes it AdamW is a weight decay, which [`OptimizerOptions::of`] gives it.
-    /// (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", 2019.)
+    /// As Adam, with the weight decay that [`OptimizerOptions::of`] sets. (I. Loshchilov and F.
+    /// Hutter, "Decoupled weight decay regularization", 2019.)
     AdamW(AdamMeans),
-    /// Gradient descent on batches; not Nesterov's.
+    /// Gradient descent on batches, without Nesterov momentum.
     ///
     /// ```text
     /// m = momentum m - r g
     /// w = w + m
     /// ```
     Sgd {
-        /// How much of the last movement is kept: at least 0 and below 1; 0 takes no state.
+        /// Share of the last movement that is kept: at least 0 and below 1; 0 needs no state.
         momentum: f64,
     },
 }
@@ -95,15 +95,15 @@ pub enum UpdateRule {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdamMeans {
-    /// How much of the running mean of gradients is kept: at least 0 and below 1.
+    /// Share of the running mean of gradients that is kept: at least 0 and below 1.
     pub beta_1: f64,
-    /// How much of the running mean of squares is kept: at least 0 and below 1.
+    /// Share of the running mean of squares that is kept: at least 0 and below 1.
     pub beta_2: f64,
     /// Added to the root, above 0.
     pub epsilon: f64,
 }
 
-/// Those of Keras 3.
+/// The defaults of Keras 3.
 impl Default for AdamMeans {
     fn default() -> Self {
         Self {
@@ -115,14 +115,14 @@ impl Default for AdamMeans {
 }
 
 impl UpdateRule {
-    /// RMSprop's rho where nothing else is said, as Keras 3 has it.
+    /// The default rho of RMSprop, as in Keras 3.
     pub const RHO: f64 = 0.9;
-    /// RMSprop's epsilon where nothing else is said, as Keras 3 has it.
+    /// The default epsilon of RMSprop, as in Keras 3.
     pub(crate) const EPSILON: f64 = 1e-7;
-    /// The momentum of gradient descent where nothing else is said. Keras 3 has none.
+    /// The default momentum of gradient descent. Keras 3 has none.
     pub const MOMENTUM: f64 = 0.9;
 
-    /// The optimizer that the rule is of.
+    /// The kind of optimizer.
     #[cfg(test)]
     pub(crate) fn kind(&self) -> OptimizerKind {
         match self {
@@ -133,7 +133,7 @@ impl UpdateRule {
         }
     }
 
-    /// Numbers that the rule keeps for each weight, 4 bytes each: 0, 1 or 2.
+    /// Numbers of state that the rule stores for each weight, 4 bytes each: 0, 1 or 2.
     #[must_use]
     pub(crate) fn n_states(&self) -> usize {
         match *self {
@@ -169,17 +169,17 @@ impl UpdateRule {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OptimizerOptions {
-    /// What is done with a gradient.
+    /// The update rule.
     pub rule: UpdateRule,
-    /// Step size at the start, above 0.
+    /// Initial step size, above 0.
     pub learning_rate: f64,
-    /// The share of each weight, times the learning rate, that a step takes away before the rule:
-    /// w = w - r weight_decay w. At least 0.
+    /// Share of each weight, times the learning rate, that a step subtracts before the rule: w = w
+    /// - r weight_decay w. At least 0.
     ///
-    /// It is decoupled, so no rule scales it as it would a penalty in the loss. Biases do not
-    /// decay; in Keras they do unless `exclude_from_weight_decay` is told.
+    /// It is decoupled: unlike a penalty in the loss, it is not scaled by the rule. Biases do not
+    /// decay; in Keras they do unless `exclude_from_weight_decay` is called.
     pub weight_decay: f64,
-    /// The learning rate from step to step.
+    /// The learning rate of each step.
     pub schedule: Schedule,
 }
 
@@ -190,8 +190,8 @@ impl Default for OptimizerOptions {
 }
 
 impl OptimizerOptions {
-    /// The defaults of Keras 3, except for RMSprop's learning rate, which is the tutorial's, and SGD's
-    /// momentum, which Keras leaves away.
+    /// The defaults of Keras 3, except for RMSprop's learning rate, which is the tutorial's, and
+    /// SGD's momentum, which Keras leaves out.
     ///
     /// | | learning rate | weight decay | others |
     /// |---|---|---|---|
@@ -221,7 +221,7 @@ impl OptimizerOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] for the first that is outside.
+    /// [`HeadError::InvalidOption`] for the first option that is out of range.
     pub(crate) fn validate(&self) -> Result<(), HeadError> {
         positive("learning rate", self.learning_rate)?;
         self.rule.validate()?;

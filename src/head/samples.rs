@@ -12,17 +12,17 @@ use crate::codes::Store;
 /// Codes (N, D) with their labels: N and D are at least 1, every value is finite, every label is
 /// below K.
 ///
-/// A sample may have several views, each with a code: heads are trained on all of them, and judge it by the mean of
-/// their logits.
+/// A sample may have several views, each with a code. Heads are trained on all views, and classify
+/// the sample by the mean of their logits.
 #[derive(Clone, Debug)]
 pub struct Samples<'a> {
     /// Codes of the samples themselves (N, D): their first views.
     codes: CodesView<'a>,
-    /// Codes of all views (N V, D), V for each sample; the same where V is 1.
+    /// Codes of all views (N V, D), V per sample; the same as `codes` if V is 1.
     every_view: CodesView<'a>,
     n_views: usize,
     labels: Arc<[usize]>,
-    /// Group of each sample (N), a number from 0 on, where there are groups.
+    /// Group of each sample (N), a number from 0 on, if there are groups.
     groups: Option<Arc<[usize]>>,
     n_classes: usize,
 }
@@ -30,11 +30,11 @@ pub struct Samples<'a> {
 impl<'a> Samples<'a> {
     /// Checks codes (N, D) and labels (N) against each other and against K = `n_classes`.
     ///
-    /// Not every class needs a sample here; training asks for two classes at least.
+    /// Not every class needs a sample here; training needs at least two classes.
     ///
     /// # Errors
     /// [`HeadError::Empty`], [`HeadError::CountMismatch`], [`HeadError::UnknownLabel`] or
-    /// [`HeadError::NotFinite`], for the first row that is wrong.
+    /// [`HeadError::NotFinite`], for the first row with an error.
     pub fn new(
         codes: ArrayView2<'a, f32>,
         labels: &[usize],
@@ -43,7 +43,8 @@ impl<'a> Samples<'a> {
         Self::checked(codes.into(), 1, labels, n_classes)
     }
 
-    /// As [`Samples::new`], with the codes of V views of each sample (N V, D), those of one after the other.
+    /// As [`Samples::new`], with the codes of V views of each sample (N V, D), one sample after the
+    /// other.
     pub(crate) fn with_views(
         codes: ArrayView2<'a, f32>,
         n_views: usize,
@@ -53,10 +54,10 @@ impl<'a> Samples<'a> {
         Self::checked(codes.into(), n_views, labels, n_classes)
     }
 
-    /// The codes of a store, read from it whenever they are needed, its labels and its groups.
+    /// The codes of a store, read on demand, with its labels and its groups.
     ///
     /// # Errors
-    /// [`HeadError::Unlabelled`] if it has none, and as [`Samples::new`].
+    /// [`HeadError::Unlabelled`] if it has no labels; as [`Samples::new`].
     pub fn of_store(store: &'a Store) -> Result<Self, HeadError> {
         let labels = store.labels().ok_or(HeadError::Unlabelled)?;
         let (codes, n_views) = (CodesView::every_view(store), store.views().n());
@@ -103,7 +104,7 @@ impl<'a> Samples<'a> {
         .finite()
     }
 
-    /// These samples, once all their values are seen to be finite.
+    /// These samples, after a check that all their values are finite.
     fn finite(self) -> Result<Self, HeadError> {
         let is_finite = |code: &[f32]| code.iter().all(|value| value.is_finite());
         let is_finite = self.every_view.map_rows(is_finite);
@@ -119,7 +120,7 @@ impl<'a> Samples<'a> {
     /// The same samples, with the group of each (N): numbers from 0 on.
     ///
     /// # Errors
-    /// [`HeadError::GroupMismatch`] if they are not as many.
+    /// [`HeadError::GroupMismatch`] if their number differs.
     pub fn with_groups(self, groups: &[usize]) -> Result<Self, HeadError> {
         if groups.len() != self.len() {
             return Err(HeadError::GroupMismatch {
@@ -133,10 +134,10 @@ impl<'a> Samples<'a> {
         })
     }
 
-    /// Some of these samples, in the order given.
+    /// Some of these samples, in the given order.
     ///
     /// # Panics
-    /// If there is none in `rows`, or one that is not here.
+    /// If `rows` is empty, or a row does not exist.
     #[must_use]
     pub(crate) fn select(&self, rows: &[usize]) -> Self {
         assert!(!rows.is_empty(), "samples are never empty");
@@ -155,7 +156,7 @@ impl<'a> Samples<'a> {
     /// The same samples with other labels (N), each below K.
     ///
     /// # Panics
-    /// If there are not as many.
+    /// If their number differs.
     #[must_use]
     pub(crate) fn relabelled(&self, labels: &[usize]) -> Self {
         assert_eq!(labels.len(), self.len(), "a label for each sample");
@@ -168,8 +169,8 @@ impl<'a> Samples<'a> {
     /// The same samples, with their codes read through `scaling`.
     ///
     /// # Errors
-    /// [`HeadError::FeatureMismatch`] if the scaling's statistics are of another D;
-    /// [`HeadError::NotFinite`] if a value is too large after it.
+    /// [`HeadError::FeatureMismatch`] if the scaling's statistics have another D;
+    /// [`HeadError::NotFinite`] if a scaled value is too large.
     pub(crate) fn scaled(&self, scaling: Scaling) -> Result<Self, HeadError> {
         if scaling == Scaling::None {
             return Ok(self.clone());
@@ -189,23 +190,23 @@ impl<'a> Samples<'a> {
         &self.codes
     }
 
-    /// Number of views of a sample (V), at least 1.
+    /// Number of views per sample (V), at least 1.
     #[must_use]
     pub fn n_views(&self) -> usize {
         self.n_views
     }
 
-    /// The codes of all views (N V, D), V for each sample.
+    /// The codes of all views (N V, D), V per sample.
     pub(crate) fn codes_of_views(&self) -> &CodesView<'a> {
         &self.every_view
     }
 
-    /// Where the views of a sample are among the codes of all.
+    /// The rows of a sample's views among the codes of all views.
     pub(crate) fn places(&self, row: usize) -> std::ops::Range<usize> {
         row * self.n_views..(row + 1) * self.n_views
     }
 
-    /// Each view as a sample of its own (N V): what a head is fitted to that takes all samples at once.
+    /// Each view as a sample of its own (N V), for heads that are fitted on all samples at once.
     pub(crate) fn of_views(&self) -> Self {
         if self.n_views == 1 {
             return self.clone();
@@ -231,32 +232,32 @@ impl<'a> Samples<'a> {
         &self.labels
     }
 
-    /// Group of each sample (N), a number from 0 on; samples of a group are much alike, and are not
-    /// divided between training and judging. Nothing where each stands for itself.
+    /// Group of each sample (N), a number from 0 on. Samples of a group are much alike, and are not
+    /// divided between training and evaluation. `None` without groups.
     #[must_use]
     pub fn groups(&self) -> Option<&[usize]> {
         self.groups.as_deref()
     }
 
-    /// Number of samples (N) in the group of each, itself counted.
+    /// Number of samples (N) in the group of each, including itself.
     pub(crate) fn group_sizes(&self) -> Vec<f32> {
         group_sizes(self.groups(), self.len())
     }
 
-    /// N, at least 1.
+    /// Number of samples, N, at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "samples are never empty")]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// D, at least 1.
+    /// Number of features, D, at least 1.
     #[must_use]
     pub(crate) fn n_features(&self) -> usize {
         self.codes.n_features()
     }
 
-    /// K.
+    /// Number of classes, K.
     #[must_use]
     pub(crate) fn n_classes(&self) -> usize {
         self.n_classes
@@ -281,7 +282,7 @@ impl<'a> Samples<'a> {
         self.codes.map_rows(largest).into_iter().fold(0.0, f32::max)
     }
 
-    /// Refuses samples that are all of one class.
+    /// Refuses samples of only one class.
     pub(super) fn require_two_classes(&self) -> Result<(), HeadError> {
         let class = self.labels[0];
         if self.labels.iter().all(|&label| label == class) {
@@ -292,7 +293,7 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Number of samples (N = `n`) in the group of each, itself counted.
+/// Number of samples (N = `n`) in the group of each, including itself.
 pub(crate) fn group_sizes(groups: Option<&[usize]>, n: usize) -> Vec<f32> {
     let Some(groups) = groups else {
         return vec![1.0; n];

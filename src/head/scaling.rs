@@ -1,4 +1,4 @@
-//! Scaling of codes, fitted on the training store alone and kept with the head.
+//! Scaling of codes, fitted on the training store alone and stored with the head.
 
 use std::ops::Range;
 
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{CodesView, HeadError, Samples};
 use crate::named;
 
-/// A way of scaling codes.
+/// A kind of scaling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScalingKind {
-    /// Codes as they are.
+    /// No scaling.
     #[default]
     None,
     /// Each feature has mean 0 and standard deviation 1 over the training samples.
@@ -26,19 +26,19 @@ pub enum ScalingKind {
 named!(ScalingKind, "scaling",
     None => "none", Standard => "standard", L2 => "l2", Max => "max");
 
-/// A scaling with the statistics it needs.
+/// A scaling with its statistics.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scaling {
-    /// Codes as they are.
+    /// No scaling.
     None,
     /// (x - mean) / deviation, feature by feature.
     Standard {
         /// Means (D).
         mean: Array1<f32>,
-        /// Standard deviations (D), of the population; 1 for a feature that never changes.
+        /// Standard deviations (D), of the population; 1 for a constant feature.
         deviation: Array1<f32>,
     },
-    /// x / |x|, code by code; a code of zeros stays as it is.
+    /// x / |x|, code by code; a code of zeros does not change.
     L2,
     /// x / largest, feature by feature.
     Max {
@@ -48,7 +48,7 @@ pub enum Scaling {
 }
 
 impl Scaling {
-    /// Takes the statistics of training samples.
+    /// Computes the statistics of training samples.
     #[must_use]
     pub fn fit(kind: ScalingKind, train: &Samples) -> Self {
         match kind {
@@ -68,7 +68,7 @@ impl Scaling {
         }
     }
 
-    /// Which scaling this is.
+    /// The kind of scaling.
     #[must_use]
     pub fn kind(&self) -> ScalingKind {
         match self {
@@ -79,7 +79,7 @@ impl Scaling {
         }
     }
 
-    /// D of the statistics, where there are any.
+    /// D of the statistics, if there are any.
     #[must_use]
     pub(crate) fn n_features(&self) -> Option<usize> {
         match self {
@@ -92,7 +92,7 @@ impl Scaling {
     /// Scales codes (N, D).
     ///
     /// # Errors
-    /// [`HeadError::FeatureMismatch`] if the statistics are of another D.
+    /// [`HeadError::FeatureMismatch`] if the statistics have another D.
     #[doc(hidden)]
     pub fn apply(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
         let view = CodesView::from(codes).scaled(self.clone())?;
@@ -102,7 +102,7 @@ impl Scaling {
         Ok(scaled)
     }
 
-    /// Refuses codes of another D than the statistics.
+    /// Refuses codes whose D differs from the statistics'.
     pub(super) fn check_features(&self, actual: usize) -> Result<(), HeadError> {
         match self.n_features() {
             Some(expected) if expected != actual => {
@@ -136,7 +136,8 @@ impl Scaling {
     }
 }
 
-/// Mean and deviation in f64, in two passes: squares of large codes would cancel.
+/// Mean and deviation in f64, in two passes, to avoid cancellation between the squares of large
+/// codes.
 fn standard(train: &Samples) -> Scaling {
     let n = train.len() as f64;
     let zeros = || Array1::<f64>::zeros(train.n_features());
@@ -159,7 +160,7 @@ fn standard(train: &Samples) -> Scaling {
     Scaling::Standard { mean, deviation }
 }
 
-/// A divisor that changes nothing where there is nothing to scale.
+/// `value` as a divisor; 1 instead of 0.
 fn one_for_zero(value: f32) -> f32 {
     if value > 0.0 { value } else { 1.0 }
 }

@@ -2,13 +2,14 @@
 
 use ndarray::Array2;
 
-/// Keras keeps probabilities away from 0 and 1 by this much before it takes the logarithm
+/// Before it takes the logarithm, Keras keeps probabilities at least this far from 0 and 1
 /// (`keras.config.epsilon`), so that no sample costs more than 16.118.
 const KERAS_CLIP: f64 = 1e-7;
 
 /// Turns logits (K) into probabilities (K) in place, and returns ln(sum(exp(logits))).
 ///
-/// The row's maximum is taken out first: exponents are then at most 0, and the sum at least 1.
+/// The row's maximum is subtracted first, so that exponents are at most 0 and the sum is at least
+/// 1.
 pub(super) fn softmax(row: &mut [f32]) -> f64 {
     let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = row
@@ -21,8 +22,8 @@ pub(super) fn softmax(row: &mut [f32]) -> f64 {
     max + sum.ln()
 }
 
-/// Logits (N, K) of samples from those of their views (N V, K), V for each: the mean, so that probabilities are the
-/// geometric mean of the views', made to sum to 1.
+/// Logits (N, K) of samples from those of their views (N V, K), V each: the mean, so that
+/// probabilities are the geometric mean of the views', normalised to sum to 1.
 #[must_use]
 pub(crate) fn mean_of_views(logits: Array2<f32>, n_views: usize) -> Array2<f32> {
     if n_views == 1 {
@@ -37,7 +38,7 @@ pub(crate) fn mean_of_views(logits: Array2<f32>, n_views: usize) -> Array2<f32> 
 
 /// Probabilities (N, K) = softmax(logits / temperature), row by row; rows sum to 1.
 ///
-/// A temperature above 1 brings them nearer to each other, and changes no prediction.
+/// A temperature above 1 brings the probabilities closer together, and changes no prediction.
 #[must_use]
 pub fn probabilities(mut logits: Array2<f32>, temperature: f32) -> Array2<f32> {
     for mut row in logits.rows_mut() {
@@ -47,8 +48,8 @@ pub fn probabilities(mut logits: Array2<f32>, temperature: f32) -> Array2<f32> {
     logits
 }
 
-/// -ln of the probabilities (N, K) that [`probabilities`] makes of logits (N, K): 0 or more, and exact
-/// where a probability is too small for a float32. NaN stays NaN.
+/// -ln of the probabilities (N, K) that [`probabilities`] computes from logits (N, K): 0 or more,
+/// and exact even if a probability is too small for a float32. NaN stays NaN.
 #[must_use]
 pub(crate) fn negative_log_probabilities(mut logits: Array2<f32>, temperature: f32) -> Array2<f32> {
     for mut row in logits.rows_mut() {
@@ -66,9 +67,9 @@ pub(crate) fn negative_log_probabilities(mut logits: Array2<f32>, temperature: f
 
 /// Turns logits (K) into probabilities (K) in place, and returns the cross-entropy for `label`.
 ///
-/// It is Keras' loss: -ln(p), with p clipped to [1e-7, 1 - 1e-7]. Only the number reported is
-/// clipped; the gradient in use, p - y, is that of the true loss, so that a sample that is very
-/// wrong still pulls. NaN stays NaN.
+/// This is Keras' loss: -ln(p), with p clipped to [1e-7, 1 - 1e-7]. Only the reported number is
+/// clipped. The gradient, p - y, is that of the unclipped loss, so that very wrong samples still
+/// have an effect. NaN stays NaN.
 pub(super) fn softmax_cross_entropy(row: &mut [f32], label: usize) -> f64 {
     let logit = f64::from(row[label]);
     let loss = softmax(row) - logit;
@@ -76,14 +77,14 @@ pub(super) fn softmax_cross_entropy(row: &mut [f32], label: usize) -> f64 {
 }
 
 /// [`softmax_cross_entropy`] for a label of which a share of `smoothing` is spread evenly over all
-/// classes: Keras' `label_smoothing`. Each class's part is clipped by itself.
+/// classes: Keras' `label_smoothing`. Each class's part is clipped separately.
 pub(super) fn smoothed_cross_entropy(row: &mut [f32], label: usize, smoothing: f64) -> f64 {
     let of_label = softmax_cross_entropy(row, label);
     let of_all: f64 = row.iter().map(|&p| clip(-f64::from(p).ln())).sum();
     (1.0 - smoothing) * of_label + smoothing * of_all / row.len() as f64
 }
 
-/// -ln(p) for p clipped as Keras clips it.
+/// -ln(p) for p clipped as in Keras.
 fn clip(loss: f64) -> f64 {
     loss.clamp(-(-KERAS_CLIP).ln_1p(), -KERAS_CLIP.ln())
 }

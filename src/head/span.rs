@@ -1,10 +1,10 @@
 //! Codes in fewer coordinates, without loss: the span of the samples.
 //!
 //! With an L2 penalty and fewer samples than features, the best weights lie in the span of the
-//! (centred) samples: any part orthogonal to them costs and changes nothing. In an orthonormal
-//! basis V (D, r) of that span the codes are Z = X V (N, r) with r below N, the penalty is the same
-//! and so is the optimum: W = V B. The basis is never formed: the Gram matrix X X^T = Z Z^T is
-//! factored by Cholesky with pivoting, which also finds the rank r.
+//! (centred) samples: a part orthogonal to them adds to the penalty and changes no logit. In an
+//! orthonormal basis V (D, r) of that span the codes are Z = X V (N, r) with r below N. The penalty
+//! is the same, and so is the optimum: W = V B. The basis is never formed: the Gram matrix X X^T =
+//! Z Z^T is factored by Cholesky with pivoting, which also finds the rank r.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
@@ -16,18 +16,18 @@ use super::logistic::products;
 /// Features that are widened to f64 at a time: 600 rows of 1,024 are 5 MB.
 const PANEL: usize = 1024;
 
-/// Bytes of the rows that are read at a time: they stay in cache from one product to the next.
+/// Bytes of the rows that are read at a time: they stay in cache between products.
 const CHUNK_BYTES: usize = 4 << 20;
 
-/// Most rows that are read at a time, where there are few features.
+/// Most rows that are read at a time if there are few features.
 const MAX_CHUNK_ROWS: usize = 4096;
 
 /// Rows of a product that one task takes.
 const TASK_ROWS: usize = 64;
 
-/// Cholesky stops where no sample has more than this share of the largest squared norm outside the
-/// span found so far. Gram entries are known to about 1e-16 of it; the square root of the share,
-/// 1e-6, is the relative length that is let go.
+/// Cholesky stops when no sample has more than this share of the largest squared norm outside the
+/// current span. Gram entries are accurate to about 1e-16 of it. The square root of the share,
+/// 1e-6, is the relative length that is ignored.
 const RANK_TOLERANCE: f64 = 1e-12;
 
 /// Codes (N, D) with the mean of each feature, read as centred f64.
@@ -80,8 +80,8 @@ impl<'a> Centred<'a> {
         self.panel(0, self.codes.n_features()) / divisor
     }
 
-    /// Calls `visit` with the first row and the codes (rows, D), not centred, of one chunk of rows
-    /// after the other.
+    /// Calls `visit` for one chunk of rows after another, with the first row's index and the codes
+    /// (rows, D), not centred.
     pub(super) fn for_each_chunk(&self, visit: impl FnMut(usize, ArrayView2<f32>)) {
         let rows = chunk_rows(self.codes.n_features());
         self.codes.for_each_chunk(rows, visit);
@@ -126,11 +126,11 @@ impl<'a> Centred<'a> {
         product
     }
 
-    /// Makes products (M, D) of coefficients with codes as they are those with centred codes;
+    /// Turns products (M, D) of coefficients with the original codes into those with centred codes;
     /// `sums` (M) are the coefficients' sums.
     pub(super) fn centre_products(&self, products: &mut ArrayViewMut2<f64>, sums: ArrayView1<f64>) {
         if self.rms_norm == 0.0 {
-            // All codes are the mean: what the subtraction left would be rounding.
+            // All codes equal the mean: the subtraction would only leave rounding errors.
             return products.fill(0.0);
         }
         for (mut product, &sum) in products.rows_mut().into_iter().zip(sums) {
@@ -168,7 +168,7 @@ impl<'a> Centred<'a> {
     }
 }
 
-/// Products (N, N) of codes (N, D), each less the mean of all.
+/// Products (N, N) of codes (N, D), each minus the mean of all.
 pub(crate) fn centred_gram(codes: CodesView) -> Array2<f64> {
     let mut gram = Centred::new(codes).gram();
     for row in 0..gram.nrows() {
@@ -184,7 +184,7 @@ fn chunk_rows(n_features: usize) -> usize {
     (CHUNK_BYTES / (n_features * size_of::<f32>())).clamp(1, MAX_CHUNK_ROWS)
 }
 
-/// The span of the samples: coordinates of every sample, and the way back.
+/// The span of the samples: coordinates of every sample, and the way back to features.
 #[derive(Debug)]
 pub(super) struct Span {
     /// Coordinates (N, r) of codes divided by the scale, in an orthonormal basis of the span.
@@ -206,7 +206,7 @@ impl Span {
         }
     }
 
-    /// Weights (K, D) = (V B)^T for coefficients (K, r), which are B^T, in the basis.
+    /// Weights (K, D) = (V B)^T for coefficients (K, r), which are B^T in the basis.
     ///
     /// The basis is V = P^T L^-T, with P the pivot samples (r, D) and L their coordinates, lower
     /// triangular: so V^T V = L^-1 P P^T L^-T is the identity.
@@ -232,10 +232,10 @@ impl Span {
 
 /// Factors a positive semidefinite matrix G (N, N), given by its lower triangle, as L L^T.
 ///
-/// Gives L (N, r), rows in the order of G, and the pivots: row `pivots[j]` of L ends at column j.
-/// At each step the largest remaining diagonal entry is the pivot; the rest is rounding once it is
-/// below [`RANK_TOLERANCE`] (N. Higham, "Accuracy and Stability of Numerical Algorithms", 2002,
-/// section 10.3).
+/// Returns L (N, r), with rows in the order of G, and the pivots: row `pivots[j]` of L ends at
+/// column j. At each step the pivot is the largest remaining diagonal entry. Below
+/// [`RANK_TOLERANCE`] the rest is rounding (N. Higham, "Accuracy and Stability of Numerical
+/// Algorithms", 2002, section 10.3).
 fn pivoted_cholesky(gram: &Array2<f64>) -> (Array2<f64>, Vec<usize>) {
     let n = gram.nrows();
     let at = |row: usize, column: usize| gram[[row.max(column), row.min(column)]];
@@ -262,7 +262,7 @@ fn pivoted_cholesky(gram: &Array2<f64>) -> (Array2<f64>, Vec<usize>) {
         rows.into_par_iter()
             .with_min_len(TASK_ROWS)
             .for_each(|(row, (mut factor, rest))| {
-                // A pivot's rest is below zero from its own step on: its row is complete.
+                // A pivot's remainder is below zero from its own step on: its row is complete.
                 if *rest >= 0.0 && row != pivot {
                     let dot = factor.slice(s![..step]).dot(&pivot_row);
                     let value = (at(row, pivot) - dot) / diagonal;

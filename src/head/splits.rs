@@ -1,4 +1,4 @@
-//! Splits of samples in which every class keeps its share, and groups stay together.
+//! Splits of samples that keep the shares of the classes, and keep groups together.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ use super::invalid::invalid;
 
 /// Deals rows (N) into `n_folds` folds (N numbers below it), class by class at random.
 ///
-/// Every fold gets as many rows of a class as every other, and as many rows in all, but for one. A
-/// class with fewer rows than folds is missing in some of them. Rows of a group (N numbers from 0 on)
-/// are of one fold, which makes the folds as even as the groups allow.
+/// Folds have equal numbers of rows of each class, and of all rows, up to one. A class with fewer
+/// rows than folds is missing in some of them. Rows of a group (N numbers from 0 on) go into the
+/// same fold; then the folds are as even as the groups allow.
 ///
 /// # Errors
-/// [`HeadError::InvalidOption`] for fewer than two folds, for more than rows or groups, or if the rows
-/// outside some fold are all of one class.
+/// [`HeadError::InvalidOption`] for fewer than two folds, for more folds than rows or groups, or if
+/// the rows outside some fold are all of one class.
 pub(crate) fn stratified_folds(
     labels: &[usize],
     groups: Option<&[usize]>,
@@ -59,12 +59,12 @@ pub(crate) fn stratified_folds(
     Ok(folds)
 }
 
-/// Splits rows into those to train on and those held out, about `share` of each class; both in
-/// ascending order. A class keeps one row at least. Rows of a group (N numbers from 0 on) stay together,
-/// and shares are as near as the groups allow.
+/// Splits rows into training and held-out rows, about `share` of each class; both in ascending
+/// order. A class keeps at least one training row. Rows of a group (N numbers from 0 on) stay
+/// together; then the shares are as close as the groups allow.
 ///
 /// # Errors
-/// [`HeadError::InvalidOption`] if the share is not between 0 and 1, or is no row of any class.
+/// [`HeadError::InvalidOption`] if the share is not between 0 and 1, or gives no row of any class.
 pub(crate) fn hold_out(
     labels: &[usize],
     groups: Option<&[usize]>,
@@ -101,7 +101,7 @@ pub(crate) fn hold_out(
     Ok((kept, held_out))
 }
 
-/// Deals rows class by class at random, one to each fold in turns.
+/// Deals rows class by class at random, one to each fold in turn.
 fn fold_by_fold(labels: &[usize], n_folds: usize, seed: u64) -> Vec<usize> {
     let mut folds = vec![0; labels.len()];
     let rows = shuffled_by_class(labels, seed).into_iter().flatten();
@@ -111,16 +111,16 @@ fn fold_by_fold(labels: &[usize], n_folds: usize, seed: u64) -> Vec<usize> {
     folds
 }
 
-/// The place of each row (N), one of as many as there are `shares`, which sum to 1.
+/// The part of each row (N), one of as many as there are `shares`, which sum to 1.
 ///
-/// Groups are dealt in a random order, the largest first, each to the place that is shortest of its
-/// classes, where a row counts for more the smaller its class is; of equal ones, to the place that has
-/// the smallest part of its share.
+/// Groups are dealt in a random order, the largest first. Each goes to the part that lacks most of
+/// the group's classes, where a row counts for more the smaller its class is. Of equal parts, it
+/// goes to the one with the smallest share filled.
 fn deal_groups(labels: &[usize], groups: &[usize], shares: &[f64], seed: u64) -> Vec<usize> {
     let n_classes = labels.iter().max().map_or(0, |&largest| largest + 1);
     let mut sizes = vec![0.0; n_classes];
     labels.iter().for_each(|&label| sizes[label] += 1.0);
-    // What each place (outer) is short of each class.
+    // How much of each class each part (outer) lacks.
     let mut missing: Vec<Vec<f64>> = (shares.iter())
         .map(|share| sizes.iter().map(|size| share * size).collect())
         .collect();
@@ -147,7 +147,7 @@ fn deal_groups(labels: &[usize], groups: &[usize], shares: &[f64], seed: u64) ->
     places
 }
 
-/// The rows of each group, the largest groups first, those of one size in a random order.
+/// The rows of each group, the largest groups first, groups of equal size in random order.
 fn shuffled_groups(groups: &[usize], seed: u64) -> Vec<Vec<usize>> {
     let mut by_group = BTreeMap::<usize, Vec<usize>>::new();
     for (row, &group) in groups.iter().enumerate() {
@@ -161,7 +161,7 @@ fn shuffled_groups(groups: &[usize], seed: u64) -> Vec<Vec<usize>> {
     by_group
 }
 
-/// The rows of each class in a random order.
+/// The rows of each class in random order.
 fn shuffled_by_class(labels: &[usize], seed: u64) -> Vec<Vec<usize>> {
     let n_classes = labels.iter().max().map_or(0, |&largest| largest + 1);
     let mut by_class = vec![Vec::new(); n_classes];

@@ -1,7 +1,8 @@
-//! Trunks made to take and give what the program does: float32, and codes that are vectors or feature maps.
+//! Adapts trunks to what the program expects: float32, and codes that are vectors or feature maps.
 //!
-//! A model whose input or output is float16 gets casts there. Of tokens (N, T, D), as vision transformers give
-//! them, one or the mean becomes the code. Both are nodes of the graph, so whatever runs it does them.
+//! A model with a float16 input or output gets casts there. Vision transformers give tokens (N, T,
+//! D); one token or their mean becomes the code. Both adaptations are nodes of the graph, so every
+//! runtime runs them.
 
 use ort_winograd::onnx::{
     AttributeProto, DataType, GraphProto, NodeProto, TensorType, ValueInfoProto, int64_vector,
@@ -11,28 +12,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::named;
 
-/// How the names of the tensors that are made here begin.
+/// The prefix of the tensors that are made here.
 const PREFIX: &str = "adapter/";
 
-/// Which of a vision transformer's tokens (N, T, D) a code (N, D) is.
+/// Which of a vision transformer's tokens (N, T, D) becomes the code (N, D).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Take {
     /// The first one, the class token.
     Cls,
-    /// The mean of all.
+    /// The mean of all tokens.
     Mean,
 }
 
 named!(Take, "tokens", Cls => "cls", Mean => "mean");
 
 impl Take {
-    /// What the code is called.
+    /// The name of the code.
     pub(super) fn name_of(self, tokens: &str) -> String {
         format!("{self}({tokens})")
     }
 
-    /// The model with this code of its output `tokens` (N, T, D) for its only output.
+    /// The model with the code of its output `tokens` (N, T, D) as its only output.
     pub(super) fn made_in(
         self,
         model: OnnxModel,
@@ -47,7 +48,7 @@ impl Take {
         match self {
             Self::Cls => {
                 let first = format!("{PREFIX}first");
-                // A vector of one place, so that the axis stays and is left out behind.
+                // A vector of one index, so that the axis stays and is removed later.
                 graph.node.push(constant(&first, 0));
                 let gathered = format!("{PREFIX}class_token");
                 let gather = NodeProto::new("Gather", &[tokens, &first], &gathered);
@@ -65,7 +66,7 @@ impl Take {
     }
 }
 
-/// The mean over axis 1, which is an attribute before operator set 18 and an input from it on.
+/// The mean over axis 1, which is an attribute before operator set 18 and an input from 18 on.
 fn push_mean(graph: &mut GraphProto, opset: i64, tokens: &str, name: &str) {
     let drops = AttributeProto::int("keepdims", 0);
     let node = if opset < 18 {
@@ -78,13 +79,14 @@ fn push_mean(graph: &mut GraphProto, opset: i64, tokens: &str, name: &str) {
     graph.node.push(node.with(drops));
 }
 
-/// A vector of one number. It is no initializer, as their hash is that of the weights.
+/// A vector of one number. It is not an initializer, because the hash of the initializers is that
+/// of the weights.
 fn constant(name: &str, value: i64) -> NodeProto {
     let tensor = int64_vector(name, &[value]);
     NodeProto::new("Constant", &[], name).with(AttributeProto::tensor("value", tensor))
 }
 
-/// Whether the model has an input or an output of float16.
+/// Whether the model has a float16 input or output.
 pub(super) fn has_halves(model: &OnnxModel) -> bool {
     let tensors = model.inputs().into_iter().chain(model.outputs());
     tensors
@@ -92,7 +94,7 @@ pub(super) fn has_halves(model: &OnnxModel) -> bool {
         .any(|(_, kind)| kind.element == DataType::Float16)
 }
 
-/// The model with float32 in place of float16 at its inputs and outputs.
+/// The model with float32 inputs and outputs instead of float16 ones.
 pub(super) fn in_float32(mut model: OnnxModel) -> Result<OnnxModel, GraphError> {
     let halves = |tensors: Vec<(&str, TensorType)>| -> Vec<String> {
         let halves = (tensors.into_iter()).filter(|(_, kind)| kind.element == DataType::Float16);
@@ -123,7 +125,7 @@ pub(super) fn in_float32(mut model: OnnxModel) -> Result<OnnxModel, GraphError> 
     OnnxModel::from_proto(proto, &origin)
 }
 
-/// Declares float32 under the old name where `half` is declared.
+/// Declares float32 under the old name for each declaration of `half`.
 fn declare(infos: &mut [ValueInfoProto], half: &str, name: &str) {
     for info in infos.iter_mut().filter(|info| info.name() == half) {
         let declared = TensorType {

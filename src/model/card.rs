@@ -1,4 +1,4 @@
-//! Model cards: what has to be known of a trunk besides its ONNX file.
+//! Model cards: what must be known about a trunk besides its ONNX file.
 
 mod built_in;
 mod error;
@@ -22,11 +22,11 @@ pub(crate) use self::made_output::OwnOutput;
 pub(crate) use self::made_output::Tuned;
 pub use self::reference::Reference;
 
-/// The versions of the card format that this crate reads: 2 has formulas for recipes besides.
+/// The versions of the card format that this crate reads; version 2 adds formulas for recipes.
 const CARD_FORMATS: std::ops::RangeInclusive<u32> = 1..=2;
 
-/// The longest side of a trunk's input: far above any trunk, and below what exhausts memory by a
-/// typing error.
+/// The longest side of a trunk's input: far above any trunk, and small enough that a typing error
+/// does not exhaust memory.
 const MAX_SIDE: u32 = 4096;
 
 /// Colour channels of a picture, and so of every trunk's input.
@@ -36,10 +36,11 @@ const N_CHANNELS: u64 = 3;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Element {
-    /// Numbers that a recipe made.
+    /// Numbers made by a recipe.
     #[default]
     Float32,
-    /// The levels 0 to 255 as bytes: the file has its recipe inside, and the card's is `none`.
+    /// The levels 0 to 255 as bytes: the recipe is inside the file, and the card's recipe is
+    /// `none`.
     Uint8,
 }
 
@@ -58,7 +59,7 @@ impl Element {
     }
 }
 
-/// What a trunk takes.
+/// A trunk's input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardInput {
@@ -68,48 +69,49 @@ pub struct CardInput {
     pub width: u32,
     /// Pixels from top to bottom.
     pub height: u32,
-    /// Where the colour axis is.
+    /// The position of the colour axis.
     pub layout: Layout,
     /// How pixels become numbers.
     pub recipe: Recipe,
-    /// What the numbers are given as.
+    /// The element type of the numbers.
     #[serde(default, skip_serializing_if = "Element::is_float32")]
     pub element: Element,
-    /// How the pictures that it was trained on got the input's size; stretched where nothing is said.
+    /// How the training pictures were brought to the input's size; stretched if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<picture::Fit>,
-    /// The filter with which they were resampled; bilinear where nothing is said.
+    /// The filter with which they were resampled; bilinear if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
 }
 
-/// What a trunk gives: its codes.
+/// A trunk's output: its codes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardOutput {
     /// The output's name in the ONNX file.
     pub name: String,
-    /// The shape without the batch axis: three axes of a feature map, two of tokens, one of a vector.
+    /// The shape without the batch axis: three axes for a feature map, two for tokens, one for a
+    /// vector.
     pub shape: Vec<u64>,
-    /// Where a feature map's channel axis is; a vector has none.
+    /// The position of a feature map's channel axis; `None` for a vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
-    /// Which of the tokens is the code, where the output has two axes: tokens and their numbers.
+    /// Which of the tokens is the code, if the output has two axes: tokens and their features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take: Option<Take>,
 }
 
-/// What the card of an exported classifier says besides: its codes are probabilities.
+/// Further entries in the card of an exported classifier, whose codes are probabilities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardClassifier {
     /// Class names in the order of the output.
     pub classes: Vec<String>,
-    /// How the pictures that it was trained on got the input's size.
+    /// How the training pictures were brought to the input's size.
     pub fit: picture::Fit,
     /// The filter with which they were resampled.
     pub filter: Filter,
-    /// Whether large ones were decoded at a smaller size before; those of earlier cards were not.
+    /// Whether large pictures were decoded at a smaller size first; in earlier cards they were not.
     #[serde(default = "Decoding::full")]
     pub decoding: Decoding,
 }
@@ -124,32 +126,34 @@ pub struct ModelCard {
     pub name: String,
     /// The ONNX file's name; it lies beside the card.
     pub file: String,
-    /// The licence of the weights, as an SPDX identifier where there is one.
+    /// The licence of the weights, as an SPDX identifier if there is one.
     pub licence: String,
-    /// Whom the licence wants named, and how.
+    /// The attribution that the licence asks for.
     pub attribution: String,
-    /// Where the weights come from.
+    /// The origin of the weights.
     pub sources: Vec<String>,
-    /// What [`hash_tensors`] must give for the ONNX file; without it any weights will do.
+    /// The required result of [`hash_tensors`] for the ONNX file; if `None`, any weights are
+    /// accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tensors_sha256: Option<String>,
-    /// What [`hash_graph`] must give for the ONNX file's output; without it any operators will do.
+    /// The required result of [`hash_graph`] for the ONNX file's output; if `None`, any operators
+    /// are accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_sha256: Option<String>,
-    /// What the trunk takes.
+    /// The trunk's input.
     pub input: CardInput,
-    /// What the trunk gives.
+    /// The trunk's output.
     pub output: CardOutput,
-    /// What is known of the output's classes, where the file is a classifier.
+    /// What is known about the output's classes, if the file is a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<CardClassifier>,
-    /// Pictures with their codes, by which a trunk is proved on a machine.
+    /// Pictures with their codes, used to check a trunk on a machine.
     #[serde(default, rename = "reference", skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
-    /// The file's own output, where that of the card is made of it.
+    /// The file's own output, if the card's output is made from it.
     #[serde(skip)]
     pub(crate) made_of: Option<OwnOutput>,
-    /// Weights that are others than the file's; no card on a disk says so.
+    /// Weights that differ from the file's; never part of a card on disk.
     #[serde(skip)]
     pub(crate) tuned: Option<Tuned>,
     /// The card's file, for messages.
@@ -157,7 +161,7 @@ pub struct ModelCard {
     pub(crate) origin: String,
 }
 
-/// The one key that every version of the format has.
+/// The one key that all versions of the format share.
 #[derive(Deserialize)]
 struct FormatOnly {
     format: u32,
@@ -179,7 +183,7 @@ impl ModelCard {
         }
     }
 
-    /// How a picture gets the size of the trunk's input, where nothing else is asked for.
+    /// The default way to bring a picture to the size of the trunk's input.
     #[must_use]
     pub fn resize(&self) -> Resize {
         Resize {
@@ -203,7 +207,7 @@ impl ModelCard {
         Self::parse(&text, &path.display().to_string())
     }
 
-    /// Reads and checks a card's text; `origin` is what errors call it.
+    /// Reads and checks a card's text; `origin` is its name in errors.
     ///
     /// # Errors
     /// [`CardError::Syntax`], [`CardError::Format`] or [`CardError::Invalid`].
@@ -226,10 +230,10 @@ impl ModelCard {
         Ok(card)
     }
 
-    /// Whether two cards differ in nothing but the file that they were read from.
+    /// Whether two cards differ only in the file that they were read from.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
-        // What proves it is no part of what it is, and cards of before had none.
+        // References do not change what a trunk is, and older cards had none.
         let here = Self {
             origin: other.origin.clone(),
             references: other.references.clone(),
@@ -239,13 +243,13 @@ impl ModelCard {
         here == *other
     }
 
-    /// The card's file, as messages name it.
+    /// The card's file, as named in messages.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The input's type in an ONNX file that fits.
+    /// The input's type in a matching ONNX file.
     #[must_use]
     pub fn input_type(&self) -> TensorType {
         let (height, width) = (u64::from(self.input.height), u64::from(self.input.width));
@@ -265,19 +269,19 @@ impl ModelCard {
     /// [`CardError::Invalid`], as `ModelCard::validate`.
     ///
     /// # Panics
-    /// Never: all that a card holds can be written as TOML.
+    /// Never: every card can be written as TOML.
     pub fn to_text(&self) -> Result<String, CardError> {
         self.validate()?;
         Ok(toml::to_string(self).expect("a card holds strings, numbers and tables"))
     }
 
-    /// The output's type in an ONNX file that fits.
+    /// The output's type in a matching ONNX file.
     #[must_use]
     pub fn output_type(&self) -> TensorType {
         TensorType::float32_batch(&self.output.shape)
     }
 
-    /// Checks what a card promises by itself, without its ONNX file.
+    /// Checks the card by itself, without its ONNX file.
     ///
     /// # Errors
     /// [`CardError::Invalid`] with the first key that is wrong.
@@ -346,10 +350,10 @@ impl ModelCard {
         self.validate_classifier()
     }
 
-    /// Refuses a fit whose shorter side is less than the trunk's input.
+    /// Refuses a fit whose shorter side is less than the side of the trunk's input.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A message that says what is wrong.
     pub fn check_fit(&self, fit: picture::Fit) -> Result<(), String> {
         let larger = self.input.width.max(self.input.height);
         match fit {
@@ -430,7 +434,7 @@ impl ModelCard {
 
     /// Checks that an ONNX file has the input and the output that the card describes.
     ///
-    /// Axes that the file leaves open fit any length; a session learns their lengths by running.
+    /// Axes whose length the file leaves open match any length; only a run shows their lengths.
     ///
     /// # Errors
     /// [`CardError::NoTensor`], [`CardError::OtherInputs`], [`CardError::Element`],
@@ -460,8 +464,8 @@ impl ModelCard {
         )
     }
 
-    /// Checks that an ONNX file has the weights and the operators that the card was written for,
-    /// as far as it says so.
+    /// Checks that an ONNX file has the weights and the operators that the card was written for, as
+    /// far as the card has hashes of them.
     ///
     /// # Errors
     /// [`CardError::Weights`] or [`CardError::OtherGraph`]; [`CardError::Graph`] if they cannot be
@@ -476,7 +480,7 @@ impl ModelCard {
         Ok(())
     }
 
-    /// A part of [`ModelCard::check_weights`], for a file whose weights are hashed already.
+    /// The part of [`ModelCard::check_weights`] for a file whose weights have been hashed.
     pub(super) fn check_tensors_hash(
         &self,
         model: &OnnxModel,
@@ -493,7 +497,7 @@ impl ModelCard {
         }
     }
 
-    /// A part of [`ModelCard::check_weights`], for a file whose graph is hashed already.
+    /// The part of [`ModelCard::check_weights`] for a file whose graph has been hashed.
     pub(super) fn check_graph_hash(&self, model: &OnnxModel, hash: &str) -> Result<(), CardError> {
         match &self.graph_sha256 {
             Some(expected) if expected != hash => Err(CardError::OtherGraph {
@@ -570,7 +574,7 @@ impl ModelCard {
     }
 }
 
-/// What is wrong with a card, and where, without the lines of the card that TOML's own message quotes.
+/// What is wrong with a card, and where, without the card's lines that TOML's own message quotes.
 fn in_one_line(error: &toml::de::Error) -> String {
     let text = error.to_string();
     match text.lines().next() {
@@ -588,7 +592,7 @@ enum Fit {
     Differs,
 }
 
-/// Whether a declared shape leaves room for the expected one, whose first axis is the batch.
+/// Whether a declared shape is compatible with the expected one, whose first axis is the batch.
 fn fit(expected: &TensorType, actual: &TensorType) -> Fit {
     let (Some(expected), Some(actual)) = (&expected.dims, &actual.dims) else {
         return Fit::Fits;

@@ -1,7 +1,8 @@
-//! A model card drafted from an ONNX file, and from the configuration that image models on hubs have beside it.
+//! A model card drafted from an ONNX file and from the configuration that hubs publish beside image
+//! models.
 //!
-//! What the graph does not say is guessed, and each guess is told: a card that is wrong makes codes that are
-//! wrong in silence.
+//! What neither states is guessed, and each guess is reported: a wrong card gives wrong codes
+//! without an error.
 
 use std::path::Path;
 
@@ -13,18 +14,18 @@ use super::adapter::{Take, has_halves, in_float32};
 use super::card::{CardError, CardInput, CardOutput, Element, ModelCard};
 use crate::picture::{Filter, Fit, Layout, Normalization, Recipe};
 
-/// Width and height where neither file says one.
+/// Width and height if neither file states them.
 const USUAL_SIDE: u32 = 224;
 
-/// Inputs of so many pixels and more are whole pictures: `ConvNextImageProcessor`'s, where `crop_pct` is given.
+/// From this side on, inputs are whole pictures: `ConvNextImageProcessor`'s rule for `crop_pct`.
 const WHOLE_FROM: u32 = 384;
 
-/// A card, and what in it is a guess.
+/// A card, and the guesses in it.
 #[derive(Clone, Debug)]
 pub struct DraftedCard {
     /// The card.
     pub card: ModelCard,
-    /// Sentences, each of a guess that somebody should look at.
+    /// One sentence per guess that someone should check.
     pub guesses: Vec<String>,
 }
 
@@ -32,7 +33,7 @@ pub struct DraftedCard {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftCardError {
-    /// No input is a batch of pictures.
+    /// No input takes a batch of pictures.
     #[error("{model} takes no batch of pictures: its inputs are {inputs}")]
     NoInput {
         /// The ONNX file.
@@ -40,7 +41,7 @@ pub enum DraftCardError {
         /// Its inputs with their types.
         inputs: String,
     },
-    /// No output can be codes.
+    /// No output can serve as codes.
     #[error(
         "no output of {model} can be codes, a vector (N, D), a feature map (N, C, H, W) or tokens (N, T, D) whose axes but the \
          first are fixed: its outputs are {outputs}"
@@ -51,18 +52,18 @@ pub enum DraftCardError {
         /// Its outputs with their types.
         outputs: String,
     },
-    /// The configuration is not one of an image model.
+    /// The configuration is not that of an image model.
     #[error("the configuration is not a preprocessor_config.json of an image model: {reason}")]
     Config {
         /// What is wrong.
         reason: String,
     },
-    /// The card or the model is unsound.
+    /// The card or the model is invalid.
     #[error(transparent)]
     Card(#[from] CardError),
 }
 
-/// What a preprocessor_config.json says, as far as it matters here.
+/// The relevant part of a preprocessor_config.json.
 #[derive(Debug, Default, Deserialize)]
 struct Config {
     image_mean: Option<[f64; 3]>,
@@ -85,8 +86,8 @@ enum Size {
     Shortest { shortest_edge: u32 },
 }
 
-/// Drafts a card for `model`, called `name`, whose file is called `file`; `config` is the text of a
-/// preprocessor_config.json.
+/// Drafts a card for `model`, with the trunk's `name` and the name of its `file`; `config` is the
+/// text of a preprocessor_config.json.
 ///
 /// # Errors
 /// [`DraftCardError`].
@@ -185,18 +186,19 @@ fn input(
 }
 
 impl Config {
-    /// The size that is cut out of the middle, where one is.
+    /// The size that is cut out of the middle, if there is one.
     fn crop(&self) -> Option<Size> {
         self.crop_size
             .filter(|_| self.do_center_crop != Some(false))
     }
 
-    /// The shorter side that a picture gets before its middle is cut out.
+    /// The shorter side of a picture before its middle is cut out.
     fn shorter_side(&self) -> Option<u32> {
         let (width, height) = self.size?.sides();
         match (self.crop(), self.crop_pct) {
             (Some(_), _) => Some(width.min(height)),
-            // ConvNeXt's: small inputs are cut out of larger pictures, large ones are whole pictures.
+            // ConvNeXt's rule: small inputs are cut out of larger pictures, large ones are whole
+            // pictures.
             (None, Some(share)) if share > 0.0 && width < WHOLE_FROM => {
                 Some((f64::from(width) / share) as u32)
             }
@@ -218,7 +220,7 @@ impl Size {
     }
 }
 
-/// How pictures get the input's size, whose larger side is `larger`.
+/// How pictures are brought to the input's size, whose larger side is `larger`.
 fn fit(config: Option<&Config>, larger: u32, guesses: &mut Vec<String>) -> Option<Fit> {
     let config = config?;
     let size = config.size?;
@@ -249,7 +251,7 @@ fn fit(config: Option<&Config>, larger: u32, guesses: &mut Vec<String>) -> Optio
     }
 }
 
-/// The filter, by the number that Pillow gives it.
+/// The filter, by Pillow's number for it.
 fn filter(config: Option<&Config>, guesses: &mut Vec<String>) -> Option<Filter> {
     match config?.resample? {
         0 => Some(Filter::Nearest),
@@ -266,7 +268,7 @@ fn filter(config: Option<&Config>, guesses: &mut Vec<String>) -> Option<Filter> 
     }
 }
 
-/// What becomes of a colour.
+/// How a colour becomes a number.
 fn recipe(
     config: Option<&Config>,
     element: Element,
@@ -312,7 +314,7 @@ fn recipe(
     Ok(Recipe::Normalized(read))
 }
 
-/// The first output that can be codes: a vector before a feature map.
+/// The first output that can serve as codes; vectors are preferred to feature maps.
 fn output(model: &OnnxModel, guesses: &mut Vec<String>) -> Result<CardOutput, DraftCardError> {
     let outputs = model.outputs();
     let shapes = outputs.iter().filter_map(|(name, kind)| {
@@ -390,7 +392,7 @@ fn listed(tensors: &[(&str, TensorType)]) -> String {
     }
 }
 
-/// The name of a trunk for a file: the file's, without its ending.
+/// The name of a file's trunk: the file name without its extension.
 #[must_use]
 pub fn name_of(file: &Path) -> String {
     let name = file.file_stem().unwrap_or_default();

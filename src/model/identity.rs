@@ -1,4 +1,4 @@
-//! Which trunk it is, and which output of it codes are: what a store records of a model.
+//! What a store records of a model: which trunk it is, and which of its outputs the codes are.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,24 +15,25 @@ pub struct TrunkIdentity {
     pub name: String,
     /// SHA-256 of the ONNX file, 64 hexadecimal digits.
     pub sha256: String,
-    /// SHA-256 of the trunk's parameters, where they are initializers
+    /// SHA-256 of the trunk's parameters, if they are initializers
     /// ([`hash_tensors`](crate::model::hash_tensors)).
     pub tensors_sha256: String,
-    /// SHA-256 of all that computes the output, wherever it stands in the file
+    /// SHA-256 of everything that computes the output, wherever it is in the file
     /// ([`hash_graph`](crate::model::hash_graph)). Earlier versions did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_sha256: Option<String>,
 }
 
-/// [`TrunkIdentity::tensors_sha256`] of a trunk without initializers, which says nothing about it:
-/// the SHA-256 of nothing.
+/// [`TrunkIdentity::tensors_sha256`] of a trunk without initializers: the SHA-256 of no data, which
+/// says nothing about the trunk.
 const NO_TENSORS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 impl TrunkIdentity {
-    /// Whether both give the same codes, as far as their records tell.
+    /// Whether both give the same codes, as far as their records show.
     ///
-    /// The graph's hash decides. Where one of them lacks it, they have the same initializers, and
-    /// are the same file, or VGG16 as it is fetched, or at least have initializers.
+    /// Their names must be equal. Then the graph's hash decides. If one of them has none, their
+    /// initializers must be equal, and besides they must be the same file, or the fetched VGG16, or
+    /// at least have initializers.
     #[must_use]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         if self.name != other.name {
@@ -51,7 +52,7 @@ impl TrunkIdentity {
         }
     }
 
-    /// The graph's hash; of VGG16, whose graph is known, even where it was not recorded.
+    /// The graph's hash. VGG16's is known even if it was not recorded.
     fn graph(&self) -> Option<Cow<'_, str>> {
         if let Some(graph) = &self.graph_sha256 {
             return Some(Cow::Borrowed(graph));
@@ -62,7 +63,7 @@ impl TrunkIdentity {
         vgg16.graph_sha256.filter(|_| is_vgg16).map(Cow::Owned)
     }
 
-    /// The name, and the hashes that tell this trunk from `other`.
+    /// The name, and the hashes that distinguish this trunk from `other`.
     pub(crate) fn describe(&self, other: &Self) -> String {
         let short = |hash: &str| hash.chars().take(12).collect::<String>();
         let parameters = match self.tensors_sha256.as_str() {
@@ -90,13 +91,13 @@ pub struct OutputSpec {
     pub name: String,
     /// Shape of one picture's output, channels last: `[7, 7, 512]`.
     pub shape: Vec<usize>,
-    /// The layers whose codes stand side by side in a vector, in their order; none of an output that is of one
-    /// layer. Earlier versions did not record them.
+    /// The layers whose codes are joined into one vector, in their order; empty for the output of a
+    /// single layer. Earlier versions did not record them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerColumns>,
 }
 
-/// The columns of one layer, which follow those of the layer before it.
+/// The columns of one layer, which follow those of the previous layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerColumns {
@@ -113,7 +114,7 @@ impl OutputSpec {
         self.shape.last().copied().unwrap_or(1)
     }
 
-    /// The columns of `layer`; nothing where no such layer is recorded.
+    /// The columns of `layer`; `None` if no such layer is recorded.
     #[must_use]
     pub(crate) fn columns_of(&self, layer: &str) -> Option<Range<usize>> {
         let mut first = 0_usize;
@@ -127,7 +128,7 @@ impl OutputSpec {
         None
     }
 
-    /// Refuses layers whose columns are not those of the output.
+    /// Refuses layers whose columns do not add up to the output.
     pub(crate) fn validate(&self) -> Result<(), String> {
         if self.layers.is_empty() {
             return Ok(());

@@ -1,8 +1,10 @@
-//! Codes of several layers side by side: pooled over height and width, each scaled to length 1 if asked.
+//! Codes of several layers side by side: pooled over height and width, and each scaled to length 1
+//! on request.
 //!
-//! They are made in the trunk's own graph, whose output becomes one vector. Its name says how:
-//! `avg(block4_pool) + avg(block5_pool)`, or `unit(avg(block4_pool)) + unit(avg(block5_pool))`; so stores and heads
-//! tell, and whoever reads the name can make the same output again.
+//! They are computed in the trunk's own graph, whose output becomes one vector. The output's name
+//! describes it: `avg(block4_pool) + avg(block5_pool)`, or `unit(avg(block4_pool)) +
+//! unit(avg(block5_pool))`. Stores and heads record this name, and the same output can be made
+//! again from it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +17,7 @@ use super::card::CardOutput;
 use crate::codes::Pool;
 use crate::picture::Layout;
 
-/// What the tensors between are called, before the layer's name.
+/// The prefix of the tensors in between, before the layer's name.
 const PREFIX: &str = "layers/";
 
 /// Operators whose output has as many channels as their first input.
@@ -36,7 +38,7 @@ const KEEPS_CHANNELS: [&str; 14] = [
     "Mul",
 ];
 
-/// Layers of a trunk whose means or maxima over height and width are a code, one after the other.
+/// Layers of a trunk whose means or maxima over height and width are joined into one code.
 ///
 /// ```
 /// use cnn_codes::codes::Pool;
@@ -54,7 +56,7 @@ pub struct Layers {
     is_scaled: bool,
 }
 
-/// A text names no [`Layers`].
+/// A text is not a list of [`Layers`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotLayers(String);
@@ -63,7 +65,8 @@ impl Layers {
     /// These tensors of a graph, pooled by `pool`, each scaled to length 1 if `is_scaled`.
     ///
     /// # Errors
-    /// [`NotLayers`] if there are none, one is named twice or in a way that cannot be told, or they are not pooled.
+    /// [`NotLayers`] if the list is empty, a name is repeated or cannot be written into the
+    /// output's name, or `pool` is [`Pool::None`].
     pub fn new(tensors: Vec<String>, pool: Pool, is_scaled: bool) -> Result<Self, NotLayers> {
         if pool == Pool::None {
             let reason = "codes of several layers are pooled; give --pool avg or --pool max";
@@ -94,7 +97,7 @@ impl Layers {
         &self.tensors
     }
 
-    /// Some of these layers, pooled and scaled as these are.
+    /// Some of these layers, pooled and scaled in the same way.
     ///
     /// # Errors
     /// As [`Layers::new`].
@@ -102,7 +105,7 @@ impl Layers {
         Self::new(names.to_vec(), self.pool, self.is_scaled)
     }
 
-    /// Whether `other` is pooled and scaled as these are.
+    /// Whether `other` is pooled and scaled in the same way.
     pub(crate) fn is_made_like(&self, other: &Self) -> bool {
         (self.pool, self.is_scaled) == (other.pool, other.is_scaled)
     }
@@ -110,7 +113,7 @@ impl Layers {
     /// The number of each layer's channels, in their order.
     ///
     /// # Errors
-    /// [`GraphError::NoTensor`] with those that can be taken.
+    /// [`GraphError::NoTensor`] with the possible layers.
     pub fn channels(&self, model: &OnnxModel, output: &CardOutput) -> Result<Vec<u64>, GraphError> {
         let known = channels(model.graph(), output);
         let channels = self.tensors.iter().map(|tensor| {
@@ -126,15 +129,17 @@ impl Layers {
     /// As [`Layers::channels`].
     pub fn n_numbers(&self, model: &OnnxModel, output: &CardOutput) -> Result<u64, GraphError> {
         let channels = self.channels(model, output)?;
-        // A file may claim any number; one that is too large fits no file, which is checked later.
+        // A file may state any number. One that is too large matches no file, which is checked
+        // later.
         Ok(channels.into_iter().fold(0, u64::saturating_add))
     }
 
-    /// The model with this code for its only output. `output` is its own, whose layout is known; other feature maps
-    /// have their channels first.
+    /// The model with this code as its only output. `output` is the model's own output, whose
+    /// layout is known; all other feature maps have their channels first.
     ///
     /// # Errors
-    /// As [`Layers::channels`]; [`GraphError::Unsound`] where the model has tensors of such names.
+    /// As [`Layers::channels`]; [`GraphError::Unsound`] if the model already has tensors with these
+    /// names.
     pub(crate) fn made_in(
         &self,
         model: OnnxModel,
@@ -158,7 +163,7 @@ impl Layers {
         OnnxModel::from_proto(proto, &origin)
     }
 
-    /// Pools a tensor to (N, C), and scales it; the name of what comes out.
+    /// Pools a tensor to (N, C), and scales it; returns the name of the result.
     fn part(&self, graph: &mut GraphProto, tensor: &str, is_last: bool) -> String {
         let mut last = tensor.to_owned();
         let mut push = |operator: &str, what: &str, attribute: Option<AttributeProto>| {
@@ -228,7 +233,7 @@ impl FromStr for Layers {
     }
 }
 
-/// The channels of the feature maps of a graph, as far as its convolutions tell.
+/// The channels of the feature maps of a graph, as far as its convolutions show them.
 fn channels<'a>(graph: &'a GraphProto, output: &'a CardOutput) -> HashMap<&'a str, u64> {
     let mut known: HashMap<&str, u64> = HashMap::new();
     let filters: HashMap<&str, &[i64]> = (graph.initializer.iter())
@@ -267,7 +272,7 @@ fn no_layer(
     known: &HashMap<&str, u64>,
     output: &CardOutput,
 ) -> GraphError {
-    // Pools and activations are what people mean by layers; a network has hundreds of tensors.
+    // Pools and activations are what people call layers; a network has hundreds of tensors.
     let graph = model.graph();
     let mut there: Vec<_> = (graph.node.iter())
         .filter(|node| matches!(node.op_type(), "MaxPool" | "AveragePool" | "Add"))

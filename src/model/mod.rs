@@ -1,7 +1,7 @@
 //! Trunks: cards and sessions.
 //!
-//! ONNX graphs are read, cut, hashed and rewritten by the package `ort-winograd`, ONNX Runtime is found
-//! and loaded by `cnn-codes-onnxruntime`; what of them stands in signatures here is exported again.
+//! The package `ort-winograd` reads, cuts, hashes and rewrites ONNX graphs; `cnn-codes-onnxruntime`
+//! finds and loads ONNX Runtime. Their types that appear in signatures here are re-exported.
 
 mod adapter;
 pub mod card;

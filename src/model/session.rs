@@ -22,7 +22,7 @@ use super::card::{Element, ModelCard, Reference};
 use super::identity::{OutputSpec, TrunkIdentity};
 use crate::picture::Layout;
 
-/// What the trunk is that a card and an ONNX file are, without a session.
+/// The identity of the trunk that a card and an ONNX file describe, without a session.
 ///
 /// # Errors
 /// [`TrunkError`] if the file does not fit the card.
@@ -31,11 +31,11 @@ pub fn identify(card: &ModelCard, path: &Path) -> Result<TrunkIdentity, TrunkErr
     TrunkFile::read(&card, path)?.identify(&card)
 }
 
-/// Shape (C, H, W) of a feature map inside of a trunk's graph, by a run of one picture of zeros; (C, H, W) also where
-/// it is the trunk's output and that has its channels last.
+/// Shape (C, H, W) of a feature map inside a trunk's graph, found by running one picture of zeros.
+/// The order is (C, H, W) even for the trunk's output with its channels last.
 ///
 /// # Errors
-/// [`TrunkError`] if there is no such tensor, or it is no feature map.
+/// [`TrunkError`] if there is no such tensor, or if it is not a feature map.
 pub fn shape_of(
     runtime: &Runtime,
     card: &ModelCard,
@@ -100,9 +100,9 @@ fn append_pixels(layout: Layout, pixels: &[f32], n: usize, codes: &mut Vec<f32>)
     }
 }
 
-/// Pictures that ONNX Runtime gets at once on a CPU.
+/// The number of pictures that ONNX Runtime gets at once on a CPU.
 ///
-/// More do not make it faster there, and cost memory: VGG16 on 2 cores runs 16.4 pictures/s in
+/// Larger batches are not faster there, and cost memory: VGG16 on 2 cores runs 16.4 pictures/s in
 /// batches of 20 with 1,260 MB resident, and 16.3 in batches of 4 with 420 MB (ONNX Runtime 1.32).
 const CPU_BATCH_SIZE: usize = 4;
 
@@ -114,11 +114,11 @@ pub struct Trunk {
     identity: TrunkIdentity,
     provider: Provider,
     fallback: Option<String>,
-    /// The model with other convolutions; nothing where ONNX Runtime's own run.
+    /// The model with other convolutions; `None` if ONNX Runtime's own run.
     rewritten: Option<Rewritten>,
     onnxruntime: String,
     threads: usize,
-    /// Shape of one picture's output as ONNX Runtime gives it.
+    /// Shape of one picture's output, in ONNX Runtime's order of axes.
     output_shape: Vec<usize>,
 }
 
@@ -126,7 +126,7 @@ impl Trunk {
     /// Loads the ONNX file at `path` as the trunk that `card` describes.
     ///
     /// # Errors
-    /// [`TrunkError`]: the file is no ONNX file, does not fit the card, or cannot run on
+    /// [`TrunkError`]: the file is not an ONNX file, does not match the card, or cannot run on
     /// `options.device`.
     pub fn load(
         runtime: &Runtime,
@@ -136,7 +136,7 @@ impl Trunk {
     ) -> Result<Self, TrunkError> {
         let card = card.with_token();
         let file = TrunkFile::read(&card, path)?;
-        // Side by side, for each takes as long as the other.
+        // In parallel, since both take equally long.
         let (identity, opened) = std::thread::scope(|scope| {
             let identity = scope.spawn(|| file.identify(&card));
             let opened = open_session(runtime, &card, &file, options);
@@ -185,13 +185,13 @@ impl Trunk {
         self.provider
     }
 
-    /// Why `auto` did not take CUDA, where the library has it.
+    /// Why `auto` did not choose CUDA, if the library supports it.
     #[must_use]
     pub fn fallback(&self) -> Option<&str> {
         self.fallback.as_deref()
     }
 
-    /// Whose kernels do the convolutions: never [`Kernels::Auto`].
+    /// The kernels that compute the convolutions: never [`Kernels::Auto`].
     #[must_use]
     pub fn kernels(&self) -> Kernels {
         match self.rewritten {
@@ -200,7 +200,7 @@ impl Trunk {
         }
     }
 
-    /// The model that runs in place of the file's, where its convolutions are not ONNX Runtime's own.
+    /// The model that runs instead of the file's, if its convolutions are not ONNX Runtime's own.
     #[must_use]
     pub fn rewritten(&self) -> Option<&Rewritten> {
         self.rewritten.as_ref()
@@ -228,8 +228,8 @@ impl Trunk {
         self.card.output.layout == Some(Layout::ChannelsFirst)
     }
 
-    /// How far the codes of the card's reference pictures are from what the card says, as a share of the largest
-    /// number of each code: the largest of all. Nothing where the card has no references.
+    /// The largest distance between the codes of the card's reference pictures and the codes in the
+    /// card, as a share of the largest number of each code. `None` if the card has no references.
     ///
     /// Another processor or another ONNX Runtime changes codes by some millionths.
     ///
@@ -244,7 +244,7 @@ impl Trunk {
                 .fold(0.0_f32, |size, code| size.max(code.abs()));
             let pairs = codes.iter().zip(&reference.codes);
             let off = pairs.fold(0.0_f64, |off, (code, expected)| {
-                // NaN is as far as can be.
+                // NaN counts as the largest distance.
                 let distance = f64::from((code - expected).abs()) / f64::from(size);
                 off.max(if distance.is_nan() {
                     f64::INFINITY
@@ -257,8 +257,8 @@ impl Trunk {
         Ok(farthest)
     }
 
-    /// Three reference pictures with the first numbers of their codes, for a card that is to prove this trunk on
-    /// other machines.
+    /// Three reference pictures with the first numbers of their codes, for a card that allows this
+    /// trunk to be checked on other machines.
     ///
     /// # Errors
     /// As [`Trunk::run`].
@@ -289,15 +289,15 @@ impl Trunk {
     /// Runs pictures and leaves their codes in `codes`: one code after the other, float32, channels
     /// last.
     ///
-    /// `pixels` holds N prepared pictures, (N, H, W, 3) or (N, 3, H, W) as the card's layout has it, in
-    /// C order; N, 1 or more, follows from its length. On a CPU they run a few at a time, so that the
+    /// `pixels` holds N prepared pictures, (N, H, W, 3) or (N, 3, H, W) by the card's layout, in C
+    /// order; N, 1 or more, follows from its length. On a CPU they run a few at a time, so that the
     /// memory for activations does not depend on N.
     ///
-    /// A trunk that takes bytes is given them as numbers all the same.
+    /// A trunk that takes bytes is also given float32 numbers here.
     ///
     /// # Errors
-    /// [`TrunkError::PixelCount`] if `pixels` is not 1, 2, 3, ... pictures long; [`TrunkError::Run`],
-    /// [`TrunkError::NotALevel`] or [`TrunkError::OutputShape`].
+    /// [`TrunkError::PixelCount`] if the length of `pixels` is not that of 1, 2, 3, ... pictures;
+    /// [`TrunkError::Run`], [`TrunkError::NotALevel`] or [`TrunkError::OutputShape`].
     pub fn run(&mut self, pixels: &[f32], codes: &mut Vec<f32>) -> Result<(), TrunkError> {
         codes.clear();
         let per_picture = input_shape(&self.card.input, 1).iter().product();

@@ -1,7 +1,8 @@
-//! A trunk with tuned weights: the published file, and beside a head the weights that differ from it.
+//! A trunk with tuned weights: the published file, and the weights that differ from it, stored
+//! beside a head.
 //!
 //! ```text
-//! tail.json           between which tensors of the graph the tuned layers are
+//! tail.json           the tensors of the graph between which the tuned layers lie
 //! tail.safetensors    their weights, with the names and shapes of the ONNX file
 //! ```
 
@@ -15,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{Existing, FileDraft, regular};
 
-/// The weights' file, inside a HEAD.
+/// The name of the weights' file inside a HEAD.
 const WEIGHTS: &str = "tail.safetensors";
-/// Where they belong, inside a HEAD.
+/// The name of the file inside a HEAD that says which layers the weights belong to.
 const PLACE: &str = "tail.json";
 /// Version of tail.json.
 const FORMAT: u32 = 1;
@@ -26,7 +27,7 @@ const FORMAT: u32 = 1;
 #[derive(Clone, PartialEq)]
 pub struct TunedTail {
     place: Place,
-    /// A safetensors file.
+    /// The contents of a safetensors file.
     weights: Bytes,
 }
 
@@ -35,7 +36,7 @@ pub struct TunedTail {
 #[serde(deny_unknown_fields)]
 struct Place {
     format: u32,
-    /// The tensor behind which the layers begin, such as `block4_pool`.
+    /// The tensor after which the layers begin, such as `block4_pool`.
     from: String,
     /// The tensor that they end with, such as `block5_pool`.
     to: String,
@@ -50,7 +51,7 @@ pub enum TunedTailError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// A file could not be written.
@@ -58,7 +59,7 @@ pub enum TunedTailError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// tail.json is damaged.
@@ -96,7 +97,7 @@ impl TunedTail {
         })
     }
 
-    /// Those that a HEAD holds; nothing where its trunk is the published one.
+    /// The tuned weights in a HEAD; `None` if its trunk is the published one.
     ///
     /// # Errors
     /// [`TunedTailError`], with the file.
@@ -130,7 +131,7 @@ impl TunedTail {
         }))
     }
 
-    /// The tensor behind which the tuned layers begin, such as `block4_pool`.
+    /// The tensor after which the tuned layers begin, such as `block4_pool`.
     #[must_use]
     pub fn from(&self) -> &str {
         &self.place.from
@@ -151,7 +152,7 @@ impl TunedTail {
         Ok(())
     }
 
-    /// The tail with these weights, read out of the published model.
+    /// The tail with these weights, taken from the published model.
     ///
     /// # Errors
     /// [`TailError`] if the model has no such layers.
@@ -161,7 +162,7 @@ impl TunedTail {
         Ok(tail)
     }
 
-    /// The published model with these weights in place of its own.
+    /// The published model with these weights instead of its own.
     ///
     /// # Errors
     /// As [`TunedTail::tail`].

@@ -1,20 +1,20 @@
-//! VGG16 without its top, cut out of the model that the pinned wheel holds.
+//! VGG16 without its top, cut out of the model in the pinned wheel.
 
 use super::card::ModelCard;
 use ort_winograd::onnx::NodeProto;
 use ort_winograd::{GraphError, OnnxModel};
 
-/// The last tensor of the trunk in the wheel's model: block5's pooling, its channels last.
+/// The last tensor of the trunk in the wheel's model: block5's pooling, channels last.
 const SOURCE_OUTPUT: &str = "Transpose__90:0";
 
 /// How many convolutions each of VGG16's blocks has.
 const CONVS_PER_BLOCK: [usize; 5] = [2, 2, 3, 3, 3];
 
-/// Makes the trunk's model out of the wheel's.
+/// Makes the trunk's model from the wheel's.
 ///
-/// Everything up to and including the transposition after block5's pooling stays; the batch axis
-/// is freed, the input gets the card's size, and nodes and tensors get Keras' layer names.
-/// `source` is written into the file's metadata, with the card's licence, attribution and recipe.
+/// Everything up to the transposition after block5's pooling is kept. The batch axis is freed, the
+/// input gets the card's size, and nodes and tensors get Keras' layer names. `source` is written
+/// into the file's metadata, with the card's licence, attribution and recipe.
 ///
 /// # Errors
 /// [`GraphError::NoTensor`] or [`GraphError::Unsound`] if the model is not the one expected.
@@ -54,7 +54,7 @@ fn layers() -> Vec<(&'static str, String)> {
     layers
 }
 
-/// Every tensor's old and new name, after checking that the nodes are VGG16's.
+/// The old and the new name of every tensor, after a check that the nodes are VGG16's.
 fn renaming(model: &OnnxModel) -> Result<Vec<(String, String)>, GraphError> {
     let nodes = &model.graph().node;
     let layers = layers();
@@ -86,7 +86,7 @@ fn renaming(model: &OnnxModel) -> Result<Vec<(String, String)>, GraphError> {
     Ok(names)
 }
 
-/// Gives all that is arbitrary a fixed order and name, so that equal weights make equal files.
+/// Gives everything arbitrary a fixed order and name, so that equal weights give equal files.
 fn tidy(model: OnnxModel) -> Result<OnnxModel, GraphError> {
     let origin = model.origin().to_owned();
     let order: Vec<_> = model

@@ -1,23 +1,23 @@
-//! What colours a picture's file can hold.
+//! The colours that a picture's file can hold.
 
 use image::ExtendedColorType;
 
 use crate::named;
 
-/// What colours a picture's file can hold, whatever the picture shows.
+/// The colours that a picture's file can hold, whatever the picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColorMode {
     /// One channel of any depth.
     Grey,
-    /// One channel, and transparency.
+    /// One channel and transparency.
     GreyAlpha,
-    /// Red, green and blue, also where they are stored as YCbCr.
+    /// Red, green and blue, even if they are stored as YCbCr.
     Rgb,
-    /// Red, green and blue, and transparency.
+    /// Red, green, blue and transparency.
     Rgba,
-    /// Numbers of colours in a list.
+    /// Indices into a list of colours.
     Palette,
-    /// Four inks.
+    /// Four inks: cyan, magenta, yellow and black.
     Cmyk,
 }
 

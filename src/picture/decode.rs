@@ -1,4 +1,4 @@
-//! A file's bytes become an upright RGB picture.
+//! Decodes a file's bytes into an upright RGB picture.
 
 use std::io::{self, Cursor, ErrorKind};
 
@@ -13,23 +13,24 @@ use super::resize::Margins;
 use super::{ColorMode, DecodeError, DecodeLimits, Resize, jpeg};
 use crate::{named, quiet};
 
-/// The most memory for what comes with the pixels: a colour profile of 2 MB can unpack to a GiB.
+/// The most memory for data beside the pixels: a colour profile of 2 MB can unpack to a GiB.
 const MAX_HEADER_BYTES: u64 = 64 * 1024 * 1024;
 
-/// At which size large pictures are decoded that are then resized.
+/// The size at which large pictures are decoded before they are resized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decoding {
-    /// JPEGs of cameras at a half, a quarter or an eighth, where that is at least twice the size that
-    /// resizing needs and its filter is not [`Filter::Nearest`](super::Filter::Nearest).
+    /// Camera JPEGs are decoded at a half, a quarter or an eighth of their size, as long as that is
+    /// at least twice the size that resizing needs and the filter is not
+    /// [`Filter::Nearest`](super::Filter::Nearest).
     Scaled,
-    /// All pixels.
+    /// All pixels are decoded.
     #[default]
     Full,
 }
 
 impl Decoding {
-    /// What stores and heads of before say by saying nothing.
+    /// The default for older stores and heads, whose files do not have this field.
     pub(crate) fn full() -> Self {
         Self::Full
     }
@@ -42,7 +43,7 @@ impl Decoding {
 
 named!(Decoding, "way of decoding", Scaled => "scaled", Full => "full");
 
-/// A decoded picture, perhaps reduced.
+/// A decoded picture, possibly reduced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     /// The upright picture.
@@ -56,20 +57,20 @@ pub struct Decoded {
 
 /// Decodes a picture in JPEG, PNG, GIF (first frame), BMP, TIFF or WebP (first frame).
 ///
-/// What comes out is what a person sees: turned as its EXIF data says, transparent parts over
-/// white, 16-bit channels scaled to 8, and grey, palettes and CMYK as RGB. Colour profiles are
-/// ignored, as Pillow and Keras do. The format is told by the bytes, not by a file's name.
+/// The result is what a viewer shows: turned as its EXIF data says, transparent parts over white,
+/// 16-bit channels scaled to 8, and grey, palettes and CMYK as RGB. Colour profiles are ignored, as
+/// Pillow and Keras do. The format is found from the bytes, not from the file's name.
 ///
 /// # Errors
 ///
-/// See [`DecodeError`]. A file that is cut short is an error as soon as a pixel is missing, also
-/// where viewers would show the rest in grey. Sizes are checked before memory is taken, against
-/// the usual limits.
+/// See [`DecodeError`]. A truncated file is an error as soon as one pixel is missing, although
+/// viewers may show the rest in grey. Sizes are checked against the default limits before memory is
+/// taken.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     decode_within(bytes, DecodeLimits::default())
 }
 
-/// As [`decode`], within limits of one's own.
+/// As [`decode`], within the given limits.
 ///
 /// # Errors
 ///
@@ -80,8 +81,8 @@ pub fn decode_within(bytes: &[u8], limits: DecodeLimits) -> Result<RgbImage, Dec
     Ok(decoded.picture)
 }
 
-/// As [`decode_within`], a picture that is then resized: where it allows that, large JPEGs come
-/// reduced, at least twice as large as `resize` needs them.
+/// As [`decode_within`], for a picture that will be resized. If `resize` allows it, large JPEGs are
+/// returned reduced, at least twice as large as `resize` needs them.
 ///
 /// # Errors
 ///
@@ -95,7 +96,8 @@ pub fn decode_for(
     caught(format, || decode_as(bytes, format, limits, Some(resize)))
 }
 
-/// What `read` gives. A file that makes a decoder panic is one bad picture, not the end of a job.
+/// The result of `read`. A file that makes a decoder panic is one bad picture, not the end of a
+/// job.
 fn caught<T>(
     format: ImageFormat,
     read: impl FnOnce() -> Result<T, DecodeError>,
@@ -122,7 +124,7 @@ fn decode_as(
             (picture, orientation, None)
         }
     };
-    // Turning makes a copy, which is smaller in 8 bits and three channels.
+    // Turning copies the picture, and the copy is smaller in 8 bits and three channels.
     let mut picture = DynamicImage::from(over_white(picture));
     let (size, margins) = match reduced {
         Some(reduced) => (reduced.size, reduced.margins),
@@ -138,7 +140,7 @@ fn decode_as(
     })
 }
 
-/// Whether what was the width is the height of the upright picture.
+/// Whether turning upright swaps width and height.
 pub(super) fn turns_sides(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(
@@ -147,12 +149,12 @@ pub(super) fn turns_sides(orientation: Orientation) -> bool {
     )
 }
 
-/// How many bytes of memory it takes to decode a picture, its own pixels among them, reckoned from
-/// its header alone.
+/// How many bytes of memory it takes to decode a picture, including its own pixels. Only the header
+/// is read.
 ///
 /// # Errors
 ///
-/// See [`DecodeError`]. A picture that has a size may still be damaged after its header.
+/// See [`DecodeError`]. A picture with a readable header may still be damaged after it.
 pub fn decoding_bytes(bytes: &[u8]) -> Result<u64, DecodeError> {
     let format = sniff(bytes)?;
     caught(format, || match format {
@@ -161,8 +163,7 @@ pub fn decoding_bytes(bytes: &[u8]) -> Result<u64, DecodeError> {
     })
 }
 
-/// The pixels as the decoder gives them, its own copies, and the 8-bit RGB that is made of them
-/// once the copies are gone.
+/// The decoder's pixels and own copies, and the 8-bit RGB that is made once the copies are freed.
 fn reckoned_bytes(decoder: &impl ImageDecoder, format: ImageFormat) -> u64 {
     let (width, height) = decoder.dimensions();
     let n_pixels = u64::from(width).saturating_mul(height.into());
@@ -185,11 +186,11 @@ fn reckoned_bytes(decoder: &impl ImageDecoder, format: ImageFormat) -> u64 {
     n_pixels.saturating_mul(per_pixel)
 }
 
-/// How many pixels a picture has, from its header alone.
+/// How many pixels a picture has. Only the header is read.
 ///
 /// # Errors
 ///
-/// See [`DecodeError`]. A picture that has a size may still be damaged after its header.
+/// See [`DecodeError`]. A picture with a readable header may still be damaged after it.
 pub fn n_pixels(bytes: &[u8]) -> Result<u64, DecodeError> {
     let format = sniff(bytes)?;
     let (width, height) = caught(format, || match format {
@@ -199,7 +200,7 @@ pub fn n_pixels(bytes: &[u8]) -> Result<u64, DecodeError> {
     Ok(u64::from(width) * u64::from(height))
 }
 
-/// What colours a picture's file has, from its header alone.
+/// Which colours a picture's file holds. Only the header is read.
 ///
 /// # Errors
 ///
@@ -213,8 +214,8 @@ pub fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
     })
 }
 
-/// Whether pixels are numbers of colours in a list; decoders make RGB or RGBA of them, and say no
-/// more.
+/// Whether pixels are indices into a list of colours. Decoders turn them into RGB or RGBA and do
+/// not report this.
 fn has_color_list(bytes: &[u8], format: ImageFormat) -> bool {
     let byte = |place: usize| bytes.get(place).copied();
     match format {
@@ -230,7 +231,7 @@ fn has_color_list(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// The format that the first bytes announce, when it is one that is decoded here.
+/// The format that the first bytes announce, if it is one that is decoded here.
 pub fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -248,7 +249,7 @@ pub fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
     }
 }
 
-/// How a format that is decoded here is called in messages.
+/// The name of a format in messages; `None` if it is not decoded here.
 fn format_name(format: ImageFormat) -> Option<&'static str> {
     match format {
         ImageFormat::Jpeg => Some("JPEG"),
@@ -261,7 +262,7 @@ fn format_name(format: ImageFormat) -> Option<&'static str> {
     }
 }
 
-/// Words for the two kinds of file that collections of pictures have in them most often.
+/// Messages for the two kinds of file most often found among pictures.
 fn not_a_picture(bytes: &[u8]) -> DecodeError {
     let head = bytes.trim_ascii_start();
     let starts_with = |tag: &str| {
@@ -279,7 +280,7 @@ fn not_a_picture(bytes: &[u8]) -> DecodeError {
     }
 }
 
-/// The name of a format that sniffing let through.
+/// The name of a format that `sniff` accepted.
 fn name(format: ImageFormat) -> &'static str {
     format_name(format).expect("sniffing lets only known formats through")
 }
@@ -299,7 +300,7 @@ fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, Dec
         .map_err(|error| from_image_error(name(format), error))
 }
 
-/// The pixels as they are stored, and how to turn them.
+/// The pixels as they are stored, and how to turn them upright.
 fn decode_with_image(
     bytes: &[u8],
     format: ImageFormat,
@@ -314,7 +315,7 @@ fn decode_with_image(
     }
     let reckoned = reckoned_bytes(&decoder, format);
     limits.check_memory(name(format), reckoned, bytes.len())?;
-    // What it takes beside the pixels: of small pictures too, a table or two.
+    // The memory beside the pixels: even small pictures need a table or two.
     let allocations = allocation_limit(limits.max_bytes().max(MAX_HEADER_BYTES));
     decoder.set_limits(allocations).map_err(failed)?;
     let orientation = orientation(&mut decoder, bytes, format).map_err(failed)?;
@@ -322,7 +323,7 @@ fn decode_with_image(
     Ok((picture, orientation))
 }
 
-/// How to turn the picture.
+/// How to turn the picture upright.
 fn orientation(
     decoder: &mut impl ImageDecoder,
     bytes: &[u8],
@@ -337,14 +338,14 @@ fn orientation(
     }
 }
 
-/// What EXIF data says. Some writers of WebP and PNG keep the prefix that it has in JPEG.
+/// The orientation in EXIF data. Some writers of WebP and PNG keep JPEG's prefix before it.
 fn exif_orientation(exif: &[u8]) -> Orientation {
     let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms)
 }
 
-/// The EXIF data of a WebP. Its decoder would take the memory that a chunk claims, up to 4 GiB,
-/// before it looks whether the file has as much.
+/// The EXIF data of a WebP. Its decoder would allocate the memory that a chunk claims, up to 4 GiB,
+/// before it checks how long the file is.
 fn webp_exif(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
     let mut chunks = bytes.get(12..).unwrap_or_default(); // after "RIFF", a length and "WEBP"
     while let Some((tag, rest)) = chunks.split_first_chunk::<4>()
@@ -372,19 +373,19 @@ fn from_image_error(format: &'static str, error: ImageError) -> DecodeError {
     }
 }
 
-/// Any kind of pixel as 8-bit RGB, with what is transparent over white.
+/// Any kind of pixel as 8-bit RGB, with transparent parts over white.
 fn over_white(picture: DynamicImage) -> RgbImage {
     let (width, height) = (picture.width(), picture.height());
     let bytes = match picture {
         picture if !picture.color().has_alpha() => return picture.into_rgb8(),
-        // Without a copy of 8 bits between.
+        // This avoids an 8-bit copy in between.
         DynamicImage::ImageRgba16(rgba) => blended(rgba.as_raw().iter().map(|&level| eight(level))),
         picture => blended(picture.into_rgba8().as_raw().iter().copied()),
     };
     RgbImage::from_raw(width, height, bytes).expect("3 bytes for every pixel")
 }
 
-/// RGB over white, of the channels of RGBA one after the other.
+/// RGB over white, from RGBA channels in sequence.
 fn blended(mut channels: impl ExactSizeIterator<Item = u8>) -> Vec<u8> {
     let n_pixels = channels.len() / 4;
     let mut bytes = Vec::with_capacity(3 * n_pixels);
@@ -396,12 +397,12 @@ fn blended(mut channels: impl ExactSizeIterator<Item = u8>) -> Vec<u8> {
     bytes
 }
 
-/// The nearest of 256 levels to one of 65,536, as the `image` crate has it.
+/// The nearest of 256 levels to one of 65,536, as the `image` crate rounds it.
 fn eight(level: u16) -> u8 {
     ((u32::from(level) + 128) / 257) as u8
 }
 
-/// `over` at `alpha` 255, `under` at 0, and the nearest level between.
+/// `over` at `alpha` 255, `under` at 0, and the nearest level in between.
 fn blend(over: u8, under: u8, alpha: u8) -> u8 {
     let [over, under, alpha] = [over, under, alpha].map(u32::from);
     ((over * alpha + under * (255 - alpha) + 127) / 255) as u8

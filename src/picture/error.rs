@@ -4,39 +4,40 @@ use crate::messages::one_line;
 
 /// Why a file could not become a picture.
 ///
-/// Every message is one line of plain English without the file's name, which the caller knows; it
-/// fits into a cell of a table. [`DecodeError::kind`] is for programs.
+/// Every message is one line of plain English without the file's name, and fits into a table cell.
+/// Programs can use [`DecodeError::kind`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// There is not a single byte.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// The first bytes are not those of a picture format that is known here.
+    /// The first bytes belong to no known picture format.
     #[error("this is not a picture (JPEG, PNG, GIF, BMP, TIFF and WebP are read)")]
     UnknownFormat,
-    /// The first bytes are those of a web page: what a dead link often leaves behind.
+    /// The first bytes are those of a web page, which a dead link often leaves behind.
     #[error("this is a web page, not a picture")]
     WebPage,
-    /// The data ends early, or contradicts itself.
+    /// The data ends early or contradicts itself.
     #[error("the {format} data is damaged or cut short: {reason}")]
     Damaged {
         /// The format that the first bytes announce.
         format: &'static str,
-        /// The decoder's own words.
+        /// The decoder's own message.
         reason: String,
     },
-    /// More than [`DecodeLimits::max_pixels`](super::DecodeLimits::max_pixels); found in the header, before any memory is taken.
+    /// More pixels than [`DecodeLimits::max_pixels`](super::DecodeLimits::max_pixels). This is
+    /// found in the header, before memory is taken.
     #[error("{width} x {height} pixels are too many: up to {max_pixels} are read")]
     TooLarge {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
-        /// How many would be read.
+        /// The largest number of pixels that is read.
         max_pixels: u64,
     },
-    /// A side of more than [`MAX_SIDE`](super::MAX_SIDE).
+    /// A side is longer than [`MAX_SIDE`](super::MAX_SIDE).
     #[error("a side of {} pixels is too long: up to {max_side} are read", width.max(height))]
     SideTooLong {
         /// Width in pixels.
@@ -56,25 +57,25 @@ pub enum DecodeError {
     TooMuchMemory {
         /// The format that the first bytes announce.
         format: &'static str,
-        /// The memory it would take, in bytes.
+        /// The memory that decoding would take, in bytes.
         n_bytes: u64,
-        /// The memory that is taken at most, in bytes.
+        /// The most memory that decoding may take, in bytes.
         max_bytes: u64,
-        /// How many pixels would be read of a picture that takes less for each.
+        /// The largest number of pixels for pictures that take less memory per pixel.
         max_pixels: u64,
     },
-    /// The decoder would take more memory than such a picture needs.
+    /// The decoder would take more memory than such a picture should need.
     #[error("decoding this {format} would take too much memory for its size")]
     BeyondDecoder {
         /// The format that the first bytes announce.
         format: &'static str,
     },
-    /// The file may be sound, but its format or a feature of it is not read here.
+    /// The file may be sound, but its format or one of its features is not supported.
     #[error("{format} of this kind is not supported: {reason}")]
     Unsupported {
         /// The format that the first bytes announce.
         format: &'static str,
-        /// What is missing.
+        /// The missing feature.
         reason: String,
     },
 }

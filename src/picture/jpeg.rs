@@ -1,9 +1,10 @@
-//! JPEG: two decoders behind one function, and what neither of them looks at; and a third, for large
+//! JPEG: two decoders behind one function, the checks that both lack, and a third decoder for large
 //! pictures that are wanted small.
 //!
-//! The `image` crate is passed by because it takes half a JPEG for a whole one, without a word.
-//! Here a file without its end is an error. What is missing before an end that is there,
-//! jpeg-decoder fills up in silence; libjpeg-turbo (the feature `turbojpeg`) tells.
+//! The `image` crate's JPEG decoder is not used, because it accepts half a JPEG without an error.
+//! Here a file without its end marker is an error. If the end marker exists but data before it is
+//! missing, jpeg-decoder fills the gap silently; libjpeg-turbo (the feature `turbojpeg`) reports
+//! it.
 
 mod header;
 #[cfg(not(feature = "turbojpeg"))]
@@ -27,8 +28,8 @@ use super::{ColorMode, DecodeError, DecodeLimits, Resize};
 
 /// The JPEG decoder of this build, with its version.
 ///
-/// It belongs into a store's manifest: the format leaves decoders some freedom, and the codes of
-/// the same file by the two decoders differ by 0.2 to 0.8 %.
+/// It is recorded in a store's manifest: the format leaves decoders some freedom, and the two
+/// decoders' codes of the same file differ by 0.2 to 0.8 %.
 pub const DECODER: &str = decoder::NAME;
 
 /// Width and height of the picture as it is stored, from its header alone.
@@ -54,9 +55,9 @@ pub(super) fn color_mode(bytes: &[u8]) -> Result<ColorMode, DecodeError> {
 /// A JPEG's pixels as they are stored.
 pub(super) struct Jpeg {
     pub(super) picture: RgbImage,
-    /// How to turn them.
+    /// How to turn them upright.
     pub(super) orientation: Orientation,
-    /// Where the pixels are fewer than in the file.
+    /// How the picture was reduced; `None` if all of its pixels were decoded.
     pub(super) reduced: Option<Reduced>,
 }
 
@@ -64,11 +65,11 @@ pub(super) struct Jpeg {
 pub(super) struct Reduced {
     /// Width and height in the file.
     pub(super) size: (u32, u32),
-    /// What of the last pixels is beyond the picture.
+    /// How far the last pixels reach beyond the picture.
     pub(super) margins: Margins,
 }
 
-/// The pixels as they are stored, as RGB; fewer of them where that is enough for `resize`.
+/// The pixels as they are stored, as RGB; fewer of them if that is enough for `resize`.
 pub(super) fn decode(
     bytes: &[u8],
     limits: DecodeLimits,
@@ -105,7 +106,7 @@ pub(super) fn decode(
     })
 }
 
-/// By how much a picture of `size` may be reduced before it is turned and resized.
+/// How much a picture of `size` may be reduced before it is turned and resized.
 fn reduction(size: (u32, u32), orientation: Orientation, resize: &Resize) -> Option<Reduction> {
     let (width, height) = resize.reducible_to()?;
     Reduction::down_to(

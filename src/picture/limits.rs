@@ -2,20 +2,21 @@
 
 use super::{DecodeError, LARGE_FILE_BYTES};
 
-/// The most pixels of a picture where nothing else is asked for. With what decoding them takes, and
-/// VGG16 beside it on 2 threads, a process stayed below a gigabyte (measured with PNGs and JPEGs).
+/// The default for the most pixels of a picture. A process that decoded such pictures, and ran
+/// VGG16 on 2 threads, stayed below a gigabyte (measured with PNGs and JPEGs).
 pub const DEFAULT_MAX_PIXELS: u64 = 50_000_000;
 
-/// The longest side that a picture may have: what JPEG and GIF can say. A PNG a million pixels wide
-/// and one high would cost the resampler more memory than its pixels do.
+/// The longest side that a picture may have: the maximum in JPEG and GIF. A PNG a million pixels
+/// wide and one high would cost the resampler more memory than its pixels do.
 pub const MAX_SIDE: u32 = 65_535;
 
-/// Bytes of memory for each of the most pixels. It is enough for a JPEG that is not progressive (6
-/// bytes a pixel, of inks 8), and for 8 bits with transparency (7); pictures that take more for each
-/// pixel may have fewer of them.
+/// Bytes of memory per pixel of the largest picture. This is enough for a JPEG that is not
+/// progressive (6 bytes per pixel, with inks 8), and for 8 bits with transparency (7). Pictures
+/// that take more per pixel may have fewer pixels.
 const BYTES_PER_PIXEL: u64 = 8;
 
-/// What a picture may cost: pictures that cost more are refused before their pixels are decoded.
+/// Limits on the size of a picture. Pictures beyond them are refused before their pixels are
+/// decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// The most pixels that a picture may have.
@@ -31,14 +32,15 @@ impl Default for DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// The most memory in bytes that decoding a picture may take: 8 for each of the most pixels.
+    /// The most memory in bytes that decoding a picture may take: 8 for each of
+    /// [`DecodeLimits::max_pixels`].
     #[must_use]
     pub(crate) fn max_bytes(self) -> u64 {
         self.max_pixels.saturating_mul(BYTES_PER_PIXEL)
     }
 
-    /// The largest file in bytes that is read to be decoded: as much as decoding may take, and 64 MiB
-    /// in any case. A larger one is refused by its length.
+    /// The largest file in bytes that is read for decoding: as much as decoding may take, and at
+    /// least 64 MiB. A larger file is refused by its length.
     #[must_use]
     pub fn max_file_bytes(self) -> u64 {
         self.max_bytes().max(LARGE_FILE_BYTES)
@@ -64,8 +66,8 @@ impl DecodeLimits {
         Ok(())
     }
 
-    /// Refuses a picture whose decoding would take `n_bytes` of memory, where that is too much. Its
-    /// file, which is in memory beside them, counts as far as it is large.
+    /// Refuses a picture if decoding would take `n_bytes` of memory and that is too much. A large
+    /// file, which is in memory too, counts as well.
     pub(super) fn check_memory(
         self,
         format: &'static str,

@@ -1,11 +1,11 @@
-//! Memory for the pictures that are decoded at a time: it does not grow with the number of threads.
+//! Limits the memory of pictures that are decoded at the same time, whatever the number of threads.
 //!
 //! ```text
 //! side_by_side   on rayon's threads: a picture that finds too little memory is left for later
-//! Budget         on threads of one's own: a picture waits for memory
+//! Budget         on other threads: a picture waits for memory
 //! ```
 //!
-//! Large pictures, and those in large files, are in hand alone.
+//! Large pictures, and pictures in large files, are processed alone.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -13,20 +13,20 @@ use rayon::prelude::*;
 
 use super::{LARGE_BYTES, LARGE_FILE_BYTES};
 
-/// The most memory that pictures take together which are decoded at a time: about what the largest
-/// picture takes alone, within the usual limits.
+/// The most memory that pictures decoded at the same time take together: about as much as the
+/// largest picture takes alone, within the default limits.
 const SIDE_BY_SIDE_BYTES: u64 = 384 << 20;
 
-/// Memory that the pictures in hand share: 384 MiB.
+/// Memory shared by the pictures that are being processed: 384 MiB.
 #[derive(Debug)]
 pub struct Budget {
     left: Mutex<u64>,
     given_back: Condvar,
-    /// Held by the one that waits: those that come later wait behind it, however little they want.
+    /// Held by the picture that waits. Later ones queue behind it, however little they need.
     queue: Mutex<()>,
 }
 
-/// Memory that is taken for as long as this lives.
+/// Memory that is reserved until this is dropped.
 #[derive(Debug)]
 pub struct Taken<'a> {
     budget: &'a Budget,
@@ -44,7 +44,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Takes `n_bytes`, or nothing where there is too little.
+    /// Takes `n_bytes`, or `None` if too little is left.
     fn take(&self, n_bytes: u64) -> Option<Taken<'_>> {
         let mut left = lock(&self.left);
         *left = left.checked_sub(n_bytes)?;
@@ -54,10 +54,12 @@ impl Budget {
         })
     }
 
-    /// Waits until there are `n_bytes`, and takes them; all there is, where that is less.
+    /// Waits until `n_bytes` are free, and takes them. A request for more than the whole budget
+    /// takes all of it.
     ///
-    /// Not for threads of a pool of rayon: one that waits for a part of its own picture may start on
-    /// another one, and would wait here for what it holds itself.
+    /// Do not call this on threads of a rayon pool. A thread that waits for a part of its own
+    /// picture may start on another picture, and would then wait here for memory that it holds
+    /// itself.
     pub fn wait_for(&self, n_bytes: u64) -> Taken<'_> {
         let n_bytes = n_bytes.min(SIDE_BY_SIDE_BYTES);
         let _first = lock(&self.queue);
@@ -86,17 +88,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where the memory for a picture comes from.
+/// The source of the memory for a picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Room<'a> {
-    /// What it shares with others; nothing where its memory was set aside before.
+    /// The budget that it shares with others; `None` if its memory was reserved before.
     budget: Option<&'a Budget>,
 }
 
-/// There is no memory for a picture now: it is left for later, when its memory is set aside for it.
+/// There is no memory for a picture now. It is left for later, when memory is reserved for it.
 #[derive(Debug)]
 pub struct Later {
-    /// How much of the budget it takes; more than all of it where it must be alone.
+    /// How much of the budget it takes; more than all of it if it must be alone.
     n_bytes: u64,
 }
 
@@ -105,10 +107,10 @@ impl Later {
 }
 
 impl Room<'_> {
-    /// Asks for room to read a file of `n_bytes`. A large one is read alone.
+    /// Asks for room to read a file of `n_bytes`. A large file is read alone.
     ///
     /// # Errors
-    /// [`Later`], which is to be passed on.
+    /// [`Later`], to be passed on.
     pub fn for_file(&self, n_bytes: u64) -> Result<(), Later> {
         if is_large_file(n_bytes) {
             return self.alone();
@@ -117,10 +119,10 @@ impl Room<'_> {
     }
 
     /// Asks for memory to decode a picture that takes `n_bytes`
-    /// ([`decoding_bytes`](super::decoding_bytes)). It is taken for as long as the result lives.
+    /// ([`decoding_bytes`](super::decoding_bytes)). It is reserved until the result is dropped.
     ///
     /// # Errors
-    /// [`Later`], which is to be passed on.
+    /// [`Later`], to be passed on.
     pub fn for_decoding(&self, n_bytes: u64) -> Result<Option<Taken<'_>>, Later> {
         let Some(budget) = self.budget else {
             return Ok(None);
@@ -134,10 +136,10 @@ impl Room<'_> {
         }
     }
 
-    /// Asks to be alone, as for another attempt when fewer files are open.
+    /// Asks to be processed alone, for instance to try again when fewer files are open.
     ///
     /// # Errors
-    /// [`Later`], which is to be passed on, unless no other picture is in hand.
+    /// [`Later`], to be passed on, unless the picture is already alone.
     pub(crate) fn alone(&self) -> Result<(), Later> {
         match self.budget {
             Some(_) => Err(Later::ALONE),
@@ -146,7 +148,7 @@ impl Room<'_> {
     }
 }
 
-/// Whether a picture is decoded alone, because of the memory that it takes.
+/// Whether a picture is decoded alone because of the memory that it takes.
 pub(crate) fn is_large(decoding_bytes: u64) -> bool {
     decoding_bytes > LARGE_BYTES
 }
@@ -156,12 +158,12 @@ pub(crate) fn is_large_file(n_bytes: u64) -> bool {
     n_bytes > LARGE_FILE_BYTES
 }
 
-/// Does `work` for each of `pictures`, on the threads of rayon's pool that this is called in, and
-/// gives the results in the order of the pictures.
+/// Calls `work` for each of `pictures`, on the threads of the current rayon pool, and returns the
+/// results in the order of the pictures.
 ///
-/// At first all are tried side by side. Those for which the [`Room`] has no memory follow in groups
-/// that fit into the budget, large ones alone; then `work` is called once more with a room that
-/// has it. Nobody waits for memory meanwhile.
+/// At first all pictures are tried in parallel. Those for which the [`Room`] has no memory follow
+/// in groups that fit into the budget, large ones alone. For them `work` is called again, with a
+/// room whose memory is reserved. No thread waits for memory meanwhile.
 pub fn side_by_side<P: Send, T: Send>(
     pictures: impl IntoIterator<Item = P>,
     work: impl Fn(&mut P, Room) -> Result<T, Later> + Sync,
@@ -191,13 +193,13 @@ pub fn side_by_side<P: Send, T: Send>(
     attempts.filter_map(Result::ok).collect()
 }
 
-/// A picture, and what came of it.
+/// A picture and its result.
 struct Slot<P, T> {
     picture: P,
     attempt: Result<T, Later>,
 }
 
-/// The first of the pictures that are left, and those after it that fit into the budget beside it.
+/// The first of the remaining pictures, and later ones that fit into the budget beside it.
 fn next_group<P, T>(slots: &mut [Slot<P, T>]) -> Vec<&mut Slot<P, T>> {
     let mut sum: u64 = 0;
     let fits = |slot: &&mut Slot<P, T>| {

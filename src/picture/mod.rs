@@ -5,9 +5,8 @@
 //! file     upright   (h, w, 3)   Pillow    (H, W, 3)   Keras     f32 (H, W, 3) or (3, H, W)
 //! ```
 //!
-//! Codes can only be compared with Python's when every step makes the same numbers. Resizing and
-//! the recipes do, to the last bit. JPEG decoders differ: [`DECODER`] says which one this build
-//! has.
+//! Codes are comparable with Python's only if every step gives the same numbers. Resizing and the
+//! recipes do, to the last bit. JPEG decoders differ: [`DECODER`] names the one in this build.
 //!
 //! ```
 //! use cnn_codes::picture::{Decoding, Filter, Fit, Layout, Preparation, Recipe, Resize, RgbImage, Views};
@@ -55,21 +54,21 @@ pub use self::recipe::{Layout, Recipe};
 pub use self::resize::{Filter, Fit, NotAFit, Resize};
 pub use self::views::{NotViews, View, Views};
 
-/// The most memory that a picture may take which is decoded while others are: that of a JPEG of 2^25
-/// pixels. A large one alone may take [`DecodeLimits::max_bytes`].
+/// The most memory for a picture that is decoded while others are: that of a JPEG of 2^25 pixels. A
+/// larger picture is decoded alone, and may take [`DecodeLimits::max_bytes`].
 const LARGE_BYTES: u64 = 192 << 20;
 
-/// The largest file that is read while others are.
+/// The largest file that is read while others are being read.
 const LARGE_FILE_BYTES: u64 = 1 << 26;
 
-/// All that turns a decoded picture into a trunk's input.
+/// All settings that turn a decoded picture into a trunk's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Preparation {
-    /// The input's size, and how a picture gets it.
+    /// The input's size, and how a picture is brought to it.
     pub resize: Resize,
-    /// What numbers stand for the colours.
+    /// How colours become numbers.
     pub recipe: Recipe,
-    /// How the input orders them.
+    /// The order of the input's axes.
     pub layout: Layout,
     /// Which views of a picture become tensors.
     #[serde(default, skip_serializing_if = "Views::is_none")]
@@ -77,7 +76,7 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    /// How many numbers one picture's tensors have: V * H * W * 3, where there are V views.
+    /// How many numbers one picture's tensors have: V * H * W * 3 with V views.
     pub fn tensor_len(&self) -> usize {
         self.views.n() * self.view_len()
     }
@@ -87,7 +86,7 @@ impl Preparation {
         self.resize.width as usize * self.resize.height as usize * 3
     }
 
-    /// Writes the input tensors of `picture` into `tensor`: as many rows of a batch as there are views.
+    /// Writes the input tensors of `picture` into `tensor`: one row of a batch per view.
     ///
     /// # Panics
     ///
@@ -97,7 +96,7 @@ impl Preparation {
         self.prepare_within(picture, Margins::default(), tensor);
     }
 
-    /// As [`Preparation::prepare`], of a picture that [`decode_for`] may have reduced.
+    /// As [`Preparation::prepare`], for a picture that [`decode_for`] may have reduced.
     ///
     /// # Panics
     ///

@@ -1,13 +1,14 @@
-//! Means and deviations that no named recipe has.
+//! Means and deviations without a named recipe.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// (x - mean) / deviation for each colour, on levels from 0 to 255, rounded to float32 after each step.
+/// (x - mean) / deviation for each colour, on levels from 0 to 255, rounded to float32 after each
+/// step.
 ///
-/// It is written as a formula, in cards and stores: `(rgb - 127) / 128`, or with a number for each colour
-/// `(bgr - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]`. What is `rgb` or `bgr` says in which order the
-/// network takes colours; the numbers are in that order.
+/// Cards and stores write it as a formula: `(rgb - 127) / 128`, or with one number per colour `(bgr
+/// - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]`. `rgb` or `bgr` is the order in which
+/// the network takes the colours; the numbers are in the same order.
 ///
 /// ```
 /// use cnn_codes::picture::Normalization;
@@ -21,13 +22,13 @@ use std::str::FromStr;
 pub struct Normalization {
     /// Whether blue is the first colour.
     pub is_blue_first: bool,
-    /// What is subtracted, in the order of the colours.
+    /// The numbers to subtract, in the order of the colours.
     pub mean: [f32; 3],
-    /// What is divided by then, in the order of the colours; never 0.
+    /// The numbers to divide by, in the order of the colours; never 0.
     pub deviation: [f32; 3],
 }
 
-/// A text is no [`Normalization`].
+/// A text is not a [`Normalization`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{given}' is no recipe: it must be caffe, rescale, torch, tf, none, or a formula such as (rgb - 127) / 128 \
@@ -38,7 +39,7 @@ pub struct NotANormalization {
 }
 
 impl Normalization {
-    /// Where `channel` (0 is red) stands.
+    /// The index of `channel` (0 is red) in the network's order.
     pub(super) fn place(self, channel: usize) -> usize {
         if self.is_blue_first {
             2 - channel

@@ -12,27 +12,27 @@ use crate::named;
 
 /// How a byte of a colour channel becomes the trunk's input.
 ///
-/// The wrong recipe is a silent error: VGG16 was trained with [`Recipe::Caffe`], and fed with
-/// [`Recipe::Rescale`] it makes an order of magnitude more mistakes.
+/// A wrong recipe raises no error. VGG16 was trained with [`Recipe::Caffe`]; with
+/// [`Recipe::Rescale`] it makes ten times as many mistakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Recipe {
     /// BGR, minus the means of ImageNet (103.939, 116.779, 123.68); about -124 to 151.
     Caffe,
-    /// RGB times 1/255; 0 to 1. The 2018 tutorial's.
+    /// RGB times 1/255; 0 to 1. Used by the 2018 tutorial.
     Rescale,
-    /// RGB over 255, minus the means of ImageNet, over its deviations; about -2.1 to 2.6.
+    /// RGB over 255, minus ImageNet's means, divided by its deviations; about -2.1 to 2.6.
     Torch,
     /// RGB over 127.5, minus 1; -1 to 1.
     Tf,
     /// RGB as it is; 0 to 255.
     None,
-    /// Any means and deviations, as a card has them.
+    /// Any means and deviations, given in a card.
     Normalized(Normalization),
 }
 
 impl Recipe {
-    /// The names of those that have one.
+    /// The names of the recipes that have one.
     pub const NAMES: &'static [&'static str] = &["caffe", "rescale", "torch", "tf", "none"];
 
     const NAMED: [Self; 5] = [
@@ -81,13 +81,13 @@ impl TryFrom<String> for Recipe {
     }
 }
 
-/// Where a tensor has its colour channels.
+/// The axis that holds a tensor's colour channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
-    /// (H, W, 3), as Keras has it.
+    /// (H, W, 3), as in Keras.
     ChannelsLast,
-    /// (3, H, W), as PyTorch and most ONNX files have it.
+    /// (3, H, W), as in PyTorch and most ONNX files.
     ChannelsFirst,
 }
 
@@ -100,7 +100,8 @@ pub(crate) const CAFFE_MEAN: [f32; 3] = [123.68, 116.779, 103.939];
 pub(crate) const TORCH_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// ImageNet's standard deviation, in RGB order: Keras' `std` of mode `torch`.
 pub(crate) const TORCH_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
-/// Keras multiplies by the Python float `1. / 255`, rounded to float32; that is not a division.
+/// Keras multiplies by the Python float `1. / 255`, rounded to float32; that differs from a
+/// division.
 pub(crate) const ONE_255TH: f32 = (1.0_f64 / 255.0) as f32;
 
 impl Recipe {
@@ -154,7 +155,7 @@ impl Recipe {
         }
     }
 
-    /// Where `channel` (0 is red) stands in the tensor.
+    /// The index of `channel` (0 is red) in the tensor.
     fn place(self, channel: usize) -> usize {
         match self {
             Self::Caffe => 2 - channel,

@@ -1,10 +1,11 @@
 //! Scaling a picture to the trunk's input size, byte for byte as Pillow does.
 //!
-//! Trunks and their codes are compared with Python, so the resampler is Pillow's own: separable,
-//! across first and then down, with its weights in fixed point and bytes between the two passes,
-//! and a support that grows with the reduction (antialiasing). The algorithm is that of
+//! Trunks and their codes are compared with Python, so this is Pillow's own resampler: separable,
+//! first across and then down, with fixed-point weights, bytes between the two passes, and a
+//! support that grows with the reduction (antialiasing). The algorithm is that of
 //! `src/libImaging/Resample.c` and, for [`Filter::Nearest`], of `ImagingScaleAffine` in
-//! `Geometry.c`; the geometry of [`Fit`] is that of `PIL.ImageOps` and of torchvision. Checked against Pillow 13.0.0.
+//! `Geometry.c`. The geometry of [`Fit`] is that of `PIL.ImageOps` and of torchvision. Checked
+//! against Pillow 13.0.0.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -27,23 +28,23 @@ use crate::named;
 
 pub use self::fit::{Fit, NotAFit};
 
-/// A target size and how to get there.
+/// A target size and how to reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resize {
     /// Width of the result in pixels, 1 or more.
     pub width: u32,
     /// Height of the result in pixels, 1 or more.
     pub height: u32,
-    /// What happens to a picture of another shape.
+    /// What happens to a picture with another aspect ratio.
     pub fit: Fit,
-    /// How pixels are made from pixels.
+    /// How output pixels are computed from input pixels.
     pub filter: Filter,
-    /// Whether large pictures may be decoded at a smaller size before; those of before were not.
+    /// Whether large pictures may be decoded at a smaller size first. Older stores did not do this.
     #[serde(default = "Decoding::full", skip_serializing_if = "Decoding::is_full")]
     pub decoding: Decoding,
 }
 
-/// How pixels are made from pixels; the names are Pillow's.
+/// How output pixels are computed from input pixels; the names are Pillow's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -65,8 +66,8 @@ named!(Filter, "filter",
 const PADDING: Rgb<u8> = Rgb([255, 255, 255]);
 
 impl Resize {
-    /// The picture at the target size. One that has that size already comes back unchanged, but for
-    /// [`Fit::CropAt`], which cuts the middle out of it as out of any other.
+    /// The picture at the target size. A picture that already has that size is returned unchanged,
+    /// except with [`Fit::CropAt`], which still cuts out the middle.
     ///
     /// # Panics
     ///
@@ -75,8 +76,8 @@ impl Resize {
         self.shown(picture, Margins::default(), None).into_owned()
     }
 
-    /// As [`Resize::apply`], of what lies within the margins, or of a part of that, and without a copy where nothing
-    /// changes. A part is resized as Pillow's `Image.resize(size, box=part)` does.
+    /// As [`Resize::apply`], for the picture within the margins or for a part of it, without a copy
+    /// if nothing changes. A part is resized as by Pillow's `Image.resize(size, box=part)`.
     pub(super) fn shown<'a>(
         &self,
         picture: &'a RgbImage,
@@ -109,9 +110,9 @@ impl Resize {
         })
     }
 
-    /// The size, width and height, down to which a picture may be reduced before it is resized: twice the
-    /// target, so that what reducing leaves out is not seen in the result. Nothing where single pixels are
-    /// picked, or all are to be decoded.
+    /// The smallest size, width and height, to which a picture may be reduced before it is resized:
+    /// twice the target, so that the reduction cannot be seen in the result. `None` if single
+    /// pixels are picked, or if all pixels are to be decoded.
     pub(super) fn reducible_to(&self) -> Option<(u32, u32)> {
         let shorter_side = match self.fit {
             Fit::CropAt { shorter_side } => shorter_side,
@@ -122,8 +123,9 @@ impl Resize {
         may.then_some((twice(self.width), twice(self.height)))
     }
 
-    /// The middle of the picture, once its shorter side has so many pixels: torchvision's `Resize` and
-    /// `CenterCrop`. Only the middle is computed: a picture may be a line of millions of pixels.
+    /// The middle of the picture, scaled so that its shorter side has `shorter_side` pixels:
+    /// torchvision's `Resize` and `CenterCrop`. Only the middle is computed, because a picture may
+    /// be a line of millions of pixels.
     fn crop_at(&self, picture: &RgbImage, whole: Extent, shorter_side: u32) -> RgbImage {
         let enough = shorter_side.max(self.width).max(self.height);
         let (width, height) = size_with_shorter_side(whole, enough);
@@ -155,8 +157,8 @@ impl Resize {
 /// A rectangle of a picture: its spans across and down.
 type Area = (Span, Span);
 
-/// How far a picture's border lies inside its outermost pixels, 0 to 1 pixel on each side: where it was
-/// reduced, the last of them may stand for less than the others.
+/// How far a picture's border lies inside its outermost pixels, 0 to 1 pixel on each side. The last
+/// pixels of a reduced picture may stand for fewer pixels than the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Margins {
     pub(super) left: f64,
@@ -166,7 +168,7 @@ pub(super) struct Margins {
 }
 
 impl Margins {
-    /// Those of the picture once it is turned.
+    /// The margins of the turned picture.
     pub(super) fn turned(self, orientation: Orientation) -> Self {
         let Self {
             left,
@@ -239,7 +241,7 @@ impl Extent {
 }
 
 impl Filter {
-    /// The filter's curve, or nothing where single pixels are picked.
+    /// The filter's curve; `None` if single pixels are picked.
     fn kernel(self) -> Option<Kernel> {
         match self {
             Self::Nearest => None,
@@ -249,7 +251,8 @@ impl Filter {
         }
     }
 
-    /// `area` of `picture`, scaled to the whole of `cuts`, of which they are cut out.
+    /// Scales `area` of `picture` to the whole of `cuts`, and computes only the part that is cut
+    /// out.
     fn scale(self, picture: &RgbImage, area: Area, cuts: (Cut, Cut)) -> RgbImage {
         let Some(kernel) = self.kernel() else {
             return nearest(picture, area, cuts);
@@ -266,7 +269,7 @@ impl Filter {
     }
 }
 
-/// Pixels picked as Pillow picks them, which adds up positions instead of multiplying.
+/// Picks pixels as Pillow does, which adds up positions instead of multiplying.
 fn nearest(picture: &RgbImage, area: Area, cuts: (Cut, Cut)) -> RgbImage {
     let columns = nearest_positions(area.0, picture.width(), cuts.0);
     let rows = nearest_positions(area.1, picture.height(), cuts.1);
@@ -290,10 +293,11 @@ fn nearest_positions(span: Span, size_in: u32, cut: Cut) -> Vec<u32> {
         .collect()
 }
 
-/// Most pixels that are passed over by adding, as Pillow does; a line of millions is multiplied.
+/// The most pixels that are skipped by adding, as Pillow does; for longer lines, positions are
+/// multiplied.
 const MOST_ADDED: u32 = 1 << 16;
 
-/// All pixels of a size.
+/// Cuts that keep all pixels of a size.
 fn all(size: (u32, u32)) -> (Cut, Cut) {
     (Cut::none(size.0), Cut::none(size.1))
 }

@@ -1,9 +1,9 @@
 //! Views of a picture: itself, its mirror image, and parts of it.
 //!
-//! Each view of a picture goes through the trunk as a picture of its own would, and all their codes are stored as one
-//! row. A head that is trained on them sees more than the pictures that there are, and one that judges a picture by
-//! the mean over its views errs less where the views err differently (A. Krizhevsky, I. Sutskever and G. Hinton,
-//! "ImageNet classification with deep convolutional neural networks", 2012, section 4.1).
+//! Each view goes through the trunk like a picture of its own; the codes of all views are stored as
+//! one row. A head trained on them sees more variety. A prediction averaged over the views makes
+//! fewer errors if the views err differently (A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet
+//! classification with deep convolutional neural networks", 2012, section 4.1).
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which views of a picture go through the trunk.
 ///
-/// As a word it is `none`, `flip`, or `flips+crops:6` with the number of views.
+/// As a word: `none`, `flip`, or `flips+crops:6` with the number of views.
 ///
 /// ```
 /// use cnn_codes::picture::Views;
@@ -25,25 +25,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Views {
-    /// The picture alone.
+    /// Only the picture itself.
     #[default]
     None,
     /// The picture and its mirror image, left and right exchanged.
     Flip,
     /// The picture, its mirror image, and parts of it, every other one mirrored.
     FlipsAndCrops {
-        /// How many views there are in all, 3 to 32.
+        /// Total number of views, 3 to 32.
         n: usize,
     },
 }
 
-/// The most views of a picture: 32 of VGG16 take a second on two threads.
+/// The most views of a picture: 32 views take VGG16 a second on two threads.
 const MOST: usize = 32;
 
-/// The shortest and the longest side of a part, as a share of the picture's: 49 to 90% of its area.
+/// The shortest and the longest side of a part, as a share of the picture's side: 49 to 90% of its
+/// area.
 const SIDES: [f64; 2] = [0.7, 0.95];
 
-/// A word is no [`Views`].
+/// A word is not a [`Views`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{given}' names no views (choose from: none, flip, flips+crops:N with the number of views in all, 3 to {MOST})"
@@ -57,13 +58,13 @@ pub struct NotViews {
 /// One view of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    /// Its number among the parts, from 1 on; 0 for the whole picture.
+    /// Its number among the parts, from 1; 0 for the whole picture.
     part: u32,
     /// Whether left and right are exchanged.
     pub(super) is_mirrored: bool,
 }
 
-/// A part of a picture in shares of its sides: from the left and the top, and how wide and high.
+/// A part of a picture, in shares of its sides: left, top, width and height.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Part {
     pub(super) left: f64,
@@ -72,7 +73,7 @@ pub(super) struct Part {
 }
 
 impl Views {
-    /// How many there are of a picture, V.
+    /// The number of views per picture, V.
     #[must_use]
     pub fn n(self) -> usize {
         match self {
@@ -82,7 +83,7 @@ impl Views {
         }
     }
 
-    /// Whether there is the picture alone.
+    /// Whether the picture itself is the only view.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::None
@@ -98,10 +99,11 @@ impl Views {
 }
 
 impl View {
-    /// The part of the picture that it shows; nothing for all of it.
+    /// The part of the picture that this view shows; `None` for the whole picture.
     ///
-    /// Parts have the picture's own shape. Their sizes and places are those of a Halton sequence, whose points are
-    /// spread evenly however many there are (J. Halton, 1960): the same for every picture.
+    /// Parts have the picture's own aspect ratio. Their sizes and positions come from a Halton
+    /// sequence, which is spread evenly whatever its length (J. Halton, 1960). They are the same
+    /// for every picture.
     pub(super) fn part(self) -> Option<Part> {
         let [shortest, longest] = SIDES;
         let side = shortest + (longest - shortest) * halton(self.part, 5);
@@ -124,7 +126,8 @@ impl fmt::Display for View {
     }
 }
 
-/// The number, from 1 on, of the van der Corput sequence in this base: its digits behind the point, from the last.
+/// Element `number`, from 1 on, of the van der Corput sequence in this base: the digits of
+/// `number`, reversed, behind the point.
 fn halton(mut number: u32, base: u32) -> f64 {
     let (mut value, mut place) = (0.0, 1.0);
     while number > 0 {
@@ -157,7 +160,7 @@ impl FromStr for Views {
             "flip" => Ok(Self::Flip),
             _ => {
                 let n = given.strip_prefix("flips+crops:").ok_or_else(not_views)?;
-                // A sign is no digit, although integers are parsed with one.
+                // A sign is not a digit, although integers are parsed with one.
                 let is_number = n.bytes().all(|byte| byte.is_ascii_digit());
                 match n.parse() {
                     Ok(n @ 3..=MOST) if is_number => Ok(Self::FlipsAndCrops { n }),

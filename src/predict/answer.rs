@@ -1,4 +1,4 @@
-//! What a classifier says of a code: probabilities, and how far they can be believed.
+//! A classifier's answer for a code: probabilities, and how reliable they are.
 
 use ndarray::{ArrayView1, ArrayView2};
 
@@ -7,35 +7,36 @@ use crate::evaluate::ConformalScores;
 use crate::head::saved::Evidence;
 use crate::head::{CodesView, HeadError, HeadKind, Near, Neighbours};
 
-/// What is said of one code.
+/// The answer for one code.
 pub(super) struct Answer {
     /// Probabilities (K).
     pub(super) probabilities: Vec<f32>,
-    /// The classes of the set, where sets are asked for, the most probable first.
+    /// The classes of the set, the most probable first, if sets were requested.
     pub(super) set: Option<Vec<usize>>,
-    /// Whether it is unlike the training codes, where that is asked for.
+    /// Whether the code is unlike the training codes, if outliers were requested.
     pub(super) is_outlier: Option<bool>,
-    /// The nearest training codes, where they are asked for.
+    /// The nearest training codes, if they were requested.
     pub(super) nearest: Option<Vec<Near>>,
 }
 
-/// Sets of classes that hold a picture's own class as often as is wanted.
+/// Sets of classes that contain a picture's own class with the requested probability.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sets {
     /// The largest -ln(probability) of a class in the set.
     largest_score: f32,
 }
 
-/// Pictures that are unlike the training pictures.
+/// Detects pictures that are unlike the training pictures.
 #[derive(Clone, Debug)]
 pub(super) struct Outliers {
     neighbours: Neighbours,
-    /// The largest distance to the nearest training code that is not far.
+    /// The largest distance to the nearest training code that does not make an outlier.
     largest_distance: f32,
 }
 
 impl Sets {
-    /// Sets that hold the own class of a share of pictures, 0 to 1, by evidence on the head of this kind.
+    /// Sets that contain the own class of a share of pictures, 0 to 1, from evidence on the head of
+    /// this kind.
     pub(super) fn new(
         evidence: &Evidence,
         kind: HeadKind,
@@ -53,11 +54,11 @@ impl Sets {
         Ok(Self { largest_score })
     }
 
-    /// The classes by scores (K), each the -ln of a probability, the most probable first. That one is
-    /// always there.
+    /// The classes by scores (K), each the -ln of a probability, the most probable first. The most
+    /// probable class is always in the set.
     fn classes(self, scores: ArrayView1<f32>) -> Vec<usize> {
         let mut classes: Vec<_> = (0..scores.len()).collect();
-        // A stable sort keeps equal ones in their order.
+        // A stable sort keeps equal ones in order.
         classes.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         let n = classes.partition_point(|&class| scores[class] <= self.largest_score);
         classes.truncate(n.max(1));
@@ -66,7 +67,7 @@ impl Sets {
 }
 
 impl Outliers {
-    /// Outliers, among which a share of pictures like the training pictures may be, 0 to 1.
+    /// Outliers with a rate of false alarms, 0 to 1, among pictures like the training pictures.
     pub(super) fn new(evidence: &Evidence, rate: f64) -> Result<Self, PredictError> {
         let neighbours = evidence.neighbours.clone();
         let neighbours = neighbours.ok_or(PredictError::NoTrainingCodes)?;
@@ -87,15 +88,15 @@ impl Outliers {
     /// Whether each code (N) of codes (N, D), as they are stored, is an outlier.
     fn judge(&self, codes: &CodesView) -> Result<Vec<bool>, HeadError> {
         let distances = self.neighbours.distances(codes)?;
-        // Rounding makes a distance of copies a little more than 0.
+        // Rounding gives copies a distance slightly above 0.
         let is_far = |distance: f32| distance > self.largest_distance;
         Ok(distances.into_iter().map(is_far).collect())
     }
 }
 
 impl Classifier {
-    /// What is said of each picture (N) by the codes of its views (N V, D). How far it is from the training pictures
-    /// is told of its first view, the picture itself.
+    /// The answer for each picture (N) from the codes of its views (N V, D). The distance to the
+    /// training pictures is that of its first view, the picture itself.
     ///
     /// # Errors
     /// As [`Classifier::probabilities`].

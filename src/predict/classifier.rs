@@ -17,25 +17,25 @@ use crate::model::Trunk;
 use crate::model::card::CardClassifier;
 use crate::picture::{Resize, Views};
 
-/// Codes of a store that are classified at a time; each chunk reads the head's weights once.
+/// Codes of a store that are classified in one chunk; each chunk reads the head's weights once.
 const CHUNK_ROWS: usize = 64;
 
-/// A trained head with all that is done to codes before and after it.
+/// A trained head with every step before and after it.
 #[derive(Clone, Debug)]
 pub struct Classifier {
     codes: CodesIdentity,
     views: Views,
     classes: Vec<String>,
     name: String,
-    /// Why it is this head, where it was one of several and none was named.
+    /// Why this head was chosen, if there were several and none was named.
     choice: Option<String>,
-    /// Nothing where the codes are probabilities already.
+    /// `None` if the codes are probabilities already.
     head: Option<Head>,
-    /// Where sets of classes are asked for.
+    /// If sets of classes are requested.
     pub(super) sets: Option<Sets>,
-    /// Where outliers are asked for.
+    /// If outliers are requested.
     pub(super) outliers: Option<Outliers>,
-    /// Where the nearest training codes are asked for: they, and how many.
+    /// If the nearest training codes are requested: the codes, and how many.
     pub(super) nearest: Option<(Neighbours, usize)>,
 }
 
@@ -47,8 +47,8 @@ struct Head {
 }
 
 impl Classifier {
-    /// Loads one head of the HEAD directory at `dir`: of the `kind` asked for, or the first
-    /// there is in the order of the kinds.
+    /// Loads one head from the HEAD directory at `dir`: the `kind` asked for, or the first one in
+    /// the order of the kinds.
     ///
     /// # Errors
     /// [`PredictError::Head`] or [`PredictError::NoSuchHead`].
@@ -63,7 +63,7 @@ impl Classifier {
         })
     }
 
-    /// One of the heads, chosen as [`Classifier::load`] does; nothing where it is not there.
+    /// One of the heads, chosen as by [`Classifier::load`]; `None` if there is no such head.
     #[must_use]
     pub fn new(head: SavedHead, kind: Option<HeadKind>) -> Option<Self> {
         let choice = head.choice().filter(|_| kind.is_none());
@@ -86,13 +86,13 @@ impl Classifier {
         })
     }
 
-    /// Gives each prediction a [set](crate::predict::Prediction::set) of classes too, which holds the
-    /// picture's own class with a probability of about `share`, above 0 and below 1.
+    /// Adds a [set](crate::predict::Prediction::set) of classes to each prediction. The set
+    /// contains the picture's own class with a probability of about `share`, above 0 and below 1.
     ///
-    /// It holds for pictures from the same source as the training pictures, whole groups of which are new,
-    /// over all of them and not for each class. Sets come from the head's probabilities out of fold, see
-    /// [`ConformalScores`](crate::evaluate::ConformalScores); a set is never empty, so that the own class
-    /// is in it more often where the head alone is right more often.
+    /// This holds on average, not for each class, and for pictures from new groups of the same
+    /// source as the training pictures. The sets come from the head's probabilities out of fold,
+    /// see [`ConformalScores`](crate::evaluate::ConformalScores). A set is never empty, so it
+    /// contains the own class more often if the head alone is right more often.
     ///
     /// # Errors
     /// [`PredictError::NotOutOfFold`], [`PredictError::TooFew`], or [`PredictError::Inside`].
@@ -105,10 +105,10 @@ impl Classifier {
         Ok(self)
     }
 
-    /// Tells of each prediction too whether the picture [is an
-    /// outlier](crate::predict::Prediction::is_outlier): farther from all training pictures than these are
-    /// from each other. Of pictures from the same source as the training pictures a share of about `rate`,
-    /// above 0 and below 1, is told to be outliers as well.
+    /// Adds to each prediction whether the picture [is an
+    /// outlier](crate::predict::Prediction::is_outlier): farther from all training pictures than
+    /// these are from each other. A share of about `rate`, above 0 and below 1, of pictures from
+    /// the training pictures' source is also marked.
     ///
     /// # Errors
     /// [`PredictError::NoTrainingCodes`], [`PredictError::TooFew`], or [`PredictError::Inside`].
@@ -120,8 +120,8 @@ impl Classifier {
         Ok(self)
     }
 
-    /// Tells of each prediction too which `k` training codes are [nearest](crate::predict::Prediction::nearest), among
-    /// at most 4,096 of 512 channels that a head keeps.
+    /// Adds to each prediction the `k` [nearest](crate::predict::Prediction::nearest) training
+    /// codes, among the at most 4,096 codes of 512 channels that a head keeps.
     ///
     /// # Errors
     /// [`PredictError::NoTrainingCodes`] or [`PredictError::Inside`].
@@ -134,8 +134,8 @@ impl Classifier {
         Ok(self)
     }
 
-    /// What follows a trunk whose codes are probabilities already, as those of an exported
-    /// classifier are; nothing where its card does not say so.
+    /// The classifier after a trunk whose codes are probabilities already: an exported classifier.
+    /// `None` if the trunk's card does not say so.
     #[must_use]
     pub fn inside(trunk: &Trunk) -> Option<Self> {
         let card = trunk.card();
@@ -166,19 +166,19 @@ impl Classifier {
         })
     }
 
-    /// What the codes are that the head takes.
+    /// The codes that the head takes.
     #[must_use]
     pub fn codes(&self) -> &CodesIdentity {
         &self.codes
     }
 
-    /// The views of a picture by whose mean logits it is classified: those by which the head was judged.
+    /// The views whose mean logits classify a picture: those with which the head was evaluated.
     #[must_use]
     pub fn views(&self) -> Views {
         self.views
     }
 
-    /// Classifies pictures by other views.
+    /// Uses other views to classify pictures.
     #[must_use]
     pub fn with_views(self, views: Views) -> Self {
         Self { views, ..self }
@@ -190,21 +190,21 @@ impl Classifier {
         &self.classes
     }
 
-    /// Which head it is and why, in a sentence without a full stop, where there were several and none
-    /// was named.
+    /// Which head was chosen and why, in a sentence without a full stop, if there were several and
+    /// none was named.
     #[must_use]
     pub fn choice(&self) -> Option<&str> {
         self.choice.as_deref()
     }
 
-    /// The kind of head, such as `mlp`; of an exported classifier the name on its card.
+    /// The kind of head, such as `mlp`; for an exported classifier the name on its card.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Probabilities (N, K) of codes (N, D): scaled as those of the training were, and calibrated
-    /// where the head is. Rows sum to 1; a code that holds NaN gives NaN.
+    /// Probabilities (N, K) of codes (N, D), which are scaled as in training; calibrated if the
+    /// head is. Rows sum to 1; a code with NaN gives NaN.
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
@@ -212,8 +212,8 @@ impl Classifier {
         Ok(self.judge(codes, 1)?.0)
     }
 
-    /// Probabilities (N, K) of pictures by the codes of their views (N V, D), and -ln of them where sets are asked
-    /// for.
+    /// Probabilities (N, K) of pictures from the codes of their views (N V, D), and their -ln if
+    /// sets are requested.
     pub(super) fn judge(
         &self,
         codes: &CodesView,
@@ -235,7 +235,7 @@ impl Classifier {
         Ok((probabilities(logits, temperature), scores))
     }
 
-    /// Codes that are probabilities, as they are.
+    /// Codes that are probabilities already, unchanged.
     fn read(&self, codes: &CodesView) -> Result<Array2<f32>, HeadError> {
         let (expected, actual) = (self.classes.len(), codes.n_features());
         if actual != expected {
@@ -247,8 +247,8 @@ impl Classifier {
         Ok(probabilities)
     }
 
-    /// Predicts the pictures of a store from the codes of the views that it holds, in the order of its rows,
-    /// some of them at a time.
+    /// Predicts the pictures of a store from the codes of all its views, in the order of its rows,
+    /// one chunk at a time.
     ///
     /// # Errors
     /// [`PredictError::OtherCodes`] before any work; an item is [`PredictError::Codes`] if codes cannot

@@ -7,24 +7,24 @@ use crate::head::saved::SavedHeadError;
 use crate::head::{HeadError, HeadKind};
 use crate::model::TrunkError;
 
-/// Why nothing can be predicted, or no more.
+/// Why nothing, or nothing more, can be predicted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PredictError {
     /// The head cannot be read.
     #[error("{0}")]
     Head(#[from] SavedHeadError),
-    /// The kind of head that was asked for was not trained.
+    /// The requested kind of head was not trained.
     #[error("{} has no {wanted} head, only {found}", dir.display())]
     NoSuchHead {
         /// The HEAD directory.
         dir: PathBuf,
-        /// What was asked for.
+        /// The requested kind.
         wanted: HeadKind,
-        /// What there is.
+        /// The kind that was found.
         found: HeadKind,
     },
-    /// Sets were asked for, and the head was not looked at out of fold.
+    /// Sets were requested, and the head has no predictions out of fold.
     #[error(
         "the {kind} head cannot give sets of classes: it has no out-of-fold predictions of training pictures; train it again, calibrated, tuned or judged in folds"
     )]
@@ -32,12 +32,12 @@ pub enum PredictError {
         /// The head.
         kind: HeadKind,
     },
-    /// Outliers were asked for, and there is nothing to hold a picture against.
+    /// Outliers were requested, and the head has no training codes to compare with.
     #[error(
         "the head cannot mark outliers: it has no training codes, because an earlier version trained it, or because all its pictures are one group; train it again"
     )]
     NoTrainingCodes,
-    /// There are too few training pictures for what is wanted.
+    /// There are too few training pictures for the request.
     #[error(
         "{what} of {wanted} need more training pictures (each group of pictures counts once); the {end} possible with these is {possible}"
     )]
@@ -46,12 +46,12 @@ pub enum PredictError {
         what: &'static str,
         /// `largest` or `smallest`.
         end: &'static str,
-        /// What was asked for, 0 to 1.
+        /// The requested share, 0 to 1.
         wanted: f64,
-        /// The largest share of sets, or the smallest rate of outliers, that can be told.
+        /// The largest share of sets, or the smallest rate of outliers, that is possible.
         possible: f64,
     },
-    /// An exported classifier was asked for what only a HEAD holds.
+    /// An exported classifier lacks data that only a HEAD holds.
     #[error(
         "{name} is an exported classifier, which holds neither the out-of-fold predictions nor the training codes that are needed; give the HEAD that it was made of"
     )]
@@ -59,10 +59,10 @@ pub enum PredictError {
         /// Its name.
         name: String,
     },
-    /// The trunk does not give the codes that the head was trained on.
+    /// The trunk does not compute the codes that the head was trained on.
     #[error("the head was trained on other codes than this trunk gives: {difference}")]
     OtherTrunk {
-        /// What differs, the head's first.
+        /// The difference, the head's value first.
         difference: String,
     },
     /// A store holds other codes than the head was trained on.
@@ -70,13 +70,13 @@ pub enum PredictError {
     OtherCodes {
         /// The store.
         store: PathBuf,
-        /// What differs, the head's first.
+        /// The difference, the head's value first.
         difference: String,
     },
     /// The trunk failed.
     #[error("{0}")]
     Trunk(#[from] TrunkError),
-    /// The trunk gives one code for all pictures.
+    /// The trunk gives the same code for all pictures.
     #[error("{0}")]
     SameCodes(#[from] SameCodesError),
     /// The head does not take the codes.

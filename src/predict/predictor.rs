@@ -1,4 +1,4 @@
-//! A classifier behind its trunk.
+//! A classifier with its trunk.
 
 use ndarray::ArrayView2;
 
@@ -10,11 +10,11 @@ use crate::head::CodesView;
 use crate::model::{Provider, Trunk};
 use crate::picture::{DecodeLimits, Preparation};
 
-/// How pictures are predicted; no option changes a prediction.
+/// Options for predicting pictures; none of them changes a prediction.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PredictOptions {
-    /// Pictures in a batch, at least 1: how many predictions come at a time.
+    /// Pictures in a batch, at least 1: the number of predictions that arrive together.
     pub batch_size: usize,
     /// Threads that decode, at least 1.
     pub threads: usize,
@@ -23,8 +23,8 @@ pub struct PredictOptions {
 }
 
 impl PredictOptions {
-    /// Batches as small as can be had without loss of speed, so that predictions come soon: 4
-    /// pictures on a CPU, 20 on CUDA. As many threads as the machine gives this process.
+    /// Batches as small as possible without loss of speed, so that predictions come soon: 4
+    /// pictures on a CPU, 20 on CUDA. As many threads as this process may use.
     #[must_use]
     pub fn for_trunk(trunk: &Trunk) -> Self {
         Self {
@@ -46,10 +46,10 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Puts a classifier behind a trunk, which must give the codes that it was trained on: the
-    /// parameters, the output and the size of the input are compared.
+    /// Joins a classifier and a trunk, which must compute the codes that the classifier was trained
+    /// on: the parameters, the output and the size of the input are compared.
     ///
-    /// Recipe, fitting and pooling are the head's, whatever the trunk's card says.
+    /// Recipe, fit and pooling are those of the head, whatever the trunk's card says.
     ///
     /// # Errors
     /// [`PredictError::OtherTrunk`].
@@ -68,10 +68,10 @@ impl Predictor {
         }
     }
 
-    /// Takes another classifier, of codes that the trunk gives as well.
+    /// Replaces the classifier by another one for codes of the same trunk.
     ///
     /// # Errors
-    /// [`PredictError::OtherTrunk`]; the classifier of before stays.
+    /// [`PredictError::OtherTrunk`]; the previous classifier is then kept.
     pub fn exchange(&mut self, classifier: Classifier) -> Result<(), PredictError> {
         match classifier.codes().difference(self.classifier.codes()) {
             None => {
@@ -94,10 +94,11 @@ impl Predictor {
         &self.trunk
     }
 
-    /// Predicts `pictures` by the classifier's [views](Classifier::views) of them, whose labels are not looked at, while later ones are still decoded.
+    /// Predicts `pictures` from the classifier's [views](Classifier::views), while later pictures
+    /// are being decoded. Labels are ignored.
     ///
-    /// Outcomes come in the order of the pictures; first of all come those that were unusable
-    /// before they were read.
+    /// Outcomes come in the order of the pictures; pictures that were unusable before they were
+    /// read come first.
     pub fn predict(&mut self, pictures: Pictures, options: PredictOptions) -> Predictions<'_> {
         let codes = self.classifier.codes();
         let preparation = Preparation {
@@ -121,16 +122,16 @@ impl Predictor {
     }
 }
 
-/// The outcomes of pictures, a batch at a time. Dropped, it ends the work.
+/// The outcomes of pictures, one batch at a time. Dropping it ends the work.
 ///
-/// An item is an error if a run fails, [`PredictError::Trunk`] or [`PredictError::SameCodes`], or if the
-/// decoders cannot be started, [`PredictError::Threads`]; nothing comes after it. A picture that
-/// cannot be used is no error: its outcome says why.
+/// An item is an error if a run fails, [`PredictError::Trunk`] or [`PredictError::SameCodes`], or
+/// if the decoders cannot be started, [`PredictError::Threads`]; nothing follows it. An unusable
+/// picture is not an error: its outcome says why.
 pub struct Predictions<'p> {
     classifier: &'p Classifier,
-    /// Those of pictures that were unusable before they were read, until they are given.
+    /// The outcomes of pictures that were unusable before they were read, until they are returned.
     unusable: Vec<Outcome>,
-    /// Nothing after an error, and after the last batch.
+    /// `None` after an error, and after the last batch.
     codes: Option<PulledCodes<'p>>,
 }
 
@@ -150,7 +151,7 @@ impl Iterator for Predictions<'_> {
     }
 }
 
-/// The outcomes of a batch in the order of its pictures.
+/// The outcomes of a batch, in the order of its pictures.
 fn classify(classifier: &Classifier, batch: Codes) -> Result<Vec<Outcome>, PredictError> {
     let CodesIdentity { output, pool, .. } = classifier.codes();
     let channels = output.channels();

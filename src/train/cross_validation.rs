@@ -11,7 +11,7 @@ use crate::head::splits::stratified_folds;
 use crate::head::{Diverged, Fit, Head, HeadError, Samples};
 use crate::progress::Stopped;
 
-/// Logits (N, K) of samples by heads with some settings, or how a head diverged with them.
+/// Logits (N, K) of samples by heads with some settings, or the error of a head that diverged.
 pub(super) type Logits = Result<Array2<f32>, Diverged>;
 
 /// Training samples in folds.
@@ -22,7 +22,7 @@ pub(super) struct Folds<'a> {
     n_classes: usize,
 }
 
-/// One fold: what heads are trained on, and the rest, which they are judged on.
+/// One fold: the samples to train on, and the held-out rest.
 struct Fold<'a> {
     /// Rows that are in the fold.
     rows: Vec<usize>,
@@ -31,7 +31,7 @@ struct Fold<'a> {
 }
 
 impl<'a> Folds<'a> {
-    /// Deals samples into folds, each scaled by the statistics of the samples outside of it.
+    /// Deals samples into folds; each fold is scaled by the statistics of the samples outside it.
     pub(super) fn new(
         samples: &Samples<'a>,
         n_folds: usize,
@@ -60,7 +60,7 @@ impl<'a> Folds<'a> {
         self.folds.len()
     }
 
-    /// Rows (N) of this fold, and those outside of it.
+    /// Rows (N) of this fold, and those outside it.
     pub(super) fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
         (0..self.of_row.len()).partition(|&row| self.of_row[row] == fold)
     }
@@ -74,7 +74,7 @@ impl<'a> Folds<'a> {
         self.logits_by_fold::<H>(&vec![settings.to_vec(); self.len()], stage)
     }
 
-    /// The same, where each fold has settings of its own, as many as every other.
+    /// The same, with separate settings for each fold, the same number for every fold.
     pub(super) fn logits_by_fold<H: Head>(
         &self,
         settings: &[Vec<H::Options>],
@@ -122,7 +122,7 @@ impl<'a> Folds<'a> {
     }
 }
 
-/// Whether no head could know a row's class (N): all rows of the class are in its own fold.
+/// Whether no head could know a row's class (N), because all rows of the class are in its own fold.
 pub(super) fn never_learned(labels: &[usize], folds: &[usize]) -> Vec<bool> {
     let is_elsewhere = |(&label, &fold): (&usize, &usize)| {
         let mut others = labels.iter().zip(folds);
@@ -135,7 +135,8 @@ pub(super) fn never_learned(labels: &[usize], folds: &[usize]) -> Vec<bool> {
         .collect()
 }
 
-/// Logits (N, K) on `judged` of a head with each of these settings, trained on the same samples.
+/// Logits (N, K) on `judged` of a head with each of these settings, all trained on the same
+/// samples.
 pub(super) fn fit_seeds<H: Head>(
     train: &Samples,
     judged: &Samples,

@@ -10,21 +10,21 @@ use crate::head::saved::SavedHeadError;
 use crate::head::{Diverged, HeadError};
 use crate::progress::Stopped;
 
-/// Why nothing was trained, or nothing was left.
+/// Why nothing was trained, or nothing was kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// The stores do not belong together.
+    /// The stores do not match.
     #[error("{} and {} do not belong together: {reason}", train.display(), validation.display())]
     Mismatch {
         /// The training store.
         train: PathBuf,
         /// The validation store.
         validation: PathBuf,
-        /// What differs, and what to do about it.
+        /// How they differ, and what to do about it.
         reason: String,
     },
-    /// All pictures of the validation store were trained on.
+    /// All pictures of the validation store were used for training.
     #[error(
         "every picture of {} is also in {}, and heads cannot be judged on pictures that they were trained on; give pictures that were kept aside, or judge in folds",
         validation.display(), train.display()
@@ -35,7 +35,7 @@ pub enum TrainError {
         /// The validation store.
         validation: PathBuf,
     },
-    /// The training store holds one class only.
+    /// The training store holds only one class.
     #[error("{} has pictures of one class only, '{class}'; a head needs two or more", store.display())]
     OneClass {
         /// The training store.
@@ -54,52 +54,52 @@ pub enum TrainError {
     /// A store was changed while heads were trained on it.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// Labels cannot be corrected so.
+    /// The corrections do not fit the store.
     #[error("{0}")]
     Corrections(#[from] CorrectionsError),
     /// Training was stopped before there was a head.
     #[error("stopped before a head was trained; nothing was left behind")]
     Stopped(#[source] Stopped),
-    /// A head's predictions cannot be judged.
+    /// A head's predictions cannot be evaluated.
     #[error("{0}")]
     Evaluate(#[from] EvaluateError),
-    /// HEAD is not free or not writable.
+    /// The target of the HEAD exists already, or is not writable.
     #[error("{0}")]
     Draft(#[from] DraftError),
     /// A head could not be saved.
     #[error("{0}")]
     Save(#[from] SavedHeadError),
-    /// The report, or another file besides the heads, could not be written.
+    /// The report, or another file beside the heads, could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// The heads are trained and saved, but the files besides them are not.
+    /// The heads are trained and saved, but the files beside them are not.
     #[error("{why}; the trained head is kept in {}: move it where you want it", kept.display())]
     Kept {
-        /// What could not be written.
+        /// The error.
         #[source]
         why: Box<TrainError>,
         /// The directory.
         kept: PathBuf,
     },
-    /// Training was stopped. A half-trained head does not replace a finished one.
+    /// Training was stopped. An unfinished head does not replace a finished one.
     #[error(
         "stopped: {} is as it was; the head that was trained until then is judged and kept in {}: move it where you want it, or remove it",
         out.display(), kept.display()
     )]
     Interrupted {
-        /// The head that was to be replaced.
+        /// The head that should have been replaced.
         out: PathBuf,
-        /// The one that was trained.
+        /// The head that was trained.
         kept: PathBuf,
     },
 }
 
-/// Why fits on some samples were not done.
+/// Why fits on some samples were not made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FitError {
     #[error("{0}")]
@@ -126,7 +126,7 @@ impl From<Diverged> for FitError {
 }
 
 impl FitError {
-    /// Whether it is about one head alone, so that another may be trained nevertheless.
+    /// Whether the error concerns one head alone, so that others may still be trained.
     pub(super) fn spares_others(&self) -> bool {
         match self {
             Self::Head(error) => matches!(
@@ -138,7 +138,7 @@ impl FitError {
         }
     }
 
-    /// What it means for a training on `store`.
+    /// The error for a training on `store`.
     pub(super) fn on(self, store: &Path) -> TrainError {
         match self {
             Self::Head(source) => TrainError::Head {

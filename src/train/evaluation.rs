@@ -1,4 +1,4 @@
-//! Heads that are there, judged on pictures that were kept aside.
+//! Existing heads, evaluated on held-out pictures.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::head::nearest_centroid::NearestCentroid;
 use crate::head::saved::SavedHead;
 use crate::head::{Head, HeadError, HeadKind, Samples};
 
-/// Judges the heads of a HEAD, which is `told` of in its files, on a store that neither trained nor chose
-/// them. Nothing is written.
+/// Evaluates the heads of a HEAD, whose report is `told`, on a store that was used neither to train
+/// nor to choose them. Nothing is written.
 ///
-/// Of the training store, where it is at hand, it is told which pictures stand in both, and how the most
-/// frequent class and the nearest centroid of its pictures do. `pictures` is the folder of the judged
-/// pictures, where it is not the one that their store names.
+/// If the training store is available, the result also lists pictures in both stores, and the
+/// accuracy of the most frequent class and of the nearest centroid. `pictures` is the folder of the
+/// evaluated pictures, if their store does not name it.
 ///
 /// # Errors
 /// [`TrainError::Mismatch`] if the store has other codes or classes, [`TrainError::SamePictures`] if the
@@ -101,7 +101,7 @@ pub fn evaluate(
     Ok(told.judged_anew(comparison, store, &judged, pictures))
 }
 
-/// Refuses a store whose codes or classes are not those of the heads.
+/// Refuses a store whose codes or classes differ from the heads'.
 fn check(heads: &SavedHead, told: &Report, store: &Store) -> Result<(), TrainError> {
     let reason = match heads.codes.difference(store.codes_identity()) {
         Some(difference) => format!("{difference}; extract both with the same options"),
@@ -131,7 +131,7 @@ fn difference(results: &[HeadResult], design: &Design) -> Result<Option<Differen
     )?))
 }
 
-/// How the simplest answers of the training store do.
+/// The results of the baselines, from the training store.
 fn floors(
     heads: &SavedHead,
     train: &Store,

@@ -1,4 +1,4 @@
-//! Heads judged by their logits on pictures that they were not trained on.
+//! Heads evaluated by their logits on pictures that they were not trained on.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::evaluate::{
 };
 use crate::head::{HeadKind, probabilities};
 
-/// The pictures that heads are judged on: of a validation store, or of the training store, each by
-/// heads that were trained outside of its fold.
+/// The pictures that heads are evaluated on: those of a validation store, or those of the training
+/// store, by heads that were trained outside each picture's fold.
 pub(super) struct Judges<'a> {
-    /// Class of each (N).
+    /// Class of each picture (N).
     pub(super) labels: &'a [usize],
-    /// Their groups, and their folds where there are any.
+    /// Their groups, and their folds if there are any.
     pub(super) design: Design<'a>,
 }
 
-/// A head as it comes from training.
+/// A head from training, not yet evaluated.
 pub(super) struct Unjudged {
     pub(super) kind: HeadKind,
     pub(super) seed: Option<u64>,
-    /// Logits (N, K) on the judged pictures: by each seed's head, the kept one's first, or in each
-    /// dealing of folds.
+    /// Logits (N, K) on the evaluated pictures: of the head of each seed, the kept one first, or
+    /// for each dealing of folds.
     pub(super) logits: Vec<Array2<f32>>,
     pub(super) temperature: Option<Temperature>,
-    /// Which confidence an answer needs, by out-of-fold probabilities of the training samples.
+    /// How confident an answer must be, from out-of-fold probabilities of the training samples.
     pub(super) abstentions: Abstentions,
     pub(super) tuning: Option<Tuning>,
     pub(super) training_time: Duration,
@@ -37,9 +37,9 @@ pub(super) struct Unjudged {
 }
 
 impl Judges<'_> {
-    /// Judges a head.
+    /// Evaluates a head.
     pub(super) fn judge(&self, head: Unjudged) -> Result<HeadResult, EvaluateError> {
-        // The first run alone is shown picture by picture.
+        // Only the first run is shown picture by picture.
         let design = self.design.first();
         let judge = |given: &Array2<f32>| Evaluation::new(given.view(), self.labels, &design);
         let bare = probabilities(head.logits[0].clone(), 1.0);
@@ -77,8 +77,8 @@ impl Judges<'_> {
         })
     }
 
-    /// Probabilities at the head's temperature, which was fitted elsewhere. In folds each fold takes a
-    /// temperature that was fitted to the logits of the other folds.
+    /// Probabilities at the head's temperature, which was fitted on other pictures. In folds, each
+    /// fold uses a temperature fitted to the logits of the other folds.
     fn calibrated(
         &self,
         logits: &Array2<f32>,
@@ -108,7 +108,7 @@ impl Judges<'_> {
         Ok(calibrated)
     }
 
-    /// Which pictures each run classified right. A temperature changes no prediction.
+    /// Which pictures each run classified correctly. A temperature changes no prediction.
     fn right(&self, logits: &[Array2<f32>]) -> Result<Correctness, EvaluateError> {
         let runs = logits.iter().map(|logits| {
             let probabilities = probabilities(logits.clone(), 1.0);
@@ -117,7 +117,7 @@ impl Judges<'_> {
         Correctness::new(runs.collect::<Result<_, _>>()?)
     }
 
-    /// Accuracy in each fold, dealing after dealing.
+    /// Accuracy in each fold, one dealing after the other.
     fn by_fold(&self, right: &Correctness) -> Option<Spread> {
         let dealings = self.design.dealings.iter().zip(right.runs());
         let accuracies = dealings.flat_map(|(folds, right)| {
@@ -132,7 +132,7 @@ impl Judges<'_> {
         Spread::of(accuracies.collect())
     }
 
-    /// Errors in each run, where there are several.
+    /// Errors in each run, if there are several.
     fn by_seed(&self, right: &Correctness) -> Option<Spread> {
         if right.runs().len() < 2 {
             return None;

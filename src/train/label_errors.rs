@@ -1,4 +1,4 @@
-//! Label errors: pictures whose codes speak against their labels.
+//! Label errors: pictures whose codes contradict their labels.
 
 use std::fmt;
 
@@ -14,18 +14,18 @@ use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{CodesView, HeadError, Samples, probabilities};
 use crate::progress::Watch;
 
-/// How label errors are looked for in a store.
+/// How to search a store for label errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LabelErrorOptions {
-    /// Folds: each picture is judged by a head that was trained on the others.
+    /// Number of folds: each picture is predicted by a head that was trained on the others.
     pub n_folds: usize,
-    /// How pictures are dealt into folds.
+    /// Seed for dealing pictures into folds.
     pub seed: u64,
     /// The head.
     pub logistic: LogisticOptions,
-    /// A picture is an outlier if its distance from its class is more than so many times the
-    /// typical deviation (1.4826 median absolute deviations) above the class's median.
+    /// A picture is an outlier if its distance from its class exceeds the class's median by more
+    /// than this many typical deviations (1.4826 median absolute deviations).
     pub outlier_deviations: f64,
 }
 
@@ -35,50 +35,52 @@ impl Default for LabelErrorOptions {
             n_folds: 5,
             seed: 0,
             logistic: LogisticOptions::default(),
-            // C. Leys et al., "Detecting outliers" (2013), where few mistakes are wanted.
+            // C. Leys et al., "Detecting outliers" (2013), for few false alarms.
             outlier_deviations: 3.0,
         }
     }
 }
 
-/// A row whose label is in doubt.
+/// A row with a doubtful label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LabelError {
     /// The row of the store.
     pub row: usize,
-    /// What speaks against it.
+    /// Why it is doubtful.
     pub reason: Reason,
 }
 
-/// What speaks against a label.
+/// Why a label is doubtful.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reason {
-    /// A head that was not trained on the picture takes it for another class, as surely as it takes
-    /// pictures of that class for what they are.
+    /// A head that was not trained on the picture predicts another class, as confidently as it
+    /// predicts pictures of that class.
     OtherClass {
-        /// The class that it takes it for.
+        /// The predicted class.
         class: usize,
         /// The probability of that class.
         probability: f32,
         /// The probability of the label.
         of_label: f32,
     },
-    /// The code is far from those of its class.
+    /// The code is far from the other codes of its class.
     Outlier {
-        /// How many typical deviations the distance is above the median of the class.
+        /// Distance above the median of the class, in typical deviations.
         deviations: f64,
     },
 }
 
-/// Rows whose codes speak against their labels, the surest first, and then outliers.
+/// Rows whose codes contradict their labels, the most certain first, followed by outliers.
 ///
-/// Label errors are found by confident learning: a label is in doubt if the out-of-fold probability of
-/// another class reaches the mean that the pictures of that class have for it (C. Northcutt, L. Jiang
-/// and I. Chuang, "Confident learning", 2021), and is the largest. The distance of an outlier is one
-/// minus the cosine between its code and the mean of the other unit-length codes of its class.
+/// Label errors are found by confident learning: a label is doubtful if another class has the
+/// largest out-of-fold probability, and that probability reaches the mean over the pictures of that
+/// class (C. Northcutt, L. Jiang and I. Chuang, "Confident learning", 2021). The distance of an
+/// outlier is one minus the cosine between its code and the mean of the other unit-length codes of
+/// its class.
 ///
 /// # Errors
-/// [`TrainError`]; classes with fewer rows than folds are judged by heads that may not know them.
+/// [`TrainError`]; classes with fewer rows than folds are predicted by heads that may not know
+/// them.
 pub fn label_errors(
     store: &Store,
     options: &LabelErrorOptions,
@@ -87,7 +89,7 @@ pub fn label_errors(
     OutOfFold::of(store, options, watch)?.errors(options)
 }
 
-/// What heads say of the pictures of a store that were not trained on them.
+/// Predictions for the pictures of a store by heads that were not trained on them.
 pub(super) struct OutOfFold<'s> {
     store: &'s Store,
     samples: Samples<'s>,
@@ -96,7 +98,7 @@ pub(super) struct OutOfFold<'s> {
 }
 
 impl<'s> OutOfFold<'s> {
-    /// Trains a logistic regression outside of each fold.
+    /// Trains a logistic regression outside each fold.
     pub(super) fn of(
         store: &'s Store,
         options: &LabelErrorOptions,
@@ -127,7 +129,8 @@ impl<'s> OutOfFold<'s> {
         &self.probabilities
     }
 
-    /// The labels that are in doubt: those of other classes, the surest first, and then outliers, the farthest first.
+    /// The doubtful labels: those of other classes, the most certain first, then outliers, the
+    /// farthest first.
     pub(super) fn errors(
         &self,
         options: &LabelErrorOptions,
@@ -146,7 +149,7 @@ impl<'s> OutOfFold<'s> {
     }
 }
 
-/// Rows that are surely of another class by out-of-fold probabilities (N, K).
+/// Rows that clearly belong to another class, by out-of-fold probabilities (N, K).
 fn mislabelled(probabilities: &Array2<f32>, labels: &[usize]) -> Vec<LabelError> {
     let thresholds: Vec<f32> = (0..probabilities.ncols())
         .map(|class| {
@@ -161,7 +164,7 @@ fn mislabelled(probabilities: &Array2<f32>, labels: &[usize]) -> Vec<LabelError>
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(b.1));
         if let Some((class, &probability)) = largest
-            // Where codes tell nothing, classes may be as probable as each other.
+            // If codes carry no information, classes may be equally probable.
             && probability > probabilities[label]
             && probability >= thresholds[class]
         {
@@ -178,7 +181,7 @@ fn mislabelled(probabilities: &Array2<f32>, labels: &[usize]) -> Vec<LabelError>
     found.into_iter().map(|(_, error)| error).collect()
 }
 
-/// The mean; infinite where there is nothing, so that no probability reaches it.
+/// The mean; infinite for no values, so that no probability reaches it.
 fn mean(values: impl Iterator<Item = f32>) -> f32 {
     let (sum, n) = values.fold((0.0, 0), |(sum, n), value| (sum + value, n + 1));
     if n == 0 {
@@ -196,14 +199,14 @@ fn outliers(codes: &CodesView, labels: &[usize], limit: f64) -> Vec<LabelError> 
         let rows: Vec<usize> = (0..labels.len())
             .filter(|&row| labels[row] == class)
             .collect();
-        // Of fewer, none can be said to be typical.
+        // With fewer rows, none can be called typical.
         if rows.len() < 8 {
             continue;
         }
         let distances = distances(codes, &rows);
         let middle = median(distances.clone());
         let deviations: Vec<f64> = distances.iter().map(|d| (d - middle).abs()).collect();
-        // Of normal values, the standard deviation.
+        // For normally distributed values this is the standard deviation.
         let typical = 1.4826 * median(deviations);
         for (row, distance) in rows.into_iter().zip(distances) {
             let deviations = (distance - middle) / typical;

@@ -1,7 +1,7 @@
 //! How accuracy grows with the number of training pictures.
 //!
-//! Each head is trained, with the settings that are kept, on parts of the training pictures that keep
-//! the shares of the classes and divide no group, several times with another part and another seed.
+//! Each head is trained, with its final settings, on parts of the training pictures that keep the
+//! shares of the classes and divide no group. This is repeated with other parts and other seeds.
 
 use ndarray::Array2;
 
@@ -19,24 +19,24 @@ use crate::head::{Head, HeadError, HeadKind, HeadVisitor, OneHead, Samples, prob
 /// Shares of the training pictures; the last two are compared.
 const SHARES: [f64; 4] = [0.125, 0.25, 0.5, 1.0];
 
-/// How often each share is taken.
+/// How often each share is repeated.
 const REPEATS: u64 = 5;
 
-/// What one head is trained and judged for.
+/// What the curve of one head needs.
 struct Curves<'a, 't, 's> {
     training: &'a Training<'t, 's>,
-    /// The validation samples as they are stored; without them, the heads are judged in folds.
+    /// The unscaled validation samples; without them, the heads are evaluated in folds.
     validation: Option<&'a Samples<'s>>,
 }
 
-/// One fit: a part of the training samples, the samples that judge it, and where these stand.
+/// One fit: a part of the training samples, its evaluation samples, and their rows.
 struct Job<'s> {
     train: Vec<usize>,
     judged: Samples<'s>,
     rows: Vec<usize>,
-    /// Which run it belongs to.
+    /// The run it belongs to.
     run: usize,
-    /// How far its seed is from the given one.
+    /// Difference between its seed and the given one.
     more: u64,
 }
 
@@ -44,7 +44,7 @@ struct Job<'s> {
 struct Part<'s> {
     jobs: Vec<Job<'s>>,
     n_runs: usize,
-    /// Folds of each run, where the heads are judged in folds.
+    /// Folds of each run, if the heads are evaluated in folds.
     dealings: Vec<Vec<usize>>,
 }
 
@@ -68,7 +68,7 @@ impl HeadVisitor for Curves<'_, '_, '_> {
 }
 
 impl<'s> Curves<'_, '_, 's> {
-    /// The fits on one share. A whole store is always the same; then it is the seed that makes a run.
+    /// The fits on one share. The whole store is always the same; then runs differ only by seed.
     fn part(&self, share: f64, has_seed: bool) -> Result<Part<'s>, HeadError> {
         let samples = self.training.samples;
         let seed = |run: u64| self.training.options.seed.wrapping_add(run);
@@ -114,7 +114,7 @@ impl<'s> Curves<'_, '_, 's> {
         Ok(part)
     }
 
-    /// Which judged pictures each run has right.
+    /// Which evaluated pictures each run has right.
     fn judge<H: Head>(
         &self,
         part: &Part<'s>,
@@ -148,7 +148,7 @@ impl<'s> Curves<'_, '_, 's> {
     }
 }
 
-/// A share of these rows, in which every class keeps its share and no group is divided.
+/// A share of these rows, with the same shares of the classes and undivided groups.
 fn some_of(
     samples: &Samples,
     rows: &[usize],
@@ -164,7 +164,7 @@ fn some_of(
 }
 
 impl<'s> Training<'_, 's> {
-    /// The learning curve, if it is asked for and not stopped.
+    /// The learning curve, if it was requested and training was not stopped.
     pub(super) fn wanted_curve(
         &self,
         heads: &[OneHead],
@@ -203,7 +203,7 @@ impl<'s> Training<'_, 's> {
             let doubling = Difference::new(whole, half, &design)?;
             of_heads.push((head.kind(), curve, doubling));
         }
-        // As many as folds leave, where the heads are judged in them.
+        // As many as the folds leave, if heads are evaluated in folds.
         let n_train = match validation {
             Some(_) => self.samples.len(),
             None => self.samples.len() - self.samples.len() / self.options.folds,

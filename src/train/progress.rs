@@ -1,4 +1,4 @@
-//! What is told of a training while it runs: stages of many fits, and the epochs of one.
+//! Progress reports of a training: stages of many fits, and the epochs of one.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -12,13 +12,13 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Begins a stage of so many fits.
+    /// Begins a stage with this many fits.
     pub(super) fn begin(watch: &'a dyn Watch, name: &str, fits: usize) -> Self {
         watch.stage(name, fits);
         Self::untold(watch, fits)
     }
 
-    /// A stage that is not told of.
+    /// A stage that is not reported.
     pub(super) fn untold(watch: &'a dyn Watch, fits: usize) -> Self {
         let progress = Progress {
             total: fits,
@@ -30,11 +30,11 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// One of the fits is done.
+    /// One of the fits has finished.
     pub(super) fn fitted(&self) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.done += 1;
-        // Within the lock, so that numbers come in their order.
+        // Inside the lock, so that the numbers are reported in order.
         self.watch.progress(*progress, &"");
     }
 
@@ -43,14 +43,14 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// One fit of many, of whose steps nothing is told.
+/// One fit of many; its steps are not reported.
 impl Watch for Stage<'_> {
     fn is_stopped(&self) -> bool {
         self.watch.is_stopped()
     }
 }
 
-/// Tells of the epochs of one network, as a stage that begins with the first that is done.
+/// Reports the epochs of one network, as a stage that begins with the first finished epoch.
 pub(super) struct Epochs<'a>(pub(super) &'a dyn Watch);
 
 impl Watch for Epochs<'_> {

@@ -1,15 +1,16 @@
-//! What a training gives: how its heads did, where they come from, and the files of HEAD that tell it.
+//! The result of a training: metrics and provenance of its heads, and the files of a HEAD that hold
+//! them.
 //!
 //! ```text
-//! comparison, head_result   how the heads did, as text and as JSON
-//! verdict                   what the comparison of two heads says
+//! comparison, head_result   the heads' metrics, as text and as JSON
+//! verdict                   the conclusion from the comparison of two heads
 //! growth                    how accuracy grew with the training pictures
-//! floor                     the simplest answers, which the heads are held against
-//! overlap                   judged pictures that the heads were trained on
-//! recommendation            the head that is taken where none is named
-//! predictions               every judged picture, as CSV
+//! floor                     baselines to compare the heads with
+//! overlap                   evaluated pictures that the heads were trained on
+//! recommendation            the default head
+//! predictions               every evaluated picture, as CSV
 //! provenance                the stores, the command
-//! judged_pictures           every judged picture's hash and its place on the map of codes
+//! judged_pictures           every evaluated picture's hash and its position on the map of codes
 //! principal_components      codes in two dimensions
 //! origin                    provenance and judged pictures of one training
 //! report                    all of it, of a training or read back from HEAD's files

@@ -1,9 +1,9 @@
-//! What is worth a look by a person, and what came of it.
+//! Pictures worth reviewing, and the effect of the review.
 //!
 //! ```text
-//! doubts         pictures in the order in which their labels are worth a look
-//! next           pictures without labels, in the order in which labels would teach most
-//! label_change   heads with the labels of before and with those of after, judged as pairs
+//! doubts         pictures in the order in which their labels are worth reviewing
+//! next           pictures without labels, in the order in which labels would be most useful
+//! label_change   heads trained with the old and with the new labels, compared in pairs
 //! ```
 
 mod doubts;

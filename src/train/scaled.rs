@@ -3,7 +3,7 @@
 use crate::head::scaling::{Scaling, ScalingKind};
 use crate::head::{HeadError, Samples};
 
-/// Samples, scaled, and how.
+/// Scaled samples, and their scaling.
 pub(super) struct ScaledSamples<'a> {
     pub(super) scaling: Scaling,
     pub(super) samples: Samples<'a>,

@@ -1,4 +1,4 @@
-//! The stores that heads are trained and judged on.
+//! The stores for training and evaluation.
 
 use std::collections::HashSet;
 
@@ -12,12 +12,12 @@ use crate::head::{HeadError, Samples};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stores<'s> {
     pub(super) train: &'s Store,
-    /// Without one, the heads are judged in folds of `train`.
+    /// The validation store; without it, the heads are evaluated in folds of `train`.
     pub(super) validation: Option<&'s Store>,
 }
 
 impl<'s> Stores<'s> {
-    /// The store whose pictures judge the heads.
+    /// The store whose pictures evaluate the heads.
     pub(super) fn judging(self) -> &'s Store {
         self.validation.unwrap_or(self.train)
     }
@@ -26,7 +26,7 @@ impl<'s> Stores<'s> {
         [Some(self.train), self.validation].into_iter().flatten()
     }
 
-    /// Refuses stores that no head can be trained or judged on.
+    /// Refuses stores on which no head can be trained or evaluated.
     pub(super) fn check(self) -> Result<(), TrainError> {
         self.all().try_for_each(check_labels)?;
         if let Some(validation) = self.validation {
@@ -36,11 +36,11 @@ impl<'s> Stores<'s> {
         check_classes(self.train)
     }
 
-    /// Judged pictures of a validation store whose files, or whose groups, stand in the training store
-    /// too, if there are.
+    /// Evaluated pictures of a validation store whose files or groups are also in the training
+    /// store, if there are any.
     ///
     /// # Errors
-    /// [`TrainError::SamePictures`] if all do.
+    /// [`TrainError::SamePictures`] if all pictures are.
     pub(super) fn overlap(self) -> Result<Option<Overlap>, TrainError> {
         let Some(validation) = self.validation else {
             return Ok(None);
@@ -64,12 +64,12 @@ impl<'s> Stores<'s> {
         }
     }
 
-    /// Refuses stores that were written to since they were opened.
+    /// Refuses stores that were written to after they were opened.
     pub(super) fn check_unchanged(self) -> Result<(), TrainError> {
         Ok(self.all().try_for_each(Store::check_unchanged)?)
     }
 
-    /// Refuses codes that could not be read when they were used.
+    /// Refuses codes that could not be read during training.
     pub(super) fn check_read(
         self,
         train: &Samples<'s>,
@@ -88,7 +88,7 @@ pub(super) fn samples(store: &Store) -> Result<Samples<'_>, TrainError> {
     Samples::of_store(store).map_err(|error| FitError::from(error).on(store.dir()))
 }
 
-/// The codes of `store`, read through a scaling that was fitted to another store.
+/// The codes of `store`, with a scaling that was fitted to another store.
 pub(super) fn scaled<'s>(
     store: &Store,
     samples: &Samples<'s>,
@@ -125,7 +125,7 @@ fn check_pair(train: &Store, validation: &Store) -> Result<(), TrainError> {
     })
 }
 
-/// Refuses a store of one class by the class's name.
+/// Refuses a store with only one class, and names the class.
 pub(super) fn check_classes(train: &Store) -> Result<(), TrainError> {
     let counts = &train.manifest().counts;
     let mut present = (train.classes().iter())

@@ -1,4 +1,4 @@
-//! What a training gives, and how it is saved.
+//! The result of a training, and how it is saved.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,25 +11,25 @@ use crate::head::mlp::Mlp;
 use crate::head::saved::{self, SavedHead, SavedHeadError};
 use crate::head::{Epoch, Samples};
 
-/// Heads that were trained and judged. Nothing of them is on disk yet.
+/// Heads that were trained and evaluated. Nothing is on disk yet.
 ///
 /// [`SavedHead::save`] writes the heads alone, [`Trained::save`] a whole HEAD.
 #[derive(Clone, Debug)]
 pub struct Trained<'s> {
-    /// The heads that are kept.
+    /// The final heads.
     pub heads: SavedHead,
-    /// The MLP's learning curve; empty where there is no MLP.
+    /// The MLP's learning curve; empty without an MLP.
     pub history: Vec<Epoch>,
-    /// How the heads did.
+    /// The heads' results.
     pub comparison: Comparison,
     pub(super) stores: Stores<'s>,
-    /// The samples that judged the heads, as the heads saw them.
+    /// The samples that evaluated the heads, as the heads read them.
     pub(super) judged: Samples<'s>,
 }
 
 impl Trained<'_> {
-    /// Notes where the heads come from, and maps the codes that judged them, which are all read for
-    /// that.
+    /// Records the provenance of the heads, and maps the codes that evaluated them. This reads all
+    /// of these codes.
     ///
     /// # Errors
     /// [`TrainError::Store`] or [`TrainError::Head`] if the codes were changed or cannot be read.
@@ -41,17 +41,18 @@ impl Trained<'_> {
         Ok(origin)
     }
 
-    /// Writes HEAD's files into `draft`, and publishes it. The draft is of
-    /// [`KIND`](saved::KIND); begun before the training, it refuses a place that is taken before the
-    /// long work, and keeps others out. `page` makes report.html, where it is to be, after all other files are there.
+    /// Writes the HEAD's files into `draft`, and publishes it. The draft must be of kind
+    /// [`KIND`](saved::KIND). If it is begun before the training, it refuses an occupied target
+    /// before the long work, and keeps other processes out. `page` writes report.html, if wanted,
+    /// after all other files.
     ///
-    /// A trained head is never thrown away. Where the other files cannot be written, and where it is
-    /// half-trained and would replace another, it is kept beside HEAD; where its own disk takes no
-    /// more, in the system's folder for temporary files.
+    /// A trained head is never deleted. It is kept beside HEAD if the other files cannot be
+    /// written, or if it is unfinished and would replace another head. If its own disk is full, it
+    /// is kept in the system's folder for temporary files.
     ///
     /// # Errors
     /// [`TrainError::Kept`], [`TrainError::Interrupted`], [`TrainError::Save`], or
-    /// [`TrainError::Draft`], which say where the head is.
+    /// [`TrainError::Draft`]. The error says where the head is.
     pub fn save(
         &self,
         draft: Draft,
@@ -76,7 +77,7 @@ impl Trained<'_> {
         Ok(draft.publish()?)
     }
 
-    /// Writes the files besides the heads.
+    /// Writes the files beside the heads.
     fn write_beside(
         &self,
         dir: &Path,
@@ -94,7 +95,7 @@ impl Trained<'_> {
     }
 }
 
-/// Keeps a head in the system's folder for temporary files, as its own disk takes no more.
+/// Keeps a head in the system's folder for temporary files, because its own disk is full.
 fn keep_elsewhere(head: &SavedHead, error: SavedHeadError) -> TrainError {
     let folder = tempfile::Builder::new().prefix("cnn-codes-head-").tempdir();
     match folder {

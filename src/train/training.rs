@@ -1,4 +1,4 @@
-//! Heads chosen, trained, and given the logits by which they are judged.
+//! Chooses and trains heads, and computes the logits for their evaluation.
 
 use std::time::Instant;
 
@@ -24,43 +24,43 @@ use crate::quiet;
 
 /// One call of [`train`](super::train).
 pub(super) struct Training<'a, 's> {
-    /// The training samples as they are stored.
+    /// The unscaled training samples.
     pub(super) samples: &'a Samples<'s>,
     pub(super) options: &'a TrainOptions,
     pub(super) watch: &'a dyn Watch,
 }
 
-/// Heads trained on all samples, not judged yet.
+/// Heads trained on all samples, not yet evaluated.
 #[derive(Default)]
 pub(super) struct Unsaved {
     pub(super) heads: Vec<OneHead>,
     /// The MLP's learning curve.
     pub(super) history: Vec<Epoch>,
     pub(super) unjudged: Vec<Unjudged>,
-    /// Log loss of each head on the training samples, out of fold, where that is known.
+    /// Log loss of each head on the training samples, out of fold, if it is known.
     pub(super) log_losses: Vec<(HeadKind, f64)>,
-    /// The head that the others are held against, which is not kept.
+    /// The baseline, which is not kept.
     pub(super) floor: Option<Unjudged>,
-    /// The fold of each judged sample in each dealing; none where they are of a validation store.
+    /// The fold of each evaluated sample in each dealing; empty for a validation store.
     pub(super) dealings: Vec<Vec<usize>>,
-    /// Accuracy by the number of training pictures, where that is asked for.
+    /// Accuracy by the number of training pictures, if it was requested.
     pub(super) learning_curve: Option<LearningCurve>,
     /// Heads that could not be trained.
     pub(super) failed: Vec<FailedHead>,
-    /// How the heads did out of fold, and what the training codes look like.
+    /// The heads' out-of-fold scores, and the directions of the training codes.
     pub(super) evidence: Evidence,
 }
 
-/// One head trained on all samples, not judged yet.
+/// One head trained on all samples, not yet evaluated.
 struct UnsavedHead {
     head: OneHead,
     history: Vec<Epoch>,
     unjudged: Unjudged,
     dealings: Vec<Vec<usize>>,
-    /// Log loss of the training samples with the settings that are kept, each by a head that was not
-    /// trained on it, where that is known.
+    /// Log loss of the training samples with the final settings, each by a head that was not
+    /// trained on it, if it is known.
     log_loss: Option<f64>,
-    /// How it did on each of these, where that is known.
+    /// Its score for each of these samples, if they are known.
     scores: Option<OutOfFoldScores>,
 }
 
@@ -68,7 +68,7 @@ struct UnsavedHead {
 struct Choice<H: Head> {
     options: H::Options,
     tuning: Option<Tuning>,
-    /// Out-of-fold logits (N, K) with the chosen settings, where they are known.
+    /// Out-of-fold logits (N, K) with the chosen settings, if they are known.
     logits: Option<Array2<f32>>,
 }
 
@@ -79,7 +79,7 @@ struct OutOfFold {
     dealings: Vec<Vec<usize>>,
 }
 
-/// What a head is judged on.
+/// What a head is evaluated on.
 enum Judging<'v, 's> {
     Validation(&'v Samples<'s>),
     Folds(OutOfFold),
@@ -96,7 +96,7 @@ struct TrainOne<'a, 't, 's> {
 impl HeadVisitor for TrainOne<'_, '_, '_> {
     type Output = Result<UnsavedHead, FitError>;
 
-    /// A dependency that panics makes the head fail.
+    /// If a dependency panics, the head fails.
     fn visit<H: Head>(self, options: &H::Options) -> Self::Output
     where
         OneHead: From<Saved<H>>,
@@ -114,10 +114,10 @@ impl<'s> Training<'_, 's> {
         Ok(scale(self.samples, self.options.scaling)?)
     }
 
-    /// Heads trained on `train`, these samples scaled, to be judged on `validation`, or without one
-    /// by others of their kind that are trained outside of each fold.
+    /// Heads trained on `train`, the scaled samples. They are evaluated on `validation`; without
+    /// it, by other heads of their kind that are trained outside each fold.
     ///
-    /// One head after the other, each from beginning to end: where one fails, the others are kept.
+    /// The heads are trained one after the other, so that if one fails, the others are kept.
     pub(super) fn train(
         &self,
         train: &Samples<'s>,
@@ -159,8 +159,8 @@ impl<'s> Training<'_, 's> {
         Ok(unsaved)
     }
 
-    /// The nearest centroid, judged as the heads are and not kept, unless it is one of them. Where it
-    /// fails, or training is stopped, there is none.
+    /// The nearest centroid as a baseline, evaluated like the heads and not kept, unless it is one
+    /// of them. `None` if it fails, or if training is stopped.
     fn floor(
         &self,
         train: &Samples<'s>,
@@ -191,8 +191,8 @@ impl<'s> Training<'_, 's> {
         }
     }
 
-    /// Chooses the settings of one head, trains it with all threads, and takes the logits by which it
-    /// is judged.
+    /// Chooses the settings of one head, trains it with all threads, and computes the logits for
+    /// its evaluation.
     fn train_one<H: Head>(
         &self,
         given: &H::Options,
@@ -206,7 +206,7 @@ impl<'s> Training<'_, 's> {
             Some(validation) => Judging::Validation(validation),
             None => Judging::Folds(self.out_of_fold::<H>(given)?),
         };
-        // In folds, untuned, the first dealing's are with these settings.
+        // In folds and without tuning, the first dealing has these settings.
         let calibrates = self.options.calibrate && (validation.is_some() || self.options.tune);
         let choice = self.choose::<H>(given, self.samples, calibrates)?;
         self.watch
@@ -259,8 +259,8 @@ impl<'s> Training<'_, 's> {
         })
     }
 
-    /// Chooses the settings on `samples`, by cross-validation if that is asked for and there is a
-    /// choice; `wants_logits` asks for the out-of-fold logits as well.
+    /// Chooses the settings on `samples`, by cross-validation if it was requested and there is a
+    /// choice; `wants_logits` also requests the out-of-fold logits.
     fn choose<H: Head>(
         &self,
         given: &H::Options,
@@ -321,8 +321,8 @@ impl<'s> Training<'_, 's> {
         })
     }
 
-    /// Logits of every sample by heads that were trained, and tuned if need be, outside of its fold; for
-    /// each dealing with a seed of its own.
+    /// Logits of every sample from heads that were trained, and tuned if requested, outside its
+    /// fold; for each dealing with its own seed.
     fn out_of_fold<H: Head>(&self, given: &H::Options) -> Result<OutOfFold, FitError> {
         let n_runs = self.options.repeats;
         let (mut logits, mut dealings) = (Vec::new(), Vec::new());
@@ -352,7 +352,7 @@ impl<'s> Training<'_, 's> {
         self.dealing(samples, 0)
     }
 
-    /// Folds that were dealt with the seed that comes so many after the first.
+    /// Folds dealt with the seed increased by `more`.
     fn dealing<'a>(&self, samples: &Samples<'a>, more: u64) -> Result<Folds<'a>, FitError> {
         let TrainOptions {
             folds,
@@ -368,15 +368,15 @@ impl<'s> Training<'_, 's> {
         )?)
     }
 
-    /// The options of every seed: those given, and those with the seeds after theirs.
+    /// The options of every seed: the given one, and those after it.
     fn seeds<H: Head>(&self, options: &H::Options) -> Vec<H::Options> {
         let others = 1..self.options.repeats as u64;
         let others = others.map_while(|more| H::reseeded(options, more));
         std::iter::once(options.clone()).chain(others).collect()
     }
 
-    /// Logits on `validation` of networks of the other seeds; none if that is stopped, as the one
-    /// that is kept is there already.
+    /// Logits on `validation` of the networks of the other seeds; none if training is stopped,
+    /// because the final network is finished.
     fn other_seeds<H: Head>(
         &self,
         train: &Samples,
@@ -394,13 +394,13 @@ impl<'s> Training<'_, 's> {
         }
     }
 
-    /// Begins a stage of so many fits, such as "tuning the MLP".
+    /// Begins a stage with this many fits, such as "tuning the MLP".
     fn stage<H: Head>(&self, purpose: &str, fits: usize) -> Stage<'_> {
         Stage::begin(self.watch, &format!("{purpose} the {}", H::TITLE), fits)
     }
 
-    /// The temperature that fits out-of-fold logits, if calibration is asked for and any picture says
-    /// something of it.
+    /// The temperature that fits the out-of-fold logits, if calibration was requested and any
+    /// picture is informative.
     fn temperature(
         &self,
         known: Option<&OutOfFoldLogits>,
@@ -415,8 +415,8 @@ impl<'s> Training<'_, 's> {
         }
     }
 
-    /// Out-of-fold logits of the training samples whose class some head could know; nothing if there
-    /// are none. No temperature helps the others.
+    /// Out-of-fold logits of the training samples whose class some head could know; `None` if there
+    /// are none. No temperature helps the other samples.
     fn known(&self, logits: &Array2<f32>) -> Result<Option<OutOfFoldLogits<'s>>, FitError> {
         let labels = self.samples.labels();
         let unknown = never_learned(labels, &self.folds(self.samples)?.of_row);
@@ -435,13 +435,13 @@ struct OutOfFoldLogits<'s> {
 }
 
 impl OutOfFoldLogits<'_> {
-    /// Which confidence an answer needs.
+    /// How confident an answer must be.
     fn abstentions(&self, temperature: f64) -> Result<Abstentions, FitError> {
         let probabilities = probabilities(self.logits.clone(), temperature as f32);
         Ok(abstentions(probabilities.view(), self.samples.labels())?)
     }
 
-    /// How well the head knew each picture.
+    /// The head's score for each picture.
     fn scores(&self, temperature: f64) -> OutOfFoldScores {
         let of_classes = negative_log_probabilities(self.logits.clone(), temperature as f32);
         let labels = self.samples.labels();

@@ -1,4 +1,5 @@
-//! Trunks compared: the same heads in the same folds of the same pictures, on the codes of several trunks.
+//! Compares trunks: the same heads in the same folds of the same pictures, on the codes of several
+//! trunks.
 
 use std::collections::HashSet;
 
@@ -10,34 +11,34 @@ use crate::codes::{Pool, Store};
 use crate::evaluate::{Design, Difference, log_losses};
 use crate::progress::Watch;
 
-/// How heads did on the codes of one trunk.
+/// The results of heads on the codes of one trunk.
 #[derive(Clone, Debug)]
 pub struct JudgedTrunk {
-    /// Place of its store among those that were given.
+    /// Index of its store among the given ones.
     pub store: usize,
-    /// What heads read of its codes.
+    /// How the heads read its codes.
     pub view: View,
-    /// The heads, judged in folds.
+    /// The heads, evaluated in folds.
     pub comparison: Comparison,
-    /// Place among those of the head whose log loss is the smallest, by which the trunk is judged.
+    /// Index of the head with the smallest log loss, which represents the trunk.
     pub best: usize,
-    /// Log loss of each picture (N) by that head.
+    /// Log loss of each picture (N) with that head.
     losses: Vec<f64>,
 }
 
-/// How two trunks differ.
+/// The difference between two trunks.
 #[derive(Clone, Debug)]
 pub struct TrunkDifference {
-    /// Mean log loss of the first less that of the second.
+    /// Mean log loss of the first trunk minus that of the second.
     pub log_loss: f64,
     /// Its standard error, picture by picture.
     pub standard_error: f64,
-    /// Accuracy of the first less that of the second.
+    /// Accuracy of the first trunk minus that of the second.
     pub accuracy: Difference,
 }
 
 impl JudgedTrunk {
-    /// The head by which the trunk is judged.
+    /// The head that represents the trunk.
     #[must_use]
     pub fn head(&self) -> &HeadResult {
         &self.comparison.heads[self.best]
@@ -49,7 +50,7 @@ impl JudgedTrunk {
         self.losses.iter().sum::<f64>() / self.losses.len() as f64
     }
 
-    /// How it differs from another trunk that was judged on the same pictures.
+    /// The difference from another trunk that was evaluated on the same pictures.
     ///
     /// # Errors
     /// [`TrainError::Evaluate`], never for trunks of one call of [`judge_trunks`].
@@ -76,11 +77,12 @@ impl JudgedTrunk {
     }
 }
 
-/// Judges the heads of `options` in folds of each store: on whole codes, and, where these have height and width, on
-/// their means. Probabilities are calibrated. `judged` is told of each trunk as soon as it is judged.
+/// Evaluates the heads of `options` in folds of each store: on whole codes and, if these have
+/// height and width, on their means. Probabilities are calibrated. `judged` is called for each
+/// trunk as soon as it is done.
 ///
 /// # Errors
-/// [`TrainError::Mismatch`] if the stores are not of the same labelled pictures; as [`train`].
+/// [`TrainError::Mismatch`] if the stores do not hold the same labelled pictures; as [`train`].
 pub fn judge_trunks(
     stores: &[Store],
     options: &TrainOptions,
@@ -128,14 +130,14 @@ pub fn judge_trunks(
     Ok(trunks)
 }
 
-/// The trunk to take: the fastest of those whose log loss is not larger than the smallest by more than a
-/// standard error. `rates` are the pictures per second of each trunk of `trunks`.
+/// The recommended trunk: the fastest of those whose log loss exceeds the smallest by at most a
+/// standard error. `rates` holds the pictures per second of each of `trunks`.
 ///
 /// # Errors
 /// As [`JudgedTrunk::difference`].
 ///
 /// # Panics
-/// If there are no trunks, or not as many rates.
+/// If there are no trunks, or if the number of rates differs.
 pub fn best_trunk(trunks: &[JudgedTrunk], rates: &[f64]) -> Result<usize, TrainError> {
     assert_eq!(trunks.len(), rates.len(), "a rate for each trunk");
     let by_loss = |&a: &usize, &b: &usize| trunks[a].log_loss().total_cmp(&trunks[b].log_loss());
@@ -151,7 +153,7 @@ pub fn best_trunk(trunks: &[JudgedTrunk], rates: &[f64]) -> Result<usize, TrainE
     Ok(chosen)
 }
 
-/// What is tried over height and width.
+/// Which poolings are tried.
 fn pools(store: &Store) -> Vec<Pool> {
     let codes = store.codes_identity();
     match codes.pool == Pool::None && codes.output.shape.len() == 3 {
@@ -160,7 +162,7 @@ fn pools(store: &Store) -> Vec<Pool> {
     }
 }
 
-/// Refuses stores of other pictures, classes, labels or groups.
+/// Refuses stores with other pictures, classes, labels or groups.
 fn check_pictures(first: &Store, other: &Store) -> Result<(), TrainError> {
     let pictures = |store: &Store| -> Vec<_> {
         let rows = store.pictures().iter();

@@ -1,10 +1,10 @@
 //! The choice of settings by cross-validation on the training store.
 //!
-//! All heads are chosen by the same rule: the smallest log loss of out-of-fold predictions, averaged over
-//! seeds where there are random numbers, and over temperatures' own where they are calibrated. The loss
-//! and not the accuracy, because some hundred pictures give most settings the same number of errors.
-//! The settings that were given are left only for some that are better by more than one standard error
-//! of the difference: less than that is noise.
+//! All heads use the same rule: the smallest log loss of out-of-fold predictions. It is averaged
+//! over seeds if there are random numbers, and taken at each setting's own temperature if the head
+//! is calibrated. It is the loss and not the accuracy, because on a few hundred pictures most
+//! settings have the same number of errors. The given settings are only replaced by settings that
+//! are better by more than one standard error of the difference: less is noise.
 
 use ndarray::{Array2, Axis};
 
@@ -14,48 +14,48 @@ use super::result::{Trial, Tuning};
 use crate::evaluate::{Design, fit_temperature, is_right, log_losses};
 use crate::head::probabilities;
 
-/// Seeds that each setting of a head with random numbers is tried with.
+/// Number of seeds for each setting of a head with random numbers.
 pub(super) const TUNING_SEEDS: u64 = 3;
 
-/// Settings that were tried.
+/// Tried settings.
 pub(super) struct Candidate<T> {
     pub(super) options: T,
-    /// In words.
+    /// The settings, in words.
     pub(super) setting: String,
-    /// Out-of-fold logits (N, K), one for each seed.
+    /// Out-of-fold logits (N, K), one array per seed.
     pub(super) logits: Vec<Logits>,
 }
 
-/// Settings that were chosen for one head, with the logits (N, K) of their first seed.
+/// The chosen settings of one head, with the logits (N, K) of their first seed.
 pub(super) struct Tuned<T> {
     pub(super) options: T,
     pub(super) tuning: Tuning,
     pub(super) logits: Array2<f32>,
 }
 
-/// By what settings are judged.
+/// The data that settings are compared on.
 pub(super) struct TuningJudge<'a> {
     /// Class of each sample (N).
     pub(super) labels: &'a [usize],
-    /// Its group, where there are groups.
+    /// Group of each sample, if there are groups.
     pub(super) groups: Option<&'a [usize]>,
-    /// Whether no head could know its class; such samples don't count.
+    /// Whether no head could know a sample's class; such samples are ignored.
     pub(super) unknown: Vec<bool>,
-    /// Whether the head is calibrated, and so the losses are taken at each setting's own temperature.
+    /// Whether the head is calibrated, so that losses are taken at each setting's own temperature.
     pub(super) calibrates: bool,
 }
 
-/// What one setting's heads said.
+/// The results of one setting.
 struct Judged {
-    /// Log loss of each sample that counts, the mean over the seeds.
+    /// Log loss of each counted sample, the mean over the seeds.
     losses: Vec<f64>,
-    /// Errors, the mean over the seeds.
+    /// Number of errors, the mean over the seeds.
     errors: f64,
 }
 
 impl TuningJudge<'_> {
-    /// Takes the candidate with the smallest log loss among those that are better than the first, which
-    /// was given, by more than a standard error; or the first.
+    /// Chooses the candidate with the smallest log loss among those that beat the first, which was
+    /// given, by more than a standard error; or the first.
     pub(super) fn choose<T>(&self, mut tried: Vec<Candidate<T>>) -> Result<Tuned<T>, FitError> {
         let judged = tried.iter().map(|candidate| self.judge(&candidate.logits));
         let judged: Vec<_> = judged.collect::<Result<_, _>>()?;
@@ -88,7 +88,7 @@ impl TuningJudge<'_> {
         })
     }
 
-    /// Judges one setting; nothing if a seed's training diverged.
+    /// Evaluates one setting; `None` if a seed's training diverged.
     fn judge(&self, logits: &[Logits]) -> Result<Option<Judged>, FitError> {
         let rows: Vec<_> = (0..self.labels.len())
             .filter(|&row| !self.unknown[row])

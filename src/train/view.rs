@@ -1,9 +1,10 @@
-//! The choice of a view: whether heads read whole codes, or their mean or maximum over height and width; those of
-//! all layers that are side by side, or of the last ones; and how these are scaled.
+//! The choice of how heads read codes: whole, or their mean or maximum over height and width; of
+//! all layers or only the last ones; and with which scaling.
 //!
-//! Chosen on the training store alone, as settings are: by the log loss of a logistic regression in folds. It is
-//! the head whose optimum is found, so that views are compared and not trainings; which view suits it suits the
-//! others, and on some hundred pictures that decides more than the head does.
+//! It is made on the training store alone, like the choice of settings: by the log loss of a
+//! logistic regression in folds. This head's optimum is found, so codes are compared and not
+//! trainings. What suits it suits the other heads, and on a few hundred pictures this choice
+//! matters more than the head.
 
 use super::TrainError;
 use super::cross_validation::{Folds, never_learned};
@@ -19,27 +20,27 @@ use crate::head::scaling::ScalingKind;
 use crate::head::{Head, HeadOptions};
 use crate::progress::Watch;
 
-/// Most pictures for which it is asked unbidden whether means would do better: with more, whole codes are seldom
-/// worse, and the question takes as long as the training.
+/// The most pictures for which means are tried without being requested. With more pictures, whole
+/// codes are seldom worse, and the comparison takes as long as the training.
 const FEW_PICTURES: usize = 5_000;
 
-/// What heads read of a store's codes.
+/// How heads read a store's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
-    /// What is done over height and width.
+    /// The pooling over height and width.
     pub pool: Pool,
-    /// How many of the layers that are side by side are read, from the last one on; nothing where all are.
+    /// How many of the layers are read, counted from the last; `None` for all.
     pub last_layers: Option<usize>,
-    /// How the codes are scaled then.
+    /// How the result is scaled.
     pub scaling: ScalingKind,
 }
 
-/// How a view was chosen.
+/// How the view was chosen.
 #[derive(Clone, Debug)]
 pub struct ViewChoice {
     /// The view.
     pub view: View,
-    /// The best trial of each view, the one that was given first.
+    /// The best trial of each view, starting with the given view.
     pub trials: Vec<(View, Trial)>,
 }
 
@@ -66,7 +67,7 @@ impl std::fmt::Display for View {
 }
 
 impl View {
-    /// The store with what heads read of its codes.
+    /// The store with its codes in this view.
     ///
     /// # Errors
     /// As [`Store::pooled`] and [`Store::with_layers`].
@@ -85,11 +86,12 @@ impl View {
     }
 }
 
-/// Chooses a view of `store` in its folds. The one that is given, the store's own codes with the scaling of
-/// `options`, is left only for one that is better by more than a standard error, with the best of its L2
-/// strengths.
+/// Chooses a view of `store` in its folds. The given view is the store's own codes with the scaling
+/// of `options`. It is only replaced by a view that is better by more than a standard error, with
+/// the best of its L2 strengths.
 ///
-/// Codes that are vectors have only their scalings to choose from, and those of several layers the last of these.
+/// For codes that are vectors, only the scaling can be chosen; for those of several layers, also
+/// the last layers.
 ///
 /// # Errors
 /// As [`train`](super::train).
@@ -103,9 +105,9 @@ pub fn choose_view(
     judge(store, options, views(store, given), &strengths, watch)
 }
 
-/// Whether means over height and width would do better than the whole codes that are given, by more than a
-/// standard error, with the L2 strength that is given: a question that takes two fits a fold. Nothing where the
-/// codes have no height and width, or are of more than 5,000 pictures.
+/// Whether means over height and width would beat the given whole codes by more than a standard
+/// error, with the given L2 strength. This takes two fits per fold. `None` if the codes have no
+/// height and width, or are of more than 5,000 pictures.
 ///
 /// # Errors
 /// As [`train`](super::train).
@@ -132,7 +134,7 @@ pub fn are_means_better(
     Ok((choice.view == means).then_some(choice))
 }
 
-/// What heads read if nothing is chosen.
+/// The view without a choice.
 fn given_view(store: &Store, options: &TrainOptions) -> View {
     View {
         pool: store.codes_identity().pool,
@@ -141,7 +143,7 @@ fn given_view(store: &Store, options: &TrainOptions) -> View {
     }
 }
 
-/// The options of the logistic regression that judges.
+/// The options of the logistic regression for the comparison.
 fn logistic(options: &TrainOptions) -> LogisticOptions {
     let given = options.heads.iter().find_map(|head| match head {
         HeadOptions::Logistic(options) => Some(*options),
@@ -150,7 +152,8 @@ fn logistic(options: &TrainOptions) -> LogisticOptions {
     given.unwrap_or_else(LogisticOptions::default)
 }
 
-/// Judges views with each of these strengths in folds, and chooses; the first view and strength are those given.
+/// Evaluates views with each of these strengths in folds, and chooses; the first view and strength
+/// are the given ones.
 fn judge(
     store: &Store,
     options: &TrainOptions,
@@ -211,7 +214,7 @@ fn loss(trial: &Trial) -> f64 {
     trial.log_loss.unwrap_or(f64::INFINITY)
 }
 
-/// All views of a store, the given one first.
+/// All views of a store, starting with the given one.
 fn views(store: &Store, given: View) -> Vec<View> {
     let pools = match has_places(store) {
         true => vec![Pool::None, Pool::Avg, Pool::Max],

@@ -1,4 +1,4 @@
-//! The same heads trained and judged by the pictures alone, to tell what their views brought.
+//! Trains and evaluates the same heads without views, to measure the effect of the views.
 
 use super::error::{FitError, TrainError};
 use super::judgement::Judges;
@@ -9,7 +9,7 @@ use super::training::Training;
 use crate::evaluate::{Design, Difference};
 use crate::progress::Watch;
 
-/// What views brought these heads; nothing where the stores hold none, or training is stopped.
+/// The effect of views on these heads; `None` if the stores hold no views, or training is stopped.
 pub(super) fn brought_by_views(
     stores: Stores,
     options: &TrainOptions,
@@ -39,7 +39,7 @@ pub(super) fn brought_by_views(
         None => None,
     };
     let unsaved = match training.train(&scaled.samples, judged.as_ref()) {
-        // The heads with views are there, and nothing else was asked for.
+        // The heads with views exist already, and nothing else was requested.
         Err(FitError::Stopped(_)) => return Ok(None),
         unsaved => unsaved.map_err(on_train)?,
     };
@@ -66,7 +66,8 @@ pub(super) fn brought_by_views(
     }))
 }
 
-/// One head against the same without views; nothing where one of them was stopped before its last run.
+/// One head compared with the same head without views; `None` if one of them was stopped before its
+/// last run.
 fn brought(
     with: &HeadResult,
     without: &HeadResult,

@@ -1,4 +1,4 @@
-//! Many fits at once.
+//! Runs many fits in parallel.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,16 +6,17 @@ use std::thread;
 
 use rayon::ThreadPoolBuilder;
 
-/// Memory that fits at the same time may take together.
+/// Memory that parallel fits may take together.
 const MEMORY: usize = 512 << 20;
 
-/// Does `jobs` on several threads and gives what they gave, in the order of the jobs.
+/// Runs `jobs` on several threads, and returns their results in the order of the jobs.
 ///
-/// Each worker has a pool of its own, so that a small fit is not cut up among threads that wait for
-/// each other; results do not depend on the number of threads. `bytes` is what one job takes.
+/// Each worker has its own thread pool, so that a small fit is not divided among threads that wait
+/// for each other. Results do not depend on the number of threads. `bytes` is the memory of one
+/// job.
 ///
 /// # Errors
-/// The error of the first job, in their order, that had one; the rest is then given up.
+/// The error of the first job, in order, that failed; the remaining jobs are then abandoned.
 pub(super) fn work<J, R, E>(
     jobs: &[J],
     bytes: usize,
@@ -49,7 +50,7 @@ where
                 let pool = ThreadPoolBuilder::new().num_threads(threads / workers);
                 match pool.build() {
                     Ok(pool) => pool.install(work),
-                    // No more threads to be had: this one does without.
+                    // No more threads are available: this worker continues without its own pool.
                     Err(_) => work(),
                 }
             });

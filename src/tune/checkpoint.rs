@@ -1,13 +1,13 @@
-//! What was done, so that a killed run goes on.
+//! Finished work, from which a killed run resumes.
 //!
 //! ```text
-//! job           what is tuned, on what, how: a hash
-//! NAME.epoch    numbers of a training after its last epoch
-//! NAME.logits   logits of pictures that were kept aside of a training, epoch by epoch
+//! job           a hash of what is tuned, on which codes, with which options
+//! NAME.epoch    state of a training after its last epoch
+//! NAME.logits   logits of a training's held-out pictures, epoch by epoch
 //! ```
 //!
-//! Each file is a line of text (epoch, steps, length) and float32 in little-endian order, and appears whole or not at
-//! all.
+//! Each file is a line of text (epoch, steps, length) followed by little-endian float32, and
+//! appears whole or not at all.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use super::TuneError;
 use super::run::Run;
 use crate::files::{Existing, FileDraft};
 
-/// The file that tells which job it is.
+/// The file that identifies the job.
 const JOB: &str = "job";
 
 /// A folder for an unfinished run.
@@ -26,7 +26,7 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens the folder of a job, or makes it.
+    /// Opens or creates the folder of a job.
     pub(super) fn open(folder: &Path, job: &str) -> Result<Self, TuneError> {
         let failed = |source| TuneError::Checkpoint {
             path: folder.to_owned(),
@@ -56,12 +56,12 @@ impl Checkpoint {
         })
     }
 
-    /// Removes the folder, once nothing of it is needed any more. Harmless where that fails.
+    /// Removes the folder when nothing in it is needed any more. A failure is harmless.
     pub(super) fn remove(self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
 
-    /// The error of a run that was stopped, with the folder from which it goes on.
+    /// The error of a stopped run, with the folder from which it can resume.
     pub(super) fn stopped(&self, error: TuneError) -> TuneError {
         match error {
             TuneError::Stopped { source, .. } => TuneError::Stopped {
@@ -72,13 +72,13 @@ impl Checkpoint {
         }
     }
 
-    /// Keeps a training after an epoch.
+    /// Saves a training after an epoch.
     pub(super) fn keep(&self, name: &str, run: &Run) -> Result<(), TuneError> {
         let (steps, numbers) = run.numbers();
         self.write(&format!("{name}.epoch"), run.epoch, steps, &numbers)
     }
 
-    /// Brings a training to where it was kept; leaves it as it is where nothing was.
+    /// Restores a training to its saved state; without one, nothing changes.
     pub(super) fn restore(&self, name: &str, run: &mut Run) -> Result<(), TuneError> {
         let Some((epoch, steps, numbers)) = self.read(&format!("{name}.epoch"))? else {
             return Ok(());
@@ -95,18 +95,18 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Keeps logits.
+    /// Saves logits.
     pub(super) fn keep_logits(&self, name: &str, logits: &[f32]) -> Result<(), TuneError> {
         self.write(&format!("{name}.logits"), 0, 0, &[logits])
     }
 
-    /// The logits that were kept, if they are as many.
+    /// The saved logits, if their number is right.
     pub(super) fn logits(&self, name: &str) -> Result<Option<Vec<f32>>, TuneError> {
         let read = self.read(&format!("{name}.logits"))?;
         Ok(read.map(|(_, _, logits)| logits))
     }
 
-    /// Forgets a training whose logits are kept.
+    /// Removes the state of a training whose logits are saved.
     pub(super) fn forget(&self, name: &str) {
         let _ = fs::remove_file(self.folder.join(format!("{name}.epoch")));
     }

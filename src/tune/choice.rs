@@ -1,4 +1,4 @@
-//! Trainings in folds of the training store, and what they say.
+//! Trainings in folds of the training store, and the choice between them.
 
 use std::fmt;
 
@@ -16,20 +16,21 @@ use crate::head::probabilities;
 use crate::head::splits::{hold_out, stratified_folds};
 use crate::progress::{Progress, Watch};
 
-/// Bytes of codes that heads are trained on in the folds; of more pictures some are drawn.
+/// The most bytes of codes for training heads in the folds; if there are more pictures, some are
+/// drawn.
 const MOST_BYTES: usize = 512 << 20;
 
-/// A setting, with the epoch and the mixture at which it did best out of fold.
+/// A setting, with the epoch and the mixture that gave its best results out of fold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Tried {
     /// The setting.
     pub setting: Setting,
     /// Epochs of training.
     pub epochs: usize,
-    /// Share of the tuned weights; the rest is the published ones.
+    /// Share of the tuned weights; the rest are the published ones.
     #[serde(serialize_with = "as_written")]
     pub mixture: f32,
-    /// Mean log loss out of fold; infinite where training diverged.
+    /// Mean log loss out of fold; infinite if training diverged.
     pub log_loss: f64,
     /// Errors out of fold.
     pub errors: usize,
@@ -37,7 +38,7 @@ pub struct Tried {
     pub standard_error: f64,
 }
 
-/// What was tried in the folds, and what is taken.
+/// What was tried in the folds, and what was chosen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Choice {
@@ -49,24 +50,24 @@ pub struct Choice {
     pub frozen_log_loss: f64,
     /// Errors of the frozen heads out of fold.
     pub frozen_errors: usize,
-    /// Each setting at its best.
+    /// Each setting with its best epoch and mixture.
     pub tried: Vec<Tried>,
-    /// Which of them is taken; nothing for the frozen head.
+    /// Index of the chosen setting; `None` for the frozen head.
     pub taken: Option<usize>,
-    /// The taken one, with its mixture, after each epoch.
+    /// The chosen setting, with its mixture, after each epoch.
     #[serde(skip)]
     of_epochs: Vec<AtEpoch>,
 }
 
-/// What is taken, after so many epochs.
+/// The chosen setting after some epoch.
 #[derive(Clone, Debug, PartialEq)]
 struct AtEpoch {
     tried: Tried,
-    /// What it says of pictures that it was not trained on.
+    /// Its logits of pictures that it was not trained on.
     out_of_fold: OutOfFold,
 }
 
-/// Logits of pictures by tails and heads that were not trained on them.
+/// Logits of pictures from tails and heads that were not trained on them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct OutOfFold {
     /// The pictures' rows (N).
@@ -76,20 +77,21 @@ pub(super) struct OutOfFold {
 }
 
 impl Choice {
-    /// What is taken; nothing for the frozen head.
+    /// The chosen setting; `None` for the frozen head.
     #[must_use]
     pub fn chosen(&self) -> Option<&Tried> {
         self.taken.map(|taken| &self.tried[taken])
     }
 
-    /// What the taken one says of pictures that it was not trained on.
+    /// The chosen setting's logits of pictures that it was not trained on.
     pub(super) fn out_of_fold(&self) -> Option<&OutOfFold> {
         let at = self.of_epochs.get(self.chosen()?.epochs - 1);
         at.map(|at| &at.out_of_fold)
     }
 
-    /// The choice where training on all pictures was stopped after so many epochs: the taken setting, if it beats
-    /// the frozen heads by more than a standard error after these, or the frozen head.
+    /// The choice if training on all pictures was stopped after this many epochs: the chosen
+    /// setting, if after these epochs it beats the frozen heads by more than a standard error, else
+    /// the frozen head.
     pub(super) fn stopped_after(mut self, epochs: usize) -> Self {
         let at = epochs
             .checked_sub(1)
@@ -105,13 +107,13 @@ impl Choice {
 }
 
 impl Tried {
-    /// Whether it is better than frozen heads of this log loss by more than a standard error.
+    /// Whether it beats frozen heads with this log loss by more than a standard error.
     fn beats(&self, frozen_log_loss: f64) -> bool {
         self.log_loss + self.standard_error < frozen_log_loss
     }
 }
 
-/// Pictures in a fold, and logits of them.
+/// The pictures of a fold, and their logits.
 struct Fold {
     inside: Vec<usize>,
     /// Logits (inside, K) of the frozen head.
@@ -120,7 +122,7 @@ struct Fold {
     tuned: Vec<Vec<Vec<Array2<f32>>>>,
 }
 
-/// Tells of one training among others.
+/// Reports one training among several.
 struct Part<'a> {
     watch: &'a dyn Watch,
     before: usize,
@@ -210,7 +212,7 @@ pub(super) fn choose(
     Ok(judge.choice(&settings, options))
 }
 
-/// All pictures, or as many as the codes of fit memory.
+/// All pictures, or as many as fit into memory with their codes.
 fn drawn(data: &Data, frozen: &Frozen, options: &TuneOptions) -> Result<Vec<usize>, TuneError> {
     let n = data.labels.len();
     let most = MOST_BYTES / (4 * frozen.n_features() * data.n_views());
@@ -222,20 +224,20 @@ fn drawn(data: &Data, frozen: &Frozen, options: &TuneOptions) -> Result<Vec<usiz
     Ok(drawn)
 }
 
-/// Trainings outside of one fold.
+/// The trainings outside one fold.
 struct OfFold<'a> {
     data: &'a Data<'a>,
     frozen: &'a Frozen<'a>,
     options: &'a TuneOptions,
     checkpoint: &'a Checkpoint,
-    /// The frozen head that was trained outside.
+    /// The frozen head that was trained outside the fold.
     head: &'a Network,
     inside: Vec<usize>,
     outside: Vec<usize>,
 }
 
 impl OfFold<'_> {
-    /// Logits (inside, K) after each epoch, for each mixture. NaN where training diverged.
+    /// Logits (inside, K) after each epoch, for each mixture; NaN if training diverged.
     fn tune(
         &self,
         name: &str,
@@ -255,7 +257,7 @@ impl OfFold<'_> {
                 self.options,
                 &self.outside,
             );
-            // Logits are kept before the weights, so that there may be more of them.
+            // Logits are saved before the weights, so there may be more of them.
             self.checkpoint.restore(name, &mut run)?;
             logits.truncate(run.epoch * of_epoch);
             let done = run.go_on(self.checkpoint, name, self.options.epochs, watch, |run| {
@@ -291,7 +293,7 @@ impl OfFold<'_> {
     }
 }
 
-/// What logits are judged by.
+/// What logits are evaluated with.
 struct Judge<'a> {
     /// Rows of the store (N).
     rows: &'a [usize],
@@ -328,7 +330,7 @@ impl Judge<'_> {
             let epochs = 0..options.epochs;
             let all = epochs
                 .flat_map(|epoch| (0..options.mixtures.len()).map(move |place| (epoch, place)));
-            // The first of equal ones.
+            // Of equal ones, the first.
             let tried = all.map(|(epoch, place)| at(number, epoch, place));
             tried
                 .min_by(|a, b| a.log_loss.total_cmp(&b.log_loss))
@@ -373,7 +375,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Log loss of each picture, and how many are wrong.
+    /// The log loss of each picture, and the number of errors.
     fn losses<'f>(&'f self, logits: impl Fn(&'f Fold) -> &'f Array2<f32>) -> (Vec<f64>, usize) {
         let (mut all, mut errors) = (vec![0.0; self.labels.len()], 0);
         for fold in self.folds {

@@ -17,7 +17,7 @@ use crate::train::TrainError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TuneError {
-    /// The store does not hold what the tail takes.
+    /// The store does not hold the codes that the tail takes.
     #[error("{} cannot be tuned on: {reason}", store.display())]
     Store {
         /// The store.
@@ -25,33 +25,33 @@ pub enum TuneError {
         /// What is wrong, and what to do about it.
         reason: String,
     },
-    /// HEAD has no such head.
+    /// The HEAD has no such head.
     #[error("there is no {kind} head to begin with; there is: {}", there.join(", "))]
     NoHead {
-        /// Which head was asked for.
+        /// The requested head.
         kind: HeadKind,
-        /// Which heads there are.
+        /// The existing heads.
         there: Vec<String>,
     },
-    /// A head that has no gradient.
+    /// This kind of head has no gradient.
     #[error("a {kind} cannot be tuned; the heads that can are mlp and logistic")]
     Kind {
-        /// Which head was asked for.
+        /// The requested head.
         kind: HeadKind,
     },
-    /// The layers cannot be trained, or not on such codes.
+    /// The layers cannot be trained at all, or not on these codes.
     #[error("{0}")]
     Tail(#[from] TailError),
     /// Codes cannot be read, or were changed.
     #[error("{0}")]
     Codes(#[from] StoreError),
-    /// An option is outside, there are too few pictures, or a head cannot be trained.
+    /// An option is out of range, there are too few pictures, or a head cannot be trained.
     #[error("{0}")]
     Head(#[from] HeadError),
-    /// What was predicted cannot be judged.
+    /// The predictions cannot be evaluated.
     #[error("{0}")]
     Evaluate(#[from] EvaluateError),
-    /// The result cannot be judged or saved.
+    /// The result cannot be evaluated or saved.
     #[error("{0}")]
     Train(#[from] TrainError),
     /// The result cannot be saved.
@@ -63,20 +63,20 @@ pub enum TuneError {
     /// Weights became NaN or infinite.
     #[error("the weights became infinite in epoch {epoch} with {setting}; a smaller rate may help")]
     Diverged {
-        /// The epoch, from 1.
+        /// The epoch, counted from 1.
         epoch: usize,
-        /// Which setting.
+        /// The setting.
         setting: String,
     },
-    /// What a run goes on from cannot be read or written.
+    /// The data of an unfinished run cannot be read or written.
     #[error("cannot use {}: {source}", path.display())]
     Checkpoint {
         /// The file or folder.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// The folder of an unfinished run is another one's.
+    /// The folder belongs to the unfinished run of another job.
     #[error(
         "{} holds an unfinished run on other codes, heads or options; remove the folder to begin anew",
         path.display()
@@ -93,7 +93,7 @@ pub enum TuneError {
     Stopped {
         /// The folder of the checkpoint.
         path: PathBuf,
-        /// That it was.
+        /// The stop.
         source: Stopped,
     },
 }

@@ -1,4 +1,4 @@
-//! Heads on the published tail: where each training starts, and what it must beat.
+//! Heads on the published tail: the start and the baseline of each training.
 
 use cnn_codes_tail::Tail;
 use ndarray::Array2;
@@ -16,7 +16,7 @@ use crate::progress::Watch;
 /// A head on the published tail.
 pub(super) struct Frozen<'a> {
     pub(super) tail: &'a Tail,
-    /// The head of HEAD that is tuned.
+    /// The head that is tuned.
     pub(super) head: OneHead,
     pub(super) network: Network,
     from: &'a SavedHead,
@@ -75,7 +75,7 @@ impl<'a> Frozen<'a> {
         })
     }
 
-    /// What tells this job from another one: a hash of the pictures, the head, the tail and the options.
+    /// Identifies this job: a hash of the pictures, the head, the tail and the options.
     pub(super) fn job(&self, front: &Store) -> Result<String, TuneError> {
         let mut hash = blake3::Hasher::new();
         hash.update(format!("{:?} {:?}", front.manifest(), self.options).as_bytes());
@@ -96,7 +96,7 @@ impl<'a> Frozen<'a> {
         ))
     }
 
-    /// Codes (rows, V D) of the published tail, pooled as the head takes them: of all views of a picture.
+    /// Codes (rows, V D) of the published tail for all views of a picture, pooled as for the head.
     pub(super) fn codes(&self, data: &Data, rows: &[usize]) -> Result<Array2<f32>, TuneError> {
         let shape = (rows.len(), data.n_views() * self.n_features());
         let mut codes = Vec::with_capacity(shape.0 * shape.1);
@@ -107,7 +107,7 @@ impl<'a> Frozen<'a> {
         Ok(Array2::from_shape_vec(shape, codes).expect("a code for each row"))
     }
 
-    /// D of what the head takes.
+    /// D of the codes that the head takes.
     pub(super) fn n_features(&self) -> usize {
         self.network.layers[0].weights.nrows()
     }

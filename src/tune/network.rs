@@ -18,29 +18,29 @@ use crate::head::{HeadError, OneHead};
 /// Pooling, scaling and layers.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
-    /// C.
+    /// Number of channels, C.
     pub(super) channels: usize,
     pub(super) pool: Pool,
     pub(super) scaling: Scaling,
-    /// From the codes on; ReLU between them.
+    /// The layers, from the codes on; ReLU between them.
     pub(super) layers: Vec<Dense>,
-    /// Share of hidden units that a step leaves out.
+    /// Share of hidden units that are dropped in a step.
     pub(super) dropout: f32,
 }
 
-/// What the way back needs of the way there.
+/// Values of the forward pass that the backward pass needs.
 pub(super) struct NetworkPass {
-    /// For each row and channel, the position of the largest value, where that is pooled.
+    /// For each row and channel, the position of the largest value, for max pooling.
     largest: Vec<usize>,
-    /// Euclidean norm of each pooled code, where codes are divided by it.
+    /// Euclidean norm of each pooled code, if codes are divided by it.
     norms: Vec<f32>,
-    /// What each layer takes: (N, D), (N, H), ...
+    /// The input of each layer: (N, D), (N, H), ...
     inputs: Vec<Array2<f32>>,
     /// (N, K).
     pub(super) logits: Array2<f32>,
 }
 
-/// Gradients to the layers, and to the outputs of the tail (N, H W C).
+/// Gradients with respect to the layers, and to the outputs of the tail (N, H W C).
 pub(super) struct NetworkGradients {
     pub(super) layers: Vec<Dense>,
     pub(super) outputs: Vec<f32>,
@@ -80,7 +80,8 @@ impl Network {
         })
     }
 
-    /// The head with these layers, in place of `head`'s own. Its temperature was fitted to other logits, and goes.
+    /// The head with these layers instead of `head`'s own. Its temperature was fitted to other
+    /// logits, and is removed.
     pub(super) fn in_head(&self, head: &OneHead) -> Result<OneHead, HeadError> {
         Ok(match head {
             OneHead::Mlp(saved) => Saved {
@@ -105,7 +106,7 @@ impl Network {
         })
     }
 
-    /// Logits of outputs (N, H W C); with `dropout`, as in training.
+    /// Logits of outputs (N, H W C); with `dropout` in training.
     pub(super) fn forward(
         &self,
         outputs: &[f32],
@@ -150,7 +151,7 @@ impl Network {
         }
     }
 
-    /// Gradients from those to the logits (N, K).
+    /// Gradients from those with respect to the logits (N, K).
     pub(super) fn backward(
         &self,
         pass: &NetworkPass,
@@ -167,7 +168,8 @@ impl Network {
             });
             let mut d_input = d_output.dot(&layer.weights.t());
             if index > 0 {
-                // What ReLU or dropout made 0 has no gradient; what dropout left was made larger.
+                // Values that ReLU or dropout set to 0 have no gradient; dropout scaled the others
+                // up.
                 let kept = 1.0 / (1.0 - self.dropout);
                 d_input.zip_mut_with(input, |d, &value| {
                     *d = if value > 0.0 { *d * kept } else { 0.0 };
@@ -183,7 +185,7 @@ impl Network {
         }
     }
 
-    /// Leaves out a share of values, and makes the others larger by as much.
+    /// Drops a share of the values, and scales the others up accordingly.
     fn drop_out(&self, values: &mut Array2<f32>, rng: &mut dyn rand::RngCore) {
         if self.dropout == 0.0 {
             return;
@@ -195,7 +197,7 @@ impl Network {
         });
     }
 
-    /// Gradients to pooled codes from those to scaled ones.
+    /// Gradients with respect to pooled codes, from those with respect to scaled ones.
     fn unscale(&self, pass: &NetworkPass, d: &mut Array2<f32>) {
         let divide = |d: &mut Array2<f32>, by: &Array1<f32>| {
             for mut row in d.rows_mut() {
@@ -218,7 +220,8 @@ impl Network {
         }
     }
 
-    /// Gradients to outputs (N, H W C) from those to pooled codes (N, D).
+    /// Gradients with respect to outputs (N, H W C), from those with respect to pooled codes (N,
+    /// D).
     fn unpool(&self, pass: &NetworkPass, d: &Array2<f32>, positions: usize) -> Vec<f32> {
         let channels = self.channels;
         let len = positions * channels;
@@ -274,7 +277,7 @@ impl Network {
         })
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub(super) fn tensors_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
         self.layers.iter_mut().flat_map(|layer| {
             let [weights, bias] = [layer.weights.as_slice_mut(), layer.bias.as_slice_mut()];

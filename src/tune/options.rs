@@ -1,4 +1,4 @@
-//! What is tried, how long, how gently.
+//! Options of fine-tuning: what is tried, for how long, with which rates.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::head::{ClassWeights, HeadError, HeadKind, invalid};
 use crate::named;
 
-/// A rule by which gradients change weights.
+/// An update rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TuneRule {
     /// Gradient descent with a momentum of 0.9.
     Sgd,
-    /// Adam with weights that decay by themselves.
+    /// Adam with decoupled weight decay.
     #[default]
     AdamW,
 }
 
 named!(TuneRule, "optimizer", Sgd => "sgd", AdamW => "adamw");
 
-/// What is tried in the folds.
+/// One combination that is tried in the folds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
-    /// Learning rate of the tail's last layer, at its largest.
+    /// Peak learning rate of the tail's last layer.
     #[serde(serialize_with = "as_written")]
     pub rate: f32,
     /// Strength of the pull towards the weights at the start (L2-SP).
@@ -33,7 +33,7 @@ pub struct Setting {
     pub pull: f32,
 }
 
-/// A number as a person wrote it: 0.01, and not the float64 that is nearest to the float32.
+/// A number as a person would write it: 0.01, not the float64 nearest to the float32.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 pub(super) fn as_written<S: serde::Serializer>(
     value: &f32,
@@ -49,41 +49,42 @@ impl fmt::Display for Setting {
     }
 }
 
-/// How tail and head are trained.
+/// Options for training tail and head.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TuneOptions {
-    /// Which head of HEAD; nothing for the one that it recommends.
+    /// Which head of the HEAD to tune; `None` for the recommended head.
     pub head: Option<HeadKind>,
-    /// The rule.
+    /// The update rule.
     pub rule: TuneRule,
-    /// Learning rates that are tried, of the tail's last layer.
+    /// Learning rates to try, for the tail's last layer.
     pub rates: Vec<f32>,
-    /// Strengths of the pull that are tried.
+    /// Strengths of the pull to try.
     pub pulls: Vec<f32>,
     /// Learning rate of the head, as a multiple of the tail's.
     pub head_factor: f32,
-    /// What the rate of each layer is multiplied with for the layer before it.
+    /// Factor from each layer's rate to that of the layer before it.
     pub layer_decay: f32,
-    /// Mixtures of old and new weights that are tried: 1 is the tuned ones (WiSE-FT).
+    /// Mixtures of old and tuned weights to try: 1 means the tuned ones (WiSE-FT).
     pub mixtures: Vec<f32>,
-    /// Passes over the pictures: the most that may be chosen, and the length of the schedule.
+    /// Passes over the pictures: the largest number that may be chosen, and the length of the
+    /// schedule.
     pub epochs: usize,
     /// Pictures in a step.
     pub batch_size: usize,
     /// Share of all steps in which the rate rises from 0.
     pub warm_up: f32,
-    /// The longest gradient, over all weights.
+    /// The largest norm of the gradient, over all weights.
     pub clip: f32,
-    /// Share of itself, times the rate, that a filter loses in a step.
+    /// Share of itself, times the rate, that a filter loses in each step.
     pub weight_decay: f32,
     /// Share of each label that is spread over all classes.
     pub label_smoothing: f64,
-    /// How much the pictures of a class count in training.
+    /// The weights of the classes in training.
     pub class_weights: ClassWeights,
-    /// Folds in which is chosen.
+    /// Number of folds for the choice.
     pub folds: usize,
-    /// Of the folds, of the order of the pictures, and of dropout.
+    /// Seed of the folds, of the order of the pictures, and of dropout.
     pub seed: u64,
 }
 
@@ -114,7 +115,7 @@ impl TuneOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] for the first option that is outside.
+    /// [`HeadError::InvalidOption`] for the first option that is out of range.
     pub(super) fn validate(&self) -> Result<(), HeadError> {
         let positive = |value: &f32| value.is_finite() && *value > 0.0;
         let share = |value: &f32| (0.0..=1.0).contains(value);
@@ -177,7 +178,7 @@ impl TuneOptions {
         Ok(())
     }
 
-    /// All settings that are tried.
+    /// All settings to try.
     pub(super) fn settings(&self) -> Vec<Setting> {
         let of_rate = |&rate: &f32| self.pulls.iter().map(move |&pull| Setting { rate, pull });
         self.rates.iter().flat_map(of_rate).collect()
@@ -194,7 +195,7 @@ impl TuneOptions {
         }
     }
 
-    /// What the rates are multiplied with in a step, of so many: up along a line, and down to 0 along a cosine
+    /// The factor on the rates in a step, of `n_steps`: up linearly, then down to 0 along a cosine
     /// (I. Loshchilov and F. Hutter, "SGDR", 2017, equation 5, without restarts).
     pub(super) fn schedule(&self, step: usize, n_steps: usize) -> f32 {
         let warm_up = (f64::from(self.warm_up) * n_steps as f64).round() as usize;

@@ -18,22 +18,22 @@ use crate::head::saved::SavedHead;
 use crate::model::OutputSpec;
 use crate::progress::{Progress, Watch};
 
-/// Pictures whose outputs are computed at a time where nothing is trained.
+/// Pictures whose outputs are computed together outside training.
 const AT_ONCE: usize = 32;
 
-/// The pictures, and what the front of the trunk made of them.
+/// The pictures, and their codes from the front of the trunk.
 pub(super) struct Data<'a> {
     front: &'a Store,
-    /// (H, W, C) of a code.
+    /// Shape (H, W, C) of a code.
     pub(super) shape: [usize; 3],
-    /// Class of each (N).
+    /// Class of each picture (N).
     pub(super) labels: &'a [usize],
     pub(super) groups: Option<Vec<usize>>,
     pub(super) n_classes: usize,
 }
 
 impl<'a> Data<'a> {
-    /// Of labelled pictures, whose classes must be those of the heads.
+    /// For labelled pictures, whose classes must be those of the heads.
     pub(super) fn new(front: &'a Store, from: &SavedHead) -> Result<Self, TuneError> {
         let wrong = |reason: String| TuneError::Store {
             store: front.dir().to_owned(),
@@ -52,7 +52,7 @@ impl<'a> Data<'a> {
         Self::unlabelled(front)
     }
 
-    /// Of pictures whose labels are not looked at.
+    /// For pictures whose labels are ignored.
     pub(super) fn unlabelled(front: &'a Store) -> Result<Self, TuneError> {
         let codes = front.codes_identity();
         let shape = match *codes.output.shape.as_slice() {
@@ -74,7 +74,7 @@ impl<'a> Data<'a> {
         })
     }
 
-    /// Refuses a tail whose outputs are not what a head takes, by what is recorded of its codes.
+    /// Refuses a tail whose outputs differ from the head's codes, according to their records.
     pub(super) fn check(&self, tail: &Tail, wanted: &OutputSpec) -> Result<(), TuneError> {
         let given = tail.output_shape(self.shape)?;
         if given[..] == wanted.shape[..] {
@@ -90,7 +90,7 @@ impl<'a> Data<'a> {
         })
     }
 
-    /// The codes of views of pictures (rows, H, W, C): each a row and a view.
+    /// The codes of some views of pictures (rows, H, W, C), given as pairs of row and view.
     fn codes(&self, shown: &[(usize, usize)]) -> Result<Vec<f32>, TuneError> {
         let len: usize = self.shape.iter().product();
         let mut codes = vec![0.0; shown.len() * len];
@@ -100,12 +100,12 @@ impl<'a> Data<'a> {
         Ok(codes)
     }
 
-    /// V.
+    /// Number of views, V.
     pub(super) fn n_views(&self) -> usize {
         self.front.views().n()
     }
 
-    /// Each of these pictures by a view that is drawn.
+    /// One randomly drawn view of each of these pictures.
     fn drawn(&self, rows: &[usize], rng: &mut Xoshiro256PlusPlus) -> Vec<(usize, usize)> {
         let n_views = self.n_views();
         let mut view = || match n_views {
@@ -115,7 +115,7 @@ impl<'a> Data<'a> {
         rows.iter().map(|&row| (row, view())).collect()
     }
 
-    /// The loss of training on some rows.
+    /// The training loss on some rows.
     fn loss(&self, rows: &[usize], options: &TuneOptions) -> Loss {
         let mut counts = vec![0; self.n_classes];
         rows.iter().for_each(|&row| counts[self.labels[row]] += 1);
@@ -134,8 +134,8 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Calls `visit` with some rows and the outputs of a tail for all views of them (rows V, H W C), until all rows
-    /// are done.
+    /// Calls `visit` with some rows and a tail's outputs for all their views (rows V, H W C), until
+    /// all rows are done.
     pub(super) fn outputs(
         &self,
         tail: &Tail,
@@ -153,7 +153,7 @@ impl<'a> Data<'a> {
         Ok(())
     }
 
-    /// Logits (rows, K) of a tail and a head behind it: of each picture the mean over its views.
+    /// Logits (rows, K) of a tail with a head: for each picture the mean over its views.
     pub(super) fn logits(
         &self,
         tail: &Tail,
@@ -182,7 +182,7 @@ pub(super) struct Run<'a> {
     pub(super) network: Network,
     of_tail: Optimizer,
     of_network: Optimizer,
-    /// Epochs that are done.
+    /// Number of finished epochs.
     pub(super) epoch: usize,
 }
 
@@ -213,7 +213,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Trains up to so many epochs, from the last one that `checkpoint` has of `name` on; `after` each is called.
+    /// Trains up to `epochs` epochs, from the last one saved in `checkpoint` under `name`; calls
+    /// `after` after each.
     pub(super) fn go_on(
         &mut self,
         checkpoint: &Checkpoint,
@@ -243,7 +244,7 @@ impl<'a> Run<'a> {
     }
 
     fn one_epoch(&mut self, watch: &dyn Watch) -> Result<(), TuneError> {
-        // Of the seed and the epoch alone, so that a run that goes on has the same.
+        // Seeded by the seed and the epoch alone, so that a resumed run gets the same order.
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.options.seed);
         (0..=self.epoch).for_each(|_| rng.jump());
         let mut order = self.rows.clone();
@@ -270,7 +271,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// One step with some pictures.
+    /// One step on some pictures.
     fn step(
         &mut self,
         rows: &[usize],
@@ -300,7 +301,7 @@ impl<'a> Run<'a> {
                 ]
             })
             .collect();
-        // One length over tail and head.
+        // One norm over tail and head.
         let squares = of_layers.iter().flatten().map(|&g| f64::from(g).powi(2));
         let norm = (squares.sum::<f64>() + gradients.norm().powi(2)).sqrt();
         let shorter = f64::from(self.options.clip) / norm.max(f64::MIN_POSITIVE);
@@ -321,7 +322,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Tail and head between those of the start and these.
+    /// Tail and head interpolated between the start and the current weights.
     pub(super) fn mixed(
         &self,
         tail: &Tail,
@@ -338,7 +339,7 @@ impl<'a> Run<'a> {
         Ok((tail, mixed))
     }
 
-    /// How many steps were done, and all numbers that a run goes on from.
+    /// The number of steps, and all numbers that a resumed run needs.
     pub(super) fn numbers(&self) -> (i32, Vec<&[f32]>) {
         let mut numbers: Vec<&[f32]> = Vec::new();
         numbers.extend(self.tail.tensors().iter().map(|tensor| tensor.values()));

@@ -1,4 +1,4 @@
-//! What comes of fine-tuning, and how it is saved.
+//! The result of fine-tuning, and how it is saved.
 
 use std::path::Path;
 
@@ -18,52 +18,52 @@ use crate::head::{
 use crate::model::{TrunkIdentity, TunedTail};
 use crate::train::Report;
 
-/// A head, and the tail before it where that was tuned.
+/// A head, and the tail before it if it was tuned.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Tuned {
-    /// The head alone, for codes of the tuned trunk; of the published one where that stayed.
+    /// The head, for codes of the tuned trunk; of the published trunk if no tail was taken.
     pub heads: SavedHead,
-    /// The tuned tail; nothing where the frozen head was not beaten.
+    /// The tuned tail; `None` if the frozen head was not beaten.
     pub tail: Option<Tail>,
-    /// What was tried, and why this was taken.
+    /// What was tried, and why this was chosen.
     pub choice: Choice,
-    /// Which confidence an answer of the tuned head needs, by what it says out of fold.
+    /// How confident an answer of the tuned head must be, from its predictions out of fold.
     pub abstentions: Abstentions,
-    /// Where training on all pictures was stopped; nothing where it came to its end.
+    /// Where training on all pictures was stopped; `None` if it finished.
     pub stopped: Option<StoppedAfter>,
 }
 
-/// After which of the chosen epochs training on all pictures was stopped.
+/// The epoch, of those chosen, after which training on all pictures was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StoppedAfter {
-    /// Epochs that are done.
+    /// Finished epochs.
     pub epochs: usize,
-    /// Epochs that were chosen.
+    /// Chosen number of epochs.
     pub of: usize,
 }
 
-/// The tuned head against the frozen one, on pictures that chose nothing.
+/// The tuned head against the frozen one, on pictures that were not used for choices.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Comparison {
-    /// Pictures.
+    /// Number of pictures.
     pub pictures: usize,
     /// Errors of the frozen head.
     pub frozen_errors: usize,
     /// Errors of the tuned head.
     pub tuned_errors: usize,
-    /// Pictures that the frozen head alone has right.
+    /// Pictures that only the frozen head has right.
     pub right_to_wrong: usize,
-    /// Pictures that the tuned head alone has right.
+    /// Pictures that only the tuned head has right.
     pub wrong_to_right: usize,
     /// Accuracy of the tuned head minus that of the frozen one.
     pub difference: Difference,
 }
 
 impl Tuned {
-    /// The frozen head as it is.
+    /// The frozen head, unchanged.
     pub(super) fn frozen(from: &SavedHead, head: OneHead, choice: Choice) -> Self {
         Self {
             heads: SavedHead {
@@ -123,8 +123,8 @@ impl Tuned {
         })
     }
 
-    /// Says which trunk the tuned one is, and notes what its codes of the training pictures are, by which outliers
-    /// are told.
+    /// Records the tuned trunk's identity and its codes of the training pictures, which are needed
+    /// to detect outliers.
     ///
     /// # Errors
     /// [`TuneError`] if the codes cannot be read.
@@ -142,14 +142,14 @@ impl Tuned {
         Ok(())
     }
 
-    /// What is told of it, made of what was told of the frozen heads once they were judged on the same pictures.
+    /// The report of the tuned head, made from the frozen heads' report on the same pictures.
     #[must_use]
     pub fn report(&self, judged: Report, command: Option<String>, front: &Store) -> Report {
         let tuned = self.tail.as_ref().map(|_| &self.abstentions);
         judged.retold(&self.heads, tuned, command, front)
     }
 
-    /// Writes the head, the tail and all that is told of them into the draft of a head.
+    /// Writes the head, the tail and the reports into the draft of a HEAD.
     ///
     /// # Errors
     /// [`TuneError`], with the file.
@@ -158,11 +158,11 @@ impl Tuned {
             tail.write_into(folder)?;
         }
         report.write_into(folder)?;
-        // Last: with its manifest a draft is a head.
+        // Written last: with its manifest, a draft is a HEAD.
         Ok(self.heads.write_into(folder)?)
     }
 
-    /// The tail's weights, as they are saved beside the head.
+    /// The tail's weights, in the form that is saved beside the head.
     ///
     /// # Errors
     /// [`TuneError::Tail`].
@@ -170,8 +170,8 @@ impl Tuned {
         Ok(self.tail.as_ref().map(TunedTail::of).transpose()?)
     }
 
-    /// Holds the tuned head against the frozen one, a head of `from` behind the `published` tail, on a store that
-    /// neither was trained on. Nothing where the frozen head was taken.
+    /// Compares the tuned head with the frozen one, a head of `from` on the `published` tail, on a
+    /// store that neither was trained on. `None` if the frozen head was kept.
     ///
     /// # Errors
     /// [`TuneError`].
@@ -196,7 +196,7 @@ impl Tuned {
             let logits = data.logits(tail, &network, &rows)?;
             let pairs = logits.rows().into_iter().zip(data.labels);
             let is_right = |(logits, &label): (ndarray::ArrayView1<f32>, &usize)| {
-                // The first of equal ones is predicted.
+                // Of equal ones, the first is predicted.
                 (0..logits.len()).all(|other| match other < label {
                     true => logits[other] < logits[label],
                     false => logits[other] <= logits[label],
@@ -228,11 +228,11 @@ impl Tuned {
     }
 }
 
-/// The pictures of `front`, and its views of them, with the codes that a tail makes of its own, pooled as `codes` are, which they are called.
-/// They are held in memory.
+/// The pictures and views of `front`, with codes that a tail computes from its codes, pooled as in
+/// `codes`. The result has the identity `codes`, and is held in memory.
 ///
 /// # Errors
-/// [`TuneError`] if the codes cannot be read, or are not such as the tail takes.
+/// [`TuneError`] if the codes cannot be read, or do not fit the tail.
 pub fn behind(front: &Store, tail: &Tail, codes: &CodesIdentity) -> Result<Store, TuneError> {
     let data = Data::unlabelled(front)?;
     data.check(tail, &codes.output)?;

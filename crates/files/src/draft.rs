@@ -1,10 +1,10 @@
 //! A directory that appears whole or not at all.
 //!
-//! A [`Draft`] is a directory `NAME.partial` beside the target. It is filled in peace and then
-//! published in one rename, so that a killed run, a full disk or a second process never leaves a
-//! target that is half old and half new. A lock, which dies with its holder, keeps two processes
-//! from filling the same draft. What a killed run left in its draft is there for the next run,
-//! which either goes on with it ([`Draft::reopen`]) or not ([`Draft::begin`]).
+//! A [`Draft`] is a directory `NAME.partial` beside the target. It is filled and then published in
+//! one rename, so that a killed run, a full disk or a second process never leaves a target that is
+//! half old and half new. A lock, which is released when its holder dies, prevents two processes
+//! from filling the same draft. The draft of a killed run remains for the next run, which either
+//! continues it ([`Draft::reopen`]) or starts again ([`Draft::begin`]).
 
 use std::fs;
 use std::io;
@@ -17,30 +17,31 @@ use super::replacement::{put_back, put_in_place, remove_replaced, tidy, waiting}
 use super::sync::{parent, sync_directory};
 use super::target::{Existing, Found, Kind, beside, check_free, resolve};
 
-/// Name of the lock file inside a draft; it is removed once the draft is published.
+/// Name of the lock file inside a draft; it is removed after the draft is published.
 const LOCK: &str = ".lock";
 
-/// How many kept directories may lie beside a target.
+/// How many kept directories may exist beside a target.
 const MAX_KEPT: usize = 1000;
 
-/// A directory being filled. Dropped unpublished, it is removed, unless it was to be kept.
+/// A directory that is being filled. If dropped unpublished, it is removed, unless [`Draft::keep`]
+/// was called.
 #[derive(Debug)]
 pub struct Draft {
     target: PathBuf,
     path: PathBuf,
     kind: Kind,
     existing: Existing,
-    /// Held for as long as the draft is written to.
+    /// Held while the draft is written to.
     lock: Option<Lock>,
     is_kept: bool,
-    /// Whether a later run goes on with what is in the draft.
+    /// Whether a later run continues with the draft.
     goes_on: bool,
     kept_before: Option<PathBuf>,
 }
 
 impl Draft {
-    /// Refuses a target whose place may not be taken, and leaves everything as it is. Call it before
-    /// long work that ends in a draft.
+    /// Refuses a target that must not be replaced, and changes nothing. Call it before long work
+    /// that ends in a draft.
     ///
     /// # Errors
     /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Dangling`] or
@@ -49,16 +50,17 @@ impl Draft {
         check_free(&resolve(target)?, kind, existing)
     }
 
-    /// Begins an empty draft for `target`, after checking that `target` may be written.
+    /// Begins an empty draft for `target`, after checking that `target` can be written.
     ///
-    /// A link to a folder means that folder. Missing parents are created. What a killed run left in
-    /// the draft is thrown away, or set aside if it was finished but for its name
-    /// ([`Draft::kept_before`]); a target that was moved away and not yet replaced is put back.
+    /// If the target is a link to a folder, that folder is used. Missing parents are created. The
+    /// draft of a killed run is deleted; if it was finished and only lacked its name, it is set
+    /// aside ([`Draft::kept_before`]). A target that was moved away and not yet replaced is put
+    /// back.
     ///
     /// # Errors
     /// [`DraftError::Exists`], [`DraftError::Foreign`], [`DraftError::Dangling`],
     /// [`DraftError::Busy`] or [`DraftError::InTheWay`] if `target` or a directory needed beside it
-    /// is not free, [`DraftError::Io`] if the place is not writable.
+    /// exists or is in use, [`DraftError::Io`] if the place is not writable.
     pub fn begin(target: &Path, kind: Kind, existing: Existing) -> Result<Self, DraftError> {
         let mut draft = Self::open(target, kind, existing)?;
         if draft.path.join(kind.marker).is_file() {
@@ -70,7 +72,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// As [`Draft::begin`], but what a killed run left in the draft is still there.
+    /// As [`Draft::begin`], but keeps what a killed run left in the draft.
     ///
     /// # Errors
     /// As [`Draft::begin`].
@@ -87,7 +89,7 @@ impl Draft {
         }
         tidy(&target, kind);
         if Found::at(&target, kind)? == Found::OfKind {
-            // Of a run that was killed when it had just published.
+            // Left by a run that was killed just after publishing.
             remove_abandoned(&target.join(LOCK));
         }
         check_free(&target, kind, existing)?;
@@ -103,7 +105,7 @@ impl Draft {
             kind,
             existing,
             lock: Some(lock),
-            // An error here is no reason to lose what an earlier run left.
+            // An error here must not lose the work of an earlier run.
             is_kept: is_filled,
             goes_on: false,
             kept_before: None,
@@ -114,7 +116,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Removes all that is in the draft.
+    /// Removes everything in the draft.
     ///
     /// # Errors
     /// [`DraftError::Io`].
@@ -122,17 +124,17 @@ impl Draft {
         Ok(clear(&self.path)?)
     }
 
-    /// From now on the draft outlives this value, for a later run to go on with.
+    /// From now on the draft outlives this value, so that a later run can continue it.
     pub fn keep(&mut self) {
         self.is_kept = true;
     }
 
-    /// Removes the draft, also if it was to be kept.
+    /// Removes the draft, even after [`Draft::keep`].
     pub fn discard(mut self) {
         self.is_kept = false;
     }
 
-    /// Makes the draft's list of files, and the draft itself, as durable as the files are.
+    /// Syncs the draft's list of files, and the draft itself.
     ///
     /// # Errors
     /// [`DraftError::Io`].
@@ -141,48 +143,51 @@ impl Draft {
         Ok(sync_directory(parent(&self.path))?)
     }
 
-    /// Where to put the files.
+    /// The folder to write files into.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the draft is published. If a link was given, this is the folder that it leads to.
+    /// The path where the draft is published. If a link was given, this is the folder that it
+    /// points to.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Where [`Draft::begin`] has set the draft of a killed run aside, if that was finished but for its
-    /// name. Whoever began this one should hear of it.
+    /// Where [`Draft::begin`] has set aside the draft of a killed run, if that was finished and
+    /// only lacked its name. Report it to the user.
     #[must_use]
     pub fn kept_before(&self) -> Option<&Path> {
         self.kept_before.as_deref()
     }
 
-    /// Whether there is something in the target's place that publishing would replace.
+    /// Whether publishing would replace an existing target.
     #[must_use]
     pub fn replaces(&self) -> bool {
         let found = Found::at(&self.target, self.kind);
         self.existing == Existing::Replace && found.is_ok_and(|found| found == Found::OfKind)
     }
 
-    /// Makes the draft the target: one rename, or two with a way back where a target is replaced.
+    /// Makes the draft the target: with one rename, or with two that can be undone if a target is
+    /// replaced.
     ///
     /// The caller has synced the files' contents; this syncs the directories. A file or folder that
-    /// came to the target's place in the meantime is never replaced.
+    /// appeared at the target's path in the meantime is never replaced.
     ///
     /// # Errors
-    /// [`DraftError::Kept`], which says where the finished directory is; the target is as it was.
+    /// [`DraftError::Kept`], which says where the finished directory is; the target is then
+    /// unchanged.
     pub fn publish(mut self) -> Result<(), DraftError> {
         let replaced = match self.take_place() {
             Ok(replaced) => replaced,
             Err(why) => return Err(self.kept_because(why)),
         };
         self.is_kept = true;
-        // What is in its place is there; that something cannot be tidied up is no reason to say
-        // otherwise, and the next run tries again. The lock goes last, and only now, so that no
-        // second process could take it before the rename.
+        // The target is in place. A failure to tidy up does not change that, and the next run tries
+        // again. The lock is removed last, and only now, so that no second process could take it
+        // before the rename.
         if replaced {
             let _ = remove_replaced(&self.target);
         }
@@ -191,7 +196,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether another directory was in the place, and waits to be removed.
+    /// Whether an old directory was replaced, and must be removed.
     fn take_place(&mut self) -> Result<bool, DraftError> {
         self.sync()?;
         self.let_rename();
@@ -200,7 +205,7 @@ impl Draft {
         };
         match Found::at(&self.target, self.kind)? {
             Found::Nothing => {}
-            // Fails, and rightly so, if something has come into it.
+            // Fails, as it must, if something has appeared in it.
             Found::EmptyFolder => {
                 fs::remove_dir(&self.target).map_err(path_error("replace", &self.target))?;
             }
@@ -223,7 +228,7 @@ impl Draft {
             return Err(DraftError::InTheWay { path: aside });
         }
         put_in_place(&self.path, &self.target, &aside, |old| {
-            // Judged again now that nobody can exchange it by its name.
+            // Checked again, now that nobody can exchange it by its name.
             match Found::at(old, self.kind)? {
                 Found::OfKind => Ok(()),
                 _ => Err(DraftError::Appeared {
@@ -233,8 +238,8 @@ impl Draft {
         })
     }
 
-    /// Keeps finished work that is not published, where no later run touches it, and says where:
-    /// in the draft, if the same command goes on with it, else in a directory `NAME.kept`.
+    /// Keeps finished, unpublished work where no later run changes it, and returns its path: in the
+    /// draft if the same command continues it, else in a directory `NAME.kept`.
     #[must_use]
     pub fn set_aside(mut self) -> PathBuf {
         self.is_kept = true;
@@ -258,14 +263,14 @@ impl Draft {
                 Err(_) => break,
             }
         }
-        // Without its lock, the draft is nobody's to throw away.
+        // Without its lock, the draft must not be deleted by anyone.
         let _ = fs::remove_file(self.path.join(LOCK));
         self.path.clone()
     }
 
     fn kept_because(self, why: DraftError) -> DraftError {
         if !self.path.is_dir() {
-            // Somebody has removed it.
+            // Another process has removed it.
             return why;
         }
         DraftError::Kept {
@@ -276,7 +281,7 @@ impl Draft {
         }
     }
 
-    /// Windows renames no directory that holds an open file.
+    /// Windows cannot rename a directory that holds an open file.
     fn let_rename(&mut self) {
         if cfg!(windows) {
             self.lock.take();
@@ -292,9 +297,9 @@ impl Drop for Draft {
     }
 }
 
-/// Whether there is work in `path`; refuses what is no draft of this program's.
+/// Whether there is work in `path`; refuses a directory that is not a draft of this program.
 fn is_filled_draft(path: &Path) -> Result<bool, DraftError> {
-    // A link would let another directory be emptied.
+    // Through a link, another directory could be emptied.
     let is_directory = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         metadata => metadata.map_err(path_error("read", path))?.is_dir(),

@@ -1,13 +1,13 @@
-//! A file that is filled, or removed again.
+//! A file that is filled completely, or removed again.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-/// Writes the contents of `file`, which was just created at `path`, and waits until they are on
-/// the disk. Where that fails, the file is removed, so that no half of it is left.
+/// Writes the contents of `file`, which was just created at `path`, and waits until they are on the
+/// disk. On an error the file is removed, so that no partial file remains.
 ///
-/// For the files of a [`Draft`](super::Draft). A file with a place of its own is written by
+/// Use it for files in a [`Draft`](super::Draft). A file with its own target is written by
 /// [`FileDraft`](super::FileDraft).
 pub fn fill(
     file: File,

@@ -1,7 +1,7 @@
-//! A file of JSON documents, one in each line, that grows: a journal.
+//! A growing file of JSON documents, one per line: a journal.
 //!
-//! A kill or a power failure may leave half a line at the end. Whoever opens the file to append cuts
-//! that off first, so that no line is ever glued to a torn one.
+//! A kill or a power failure may leave half a line at the end. To append, first cut it off, so that
+//! no line is joined to an incomplete one.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -21,17 +21,17 @@ impl JsonLines {
     /// Creates the file, which must not exist.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The system's error.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::create_new(path)?;
         Ok(Self { file })
     }
 
-    /// Opens the file as it is; nothing if there is none. Before anything is appended,
-    /// [`JsonLines::cut`] is to be called.
+    /// Opens the file unchanged; `None` if it does not exist. Call [`JsonLines::cut`] before
+    /// appending.
     ///
     /// # Errors
-    /// What the system answers; a link or a pipe is refused.
+    /// The system's error; a link or a pipe is refused.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
         match open_itself(path, File::options().read(true).write(true)) {
             Ok(file) => Ok(Some(Self { file })),
@@ -40,8 +40,8 @@ impl JsonLines {
         }
     }
 
-    /// Opens the file behind its last whole line, and cuts off what comes after that. Creates it where
-    /// there is none.
+    /// Opens the file after its last whole line, and cuts off the rest. Creates it if it does not
+    /// exist.
     ///
     /// # Errors
     /// As [`JsonLines::open`].
@@ -58,38 +58,38 @@ impl JsonLines {
         Ok(lines)
     }
 
-    /// The whole lines, from where the file stands: of a file that was just opened, all.
+    /// The whole lines from the current position; after opening, all of them.
     pub fn whole(&self) -> WholeLines<BufReader<&File>> {
         WholeLines::new(BufReader::new(&self.file))
     }
 
-    /// Cuts the file off after `n_bytes`, and stands at its end.
+    /// Truncates the file to `n_bytes`, and seeks to its end.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The system's error.
     pub fn cut(&mut self, n_bytes: u64) -> io::Result<()> {
         self.file.set_len(n_bytes)?;
         self.file.seek(SeekFrom::Start(n_bytes))?;
         Ok(())
     }
 
-    /// Appends a line, which outlives this process, and a power failure once it is synced.
+    /// Appends a line. It survives the end of this process, and a power failure once it is synced.
     ///
     /// # Errors
-    /// What the system answers; half a line may then be in the file.
+    /// The system's error; half a line may then be in the file.
     ///
     /// # Panics
-    /// If `entry` cannot be JSON, as a map whose keys are no strings.
+    /// If `entry` cannot be JSON, for example a map whose keys are not strings.
     pub fn append(&mut self, entry: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry).expect("an entry is plain data");
         line.push(b'\n');
         self.file.write_all(&line)
     }
 
-    /// Brings all lines to the disk.
+    /// Syncs all lines to the disk.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The system's error.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -104,7 +104,7 @@ pub struct WholeLines<R> {
 }
 
 impl<R: BufRead> WholeLines<R> {
-    /// Reads from where `reader` stands.
+    /// Reads from the current position of `reader`.
     pub fn new(reader: R) -> Self {
         Self {
             reader,
@@ -113,10 +113,10 @@ impl<R: BufRead> WholeLines<R> {
         }
     }
 
-    /// The next line, with its end; nothing behind the last whole one.
+    /// The next line, with its end; `None` after the last whole line.
     ///
     /// # Errors
-    /// What the reader answers.
+    /// The reader's error.
     pub fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
         self.line.clear();
         self.reader.read_until(b'\n', &mut self.line)?;
@@ -127,7 +127,7 @@ impl<R: BufRead> WholeLines<R> {
         Ok(Some(&self.line))
     }
 
-    /// Bytes of the lines that were read so far.
+    /// Number of bytes in the lines read so far.
     #[must_use]
     pub fn n_bytes(&self) -> u64 {
         self.n_bytes

@@ -1,20 +1,20 @@
-//! Directories and files that appear whole or not at all, and never in the place of something else.
+//! Directories and files that appear whole or not at all, and never replace anything else.
 //!
 //! ```text
 //! draft        a directory NAME.partial that becomes NAME in one rename
-//! target       what stands at NAME: nothing, what may be replaced, or what is left alone
-//! replacement  a directory in the place of an older one, mended by the next run after a kill
+//! target       what exists at NAME: nothing, what may be replaced, or what is left alone
+//! replacement  replaces an older directory; after a kill the next run repairs it
 //! whole_file   a file that is written beside its target and renamed
 //! fill         a file inside a draft
 //! rename       a rename that replaces nothing
-//! json_lines   a file of JSON documents, one a line, that grows: journals
-//! lock         a lock that dies with its holder
-//! lines        text of strangers, line by line, within bounds
+//! json_lines   a growing file of JSON documents, one per line: journals
+//! lock         a lock that is released when its holder dies
+//! lines        untrusted text, line by line, with limits
 //! npy          NumPy's .npy files, written row by row
-//! open         this program's own files, opened to be written: links are refused
-//! read_at      a part of a file, wherever other threads read
-//! regular      anyone's files, opened to be read: links are followed
-//! sync         a directory's entries onto the disk
+//! open         this program's own files, opened for writing: links are refused
+//! read_at      a part of a file, independent of other threads' reads
+//! regular      anyone's files, opened for reading: links are followed
+//! sync         syncs a directory's entries
 //! ```
 
 mod draft;

@@ -1,11 +1,10 @@
-//! Readers of text that do not trust it: endless lines and lists are refused before they fill
-//! memory.
+//! Readers of untrusted text: endless lines and lists are refused before they fill memory.
 
 use std::io::{self, Read};
 
 use csv::ByteRecord;
 
-/// The longest line of a table or a list; a path has 4 KiB at most on Linux.
+/// The longest line of a table or a list; on Linux a path has at most 4 KiB.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// The most lines of a table or a list. ImageNet's whole list has 14 million.
@@ -14,7 +13,8 @@ const MAX_LINES: u64 = 20_000_000;
 /// The most bytes of a table or a list.
 const MAX_BYTES: u64 = 2 << 30;
 
-/// Passes bytes on until too many come without one of `separators`, or too many lines.
+/// Passes bytes on until a line is too long (without one of `separators`), or there are too many
+/// lines.
 #[derive(Debug)]
 pub struct BoundedLines<R> {
     inner: R,
@@ -25,15 +25,14 @@ pub struct BoundedLines<R> {
     n_lines: u64,
     /// Bytes so far.
     n_bytes: u64,
-    /// Bytes of the line in hand.
+    /// Bytes of the current line.
     n_bytes_of_line: usize,
     /// Whether the last byte was a `\r` that ended a line: `\r\n` ends one line, not two.
     after_return: bool,
 }
 
 impl<R: Read> BoundedLines<R> {
-    /// Refuses, as errors of its reads, a line of more than 64 KiB, and more than 20 million lines or
-    /// 2 GiB in all.
+    /// Reads fail for a line of more than 64 KiB, and beyond 20 million lines or 2 GiB in total.
     pub fn new(inner: R, separators: &'static [u8]) -> Self {
         Self {
             inner,
@@ -47,7 +46,7 @@ impl<R: Read> BoundedLines<R> {
         }
     }
 
-    /// Counts a byte, and says where there are too many.
+    /// Counts a byte; an error beyond a limit.
     fn count(&mut self, byte: u8) -> io::Result<()> {
         self.n_bytes += 1;
         if self.n_bytes > self.max_bytes {
@@ -101,7 +100,7 @@ impl<R: Read> Read for BoundedLines<R> {
 
 /// Turns every `\r\n` and `\r` into `\n`.
 ///
-/// Why not leave that to the csv crate? It splits such lines, but miscounts them.
+/// Why not leave this to the csv crate? It splits such lines, but miscounts them.
 #[derive(Debug)]
 pub struct UniversalNewlines<R> {
     inner: R,
@@ -117,7 +116,7 @@ impl<R: Read> UniversalNewlines<R> {
         }
     }
 
-    /// Converts `bytes` in place; returns how many are left.
+    /// Converts `bytes` in place; returns how many remain.
     fn convert(&mut self, bytes: &mut [u8]) -> usize {
         let mut kept = 0;
         for i in 0..bytes.len() {
@@ -138,7 +137,7 @@ impl<R: Read> Read for UniversalNewlines<R> {
         loop {
             let n = self.inner.read(buffer)?;
             let kept = self.convert(&mut buffer[..n]);
-            // Nothing kept of something read is not the end.
+            // An empty result after a nonempty read does not mean the end.
             if kept > 0 || n == 0 {
                 return Ok(kept);
             }
@@ -146,11 +145,11 @@ impl<R: Read> Read for UniversalNewlines<R> {
     }
 }
 
-/// The line on which the record begins that was just read, by a reader that is at `after` now.
+/// The line on which the record just read begins; `after` is the reader's current position.
 ///
-/// Why not `record.position()`? It is where the reader was before the record, which is before
-/// any empty lines. Every record ends with a line end that can be counted back from, but one
-/// with an open quote, which is why the place before it is still a bound.
+/// Why not `record.position()`? It is where the reader was before the record, which comes before
+/// any empty lines. Every record ends with a line end from which lines can be counted back, except
+/// one with an open quote. For that one, the position before it is still a bound.
 pub fn line_of(record: &ByteRecord, after: &csv::Position) -> u64 {
     let line_ends = record.as_slice().iter().filter(|&&byte| byte == b'\n');
     let line = (after.line()).saturating_sub(line_ends.count() as u64 + 1);

@@ -1,4 +1,4 @@
-//! A lock that dies with its holder, on a file that is there for nothing else.
+//! A lock that is released when its holder dies, on a file with no other use.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -6,18 +6,19 @@ use std::path::Path;
 use super::error::{PathError, path_error};
 use super::open::open_itself;
 
-/// The only right to something, until it is dropped or the process dies.
+/// An exclusive lock, held until it is dropped or the process dies.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock; nothing if another process has it.
+    /// Takes the lock; `None` if another process holds it.
     pub fn try_take(path: &Path) -> Result<Option<Self>, PathError> {
         let file = open(path)?;
         match file.try_lock() {
-            // Whoever had it may have removed the file just now, and a third may have made another.
+            // Its holder may just have removed the file, and a third process may have created
+            // another.
             Ok(()) if !has_name(&file, path) => Ok(None),
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -25,7 +26,8 @@ impl Lock {
         }
     }
 
-    /// Takes the lock; where another process has it, calls `wait` and waits. For files that stay.
+    /// Takes the lock; if another process holds it, calls `wait` and waits. For files that are not
+    /// removed.
     pub fn take(path: &Path, wait: impl FnOnce()) -> Result<Self, PathError> {
         if let Some(lock) = Self::try_take(path)? {
             return Ok(lock);
@@ -43,7 +45,7 @@ fn open(path: &Path) -> Result<File, PathError> {
     open_itself(path, options).map_err(path_error("open", path))
 }
 
-/// Removes a file that its maker holds locked, unless the maker lives. Harmless where that fails.
+/// Removes a file that its maker holds locked, unless the maker is alive. A failure is harmless.
 pub(super) fn remove_abandoned(path: &Path) {
     let Ok(file) = open_itself(path, File::options().read(true)) else {
         return;
@@ -53,7 +55,7 @@ pub(super) fn remove_abandoned(path: &Path) {
     }
 }
 
-/// Whether `path` still is the name of `file`.
+/// Whether `path` is still the name of `file`.
 pub(super) fn has_name(file: &File, path: &Path) -> bool {
     let (Ok(ours), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
         return false;

@@ -1,8 +1,8 @@
 //! NumPy's .npy files: an incremental writer and a header reader.
 //!
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The writer
-//! reserves 128 bytes for the header, so that the number of rows may be filled in at the end and
-//! the data begin on a 64-byte boundary, as NumPy has it, for mapping.
+//! reserves 128 bytes for the header, so that the number of rows can be filled in at the end and
+//! the data begin at a 64-byte boundary, as NumPy requires for mapping.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,10 +12,10 @@ use crate::open_itself;
 
 /// Bytes that the writer reserves for magic, version, length and header text.
 const HEADER_BYTES: usize = 128;
-/// The most bytes of its text: less the magic number, version, length, and the newline.
+/// The most bytes of its text: excluding the magic number, version, length, and newline.
 const MAX_TEXT_BYTES: usize = HEADER_BYTES - 11;
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// No header of ours or NumPy's comes near this; a longer one is an attack or damage.
+/// No header of ours or NumPy's comes near this; a longer one means damage or an attack.
 const MAX_HEADER_BYTES: usize = 65_536;
 
 /// Element types of .npy files that are read and written here, little-endian on disk.
@@ -65,34 +65,34 @@ impl std::fmt::Display for ElementType {
     }
 }
 
-/// Why a file is not a .npy array that can be used here.
+/// Why a file is not a .npy array that can be read here.
 #[derive(Debug, thiserror::Error)]
 pub enum NpyError {
     /// The file could not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The file does not begin as a .npy file does.
+    /// The file does not begin like a .npy file.
     #[error("this is not a .npy file (its first bytes are not \\x93NUMPY)")]
     NotNpy,
-    /// The header is damaged, or of a kind that a store does not use.
+    /// The header is damaged, or of a kind that stores do not use.
     #[error("the .npy header cannot be used: {reason}")]
     Header {
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
-    /// The data are shorter or longer than the header says.
+    /// The data are shorter or longer than the header states.
     #[error("{actual} bytes where the header {shape:?} means {expected}: the file is {}", if actual < expected { "cut short" } else { "too long" })]
     Length {
         /// Shape that the header states.
         shape: Vec<usize>,
         /// Bytes that the whole file should have.
         expected: u64,
-        /// Bytes that it has.
+        /// Actual bytes.
         actual: u64,
     },
 }
 
-/// What the header of a .npy file states.
+/// The contents of a .npy file's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NpyHeader {
     /// Element type.
@@ -107,7 +107,7 @@ impl NpyHeader {
     /// Reads and checks the header of `file`, and the file's length against it.
     ///
     /// # Errors
-    /// [`NpyError`] if this is not a C-order array of f16, f32 or i64, whole to the byte.
+    /// [`NpyError`] if this is not a complete C-order array of f16, f32 or i64.
     pub fn read(file: &mut File) -> Result<Self, NpyError> {
         file.seek(SeekFrom::Start(0))?;
         let actual = file.metadata()?.len();
@@ -181,15 +181,15 @@ impl NpyWriter {
     /// Creates the file, which must not exist, for rows of `row_shape`.
     ///
     /// # Errors
-    /// `InvalidInput` for rows of more axes than the header has room for, some ten; else whatever the
-    /// file system answers.
+    /// `InvalidInput` for rows with too many axes for the header, about ten; otherwise the file
+    /// system's error.
     pub fn create(path: &Path, dtype: ElementType, row_shape: &[usize]) -> io::Result<Self> {
         check_header(dtype, row_shape)?;
-        // For reading too, in `copy_row`.
+        // Readable too, for `copy_row`.
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create_new(true);
         let mut file = options.open(path)?;
-        // Not yet a header: until `finish`, no reader takes this for an array.
+        // Not yet a header: until `finish`, readers do not take this for an array.
         file.write_all(&[0; HEADER_BYTES])?;
         Ok(Self {
             file,
@@ -199,9 +199,9 @@ impl NpyWriter {
         })
     }
 
-    /// Opens a file that [`NpyWriter::create`] made, to append to its first `rows` rows.
+    /// Opens a file made by [`NpyWriter::create`], to append after its first `rows` rows.
     ///
-    /// What comes after them is cut off, and the header is open again.
+    /// Anything after them is cut off, and the header is reset.
     ///
     /// # Errors
     /// `UnexpectedEof` if the file has fewer rows; else as [`NpyWriter::create`].
@@ -252,7 +252,7 @@ impl NpyWriter {
     /// Appends whole rows, given as little-endian bytes.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// The file system's error.
     ///
     /// # Panics
     /// If `bytes` is not a whole number of rows.
@@ -263,13 +263,13 @@ impl NpyWriter {
         Ok(())
     }
 
-    /// Appends the bytes of a row that was written before to `bytes`.
+    /// Appends the bytes of an earlier row to `bytes`.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// The file system's error.
     ///
     /// # Panics
-    /// If there is no such row yet.
+    /// If the row does not exist yet.
     pub fn copy_row(&mut self, row: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         let start = bytes.len();
@@ -281,10 +281,10 @@ impl NpyWriter {
         Ok(())
     }
 
-    /// Brings all rows to the disk.
+    /// Syncs all rows to the disk.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// The file system's error.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -292,7 +292,7 @@ impl NpyWriter {
     /// Writes the header, syncs the file and returns the number of rows.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// The file system's error.
     pub fn finish(mut self) -> io::Result<usize> {
         let mut shape = vec![self.rows];
         shape.extend(&self.row_shape);
@@ -303,7 +303,7 @@ impl NpyWriter {
     }
 }
 
-/// Refuses rows of so many axes that the header has no room for them beside any number of rows.
+/// Refuses rows with so many axes that they do not fit into the header.
 fn check_header(dtype: ElementType, row_shape: &[usize]) -> io::Result<()> {
     let mut shape = vec![usize::MAX];
     shape.extend(row_shape);
@@ -322,7 +322,7 @@ fn check_header(dtype: ElementType, row_shape: &[usize]) -> io::Result<()> {
 /// The Python dictionary of a header.
 fn header_text(dtype: ElementType, shape: &[usize]) -> String {
     let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
-    // Python's one-element tuple wants its comma.
+    // Python requires a comma in a tuple of one element.
     let comma = if axes.len() == 1 { "," } else { "" };
     format!(
         "{{'descr': '{}', 'fortran_order': False, 'shape': ({}{comma}), }}",

@@ -1,14 +1,15 @@
-//! This program's own files, opened to be written: journals, codes, locks.
+//! This program's own files, opened for writing: journals, codes, locks.
 //!
-//! Links are refused. Files that are only read, such as a user's pictures, may be links; those are
-//! opened by [`regular`](super::regular).
+//! Links are refused. Files that are only read, such as a user's pictures, may be links;
+//! [`regular`](super::regular) opens those.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Opens a regular file. A link is refused: whoever may write to the folder could make it lead to
-/// another file of the user, which we would change. So is a pipe, which would be waited for.
+/// Opens a regular file. A link is refused: anyone with write access to the folder could point it
+/// at another file of the user, which we would change. A pipe is refused too, because opening it
+/// could block.
 pub fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -18,7 +19,7 @@ pub fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.custom_flags(flags.bits().cast_signed());
     }
-    // Where the system does not refuse links by itself, and to say so where it does.
+    // For systems that do not refuse links themselves, and for a clear message on those that do.
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
         return Err(io::Error::other("it is a link; remove it"));
     }

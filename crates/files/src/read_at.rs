@@ -1,23 +1,23 @@
-//! A part of a file, wherever other threads read.
+//! Reads a part of a file, independent of other threads' reads.
 
 use std::fs::File;
 use std::io;
 
-/// Fills `bytes` with what the file holds from `offset` (bytes) on. The file's own position does not
-/// count, so that threads may read the same file at once.
+/// Fills `bytes` from the file, starting at `offset` (bytes). The file's own position is not used,
+/// so that several threads may read the same file.
 ///
 /// # Errors
-/// What the system answers; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) where the file ends first.
+/// The system's error; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the file ends first.
 #[cfg(unix)]
 pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
 }
 
-/// Fills `bytes` with what the file holds from `offset` (bytes) on. The file's own position does not
-/// count, so that threads may read the same file at once.
+/// Fills `bytes` from the file, starting at `offset` (bytes). The file's own position is not used,
+/// so that several threads may read the same file.
 ///
 /// # Errors
-/// What the system answers; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) where the file ends first.
+/// The system's error; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the file ends first.
 #[cfg(windows)]
 pub fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {

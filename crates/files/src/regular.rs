@@ -1,6 +1,6 @@
-//! Regular files, opened to be read. A pipe or a device in their place would be waited for.
+//! Opens regular files for reading. A pipe or a device in their place could block.
 //!
-//! Links are followed: data sets are often made of them. Files that are written are opened by
+//! Links are followed, because data sets are often made of them. Files for writing are opened by
 //! [`open_itself`](super::open_itself), which refuses links.
 
 use std::fs::{self, File};
@@ -10,11 +10,11 @@ use std::path::Path;
 /// Why a file was not opened.
 #[derive(Debug)]
 pub enum NotOpened {
-    /// The system refused, or there is no such file.
+    /// The system's error, for example because the file does not exist.
     Io(io::Error),
-    /// Its own permissions forbid it: the folders above let it be seen.
+    /// Its own permissions forbid it; the folders above it are accessible.
     Forbidden(io::Error),
-    /// A folder, a FIFO or a device: it would block, or never end.
+    /// A folder, a FIFO or a device: reading it could block, or never end.
     NotAFile,
 }
 
@@ -33,7 +33,8 @@ impl From<NotOpened> for io::Error {
     }
 }
 
-/// Opens a regular file, with its length. Looks before it opens: to open a FIFO is to wait.
+/// Opens a regular file, with its length. It is checked before it is opened, because opening a FIFO
+/// could block.
 pub fn open_with_length(path: &Path) -> Result<(File, u64), NotOpened> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
@@ -60,10 +61,10 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// How the files of a folder are opened, by their paths: from a disk, or from anywhere else.
+/// Opens the files of a folder by their paths: from a disk, or from elsewhere.
 pub type Open<'a> = &'a dyn Fn(&Path) -> io::Result<Box<dyn Read>>;
 
-/// Opens regular files of the disk.
+/// Opens regular files on disk.
 pub fn open_boxed(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(open(path)?))
 }

@@ -1,13 +1,13 @@
-//! A rename that replaces nothing.
+//! A rename that never replaces anything.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Renames a directory to a name that must be free.
+/// Renames a directory to a name that must not exist.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if there is something of that name, which is then as it was.
+/// [`io::ErrorKind::AlreadyExists`] if the name exists; it is then unchanged.
 pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rename_in_one_step(from, to) {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => rename_after_a_look(from, to),
@@ -15,7 +15,7 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The system's own rename of this kind; [`io::ErrorKind::Unsupported`] where there is none.
+/// The system's own rename of this kind; [`io::ErrorKind::Unsupported`] if it has none.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn rename_in_one_step(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -23,7 +23,7 @@ fn rename_in_one_step(from: &Path, to: &Path) -> io::Result<()> {
 
     let renamed = renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE);
     renamed.map_err(|error| match error {
-        // A kernel or a file system without it answers so.
+        // The answer of a kernel or a file system without it.
         Errno::INVAL | Errno::NOSYS | Errno::NOTSUP => io::ErrorKind::Unsupported.into(),
         error => error.into(),
     })
@@ -34,8 +34,8 @@ fn rename_in_one_step(_from: &Path, _to: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// For file systems that have no such rename. A target that appears between the look and the
-/// rename is not lost: a rename of a directory replaces at most an empty directory.
+/// For file systems without such a rename. A target that appears between the check and the rename
+/// is not lost: renaming a directory replaces at most an empty directory.
 fn rename_after_a_look(from: &Path, to: &Path) -> io::Result<()> {
     let is_taken = || fs::symlink_metadata(to).is_ok();
     if is_taken() {

@@ -1,4 +1,4 @@
-//! A directory in the place of an older one, so that the next run mends whatever a kill leaves.
+//! Replaces an older directory, so that the next run can repair whatever a kill leaves.
 //!
 //! ```text
 //! NAME                    -> NAME.cnn-codes-replaced     the old one waits
@@ -6,8 +6,8 @@
 //! NAME.cnn-codes-replaced -> NAME.cnn-codes-old          and is removed
 //! ```
 //!
-//! No rename replaces anything. The last two names are this program's alone. If NAME is missing,
-//! the next run puts NAME.cnn-codes-replaced back; it removes NAME.cnn-codes-old.
+//! No rename replaces anything. Only this program uses the last two names. If NAME is missing, the
+//! next run puts NAME.cnn-codes-replaced back; it removes NAME.cnn-codes-old.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use super::error::{DraftError, PathError, path_error};
 use super::rename::rename_new;
 use super::target::{Found, Kind, beside};
 
-/// Puts `fresh` in the place of `target`, which is moved to `aside` and judged there. Where it must
+/// Replaces `target` by `fresh`. The old target is moved to `aside` and checked there. If it must
 /// not be replaced, or something fails, it is moved back.
 pub fn put_in_place<E: From<PathError>>(
     fresh: &Path,
@@ -36,7 +36,7 @@ pub fn put_in_place<E: From<PathError>>(
     placed
 }
 
-/// Where the old target waits while the new one is put in its place.
+/// Where the old target is kept while the new one is put in place.
 pub(super) fn waiting(target: &Path) -> PathBuf {
     beside(target, ".cnn-codes-replaced")
 }
@@ -47,12 +47,12 @@ fn old(target: &Path) -> PathBuf {
 }
 
 /// Removes the old target, now that the new one is in place. It is renamed first, so that a kill
-/// leaves no half of it under the name that is put back.
+/// leaves no partial directory under the name that is put back.
 pub(super) fn remove_replaced(target: &Path) -> Result<(), PathError> {
     let (replaced, old) = (waiting(target), old(target));
     remove(&old)?;
     match rename_new(&replaced, &old) {
-        // Another process, which began to write the same target, has removed it.
+        // Another process that began to write the same target has removed it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         renamed => {
             renamed.map_err(path_error("move away", &replaced))?;
@@ -61,8 +61,8 @@ pub(super) fn remove_replaced(target: &Path) -> Result<(), PathError> {
     }
 }
 
-/// Removes the old target of a run that was killed after it put the new one in place. Harmless
-/// where it fails.
+/// Removes the old target of a run that was killed after it put the new one in place. A failure is
+/// harmless.
 pub(super) fn tidy(target: &Path, kind: Kind) {
     let is_replaced = |found| matches!(found, Ok(Found::OfKind));
     if is_replaced(Found::at(&waiting(target), kind)) && is_replaced(Found::at(target, kind)) {
@@ -71,8 +71,8 @@ pub(super) fn tidy(target: &Path, kind: Kind) {
     let _ = remove(&old(target));
 }
 
-/// Puts back an old target that was moved away by a run that was killed before it put the new one
-/// there. The caller holds the draft's lock, as another run may be about to replace the target.
+/// Puts back an old target that a killed run had moved away without putting the new one in place.
+/// The caller must hold the draft's lock, because another run may be about to replace the target.
 pub(super) fn put_back(target: &Path, kind: Kind) -> Result<(), DraftError> {
     let replaced = waiting(target);
     match (Found::at(&replaced, kind)?, Found::at(target, kind)?) {

@@ -1,4 +1,4 @@
-//! What stands where a directory is to be written.
+//! What exists at the path of a directory to be written.
 
 use std::fs;
 use std::io;
@@ -6,42 +6,42 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DraftError, PathError, path_error};
 
-/// What a published directory is, so that `--overwrite` replaces only its own kind.
+/// The kind of a published directory, so that `--overwrite` only replaces its own kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// The kind, for messages: "store".
     pub name: &'static str,
-    /// The file without which a directory is not of this kind: `store.json`. It is written when all
-    /// that is needed is there.
+    /// The file that makes a directory one of this kind: `store.json`. It is written after
+    /// everything else that is needed.
     pub marker: &'static str,
 }
 
-/// What to do about a target that is there already.
+/// What to do about an existing target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// Refuse, and leave it as it is.
+    /// Refuse, and leave it unchanged.
     Keep,
-    /// Replace it at the moment of publishing, and not before.
+    /// Replace it, but only when the draft is published.
     Replace,
 }
 
-/// What stands at a path.
+/// What exists at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// Nothing.
     Nothing,
-    /// A folder with nothing in it, whose place may always be taken.
+    /// An empty folder, which may always be replaced.
     EmptyFolder,
-    /// A folder of the kind in question.
+    /// A folder of this kind.
     OfKind,
     /// Another folder.
     OtherFolder,
-    /// A file, a link or something stranger.
+    /// A file, a link, or anything else.
     NoFolder,
 }
 
 impl Found {
-    /// What is at `path` itself: links are not followed.
+    /// What is at `path` itself, without following links.
     pub(super) fn at(path: &Path, kind: Kind) -> Result<Self, PathError> {
         let metadata = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
@@ -61,13 +61,13 @@ impl Found {
     }
 }
 
-/// Where a target really lies: a link to a folder means that folder, on its disk.
+/// The real path of a target: a link to a folder is replaced by that folder, on its own disk.
 ///
 /// # Errors
-/// [`DraftError::Dangling`] if `target`, or a folder above it, is a link to something that is not
-/// there; [`DraftError::Io`] if a link cannot be followed.
+/// [`DraftError::Dangling`] if `target`, or a folder above it, is a link to a missing path;
+/// [`DraftError::Io`] if a link cannot be followed.
 pub fn resolve(target: &Path) -> Result<PathBuf, DraftError> {
-    // Without a `/` at the end, which would follow a link.
+    // Without a trailing `/`, which would follow a link.
     let target: PathBuf = target.components().collect();
     let is_link =
         |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
@@ -87,7 +87,7 @@ pub fn resolve(target: &Path) -> Result<PathBuf, DraftError> {
     Ok(fs::canonicalize(&target).map_err(path_error("read", &target))?)
 }
 
-/// Refuses a target whose place may not be taken.
+/// Refuses a target that must not be replaced.
 pub(super) fn check_free(target: &Path, kind: Kind, existing: Existing) -> Result<(), DraftError> {
     let owned = target.to_owned();
     match (Found::at(target, kind)?, existing) {
@@ -105,7 +105,7 @@ pub(super) fn check_free(target: &Path, kind: Kind, existing: Existing) -> Resul
     }
 }
 
-/// `target` with something added to its name.
+/// `target` with a suffix added to its name.
 pub(super) fn beside(target: &Path, suffix: &str) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(suffix);

@@ -13,11 +13,11 @@ use super::target::Existing;
 /// How the names of files that are being written begin, and end.
 const PREFIX: &str = ".cnn-codes-";
 const SUFFIX: &str = ".partial";
-/// Letters and digits between the two.
+/// Number of letters and digits between them.
 const N_RANDOM: usize = 6;
 
-/// A file that is written and synced beside its target. Dropped unpublished, it is removed. It is
-/// locked: an unlocked one was left by a killed run.
+/// A file that is written and synced beside its target. If dropped unpublished, it is removed. It
+/// is locked; an unlocked one was left by a killed run.
 #[derive(Debug)]
 pub struct FileDraft {
     draft: NamedTempFile,
@@ -25,17 +25,18 @@ pub struct FileDraft {
 }
 
 impl FileDraft {
-    /// Writes `bytes` beside `target`, whose folder must be there. What killed runs left in that
-    /// folder is removed first.
+    /// Writes `bytes` beside `target`, whose folder must exist. Files that killed runs left in that
+    /// folder are removed first.
     ///
     /// # Errors
-    /// What the system answers; nothing is left behind then.
+    /// The system's error; nothing is then left behind.
     pub fn write(target: &Path, bytes: &[u8]) -> io::Result<Self> {
         sweep(parent(target));
         Self::write_in(parent(target), target, bytes)
     }
 
-    /// As [`FileDraft::write`], but in another folder on the same disk, which is not swept.
+    /// As [`FileDraft::write`], but in another folder on the same disk, whose old files are not
+    /// removed.
     pub fn write_in(folder: &Path, target: &Path, bytes: &[u8]) -> io::Result<Self> {
         let mut draft = new_in(folder)?;
         draft.write_all(bytes)?;
@@ -49,18 +50,18 @@ impl FileDraft {
     /// Gives the file its name.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] if there is one of the name that is to be kept, and what
-    /// else the system answers; what was there is then as it was.
+    /// [`io::ErrorKind::AlreadyExists`] if the name exists and must be kept; otherwise the system's
+    /// error. An existing file is then unchanged.
     pub fn publish(self, existing: Existing) -> io::Result<()> {
         let folder = parent(&self.target).to_owned();
         self.publish_unsynced(existing)?;
-        // Renamed is renamed; a folder that cannot be synced is no reason to say otherwise.
+        // The rename is done; a folder that cannot be synced does not change that.
         let _ = sync_directory(&folder);
         Ok(())
     }
 
-    /// As [`FileDraft::publish`], without a sync of the folder: the caller publishes many files there,
-    /// and syncs it once.
+    /// As [`FileDraft::publish`], without syncing the folder: the caller publishes many files
+    /// there, and syncs it once.
     pub fn publish_unsynced(self, existing: Existing) -> io::Result<()> {
         let published = match existing {
             Existing::Keep => self.draft.persist_noclobber(&self.target),
@@ -70,28 +71,28 @@ impl FileDraft {
     }
 }
 
-/// A new file that is locked, so that no other process sweeps it away.
+/// A new, locked file, so that no other process removes it.
 fn new_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(N_RANDOM);
-    // Readable as other files are; temporary ones are their owner's alone.
+    // Readable like other files; temporary files are owner-only by default.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut is_lock_refused = false;
     loop {
         let draft = builder.tempfile_in(folder)?;
         match draft.as_file().try_lock() {
-            // One that sweeps may have come between the two steps.
+            // Another process may have removed it between the two steps.
             Err(fs::TryLockError::WouldBlock) => {}
             Ok(()) if !has_name(draft.as_file(), draft.path()) => {}
-            // An accident is not taken for a file system without locks, which sweeps nothing.
+            // An error must not be taken for a file system without locks, where nothing is removed.
             Err(fs::TryLockError::Error(_)) if !is_lock_refused => is_lock_refused = true,
             Ok(()) | Err(fs::TryLockError::Error(_)) => return Ok(draft),
         }
     }
 }
 
-/// Removes the unfinished files in `folder` whose writers are dead. Harmless where it fails.
+/// Removes the unfinished files in `folder` whose writers are dead. A failure is harmless.
 pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(is_draft) {

@@ -1,5 +1,5 @@
-//! An ONNX Runtime that was fetched: what lies in `onnxruntime/` under the models folder, and whether
-//! it may be loaded.
+//! A fetched ONNX Runtime: the contents of `onnxruntime/` in the models folder, and whether it may
+//! be loaded.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,14 +12,14 @@ use crate::pins::{Flavour, RuntimePin};
 
 /// The directory's name under the models directory.
 pub const DIRECTORY: &str = "onnxruntime";
-/// The record's name. It is written last, so that a directory without it is not whole.
+/// The record's name. It is written last, so that a directory without it is incomplete.
 pub const RECORD: &str = "asset.json";
 /// The version of the record's format.
 pub const RECORD_FORMAT: u32 = 1;
-/// The licences, which lie beside the libraries.
+/// The licences beside the libraries.
 pub const LICENCES: [&str; 2] = ["LICENSE", "ThirdPartyNotices.txt"];
 
-/// What was installed, as `asset.json` has it.
+/// The contents of `asset.json`: what was installed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
     /// [`RECORD_FORMAT`].
@@ -40,22 +40,22 @@ pub struct Record {
     pub files: Vec<FileRecord>,
 }
 
-/// A file that was installed.
+/// An installed file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FileRecord {
     /// Its name in the directory.
     pub name: String,
     /// SHA-256, 64 lower-case hexadecimal digits.
     pub sha256: String,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
 }
 
 impl Record {
-    /// Reads the record of a directory; `None` where there is not even a directory.
+    /// Reads the record of a directory; `None` if the directory does not exist.
     ///
     /// # Errors
-    /// What is wrong with it, in words that go after the directory's name.
+    /// What is wrong with it, in words that follow the directory's name.
     pub fn read(directory: &Path) -> Result<Option<Self>, String> {
         if !directory.exists() {
             return Ok(None);
@@ -83,16 +83,16 @@ impl Record {
     }
 }
 
-/// The library of the fetched ONNX Runtime, found to be pinned to the byte; `None` where nothing was
-/// fetched.
+/// The library of the fetched ONNX Runtime, after a check that it is pinned to the byte; `None` if
+/// nothing was fetched.
 ///
-/// The hashes are those that this program was built with: an attacker who put other libraries there
-/// may have written a record as well. Nothing else may lie in the folder, as the system looks there
-/// first for the libraries that this one needs (`libstdc++.so.6`, `glibc-hwcaps/`). This finds
-/// planted files; it gives no protection from an exchange of files while the program runs.
+/// The hashes are compiled into this program, because an attacker who replaced the libraries may
+/// also have written a record. The folder must hold nothing else, because the system first looks
+/// there for the libraries that this one needs (`libstdc++.so.6`, `glibc-hwcaps/`). This finds
+/// planted files; it does not protect against files exchanged while the program runs.
 ///
 /// # Errors
-/// What is not as it should be, in words that go after the folder's name.
+/// What is wrong, in words that follow the folder's name.
 pub(crate) fn pinned_library(models: &Path) -> Result<Option<PathBuf>, String> {
     let directory = models.join(DIRECTORY);
     let Some(record) = Record::read(&directory)? else {
@@ -108,10 +108,10 @@ pub(crate) fn pinned_library(models: &Path) -> Result<Option<PathBuf>, String> {
     Ok(Some(directory.join(pin.library)))
 }
 
-/// Checks that a folder holds the libraries that are pinned and none besides.
+/// Checks that a folder holds exactly the pinned libraries.
 ///
 /// # Errors
-/// What is not as it should be, in words that go after the folder's name.
+/// What is wrong, in words that follow the folder's name.
 pub fn check_libraries(directory: &Path, pin: &RuntimePin) -> Result<(), String> {
     let foreign = foreign_names(directory, |name| is_of_pin(name, pin))
         .map_err(|error| format!("it cannot be listed: {error}"))?;
@@ -138,7 +138,7 @@ pub fn check_libraries(directory: &Path, pin: &RuntimePin) -> Result<(), String>
     Ok(())
 }
 
-/// Whether a file of this name belongs into the folder of a pinned ONNX Runtime.
+/// Whether a file of this name belongs in the folder of a pinned ONNX Runtime.
 #[must_use]
 pub fn is_of_pin(name: &str, pin: &RuntimePin) -> bool {
     name == RECORD
@@ -146,11 +146,11 @@ pub fn is_of_pin(name: &str, pin: &RuntimePin) -> bool {
         || LICENCES.contains(&name)
 }
 
-/// What lies in a folder under other names than its own, in order. Hidden files are passed over:
-/// systems put such down everywhere, and no library is called so.
+/// The names in a folder that `is_own` does not accept, sorted. Hidden files are skipped: systems
+/// create them everywhere, and no library has such a name.
 ///
 /// # Errors
-/// Where the folder cannot be listed.
+/// If the folder cannot be listed.
 pub fn foreign_names(directory: &Path, is_own: impl Fn(&str) -> bool) -> io::Result<Vec<OsString>> {
     let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
     let mut foreign = names.collect::<io::Result<Vec<_>>>()?;

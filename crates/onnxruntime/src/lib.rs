@@ -1,15 +1,15 @@
-//! Which ONNX Runtime a program runs on: found, checked and loaded, with its telemetry off.
+//! Finds, checks and loads ONNX Runtime, with its telemetry off.
 //!
-//! [`Library::find`] looks for the shared library in the places where it may be, and takes one that was
-//! fetched only if its files are the pinned ones; [`Runtime::load`] loads it, once in a process, and
-//! never while ONNX Runtime could still tell of the machine. Sessions are built from
-//! [`Runtime::environment`] with the crate `ort`.
+//! [`Library::find`] searches the usual places for the shared library, and accepts a fetched one
+//! only if its files are the pinned ones. [`Runtime::load`] loads it, once per process, and never
+//! while ONNX Runtime could still send telemetry. Sessions are built from [`Runtime::environment`]
+//! with the crate `ort`.
 //!
 //! ```text
-//! pins        the wheels that are known, by their hashes, for each system and processor
+//! pins        the known wheels with their hashes, for each system and processor
 //! fetched     what was fetched, its record, and whether it may be loaded
 //! runtime     the library that is found, and the one environment of a process
-//! telemetry   the switch that has to be off before
+//! telemetry   the switch that must be off before the library is loaded
 //! sha256      hashes of files, as wheels have them
 //! ```
 

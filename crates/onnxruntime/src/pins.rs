@@ -1,20 +1,20 @@
-//! Which ONNX Runtimes may be loaded, to the byte, and the wheels that they come from.
+//! The ONNX Runtimes that may be loaded, to the byte, and the wheels that contain them.
 //!
-//! Package, version and SHA-256 change together, and with them the ONNX Runtime that
-//! `cnn-codes` is tested with. To renew a row, download the wheel with pip for that platform, and hash
-//! it and the libraries in it.
+//! Package, version and SHA-256 change together, and so does the ONNX Runtime that `cnn-codes` is
+//! tested with. To update a row, download the wheel for that platform with pip, and hash it and its
+//! libraries.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which ONNX Runtime.
+/// The variant of ONNX Runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flavour {
-    /// The one for processors.
+    /// For processors.
     Cpu,
-    /// The one for NVIDIA cards, which runs on processors as well; ten times the size.
+    /// For NVIDIA cards, and for processors as well; ten times the size.
     Cuda,
 }
 
@@ -34,11 +34,11 @@ pub struct Wheel {
     pub package: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// The platform tag; `None` for a wheel that fits all.
+    /// The platform tag; `None` for a wheel for all platforms.
     pub platform: Option<&'static str>,
     /// SHA-256 of the file, 64 lower-case hexadecimal digits.
     pub sha256: &'static str,
-    /// Size of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
 }
 
@@ -57,17 +57,17 @@ impl fmt::Display for Wheel {
 pub struct RuntimePin {
     /// For processors or for NVIDIA cards.
     pub flavour: Flavour,
-    /// The operating system, as `std::env::consts::OS` has it.
+    /// The operating system, as in `std::env::consts::OS`.
     pub os: &'static str,
-    /// The processor, as `std::env::consts::ARCH` has it.
+    /// The processor, as in `std::env::consts::ARCH`.
     pub arch: &'static str,
-    /// The wheel that holds it.
+    /// The wheel that contains it.
     pub wheel: Wheel,
     /// The library's file name in the wheel, and where it is installed.
     pub library: &'static str,
-    /// Every shared library of the wheel that is installed, with its BLAKE3: what may be loaded.
+    /// Every shared library of the wheel that is installed, with its BLAKE3: these may be loaded.
     ///
-    /// It is looked at before each loading, and BLAKE3 is several times as fast as SHA-256.
+    /// The hashes are checked before each loading, and BLAKE3 is several times as fast as SHA-256.
     pub libraries: &'static [(&'static str, &'static str)],
 }
 
@@ -111,7 +111,7 @@ const LINUX_AARCH64: (&str, &str, &str) = ("linux", "aarch64", "manylinux_2_28_a
 const MACOS_ARM64: (&str, &str, &str) = ("macos", "aarch64", "macosx_14_0_arm64");
 const WINDOWS_X86_64: (&str, &str, &str) = ("windows", "x86_64", "win_amd64");
 
-/// Every ONNX Runtime that can be fetched.
+/// The ONNX Runtimes that can be fetched.
 pub const RUNTIMES: [RuntimePin; 6] = [
     runtime(
         LINUX_X86_64,
@@ -222,7 +222,7 @@ impl RuntimePin {
         Self::find(flavour, this_os(), std::env::consts::ARCH)
     }
 
-    /// The ONNX Runtime for this machine that comes out of the wheel with this SHA-256.
+    /// The ONNX Runtime for this machine from the wheel with this SHA-256.
     pub(crate) fn of_wheel(sha256: &str) -> Option<&'static Self> {
         let flavours = [Flavour::Cpu, Flavour::Cuda].into_iter();
         let mut pins = flavours.filter_map(Self::here);
@@ -237,8 +237,8 @@ impl RuntimePin {
     }
 }
 
-/// The operating system that this program was built for. The Linux wheels need glibc, of which
-/// `std::env::consts::OS` does not tell.
+/// The operating system that this program was built for. The Linux wheels need glibc, which
+/// `std::env::consts::OS` does not show.
 #[must_use]
 pub const fn this_os() -> &'static str {
     if cfg!(target_env = "musl") {

@@ -1,4 +1,4 @@
-//! ONNX Runtime's shared library: where it is looked for, and the one environment of a process.
+//! Finds ONNX Runtime's shared library, and holds the one environment of a process.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +9,10 @@ use ort::ep::{self, ExecutionProvider as _};
 use crate::fetched::pinned_library;
 use crate::telemetry;
 
-/// The oldest minor version of ONNX Runtime 1 that `ort` speaks to without an `api-NN` feature.
+/// The oldest minor version of ONNX Runtime 1 that `ort` supports without an `api-NN` feature.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
 
-/// ONNX Runtime allows one environment in a process, and forgets no library once it is loaded.
+/// ONNX Runtime allows one environment per process, and never unloads a library.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
 /// Where a library was found.
@@ -43,7 +43,7 @@ impl std::fmt::Display for Origin {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// There is no library in any of the places.
+    /// No library was found in any of the places.
     #[error(
         "ONNX Runtime's library was not found. These places were searched: {}",
         list_places(searched)
@@ -52,35 +52,35 @@ pub enum RuntimeError {
         /// The places, in the order of the search.
         searched: Vec<(Origin, Option<PathBuf>)>,
     },
-    /// A library was named, but there is none.
+    /// A library was named, but does not exist.
     #[error("there is no ONNX Runtime library at {} (from {origin})", path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
-        /// Who named it.
+        /// The source of the path.
         origin: Origin,
     },
-    /// What lies in the models folder is not what was fetched.
+    /// The files in the models folder are not the fetched ones.
     #[error(
         "nothing is loaded from {}: {reason}", directory.display()
     )]
     NotAsFetched {
         /// The folder in the models folder.
         directory: PathBuf,
-        /// What is not as it should be.
+        /// What is wrong.
         reason: String,
     },
-    /// The system's loader refuses the file.
+    /// The system's loader rejects the file.
     #[error("{} (from {origin}) cannot be loaded: {reason}; `cnn-codes fetch onnxruntime` installs one that can", path.display())]
     Unloadable {
         /// The library.
         path: PathBuf,
         /// Where it was found.
         origin: Origin,
-        /// The loader's reason.
+        /// The loader's message.
         reason: String,
     },
-    /// Loading the library might let it send telemetry.
+    /// Loading the library could let it send telemetry.
     #[error(
         "ONNX Runtime would send telemetry to Microsoft, and other threads are running, so that it can \
          no longer be switched off from inside. Set {}=1 before the program starts, or call \
@@ -88,12 +88,12 @@ pub enum RuntimeError {
         telemetry::SWITCH
     )]
     Telemetry,
-    /// The library loads, but its environment could not be made.
+    /// The library was loaded, but its environment could not be made.
     #[error("ONNX Runtime from {} does not start: {source}", path.display())]
     Environment {
         /// The library.
         path: PathBuf,
-        /// What ONNX Runtime said.
+        /// ONNX Runtime's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
@@ -109,7 +109,7 @@ fn list_places(searched: &[(Origin, Option<PathBuf>)]) -> String {
     places.join(", ")
 }
 
-/// A library's place.
+/// A library's location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Library {
     /// Absolute path of the library itself.
@@ -120,9 +120,9 @@ pub struct Library {
 
 impl Library {
     /// Searches, in this order: `explicit`, `ORT_DYLIB_PATH`, the executable's folder, and
-    /// `onnxruntime/` in `models`. The first two may name the library or its folder, and are taken at
-    /// their word. In `models`, which may have come with somebody's pictures, there must be what
-    /// `cnn-codes fetch` put there and nothing else, which is checked by its hashes.
+    /// `onnxruntime/` in `models`. The first two may name the library or its folder, and are
+    /// trusted. The models folder may come from someone else; there, only the files that `cnn-codes
+    /// fetch` installed are accepted, checked by their hashes.
     ///
     /// # Errors
     /// [`RuntimeError::NotFound`], [`RuntimeError::Missing`] or [`RuntimeError::NotAsFetched`].
@@ -130,7 +130,7 @@ impl Library {
         let variable = std::env::var_os("ORT_DYLIB_PATH")
             .filter(|path| !path.is_empty())
             .map(PathBuf::from);
-        // As safe as the program: who can write there can exchange the program itself.
+        // As safe as the program: anyone who can write there can replace the program itself.
         let executable = std::env::current_exe()
             .ok()
             .and_then(|path| path.parent().map(Path::to_owned));
@@ -169,8 +169,8 @@ impl Library {
         })
     }
 
-    /// The version in the file's name (`libonnxruntime.so.1.32.0`), or as much of it as the
-    /// library tells: `1.32`.
+    /// The version in the file's name (`libonnxruntime.so.1.32.0`), or what the library reports of
+    /// it: `1.32`.
     fn version(&self, minor: u32) -> String {
         let path = self.path.canonicalize().unwrap_or(self.path.clone());
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -187,8 +187,8 @@ impl Library {
     }
 }
 
-/// The library at `place`, which is the file itself or a folder that holds it: the one without a
-/// version in its name, which installations have as a link, or else the newest.
+/// The library at `place`, which is the file itself or a folder that holds it. In a folder, the
+/// file without a version in its name (usually a link) is preferred, then the newest.
 fn library_at(place: &Path) -> Option<PathBuf> {
     if place.is_file() {
         return Some(place.to_owned());
@@ -216,7 +216,7 @@ fn version_in_name(name: &std::ffi::OsStr) -> Option<Vec<u64>> {
         name.strip_prefix("libonnxruntime.so")?
     };
     let mut parts = version.split('.');
-    // Before the first dot there is nothing.
+    // Nothing comes before the first dot.
     (parts.next() == Some("")).then_some(())?;
     parts.map(|number| number.parse().ok()).collect()
 }
@@ -230,11 +230,12 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Loads `library`, once in a process: a later call gives back what the first one loaded.
+    /// Loads `library`, once per process: a later call returns the library that the first one
+    /// loaded.
     ///
-    /// ONNX Runtime's telemetry is off, or nothing is loaded. It is switched off here where this is
-    /// the process's only thread (seen on Linux) and on Windows; elsewhere it has to be off before:
-    /// see [`telemetry::disable`].
+    /// Nothing is loaded unless ONNX Runtime's telemetry is off. It is switched off here on
+    /// Windows, and if this is the process's only thread (detected on Linux). Elsewhere it must be
+    /// switched off before: see [`telemetry::disable`].
     ///
     /// # Errors
     /// [`RuntimeError::Telemetry`], [`RuntimeError::Unloadable`] or [`RuntimeError::Environment`].
@@ -257,7 +258,7 @@ impl Runtime {
         let minor = ort::util::probe(&library.path).unwrap_or(OLDEST_MINOR);
         let environment = builder
             .with_name("cnn-codes")
-            // For what goes to Windows itself; elsewhere the variable has done it.
+            // For the events sent to Windows itself; elsewhere the variable suffices.
             .with_telemetry(false)
             .build()
             .map_err(|error| RuntimeError::Environment {
@@ -273,13 +274,13 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// The library that was loaded.
+    /// The loaded library.
     #[must_use]
     pub fn library(&self) -> &Library {
         &self.library
     }
 
-    /// Version, `1.32.0`; without the patch level where the file's name does not tell it.
+    /// Version, `1.32.0`; without the patch level if the file's name does not show it.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -298,7 +299,7 @@ impl Runtime {
     }
 }
 
-/// The loader's own words, which `ort` keeps in the source of its error.
+/// The loader's message, which `ort` keeps in the source of its error.
 fn reason_of(error: &ort::LoadDynamicError) -> String {
     match error {
         ort::LoadDynamicError::Dlopen { error, .. } => {

@@ -16,10 +16,10 @@ pub fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// Hashes all that a reader still has.
+/// Hashes the rest of a reader.
 ///
 /// # Errors
-/// What reading answers.
+/// The reader's error.
 pub fn of_reader(reader: &mut impl Read) -> io::Result<String> {
     let mut sha = Sha256::new();
     io::copy(reader, &mut sha)?;

@@ -1,11 +1,11 @@
-//! ONNX Runtime's telemetry, and that it is off before the library is loaded.
+//! Switches ONNX Runtime's telemetry off before the library is loaded.
 //!
-//! The libraries in ONNX Runtime's wheels for Linux and macOS (1.31.1 and 1.32.0 are known to) tell
-//! Microsoft of the machine and the program's path. `DisableTelemetryEvents` comes too late: as soon
-//! as there is an environment, the first event is in the queue and its sender at work. Only the
-//! variable [`SWITCH`] keeps them from starting, and a variable cannot be set in safety while other
-//! threads may be reading one. On Windows the events go to the system, which keeps them off unless
-//! its administrator turns them on.
+//! The libraries in ONNX Runtime's wheels for Linux and macOS (known for 1.31.1 and 1.32.0) send
+//! data about the machine and the program's path to Microsoft. `DisableTelemetryEvents` comes too
+//! late: as soon as an environment exists, the first event is queued and its sender runs. Only the
+//! variable [`SWITCH`] prevents that, and a variable cannot be set safely while other threads may
+//! be reading one. On Windows the events go to the system, which discards them unless its
+//! administrator turns them on.
 
 use std::ffi::OsStr;
 
@@ -14,16 +14,16 @@ pub const SWITCH: &str = "ORT_DISABLE_TELEMETRY";
 
 /// Switches the telemetry off for this process and the programs that it starts.
 ///
-/// A value that was there is overwritten: `0` would switch the telemetry on.
+/// An existing value is overwritten: `0` would switch the telemetry on.
 ///
 /// # Safety
-/// No other thread may be running, on any system but Windows: call it first in `main`.
+/// No other thread may be running, except on Windows: call it first in `main`.
 pub unsafe fn disable() {
-    // SAFETY: the caller promises that no other thread is there to read a variable.
+    // SAFETY: the caller promises that no other thread exists to read a variable.
     unsafe { std::env::set_var(SWITCH, "1") }
 }
 
-/// Switches the telemetry off where that is safe, and tells whether it is off now.
+/// Switches the telemetry off if that is safe, and returns whether it is off now.
 pub(crate) fn ensure_disabled() -> bool {
     if std::env::var_os(SWITCH).is_some_and(|value| switches_off(&value)) {
         return true;
@@ -37,13 +37,13 @@ pub(crate) fn ensure_disabled() -> bool {
     false
 }
 
-/// Whether ONNX Runtime takes `value` for yes; it compares in lower case.
+/// Whether ONNX Runtime takes `value` as yes; it compares in lower case.
 fn switches_off(value: &OsStr) -> bool {
     let value = value.to_string_lossy().to_lowercase();
     matches!(&*value, "1" | "true" | "yes")
 }
 
-/// Whether the process has one thread; `false` where the system does not tell.
+/// Whether the process has one thread; `false` if the system does not report it.
 fn is_only_thread() -> bool {
     cfg!(target_os = "linux")
         && std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)

@@ -15,35 +15,35 @@ use ort_winograd::{GraphError, OnnxModel};
 
 use crate::pytorch::Tensor;
 
-/// The pooled output's name: a vector of [`CHANNELS`].
+/// The name of the pooled output: a vector of [`CHANNELS`].
 pub const POOLED: &str = "pooled";
 /// The name of the output before pooling: ([`CHANNELS`], H, W).
 pub const FEATURES: &str = "features";
 /// Channels of both outputs.
 pub const CHANNELS: u64 = 1280;
 
-/// What a batch normalisation adds to a variance.
+/// Added to variances by batch normalisation.
 const EPSILON: f64 = 1e-3;
 /// Channels of the first convolution.
 const STEM: u64 = 32;
-/// ONNX's operators, and the version of its format that has them.
+/// The ONNX operator set, and the IR version that has it.
 const OPSET: i64 = 13;
 const IR_VERSION: i64 = 7;
 
-/// A member of the family.
+/// A variant of the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Variant {
     /// Its name: `efficientnet-lite0`.
     pub name: &'static str,
-    /// Width and height of its pictures.
+    /// Width and height of its input.
     pub side: u32,
-    /// Factor of the channels.
+    /// Width multiplier of the channels.
     pub width: f64,
-    /// Factor of the repetitions.
+    /// Depth multiplier of the repetitions.
     pub depth: f64,
 }
 
-/// The members whose weights can be fetched.
+/// The variants whose weights can be fetched.
 pub const VARIANTS: [Variant; 3] = [
     Variant {
         name: "efficientnet-lite0",
@@ -65,7 +65,7 @@ pub const VARIANTS: [Variant; 3] = [
     },
 ];
 
-/// A group of blocks, before it is scaled.
+/// A group of blocks, before scaling.
 struct Stage {
     repeats: u64,
     kernel: u64,
@@ -96,11 +96,11 @@ const STAGES: [Stage; 7] = [
     stage([1, 3, 1, 6], [192, 320]),
 ];
 
-/// Why the weights make no network.
+/// Why the weights do not fit the network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// A tensor is not among the weights.
+    /// A tensor is missing.
     #[error("the weights lack {name}")]
     Missing {
         /// Its name.
@@ -111,12 +111,12 @@ pub enum WeightsError {
     Shape {
         /// Its name.
         name: String,
-        /// What the network takes.
+        /// The expected shape.
         expected: Vec<usize>,
-        /// What is there.
+        /// The actual shape.
         actual: Vec<usize>,
     },
-    /// The model is unsound.
+    /// The model is invalid.
     #[error(transparent)]
     Graph(#[from] GraphError),
 }
@@ -159,7 +159,7 @@ pub fn model(
     Ok(OnnxModel::from_proto(proto, Path::new(variant.name))?)
 }
 
-/// Channels times `width`, to the nearest multiple of 8, but never a tenth less.
+/// Channels times `width`, rounded to the nearest multiple of 8, but at most a tenth smaller.
 fn channels(n: u64, width: f64) -> u64 {
     let wanted = n as f64 * width;
     let nearest = ((wanted + 4.0) / 8.0).floor() * 8.0;
@@ -175,13 +175,13 @@ fn channels(n: u64, width: f64) -> u64 {
 struct Network<'a> {
     weights: &'a BTreeMap<String, Tensor>,
     graph: GraphProto,
-    /// Of the last tensor's planes.
+    /// Side of the last tensor's planes.
     side: u64,
 }
 
 /// A convolution with its batch normalisation.
 struct Convolution<'a> {
-    /// The names of both among the weights.
+    /// The names of both in the weights.
     names: (&'a str, &'a str),
     n_in: u64,
     n_out: u64,
@@ -192,7 +192,7 @@ struct Convolution<'a> {
 }
 
 impl Network<'_> {
-    /// All up to [`FEATURES`]; the name of the last tensor.
+    /// Everything up to [`FEATURES`]; returns the name of the last tensor.
     fn trunk(&mut self, variant: Variant) -> Result<String, WeightsError> {
         let stem = Convolution {
             names: ("_conv_stem", "_bn0"),
@@ -206,7 +206,7 @@ impl Network<'_> {
         let mut last = self.convolution("input", "stem", &stem)?;
         let mut index = 0;
         for (number, stage) in STAGES.iter().enumerate() {
-            // The first and the last stage are not repeated more often, nor is the stem wider.
+            // The first and the last stage are not repeated more often, and the stem is not wider.
             let is_fixed = number == 0 || number + 1 == STAGES.len();
             let repeats = match is_fixed {
                 true => stage.repeats,
@@ -236,7 +236,7 @@ impl Network<'_> {
         self.convolution(&last, "head", &head)
     }
 
-    /// An inverted bottleneck: wide, depthwise, narrow, and the input added where shapes allow.
+    /// An inverted bottleneck: wide, depthwise, narrow; the input is added if shapes allow.
     fn block(
         &mut self,
         input: &str,
@@ -313,7 +313,7 @@ impl Network<'_> {
         Ok(())
     }
 
-    /// Adds a convolution, and its activation; the name of what comes out.
+    /// Adds a convolution with its activation; returns the name of the result.
     fn convolution(
         &mut self,
         input: &str,
@@ -366,8 +366,8 @@ impl Network<'_> {
         Ok(name.to_owned())
     }
 
-    /// TensorFlow's padding SAME: the output is the input over the stride, rounded up, and an odd pixel is
-    /// added behind.
+    /// TensorFlow's padding SAME: the output size is the input size over the stride, rounded up; an
+    /// odd pixel is added at the end.
     fn pads(&mut self, kernel: u64, stride: u64) -> [i64; 4] {
         let after = self.side.div_ceil(stride);
         let total = ((after - 1) * stride + kernel).saturating_sub(self.side);
@@ -376,7 +376,7 @@ impl Network<'_> {
         [before, before, behind, behind].map(|pad| pad as i64)
     }
 
-    /// Filters and bias that do what the convolution and its normalisation do.
+    /// Filters and bias equivalent to the convolution and its normalisation.
     fn folded(
         &self,
         convolution: &Convolution,

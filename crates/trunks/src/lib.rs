@@ -1,7 +1,7 @@
-//! Published weights, made into trunks.
+//! Turns published weights into trunks.
 //!
 //! ```text
-//! pytorch           a file of weights of PyTorch's old format -> named tensors; nothing in it is run
+//! pytorch           a weights file in PyTorch's old format -> named tensors; no code in it is run
 //! efficientnet_lite named tensors of EfficientNet-Lite -> an ONNX model
 //! ```
 

@@ -1,4 +1,5 @@
-//! Stores that are made of others, and written nowhere: other codes, some of the pictures, two stores as one.
+//! Stores derived from others and held in memory: other codes, some of the pictures, two stores
+//! joined.
 
 use std::sync::Arc;
 
@@ -10,14 +11,15 @@ use crate::model::Layers;
 use crate::picture::Views;
 
 impl Store {
-    /// The same pictures, with the mean or the maximum of each code over height and width, as they were
-    /// extracted with that pooling: the same numbers, but that a float16 store rounds before. They are
-    /// computed here, and held in memory: N * V * C float32, where there are V views of a picture.
+    /// The same pictures, with the mean or the maximum of each code over height and width: the
+    /// numbers that an extraction with this pooling would give, except that a float16 store was
+    /// rounded before pooling. They are computed here and held in memory: N * V * C float32 for V
+    /// views per picture.
     ///
-    /// A store that is pooled so already comes back as it is.
+    /// A store that already has this pooling is returned unchanged.
     ///
     /// # Errors
-    /// [`StoreError::Pooled`] if its codes have no height and width any more; as [`Store::read_code`].
+    /// [`StoreError::Pooled`] if its codes have no height and width; as [`Store::read_code`].
     pub fn pooled(&self, pool: Pool) -> Result<Self, StoreError> {
         let codes = &self.manifest.store.codes;
         if codes.pool == pool {
@@ -38,12 +40,13 @@ impl Store {
         self.made(pooled, |code, made| pool.append(code, channels, made))
     }
 
-    /// The same pictures, with the codes of some of the layers that are side by side in this store, in the order in
-    /// which they are named: as they were extracted with these layers alone. They are held in memory: N * V * D
-    /// float32, where there are V views of a picture.
+    /// The same pictures, with only the codes of these layers, in the order of `names`: the numbers
+    /// that an extraction of these layers would give. They are held in memory: N * V * D float32
+    /// for V views per picture.
     ///
     /// # Errors
-    /// [`StoreError::NoLayers`] or [`StoreError::NoLayer`] if there are no such layers; as [`Store::read_code`].
+    /// [`StoreError::NoLayers`] or [`StoreError::NoLayer`] if a layer does not exist; as
+    /// [`Store::read_code`].
     pub fn with_layers(&self, names: &[String]) -> Result<Self, StoreError> {
         let codes = &self.manifest.store.codes;
         if codes.output.layers.is_empty() {
@@ -77,14 +80,14 @@ impl Store {
         })
     }
 
-    /// The layers whose codes are side by side in this store, in their order; none where that is not recorded.
+    /// The layers whose codes are side by side in this store, in order; empty if none are recorded.
     #[must_use]
     pub fn layers(&self) -> Vec<String> {
         let layers = self.codes_identity().output.layers.iter();
         layers.map(|there| there.layer.clone()).collect()
     }
 
-    /// The pictures alone, without their other views.
+    /// The same store with only the first view of each picture: the picture itself.
     #[must_use]
     pub fn without_views(&self) -> Self {
         let mut store = self.clone();
@@ -95,7 +98,7 @@ impl Store {
     /// The same pictures and views with other codes (N, V, D), which are held in memory.
     ///
     /// # Panics
-    /// If they are not as many.
+    /// If their number differs.
     pub(crate) fn with_codes(&self, codes: CodesIdentity, values: Vec<f32>) -> Self {
         assert_eq!(
             values.len(),
@@ -111,7 +114,7 @@ impl Store {
         store
     }
 
-    /// This store with codes that `append` makes of its own, one at a time.
+    /// This store with new codes that `append` computes from its own, one at a time.
     fn made(
         &self,
         codes: CodesIdentity,
@@ -157,7 +160,7 @@ impl Store {
         store
     }
 
-    /// The pictures of this store, and after them those of another one. It is called by this one's name.
+    /// The pictures of this store, followed by those of another. The result has this store's name.
     ///
     /// # Errors
     /// [`StoreError::Joined`] if the codes, their dtypes or the classes differ.
@@ -205,8 +208,7 @@ impl Store {
         Ok(whole)
     }
 
-    /// This store with its codes pooled as `codes` are, or with their layers alone, where only that is between
-    /// them.
+    /// This store with the pooling or the layers of `codes`, if these are the only difference.
     ///
     /// # Errors
     /// As [`Store::read_code`].

@@ -1,4 +1,4 @@
-//! How large the values are that a float16 model computes, taken from the same model in float32.
+//! The largest values that a float16 model computes, measured in the same model in float32.
 
 use std::collections::HashSet;
 
@@ -13,10 +13,10 @@ use crate::model::{ModelCard, OnnxModel, Trunk};
 
 /// The probe's output: the largest absolute value of each tensor.
 const LARGEST: &str = "probe/largest";
-/// Operators whose results are lengths and places, whatever they read.
+/// Operators that return lengths or indices, whatever they read.
 const WHOLE_NUMBERS: [&str; 4] = ["ArgMax", "ArgMin", "Shape", "Size"];
 
-/// The float32 model with the largest values inside as its output.
+/// The float32 model, with the largest values inside as its output.
 pub(super) struct Probe {
     trunk: Trunk,
     tensors: Vec<String>,
@@ -24,7 +24,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Loads `in_float32` to look at the tensors that `exported` computes in float16.
+    /// Loads `in_float32` to measure the tensors that `exported` computes in float16.
     pub(super) fn new(
         against: &Against,
         exported: &Exported,
@@ -52,7 +52,7 @@ impl Probe {
         })
     }
 
-    /// Looks at one picture.
+    /// Measures one picture.
     pub(super) fn add(&mut self, levels: &[f32]) -> Result<(), ExportError> {
         let mut values = Vec::new();
         self.trunk.run(levels, &mut values)?;
@@ -68,7 +68,7 @@ impl Probe {
         Ok(())
     }
 
-    /// The largest of all.
+    /// The largest value of all.
     pub(super) fn largest(self) -> LargestInside {
         let pairs = self.tensors.into_iter().zip(self.largest);
         let (tensor, value) = pairs
@@ -86,7 +86,7 @@ fn float16_tensors(in_float16: &OnnxModel, in_float32: &OnnxModel) -> Vec<String
     let mut tensors = Vec::new();
     for node in &in_float16.graph().node {
         match (node.op_type(), cast_to(node)) {
-            // What is rounded to float16 has to fit as well.
+            // A value that is rounded to float16 must fit as well.
             ("Cast", Some(to)) if to == DataType::Float16 as i64 => {
                 tensors.extend(node.input.first().cloned());
                 float16.extend(node.output.iter().map(String::as_str));

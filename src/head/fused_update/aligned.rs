@@ -1,4 +1,4 @@
-//! Arrays that begin where a cache line does.
+//! Arrays that begin at a cache line.
 
 use ndarray::{Array, Array1, Dimension, s};
 
@@ -7,13 +7,13 @@ const LINE: usize = 64;
 
 /// Zeros in C order that begin at a cache line.
 ///
-/// A vector of 64 bytes that lies across two lines costs two accesses, and allocators put large
-/// arrays 16 bytes behind a line, so that all of them would.
+/// A vector of 64 bytes that crosses a line needs two accesses. Allocators put large arrays 16
+/// bytes after a line, so every vector would cross one.
 pub(in crate::head) fn aligned_zeros<D: Dimension>(dim: D) -> Array<f32, D> {
     let room = LINE / size_of::<f32>();
     let len = dim.size();
     let buffer = Array1::<f32>::zeros(len + room);
-    // Where alignment cannot be told, any start will do.
+    // If the alignment is unknown, any start will do.
     let start = buffer.as_ptr().align_offset(LINE).min(room);
     buffer
         .slice_move(s![start..start + len])

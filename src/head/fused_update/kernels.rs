@@ -1,10 +1,10 @@
 //! The loops over a tile, compiled for several sets of instructions.
 //!
-//! What is written here is plain Rust, which the compiler turns into vectors of what it is allowed
-//! to use. Each number comes from the same operations in the same order with every set: products
-//! and sums are rounded apart, since a fused multiply-add would be a function call on processors
-//! without one. So the results are equal to the bit, and the baseline is the twin that tests hold the
-//! others against.
+//! This is plain Rust, which the compiler vectorises for the allowed instructions. Every
+//! instruction set computes each number with the same operations in the same order. Products and
+//! sums are rounded separately, because a fused multiply-add would be a function call on processors
+//! without one. So the results are equal to the bit, and tests compare the others with the
+//! baseline.
 
 use ort_winograd::{InstructionSet, Kernel};
 
@@ -12,12 +12,12 @@ use super::prefetch::prefetch;
 use super::tile::{Entry, Features, Tile};
 use crate::head::optimizer::Rule;
 
-/// Outputs that are worked on at a time, so few that their numbers stay in registers: four vectors
-/// of AVX-512.
+/// Outputs that are processed together: few enough to stay in registers, as four vectors of
+/// AVX-512.
 const PANEL: usize = 64;
 
-/// Rows of weights that are asked for ahead of the one in work: some hundred nanoseconds' worth, and
-/// few enough to stay in the first-level cache.
+/// Rows of weights that are prefetched: about a hundred nanoseconds' work, and few enough to stay
+/// in the first-level cache.
 const ROWS_AHEAD: usize = 8;
 
 /// sums (B, O) += input (B, F) weights (F, O).
@@ -50,7 +50,7 @@ impl Kernel for AddProducts<'_> {
     }
 }
 
-/// Applies `rule` with the gradient input^T (F, B) d_output (B, O) to what it belongs to.
+/// Applies `rule` with the gradient input^T (F, B) d_output (B, O).
 pub(super) struct FusedUpdate<'a, R, const S: usize> {
     /// Working memory, for B rows.
     pub(super) tile: &'a mut Tile,
@@ -77,8 +77,8 @@ pub(super) struct Updated<'a, const S: usize> {
     pub(super) n_out: usize,
 }
 
-/// Goes through all of S arrays at once, `len` numbers of each at a time; without end, so that it
-/// can be zipped with the weights where S is 0.
+/// Iterates over all S arrays together, `len` numbers of each at a time. It does not end, so that
+/// it can be zipped with the weights if S is 0.
 #[inline(always)]
 pub(super) fn chunks<const S: usize>(
     mut arrays: [&mut [f32]; S],
@@ -92,9 +92,9 @@ pub(super) fn chunks<const S: usize>(
     })
 }
 
-// All that follows is always inlined, to be compiled with the kernels' instructions.
+// Everything below is always inlined, to be compiled with the kernels' instructions.
 
-/// `sums` begins at the first row's numbers of the panel.
+/// `sums` begins at the panel's first number in the first row.
 #[inline(always)]
 fn add_products_to_panel(entries: &[Entry], weights: &[f32], sums: &mut [f32], n_out: usize) {
     for entry in entries {
@@ -103,7 +103,7 @@ fn add_products_to_panel(entries: &[Entry], weights: &[f32], sums: &mut [f32], n
     }
 }
 
-/// [`FusedUpdate`]. A function, as the compiler takes it that a function's arguments do not overlap.
+/// [`FusedUpdate`] as a function, because the compiler assumes that arguments do not overlap.
 #[inline(always)]
 fn fused_update<const S: usize>(
     tile: &mut Tile,
@@ -136,7 +136,7 @@ fn fused_update<const S: usize>(
     }
 }
 
-/// `d_output` begins at the first row's numbers of the panel.
+/// `d_output` begins at the panel's first number in the first row.
 #[inline(always)]
 fn update_panel<const S: usize>(
     entries: &[Entry],

@@ -1,12 +1,13 @@
-//! Asking for memory before it is needed.
+//! Prefetches memory before it is needed.
 
 /// Numbers of a cache line.
 const LINE: usize = 16;
 
-/// Asks for the numbers that lie `ahead` of these, in as many lines as these have. They need not
-/// be there.
+/// Prefetches the numbers that lie `ahead` of these, in as many lines as these have. They need not
+/// exist.
 ///
-/// A thread that works on what it reads keeps too few reads on their way for the memory to be busy.
+/// A thread that computes with each number it reads has too few reads in flight to keep the memory
+/// busy.
 #[inline(always)]
 pub(super) fn prefetch(values: &[f32], ahead: usize) {
     for start in (0..values.len()).step_by(LINE) {
@@ -14,7 +15,7 @@ pub(super) fn prefetch(values: &[f32], ahead: usize) {
     }
 }
 
-/// Asks for the line with this number.
+/// Prefetches the line with this number.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn prefetch_line(number: *const f32) {
@@ -24,7 +25,7 @@ fn prefetch_line(number: *const f32) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(number.cast()) }
 }
 
-/// There is no stable way to ask for it.
+/// Other processors: there is no stable way to prefetch.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 fn prefetch_line(_number: *const f32) {}

@@ -5,10 +5,10 @@ use super::prefetch::prefetch;
 /// Features of a tile: a cache line of each row.
 pub(super) const TILE_FEATURES: usize = 16;
 
-/// How far ahead of the tile in work the input is asked for.
+/// How many tiles ahead the input is prefetched.
 const TILES_AHEAD: usize = 2;
 
-/// Features of input (B, I): those from `first` on, as many as there are weights for and at most
+/// Features of input (B, I) from `first` on: as many as there are weights for, at most
 /// [`TILE_FEATURES`].
 #[derive(Clone, Copy)]
 pub(super) struct Features<'a> {
@@ -18,7 +18,7 @@ pub(super) struct Features<'a> {
 }
 
 impl<'a> Features<'a> {
-    /// These, and then those after them, without end.
+    /// These features, and then those after them, without end.
     pub(super) fn by_tile(self) -> impl Iterator<Item = Features<'a>> {
         let firsts = (self.first..).step_by(TILE_FEATURES);
         firsts.map(move |first| Features { first, ..self })
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     pub(super) value: f32,
 }
 
-/// The values other than zero of up to [`TILE_FEATURES`] features, each in the order of the rows.
+/// The nonzero values of up to [`TILE_FEATURES`] features, each in the order of the rows.
 #[derive(Debug)]
 pub(super) struct Tile {
     batch: usize,
@@ -51,8 +51,7 @@ impl Tile {
         }
     }
 
-    /// Takes these features, as many as there are up to [`TILE_FEATURES`], in place of those that it
-    /// had.
+    /// Replaces the contents by these features, at most [`TILE_FEATURES`].
     ///
     /// Always inlined, to be compiled with its caller's instructions.
     #[inline(always)]
@@ -90,9 +89,9 @@ impl Tile {
     }
 }
 
-/// A bit for each value, the first one's lowest: whether it is not zero.
+/// One bit per value, the first one lowest: whether the value is not zero.
 ///
-/// There is no branch on the values, which are as good as random.
+/// It does not branch on the values, which are practically random.
 #[inline(always)]
 fn not_zero(values: &[f32]) -> u32 {
     let bit = |(index, &value): (usize, &f32)| u32::from(value != 0.0) << index;

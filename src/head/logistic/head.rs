@@ -8,7 +8,7 @@ use crate::head::saved::{SavedHeadError, Tensors};
 use crate::head::{CodesView, Fit, Head, HeadError, HeadKind, Layer, Samples};
 use crate::progress::{Stopped, Watch};
 
-/// L2 strengths that are tried besides the one that was given: powers of ten from 1e-4 to 1e5.
+/// L2 strengths that are tried besides the given one: powers of ten from 1e-4 to 1e5.
 const STRENGTH_EXPONENTS: std::ops::RangeInclusive<i32> = -4..=5;
 
 impl Head for Logistic {
@@ -17,14 +17,14 @@ impl Head for Logistic {
     const KIND: HeadKind = HeadKind::Logistic;
     const TITLE: &'static str = "logistic regression";
     const FITTING: &'static str = "fitting";
-    /// Each strength of L2 starts from the optimum of another, in the same span of the samples.
+    /// Each L2 strength starts from the optimum of another, in the same span of the samples.
     const SHARES_WORK: bool = true;
 
     fn validate(options: &LogisticOptions) -> Result<(), HeadError> {
         options.validate()
     }
 
-    /// Strengths of L2.
+    /// L2 strengths.
     fn candidates(given: &LogisticOptions) -> Vec<LogisticOptions> {
         let powers = STRENGTH_EXPONENTS.map(|exponent| 10_f64.powi(exponent));
         let others = powers.filter(|&l2| l2 != given.l2);
@@ -60,7 +60,7 @@ impl Head for Logistic {
         Ok(first.expect("the first strength is always fitted").into())
     }
 
-    /// The options differ in their strengths of L2 alone.
+    /// The options differ only in their L2 strengths.
     fn fit_all(
         train: &Samples,
         options: &[LogisticOptions],

@@ -1,7 +1,7 @@
-//! argmin's L-BFGS on our own objective, watched.
+//! argmin's L-BFGS on our own objective, with a watch.
 //!
-//! It is the optimiser that linfa-logistic has inside. On its own it serves what linfa does not
-//! take: weights of classes, codes that are read in passes, and a start from another optimum.
+//! linfa-logistic uses the same optimiser. Directly, it handles what linfa does not support: class
+//! weights, codes that are read in passes, and a start from another optimum.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -15,37 +15,37 @@ use super::Searched;
 use super::objective::{Problem, Value};
 use crate::quiet;
 
-/// Steps from which the curvature is estimated; linfa's number.
+/// Number of steps from which the curvature is estimated, as in linfa.
 const HISTORY: usize = 10;
 
-/// A new start forgets the curvature that was collected, and so leaves a line search in which it is
-/// stuck; more of them than this did not help in any problem seen.
+/// A restart discards the collected curvature, and so escapes a stuck line search. More restarts
+/// than this helped in no observed problem.
 const MAX_STARTS: usize = 8;
 
-/// Where a search has come to.
+/// The result of a search.
 pub(super) struct Found {
     pub(super) parameters: Array1<f64>,
-    /// How often it was started.
+    /// Number of starts.
     pub(super) starts: usize,
-    /// How often F and its gradient were computed.
+    /// Number of evaluations of F and its gradient.
     pub(super) evaluations: u64,
     pub(super) end: End,
 }
 
-/// Why a search came to its end.
+/// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The relative gradient is as small as was asked for.
+    /// The relative gradient is as small as required.
     Converged,
-    /// No step leads further down.
+    /// No step decreases F further.
     Stuck,
-    /// There were as many evaluations as are allowed.
+    /// The allowed number of evaluations was reached.
     Exhausted,
-    /// Someone asked for it.
+    /// The watch stopped it.
     Stopped,
 }
 
-/// Goes down from `from` until [`Value::relative_gradient`] is at most `goal`.
+/// Descends from `from` until [`Value::relative_gradient`] is at most `goal`.
 pub(super) fn descend(
     problem: &Problem,
     from: Array1<f64>,
@@ -60,8 +60,8 @@ pub(super) fn descend(
         .sum();
     let mut watch = Watch {
         problem,
-        // The curvature of the losses is at most half of their weight times the mean square norm of
-        // codes with a 1 appended, which is 2: so the first step does not overshoot.
+        // The curvature of the losses is at most half their weight times the mean square norm of
+        // codes with a 1 appended, which is 2. So the first step does not overshoot.
         factor: 1.0 / (weight_of_all + problem.l2),
         goal,
         max_evaluations,
@@ -77,7 +77,7 @@ pub(super) fn descend(
     while starts < MAX_STARTS && watch.borrow().end.is_none() {
         starts += 1;
         let from = watch.borrow().best().clone();
-        // A panic, or an error, is an end like others: what was best is kept by the watch.
+        // A panic or an error ends the search too; the watch has kept the best parameters.
         let _ = quiet::catch(|| run(&watch, from.parameters));
         if watch.borrow().best().value.objective >= from.value.objective {
             break;
@@ -96,7 +96,7 @@ pub(super) fn descend(
 fn run(watch: &RefCell<Watch>, from: Array1<f64>) -> Result<(), Error> {
     let solver = LBFGS::new(MoreThuenteLineSearch::new(), HISTORY)
         .with_tolerance_grad(0.0)?
-        // A step that changes nothing is the last.
+        // A step without a change is the last.
         .with_tolerance_cost(f64::MIN_POSITIVE)?;
     Executor::new(Watched(watch), solver)
         .configure(|state| state.param(from))
@@ -106,7 +106,7 @@ fn run(watch: &RefCell<Watch>, from: Array1<f64>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The problem as argmin sees it: F times a factor.
+/// The problem for argmin: F times a factor.
 struct Watched<'w, 'p, 'c>(&'w RefCell<Watch<'p, 'c>>);
 
 impl CostFunction for Watched<'_, '_, '_> {
@@ -131,16 +131,16 @@ impl Gradient for Watched<'_, '_, '_> {
     }
 }
 
-/// Sees every evaluation, keeps the best, and ends the search with an error.
+/// Sees every evaluation, keeps the best one, and ends the search with an error.
 struct Watch<'p, 'c> {
     problem: &'p Problem<'p, 'c>,
     factor: f64,
     goal: f64,
     max_evaluations: u64,
     evaluations: u64,
-    /// argmin asks for F and for its gradient apart, one after the other.
+    /// argmin asks for F and for its gradient separately, one after the other.
     last: Evaluated,
-    /// The best where that is not the last.
+    /// The best evaluation, if it is not the last.
     best: Option<Evaluated>,
     end: Option<End>,
     observe: &'p mut dyn FnMut(&Searched) -> ControlFlow<()>,
@@ -156,7 +156,7 @@ impl Watch<'_, '_> {
             let evaluated = Evaluated::at(self.problem, at.clone());
             let previous = std::mem::replace(&mut self.last, evaluated);
             let best = self.best.take().unwrap_or(previous);
-            // NaN is below nothing.
+            // NaN compares as false.
             let is_better = self.last.value.objective < best.value.objective;
             self.best = (!is_better).then_some(best);
             self.judge_last();

@@ -5,17 +5,17 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use super::products;
 use crate::head::span::Centred;
 
-/// A problem in centred codes of norm 1, with classes that all have samples.
+/// A problem with centred codes of norm 1, and samples in every class.
 ///
-/// Its parameters are one run of numbers: the weights, class by class (K, R), and the intercepts (K).
+/// Its parameters are one vector: the weights, class by class (K, R), and the intercepts (K).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem<'a, 'c> {
     pub(super) points: Points<'a, 'c>,
     /// Labels (N) below K.
     pub(super) labels: &'a [usize],
-    /// What the losses of each class (K) are multiplied by.
+    /// The factor on the losses of each class (K).
     pub(super) class_weights: &'a [f64],
-    /// Strength of the penalty, for these codes.
+    /// Strength of the penalty, for the scaled codes.
     pub(super) l2: f64,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Problem<'a, 'c> {
 pub(super) enum Points<'a, 'c> {
     /// A matrix in C order.
     Matrix(&'a Array2<f64>),
-    /// Codes as they are, centred and divided by `scale` on the way: read once for F and its
+    /// The original codes, centred and divided by `scale` when they are read: once for F and its
     /// gradient, a chunk of rows at a time.
     Codes {
         centred: &'a Centred<'c>,
@@ -42,12 +42,12 @@ impl Points<'_, '_> {
 }
 
 impl Problem<'_, '_> {
-    /// K.
+    /// Number of classes, K.
     pub(super) fn n_classes(&self) -> usize {
         self.class_weights.len()
     }
 
-    /// R.
+    /// Number of features, R.
     pub(super) fn n_features(&self) -> usize {
         self.points.n_features()
     }
@@ -57,7 +57,7 @@ impl Problem<'_, '_> {
         self.class_weights.iter().all(|&weight| weight == 1.0)
     }
 
-    /// No weights, and the classes' log frequencies: the optimum without codes.
+    /// Zero weights, and the classes' log frequencies: the optimum without codes.
     pub(super) fn start(&self) -> Array1<f64> {
         let mut totals = Array1::<f64>::zeros(self.n_classes());
         for &label in self.labels {
@@ -126,8 +126,8 @@ impl Problem<'_, '_> {
         (value, gradient)
     }
 
-    /// The losses' sum for rows from `first` on, whose logits without intercepts (rows, K) are
-    /// replaced by residuals.
+    /// The sum of the losses for rows from `first` on; their logits without intercepts (rows, K)
+    /// are replaced by residuals.
     fn loss(
         &self,
         mut logits: ArrayViewMut2<f64>,
@@ -146,7 +146,7 @@ impl Problem<'_, '_> {
 
 /// `weight` times -ln softmax(logits)[label]; the logits become its derivatives.
 ///
-/// What the other classes have is summed apart from the label's own, so that small losses and
+/// The other classes' part is summed separately from the label's own, so that small losses and
 /// residuals keep all their digits.
 fn loss_and_residuals(logits: &mut [f64], label: usize, weight: f64) -> f64 {
     let own = logits[label];
@@ -171,7 +171,7 @@ fn loss_and_residuals(logits: &mut [f64], label: usize, weight: f64) -> f64 {
     weight * loss
 }
 
-/// F at some parameters, with what is needed to judge them.
+/// F at some parameters, with the numbers needed to check convergence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) objective: f64,

@@ -5,27 +5,28 @@
 //! gradient      (K, R) += residuals (rows, K)^T codes (rows, R), a few features to a task
 //! ```
 //!
-//! They cost as much as reading the codes does, where K is small. The bounds of tasks depend on the
-//! shapes alone, and every sum is made by one task, so the number of threads changes nothing. Products
-//! and sums are rounded apart, whatever the instructions, so that the results are equal to the bit.
+//! If K is small, they cost about as much as reading the codes. The bounds of tasks depend on the
+//! shapes alone, and every sum is made by one task, so the number of threads changes nothing.
+//! Products and sums are rounded separately, so that every instruction set gives results equal to
+//! the bit.
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use ort_winograd::{InstructionSet, Instructions, Kernel};
 use rayon::prelude::*;
 
-/// Rows of codes to a task: enough that reading the weights is little beside reading the codes.
+/// Rows of codes per task: enough that reading the weights is cheap beside reading the codes.
 const TASK_ROWS: usize = 8;
 
 /// Features whose weights (of a few classes) and widened codes stay in the first-level cache.
 const PANEL: usize = 512;
 
-/// Features of the gradient to a task: few enough to share those of small problems.
+/// Features of the gradient per task: few enough to divide small problems.
 const TASK_FEATURES: usize = 256;
 
-/// Sums that a dot product is spread over: four vectors of AVX-512.
+/// Partial sums of a dot product: four vectors of AVX-512.
 const LANES: usize = 32;
 
-/// What codes are made of: f32, or f64 in the span of the samples.
+/// The element type of codes: f32, or f64 in the span of the samples.
 pub(in crate::head) trait Number: Copy + Sync + Into<f64> {}
 impl Number for f32 {}
 impl Number for f64 {}
@@ -38,7 +39,7 @@ pub(super) fn logits<T: Number>(
 ) {
     let n_features = codes.ncols();
     if n_features == 0 {
-        // The span of samples that are all the same: nothing tells them apart.
+        // The span of identical samples has no dimensions.
         return logits.fill(0.0);
     }
     let weights = weights.to_slice().expect("weights are in C order");

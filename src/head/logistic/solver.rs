@@ -1,4 +1,4 @@
-//! Who solves a problem: linfa, watched, and argmin's L-BFGS on our own objective.
+//! Solves a problem: first with linfa, then with argmin's L-BFGS on our own objective.
 
 use std::ops::ControlFlow;
 
@@ -12,32 +12,32 @@ use super::objective::{Points, Problem, Value};
 use super::{LogisticOptions, Searched};
 use crate::quiet;
 
-/// How far below the tolerance the solver goes: rounding the weights to f32 takes some of it back,
-/// and what the codes' span lets go.
+/// Factor by which the solver goes below the tolerance: some is lost by rounding the weights to
+/// f32, and by the tolerance of the span.
 const MARGIN: f64 = 0.01;
 
-/// The same for passes over the codes, of which the last tenth of the gradient takes a quarter.
+/// The same for passes over the codes, where the last tenth of the gradient takes a quarter of the
+/// time.
 const MARGIN_OF_PASSES: f64 = 0.3;
 
-/// What was found, in the problem's coordinates.
+/// The solution, in the problem's coordinates.
 #[derive(Debug)]
 pub(super) struct Solution {
     pub(super) parameters: Array1<f64>,
     /// How often linfa and L-BFGS were started.
     pub(super) starts: usize,
-    /// How often F and its gradient were computed.
+    /// Number of evaluations of F and its gradient.
     pub(super) evaluations: u64,
     pub(super) end: End,
-    /// What linfa said, or panicked with.
+    /// linfa's message, or its panic's.
     pub(super) complaint: Option<String>,
 }
 
 /// Solves the problem, from the optimum of a similar one if there is one.
 ///
-/// Without one, linfa goes first, where it can: on a matrix that has features, with samples that
-/// all count once. It
-/// measures its tolerance at the start and has losses with few digits, so that it may stop short;
-/// L-BFGS goes on from where it stopped.
+/// Without one, linfa goes first, if it can: on a matrix that has features, with unweighted
+/// samples. It measures its tolerance at the start and computes losses with few digits, so it may
+/// stop early. L-BFGS continues from there.
 pub(super) fn solve(
     problem: &Problem,
     near: Option<Array1<f64>>,

@@ -1,4 +1,4 @@
-//! From samples to a problem, and from its solution to a model that is judged.
+//! From samples to a problem, and from its solution to a checked model.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
@@ -9,22 +9,22 @@ use super::{Logistic, LogisticFit, LogisticOptions};
 use crate::head::span::{Centred, Span};
 use crate::head::{ABSENT_BIAS, ClassWeights, Convergence, HeadError, Samples};
 
-/// What the fits of all strengths have in common.
+/// What the fits of all strengths share.
 pub(super) struct Training<'a> {
     classes: PresentClasses,
     centred: Centred<'a>,
-    /// Root mean square norm of the centred codes, or 1 where they are all the same.
+    /// Root mean square norm of the centred codes; 1 if they are all equal.
     scale: f64,
     space: Space,
 }
 
-/// What a problem is solved in.
+/// The coordinates in which a problem is solved.
 enum Space {
     /// The span of the samples.
     Span(Span),
     /// The codes (N, D) as a matrix, centred and scaled.
     Features(Array2<f64>),
-    /// The codes where they are.
+    /// The original codes, read in passes.
     Passes,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// The codes where they are.
+    /// The original codes, read in passes.
     fn codes(&self) -> Points<'_, 'a> {
         Points::Codes {
             centred: &self.centred,
@@ -77,7 +77,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// `l2` is the strength for codes as they are.
+    /// `l2` is the strength for the original codes.
     pub(super) fn problem<'p>(&'p self, points: Points<'p, 'a>, l2: f64) -> Problem<'p, 'a> {
         Problem {
             points,
@@ -87,7 +87,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// The model of a solution, judged.
+    /// The model of a solution, with its convergence.
     pub(super) fn finish(
         &self,
         solution: &Solution,
@@ -100,7 +100,7 @@ impl<'a> Training<'a> {
             Space::Features(_) | Space::Passes => weights.mapv(|weight| weight / self.scale),
         };
         let weights = weights.mapv(|weight| weight as f32);
-        // From the rounded weights, so that rounding does not move the logits' mean.
+        // From the rounded weights, so that rounding does not shift the logits' mean.
         let offsets = weights.mapv(f64::from).dot(&self.centred.mean);
         let model = self
             .classes
@@ -135,15 +135,15 @@ impl<'a> Training<'a> {
 struct PresentClasses {
     /// Class index of each.
     present: Vec<usize>,
-    /// What a sample of each counts.
+    /// Weight of a sample of each.
     weights: Vec<f64>,
-    /// Labels (N) into `present`.
+    /// Labels (N), as indices into `present`.
     labels: Vec<usize>,
     n_classes: usize,
 }
 
 impl PresentClasses {
-    /// Of views, of which each counts as one of so many of its sample.
+    /// For views, of which each has weight 1 / `n_views`.
     fn of(train: &Samples, class_weights: ClassWeights, n_views: usize) -> Self {
         let counts = train.class_counts();
         let present: Vec<_> = (0..counts.len())
@@ -169,8 +169,8 @@ impl PresentClasses {
         }
     }
 
-    /// The model of all classes, from weights (present classes, D) and intercepts for codes as they
-    /// are.
+    /// The model of all classes, from weights (present classes, D) and intercepts for the original
+    /// codes.
     fn model(&self, weights: ArrayView2<f32>, intercepts: &Array1<f64>) -> Logistic {
         let mut model = Logistic {
             weights: Array2::zeros((weights.ncols(), self.n_classes)),

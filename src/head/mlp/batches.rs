@@ -11,7 +11,7 @@ use super::{BatchOrder, MlpOptions};
 use crate::head::fused_update::aligned_zeros;
 use crate::head::{CodesView, HeadError, Samples};
 
-/// The training samples, batch by batch in this epoch's order.
+/// The training samples, batch by batch, in the order of the epoch.
 #[derive(Debug)]
 pub(super) struct Batches<'a> {
     samples: Samples<'a>,
@@ -20,14 +20,14 @@ pub(super) struct Batches<'a> {
     rng: Xoshiro256PlusPlus,
     /// Draws the view of each sample.
     view_rng: Xoshiro256PlusPlus,
-    /// Where the view of each sample (N) is among all codes, in this epoch.
+    /// For each sample (N), the index of its drawn view among all codes, in this epoch.
     places: Vec<usize>,
     held: Held,
     codes: Array2<f32>,
     labels: Vec<usize>,
 }
 
-/// Bytes that batches of these samples hold: the batch, and the rows of a large store.
+/// Memory in bytes for batches of these samples: the batch, and the rows of a large store.
 pub(super) fn bytes_held(samples: &Samples, options: &MlpOptions) -> usize {
     let row_bytes = samples.codes().file_row_bytes();
     let held = Windows::of_large(samples.len(), row_bytes)
@@ -38,7 +38,7 @@ pub(super) fn bytes_held(samples: &Samples, options: &MlpOptions) -> usize {
     held + size_of::<f32>() * samples.n_features() * options.batch_size.min(samples.len())
 }
 
-/// What a step is trained on.
+/// The samples of a step.
 #[derive(Debug)]
 pub(super) struct Batch<'b> {
     /// Codes (B, D).
@@ -74,7 +74,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Begins an epoch.
+    /// Starts an epoch.
     pub(super) fn reorder(&mut self) {
         self.order.renew(&mut self.rng);
         if self.samples.n_views() > 1 {
@@ -84,7 +84,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// The batch that begins at `start` in this epoch's order. Batches have to be asked for one
+    /// The batch that begins at `start` in the order of the epoch. Batches must be requested one
     /// after the other.
     ///
     /// # Errors
@@ -116,19 +116,19 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Rows of a large store that are read from its file before they are needed, as they are there.
+/// Rows of a large store that are read from its file before they are needed, in their form on disk.
 ///
-/// They are held here and not left to the page cache. Where memory is short, the system drops
-/// pages that it read ahead sooner than pages that are done with, and reads most of them several
-/// times.
+/// They are held here, not left to the page cache. If memory is short, the system drops pages that
+/// it read ahead before pages that are no longer needed, and then reads most of them several times.
 #[derive(Debug, Default)]
 struct Held {
-    /// A ring: the row whose place is `p` before its window is mixed is at `p` modulo the length.
+    /// A ring buffer: the row whose place before its window is mixed is `p` is at `p` modulo the
+    /// length.
     rows: Vec<Vec<u8>>,
 }
 
 impl Held {
-    /// Reads what is to be at hand from place `end` on.
+    /// Reads the rows that are needed from place `end` on.
     fn read_ahead(
         &mut self,
         view: &CodesView,
@@ -158,7 +158,7 @@ impl Held {
             .try_for_each(|(bytes, place)| view.read_bytes(place, bytes))
     }
 
-    /// Fills `codes` (B, D) with those at these places, whose rows were held here.
+    /// Fills `codes` (B, D) with the rows at these places, which are held here.
     fn decode(
         &self,
         view: &CodesView,

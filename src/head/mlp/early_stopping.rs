@@ -1,4 +1,4 @@
-//! Which epoch's weights are kept, and whether training goes on.
+//! Chooses the epoch whose weights are kept, and ends training.
 
 use super::{Keep, Mlp, MlpOptions};
 
@@ -7,7 +7,7 @@ use super::{Keep, Mlp, MlpOptions};
 pub(super) struct EarlyStopping {
     patience: Option<usize>,
     best: Best,
-    /// Room for the best network so far, where it is to be kept; made once.
+    /// Memory for the best network so far, if it is kept; allocated once.
     kept: Option<Mlp>,
 }
 
@@ -31,8 +31,8 @@ impl EarlyStopping {
         }
     }
 
-    /// Takes the loss after an epoch, if any is measured, with the network that has it; says
-    /// whether as many epochs have gone by without a smaller one as patience allows.
+    /// Takes the loss after an epoch, if it is measured, and the network. Returns whether the loss
+    /// has not improved for as many epochs as patience allows.
     pub(super) fn is_over(&mut self, epoch: usize, loss: Option<f64>, mlp: &Mlp) -> bool {
         if let Some(loss) = loss
             && loss < self.best.loss
@@ -46,7 +46,7 @@ impl EarlyStopping {
             .is_some_and(|patience| epoch - self.best.epoch >= patience)
     }
 
-    /// The best network and its epoch, if it was to be kept and there is one.
+    /// The best network and its epoch, if it was kept.
     pub(super) fn into_best(self) -> Option<(usize, Mlp)> {
         let kept = self.kept.filter(|_| self.best.epoch > 0)?;
         Some((self.best.epoch, kept))

@@ -9,10 +9,10 @@ use crate::head::splits::hold_out;
 use crate::head::{CodesView, Fit, Head, HeadError, HeadKind, Layer, Samples};
 use crate::progress::{Stopped, Watch};
 
-/// Learning rates that are tried, as multiples of the one that was given.
+/// Learning rates that are tried, as multiples of the given one.
 const RATE_FACTORS: [f64; 3] = [1.0, 0.25, 4.0];
 
-/// Rates of dropout that are tried besides the one that was given.
+/// Dropout rates that are tried besides the given one.
 const DROPOUTS: [f32; 3] = [0.0, 0.25, 0.5];
 
 impl Head for Mlp {
@@ -75,7 +75,7 @@ impl Head for Mlp {
         options.training_bytes(train)
     }
 
-    /// Trains on all samples but a share, if an epoch has to be chosen by those.
+    /// Trains on all samples; if an epoch must be chosen, a share is held out for that.
     fn fit<'s>(
         train: &Samples<'s>,
         validation: Option<&Samples<'s>>,
@@ -166,7 +166,7 @@ fn dense(index: usize, layer: &Dense) -> Layer<'_> {
     }
 }
 
-/// How long the MLP was trained, and which epoch's weights it has.
+/// How long the MLP was trained, and which epoch's weights were kept.
 fn remark(fit: &TrainedMlp, options: &MlpOptions, (n_trained, n): (usize, usize)) -> String {
     let MlpOptions { epochs, seed, .. } = options;
     let n_done = fit.history.len();

@@ -1,4 +1,4 @@
-//! What training makes small: cross-entropy, with smoothed labels and weighted classes.
+//! The training loss: cross-entropy, with smoothed labels and class weights.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,25 +7,25 @@ use crate::head::optimizer::NEGLIGIBLE;
 use crate::head::softmax::{smoothed_cross_entropy, softmax_cross_entropy};
 use crate::head::{ClassWeights, HeadError, Samples};
 
-/// The loss of training; the default is the plain cross-entropy.
+/// The training loss; the default is the plain cross-entropy.
 ///
 /// ```text
 /// loss = 1/B sum_i weight_(y_i) sum_k -t_ik ln p_ik,  t_ik = (1 - s) [k = y_i] + s / K
 /// ```
 ///
-/// for B samples with labels y, probabilities p (B, K) and a smoothing of s. It is what Keras has
-/// for `CategoricalCrossentropy(label_smoothing=s)` and `fit(class_weight=...)`: weights multiply
+/// for B samples with labels y, probabilities p (B, K) and a smoothing of s. This is Keras'
+/// `CategoricalCrossentropy(label_smoothing=s)` with `fit(class_weight=...)`: weights multiply
 /// losses, and the mean is over the number of samples, not over their weights.
 ///
-/// Losses of held-out and validation samples are plain cross-entropies whatever is chosen here, so
-/// that those of different choices can be compared.
+/// Losses of held-out and validation samples are always plain cross-entropies, so that they can be
+/// compared between settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LossOptions {
-    /// How much of a label is spread over all classes: at least 0 and below 1.
+    /// Share of a label that is spread over all classes: at least 0 and below 1.
     pub label_smoothing: f64,
-    /// How much the samples of a class count.
+    /// The weights of the classes.
     pub class_weights: ClassWeights,
 }
 
@@ -33,7 +33,7 @@ impl LossOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] if the smoothing is outside.
+    /// [`HeadError::InvalidOption`] if the smoothing is out of range.
     pub(crate) fn validate(&self) -> Result<(), HeadError> {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             let expected = "at least 0 and below 1";
@@ -43,16 +43,16 @@ impl LossOptions {
     }
 }
 
-/// The loss of training on certain samples.
+/// The training loss for certain samples.
 #[derive(Debug)]
 pub(crate) struct Loss {
     label_smoothing: f64,
-    /// By label (K).
+    /// Weight for each label (K).
     class_weights: Vec<f64>,
 }
 
 impl Loss {
-    /// The loss on samples of which there are so many of each class (K).
+    /// The loss for samples with these numbers per class (K).
     pub(crate) fn of_counts(options: &LossOptions, counts: &[usize]) -> Self {
         Self {
             label_smoothing: options.label_smoothing,
@@ -74,8 +74,8 @@ impl Loss {
         self.class_weights[label] * loss
     }
 
-    /// Turns a sample's probabilities (K) into the gradient of its loss by its logits in place:
-    /// weight (p - t).
+    /// Turns a sample's probabilities (K) in place into the gradient of its loss with respect to
+    /// its logits: weight (p - t).
     pub(crate) fn d_logits(&self, probabilities: &mut [f32], label: usize) {
         let spread = (self.label_smoothing / probabilities.len() as f64) as f32;
         let weight = self.class_weights[label] as f32;

@@ -1,17 +1,17 @@
 //! The multilayer perceptron: dense layers with ReLU and dropout between them, softmax at the end.
 //!
 //! ```text
-//! options          everything that decides a training
+//! options          all settings of a training
 //! network          layers, forward and backward
-//! loss             what training makes small
+//! loss             the training loss
 //! trainer          a network and its optimizer, step by step
-//! training         epochs: batches, what is measured, when it ends
+//! training         epochs: batches, measurements, the end of training
 //! early_stopping   which epoch's weights are kept
 //! head             the MLP as one of the heads
 //! ```
 //!
 //! The tutorial's head is `Dense(256, relu) -> Dropout(0.5) -> Dense(K, softmax)`, trained by
-//! RMSprop on the categorical cross-entropy, and that is [`MlpOptions::default`].
+//! RMSprop on the categorical cross-entropy. It is the default, [`MlpOptions::default`].
 //!
 //! Shapes: B samples in a batch, D features, K classes; a layer's weights are (in, out).
 

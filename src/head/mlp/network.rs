@@ -22,7 +22,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A layer with weights from a Glorot-uniform distribution and no bias, as Keras starts it.
+    /// A layer with Glorot-uniform weights and zero bias, as Keras initialises it.
     ///
     /// Weights are uniform within sqrt(6 / (in + out)) on both sides of zero (X. Glorot and
     /// Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
@@ -52,11 +52,11 @@ impl Dense {
         ndarray::linalg::general_mat_mul(1.0, &d_output, &self.weights.t(), 0.0, &mut d_input);
     }
 
-    /// Applies `rule` with the gradients: input^T d_output for the weights, which decay by a share
-    /// of `decay` before, and the sum of d_output's rows for the bias.
+    /// Applies `rule` with the gradients: input^T d_output for the weights, and the sum of
+    /// d_output's rows for the bias. Before that, weights decay by a share of `decay`.
     ///
-    /// Each of `state` has a number for each weight and bias; the layer's input gradient, where it
-    /// is needed, must have been taken before the weights change.
+    /// Each of `state` has one number per weight and bias. If the layer's input gradient is needed,
+    /// it must be computed before the weights change.
     pub(super) fn descend<const S: usize>(
         &mut self,
         input: ArrayView2<f32>,
@@ -90,7 +90,7 @@ impl Dense {
         }
     }
 
-    /// The same layer, with its weights where the processor reads them best.
+    /// The same layer, with its weights aligned for fast reading.
     fn aligned(self) -> Self {
         let mut weights = aligned_zeros(self.weights.raw_dim());
         weights.assign(&self.weights);
@@ -105,7 +105,7 @@ impl Dense {
     }
 }
 
-/// Not a rule of training: keeps the gradient as the state.
+/// Not a training rule: stores the gradient in the state.
 #[cfg(test)]
 struct KeepGradient;
 
@@ -117,7 +117,7 @@ impl Rule<1> for KeepGradient {
     }
 }
 
-/// Owned arrays are in C order here: [`Mlp::from_weights`] sees to it.
+/// Owned arrays are in C order here: [`Mlp::from_weights`] ensures it.
 fn contiguous<T>(slice: Option<T>) -> T {
     slice.expect("parameters of a layer are contiguous")
 }
@@ -129,7 +129,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Layers between `sizes` (D, hidden..., K) with Glorot-uniform weights and no bias.
+    /// Layers between `sizes` (D, hidden..., K) with Glorot-uniform weights and zero bias.
     ///
     /// # Errors
     /// [`HeadError::Layers`] for fewer than two sizes, or a size of 0.
@@ -146,11 +146,11 @@ impl Mlp {
         })
     }
 
-    /// Takes layers from the input on.
+    /// Makes a network of layers, from the input on.
     ///
     /// # Errors
-    /// [`HeadError::Layers`] if there is none, if one is empty, if shapes do not fit, or if a
-    /// value is not finite.
+    /// [`HeadError::Layers`] if there are no layers, or if one is empty, does not fit the next, or
+    /// holds a value that is not finite.
     pub fn from_weights(layers: Vec<Dense>) -> Result<Self, HeadError> {
         check_shapes(&layers).map_err(|reason| HeadError::Layers { reason })?;
         if let Some(layer) = layers.iter().position(|layer| !layer.is_finite()) {
@@ -172,19 +172,19 @@ impl Mlp {
         &self.layers
     }
 
-    /// D.
+    /// Number of features, D.
     #[must_use]
     pub(crate) fn n_features(&self) -> usize {
         self.layers[0].weights.nrows()
     }
 
-    /// K.
+    /// Number of classes, K.
     #[must_use]
     pub(crate) fn n_classes(&self) -> usize {
         self.layers[self.layers.len() - 1].bias.len()
     }
 
-    /// Logits (N, K) of codes (N, D): what the last layer gives before softmax.
+    /// Logits (N, K) of codes (N, D): the last layer's output before softmax.
     ///
     /// # Errors
     /// [`HeadError::FeatureMismatch`] if the codes have another D.
@@ -201,11 +201,11 @@ impl Mlp {
         Ok(logits)
     }
 
-    /// Mean loss and accuracy, without dropout: what Keras' `evaluate` gives.
+    /// Mean loss and accuracy, without dropout, as in Keras' `evaluate`.
     ///
     /// # Errors
-    /// [`HeadError::FeatureMismatch`] or [`HeadError::ClassMismatch`] if the samples are not such
-    /// as the network takes.
+    /// [`HeadError::FeatureMismatch`] or [`HeadError::ClassMismatch`] if the samples do not fit the
+    /// network.
     pub(crate) fn evaluate(&self, samples: &Samples) -> Result<(f64, f64), HeadError> {
         self.check(samples)?;
         let mut pass = Pass::new(self, samples.len().min(PREDICTED_ROWS));
@@ -226,7 +226,7 @@ impl Mlp {
 
     /// Mean training loss of all samples as one batch, and its gradient in the shape of the layers.
     ///
-    /// Training never stores a gradient; this is for checks against other implementations.
+    /// Training never stores a gradient; this is used to compare with other implementations.
     ///
     /// # Errors
     /// As [`Mlp::evaluate`], and [`HeadError::InvalidOption`].
@@ -262,13 +262,13 @@ impl Mlp {
         Ok(())
     }
 
-    /// The same network, ready for being trained fast.
+    /// The same network, aligned for fast training.
     pub(super) fn aligned(self) -> Self {
         let layers = self.layers.into_iter().map(Dense::aligned).collect();
         Self { layers }
     }
 
-    /// Takes over the weights of a network of the same shape.
+    /// Copies the weights of a network of the same shape.
     pub(super) fn copy_from(&mut self, other: &Self) {
         for (layer, other) in self.layers.iter_mut().zip(&other.layers) {
             layer.weights.assign(&other.weights);
@@ -314,8 +314,8 @@ fn check_shapes(layers: &[Dense]) -> Result<(), String> {
 
 /// The arrays of a pass forward and backward, made once for the largest batch B.
 ///
-/// `outputs` of a layer (B, out) hold what it gives, after ReLU and dropout; of the last layer,
-/// logits, which [`Pass::loss`] turns into probabilities. `d_outputs` hold the gradient of the
+/// `outputs` holds each layer's output (B, out) after ReLU and dropout. For the last layer these
+/// are logits, which [`Pass::loss`] turns into probabilities. `d_outputs` holds the gradient of the
 /// mean loss before ReLU and dropout.
 #[derive(Debug)]
 pub(super) struct Pass {
@@ -339,7 +339,7 @@ impl Pass {
         }
     }
 
-    /// Fills `outputs` from input (B, D); `drop` may change what ReLU gives (B, hidden).
+    /// Fills `outputs` from input (B, D); `drop` may change ReLU's output (B, hidden).
     pub(super) fn forward(
         &mut self,
         mlp: &Mlp,
@@ -368,13 +368,13 @@ impl Pass {
         self.outputs[self.outputs.len() - 1].slice(s![..batch, ..])
     }
 
-    /// Turns the last layer's logits into probabilities; gives the sum of the plain losses, and how
-    /// many labels have the largest probability.
+    /// Turns the last layer's logits into probabilities. Returns the sum of the plain losses, and
+    /// the number of labels with the largest probability.
     pub(super) fn loss(&mut self, labels: &[usize]) -> (f64, usize) {
         self.sum_losses(labels, softmax_cross_entropy)
     }
 
-    /// As [`Pass::loss`], with the loss of training.
+    /// As [`Pass::loss`], with the training loss.
     pub(super) fn training_loss(&mut self, labels: &[usize], loss: &Loss) -> (f64, usize) {
         self.sum_losses(labels, |row, label| loss.of_logits(row, label))
     }
@@ -396,9 +396,9 @@ impl Pass {
 
     /// Fills `d_outputs` after [`Pass::training_loss`]; the input's gradient is never formed.
     ///
-    /// The last layer's is the loss's by the logits, divided by B. Through dropout and ReLU a
-    /// gradient passes where the output is above zero, times `dropout_scale`: a unit that was left
-    /// out gave zero, as one that ReLU stopped.
+    /// The last layer's gradient is that of the loss with respect to the logits, divided by B.
+    /// Where the output is above zero, a gradient passes through dropout and ReLU, times
+    /// `dropout_scale`; dropped units and units stopped by ReLU both gave zero.
     pub(super) fn backward(
         &mut self,
         mlp: &Mlp,
@@ -432,7 +432,7 @@ impl Pass {
     }
 
     /// Applies `rule` to every layer with its gradients, after [`Pass::backward`]. Each of `state`
-    /// has the shape of the layers, and weights decay by a share of `decay` before.
+    /// has the shape of the layers. Before that, weights decay by a share of `decay`.
     pub(super) fn descend<const S: usize>(
         &self,
         mlp: &mut Mlp,

@@ -1,4 +1,4 @@
-//! How an MLP is built and trained.
+//! Options of an MLP and its training.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,71 +9,74 @@ use crate::head::optimizer::OptimizerOptions;
 use crate::head::{HeadError, Samples};
 use crate::named;
 
-/// Most units of a hidden layer: far above any use, and below what exhausts memory by a typing
-/// error.
+/// Most units of a hidden layer: far above any use, and small enough that a typing error does not
+/// exhaust memory.
 const MAX_HIDDEN: usize = 65_536;
 
 /// Most passes over the training samples.
 const MAX_EPOCHS: usize = 1_000_000;
 
-/// Most weights of a network: 4 GiB, of which training takes three and more.
+/// Most weights of a network: 4 GiB. Training needs at least three times as much memory.
 const MAX_WEIGHTS: usize = 1 << 30;
 
-/// The order in which training samples come.
+/// The order of the training samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BatchOrder {
-    /// A new random order in every epoch, as Keras' `fit` has it.
+    /// A new random order in every epoch, as in Keras' `fit`.
     #[default]
     Shuffled,
-    /// The order of the store in every epoch: all of one class after all of another. For comparisons
+    /// The store's order in every epoch: all of one class, then all of the next. Used to compare
     /// with other implementations.
     #[doc(hidden)]
     AsStored,
 }
 
-/// Which weights a training leaves.
+/// Which weights are kept after training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
-    /// Those after the last epoch.
+    /// The weights after the last epoch.
     #[default]
     Last,
-    /// Those after the epoch with the smallest loss on held-out samples, of equal ones the first.
+    /// The weights after the epoch with the smallest loss on held-out samples; of equal ones, the
+    /// first.
     Best,
 }
 
 named!(Keep, "weights to keep", Last => "last", Best => "best");
 
-/// How an MLP is built and trained; the default is the tutorial's.
+/// Options of an MLP and its training; the default is the tutorial's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MlpOptions {
-    /// Units of each hidden layer, from the input on; none leaves one layer with softmax.
+    /// Units of each hidden layer, from the input on. If empty, there is only one layer with
+    /// softmax.
     pub hidden: Vec<usize>,
-    /// Share of hidden units that a training step leaves out: at least 0 and below 1.
+    /// Share of hidden units that are dropped in a training step: at least 0 and below 1.
     pub dropout: f32,
     /// Number of passes over the training samples.
     pub epochs: usize,
-    /// Samples in a step; the last step of an epoch takes what is left.
+    /// Samples in a step; the last step of an epoch takes the rest.
     pub batch_size: usize,
     /// The update rule, the learning rate, the weight decay.
     pub optimizer: OptimizerOptions,
-    /// What training makes small.
+    /// The training loss.
     pub loss: LossOptions,
-    /// Which weights are left at the end; the best ones need held-out samples.
+    /// Which weights are kept; [`Keep::Best`] needs held-out samples.
     pub keep: Keep,
-    /// Training ends after so many epochs in a row whose loss on held-out samples is not below the
-    /// smallest before them; at least 1, and it needs held-out samples.
+    /// Training ends after this many epochs in a row without a smaller loss on held-out samples; at
+    /// least 1. It needs held-out samples.
     pub patience: Option<usize>,
-    /// Seed of the initial weights, of the order and of dropout, which have a stream each.
+    /// Seed of the initial weights, of the order and of dropout; each has its own stream.
     pub seed: u64,
     /// The order of the training samples.
     pub order: BatchOrder,
-    /// Share of each class that is held out of training where an epoch has to be chosen, above 0 and
-    /// below 1. Without [`Keep::Best`] and patience nothing is held out. [`train`](mod@crate::train)
-    /// holds out; `Mlp::fit` is given the samples. head.json does not have it.
+    /// Share of each class that is held out of training if an epoch must be chosen, above 0 and
+    /// below 1. Without [`Keep::Best`] and patience, nothing is held out.
+    /// [`train`](mod@crate::train) holds samples out; `Mlp::fit` receives them. This option is not
+    /// stored in head.json.
     #[serde(skip, default = "default_hold_out")]
     pub hold_out: f64,
 }
@@ -104,7 +107,7 @@ impl MlpOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] for the first option that is outside.
+    /// [`HeadError::InvalidOption`] for the first option that is out of range.
     pub(crate) fn validate(&self) -> Result<(), HeadError> {
         if let Some(units) = self
             .hidden
@@ -133,7 +136,7 @@ impl MlpOptions {
         self.optimizer.validate()
     }
 
-    /// Refuses a network whose weights would not fit memory.
+    /// Refuses a network whose weights do not fit into memory.
     pub(super) fn check_sizes(sizes: &[usize]) -> Result<(), HeadError> {
         let mut products = sizes.windows(2).map(|pair| pair[0].checked_mul(pair[1]));
         let n_weights = products.try_fold(0_usize, |sum, product| sum.checked_add(product?));
@@ -147,7 +150,7 @@ impl MlpOptions {
         }
     }
 
-    /// Refuses what needs samples that are held out of training, where there are none.
+    /// Refuses options that need held-out samples if there are none.
     pub(super) fn require_held_out(&self) -> Result<(), HeadError> {
         if self.keep == Keep::Best {
             let expected = "last without held-out samples, as nothing else tells which epoch is \
@@ -162,8 +165,8 @@ impl MlpOptions {
         Ok(())
     }
 
-    /// Memory in bytes that training on `train` takes, roughly: weights, the rule's state, the best
-    /// weights, and what is read ahead of a large store.
+    /// Approximate memory in bytes of training on `train`: weights, the rule's state, the best
+    /// weights, and the rows that are read ahead of a large store.
     #[must_use]
     pub(crate) fn training_bytes(&self, train: &Samples) -> usize {
         let sizes = self.sizes(train.n_features(), train.n_classes());

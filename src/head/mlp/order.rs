@@ -1,18 +1,18 @@
-//! The order in which an epoch takes the samples.
+//! The order of the samples in an epoch.
 //!
-//! Codes in memory, and stores that are small enough to stay in the page cache, are shuffled as a
-//! whole: every order is equally likely. A larger store would be read at random places of a disk
-//! then, once for every row. It is shuffled in two steps instead:
+//! Codes in memory, and stores small enough for the page cache, are shuffled as a whole: every
+//! order is equally likely. A larger store would then be read at random places of the disk, once
+//! per row. So it is shuffled in two steps:
 //!
 //! ```text
 //! store     |0 1 2|3 4 5|6 7 8|9 ...        blocks of consecutive rows, cut anew in every epoch
-//! shuffled  |6 7 8|0 1 2| |15 16 17|3 ...   the blocks, each equally likely to be at any place
-//! window    |1 8 6 2 0 7| |3 16 15 4 ...    the rows of some hundred blocks, in any order
+//! shuffled  |6 7 8|0 1 2| |15 16 17|3 ...   the blocks in random order
+//! window    |1 8 6 2 0 7| |3 16 15 4 ...    the rows of some hundred blocks, in random order
 //! ```
 //!
-//! Every row comes once in an epoch, and is as likely early as late in it. What is not as in a whole
-//! shuffle: rows of one block come within a window of each other. The disk is read a block at a
-//! time; [`Batches`](super::batches::Batches) holds the rows of two windows.
+//! Every row comes once in an epoch, and is equally likely at any time. One difference from a full
+//! shuffle remains: rows of one block lie within a window of each other. The disk is read a block
+//! at a time; [`Batches`](super::batches::Batches) holds the rows of two windows.
 
 use std::ops::Range;
 
@@ -21,18 +21,19 @@ use rand::seq::SliceRandom;
 
 /// A store up to this size is shuffled as a whole.
 const WHOLE_BYTES: usize = 512 << 20;
-/// What is read at one place of the disk: a disk that turns reads it as long as it seeks for it.
+/// Bytes that are read at one place of the disk: a rotating disk reads them in the time of one
+/// seek.
 const BLOCK_BYTES: usize = 1 << 20;
-/// Blocks whose rows are mixed; with 128 of them a class with a third of the samples has 26% to 40%
-/// of a window, 9 times of 10, though a store comes class after class.
+/// Blocks whose rows are mixed. With 128 blocks, a class with a third of the samples makes up 26%
+/// to 40% of a window 9 times out of 10, even if the store is sorted by class.
 const WINDOW_BLOCKS: usize = 128;
-/// Blocks that the system is asked to read before they are needed.
+/// Blocks that the system is asked to read ahead.
 const BLOCKS_AHEAD: usize = 32;
 
 /// The order of the samples, epoch by epoch.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// Rows in this epoch's order.
+    /// Rows in the order of the current epoch.
     rows: Vec<usize>,
     kind: Kind,
 }
@@ -44,18 +45,18 @@ enum Kind {
     Windows(Windows),
 }
 
-/// How a large store is cut up, and how far its blocks were dealt with in this epoch.
+/// How a large store is cut into blocks, and how many of them were used in this epoch.
 #[derive(Debug)]
 pub(super) struct Windows {
     /// Rows of a block.
     len: usize,
     /// Blocks in a window.
     window: usize,
-    /// The blocks in this epoch's order.
+    /// The blocks in the order of the current epoch.
     blocks: Vec<Block>,
     n_announced: usize,
     n_taken: usize,
-    /// Where the row at each place of the order was before the windows were mixed (N).
+    /// For each place in the order (N), the place of its row before the windows were mixed.
     origins: Vec<usize>,
 }
 
@@ -68,7 +69,7 @@ pub(super) struct Block {
 }
 
 impl Order {
-    /// The order as it is stored, in every epoch.
+    /// The stored order, in every epoch.
     pub(super) fn as_stored(n_rows: usize) -> Self {
         Self {
             rows: (0..n_rows).collect(),
@@ -76,7 +77,7 @@ impl Order {
         }
     }
 
-    /// A random order in every epoch, of rows of `row_bytes` in a file, or of rows in memory.
+    /// A random order in every epoch, for rows of `row_bytes` in a file, or for rows in memory.
     pub(super) fn shuffled(n_rows: usize, row_bytes: Option<usize>) -> Self {
         Self {
             kind: match Windows::of_large(n_rows, row_bytes) {
@@ -87,7 +88,7 @@ impl Order {
         }
     }
 
-    /// An order in windows of so many blocks of so many rows.
+    /// An order with windows of `window` blocks of `len` rows.
     #[cfg(test)]
     pub(super) fn in_windows(n_rows: usize, len: usize, window: usize) -> Self {
         Self {
@@ -96,7 +97,7 @@ impl Order {
         }
     }
 
-    /// Begins an epoch.
+    /// Starts an epoch.
     pub(super) fn renew(&mut self, rng: &mut impl Rng) {
         match &mut self.kind {
             Kind::AsStored => {}
@@ -105,13 +106,12 @@ impl Order {
         }
     }
 
-    /// The rows in this epoch's order.
+    /// The rows in the order of the current epoch.
     pub(super) fn rows(&self) -> &[usize] {
         &self.rows
     }
 
-    /// Where the rows at these places of the order were before the windows were mixed, if it has
-    /// windows.
+    /// The places of these rows before the windows were mixed; `None` without windows.
     pub(super) fn origins(&self, places: Range<usize>) -> Option<&[usize]> {
         match &self.kind {
             Kind::AsStored | Kind::Whole => None,
@@ -119,7 +119,7 @@ impl Order {
         }
     }
 
-    /// How the store is cut up, if it is.
+    /// The blocks and windows, if there are any.
     pub(super) fn windows(&mut self) -> Option<&mut Windows> {
         match &mut self.kind {
             Kind::AsStored | Kind::Whole => None,
@@ -129,7 +129,7 @@ impl Order {
 }
 
 impl Windows {
-    /// The windows of a store that is too large to be shuffled as a whole.
+    /// The windows of a store that is too large for a full shuffle; `None` for a smaller one.
     pub(super) fn of_large(n_rows: usize, row_bytes: Option<usize>) -> Option<Self> {
         let row_bytes = row_bytes.filter(|bytes| n_rows.saturating_mul(*bytes) > WHOLE_BYTES)?;
         Some(Self::new((BLOCK_BYTES / row_bytes).max(1), WINDOW_BLOCKS))
@@ -146,19 +146,20 @@ impl Windows {
         }
     }
 
-    /// Rows that have to be at hand at a time where a batch has so many: those of the window in
-    /// work and of the next one.
+    /// Number of rows that must be held at a time for batches of this size: those of the current
+    /// window and of the next one.
     pub(super) fn n_held(&self, batch_size: usize) -> usize {
         (2 * self.window + 1) * self.len + batch_size
     }
 
-    /// Blocks to be read now, so that a window's rows are at hand from place `end` on; each once.
+    /// Blocks to read now, so that a window's rows are held from place `end` on; each block is
+    /// returned once.
     pub(super) fn take(&mut self, end: usize) -> &[Block] {
         let (len, window) = (self.len, self.window);
         Self::until(&self.blocks, &mut self.n_taken, end + window * len)
     }
 
-    /// Blocks that will be taken soon; each once.
+    /// Blocks that will be taken soon; each is returned once.
     pub(super) fn announce(&mut self, end: usize) -> &[Block] {
         let blocks = self.window + BLOCKS_AHEAD;
         Self::until(&self.blocks, &mut self.n_announced, end + blocks * self.len)
@@ -170,8 +171,8 @@ impl Windows {
         &blocks[first..*n_done]
     }
 
-    /// Cuts all rows into blocks, the first of a random length, so that neighbours are not always
-    /// in one block; then shuffles the blocks, and the rows of each window.
+    /// Cuts all rows into blocks, the first of random length, so that neighbours are not always in
+    /// the same block. Then shuffles the blocks, and the rows of each window.
     fn shuffle(&mut self, rows: &mut [usize], rng: &mut impl Rng) {
         let n_rows = rows.len();
         let first = rng.gen_range(1..=self.len);

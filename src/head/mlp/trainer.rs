@@ -10,17 +10,17 @@ use super::{Dense, Mlp, MlpOptions};
 use crate::head::optimizer::{Adam, Momentum, RmsProp, Rule, Sgd, UpdateRule};
 use crate::head::{HeadError, Samples};
 
-/// What one step gave; both are of the weights before the step, with dropout.
+/// The results of one step; both are for the weights before the step, with dropout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BatchResult {
     /// Mean loss of the batch.
     pub loss: f64,
-    /// How many samples were classified right.
+    /// Number of correctly classified samples.
     pub correct: usize,
 }
 
-/// Streams of random numbers from one seed, 2^128 numbers apart, so that an option that takes more
-/// or fewer numbers from one does not change the others.
+/// Streams of random numbers from one seed, 2^128 numbers apart. An option that uses more or fewer
+/// numbers of one stream does not change the others.
 pub(super) struct Streams {
     pub(super) weights: Xoshiro256PlusPlus,
     pub(super) order: Xoshiro256PlusPlus,
@@ -52,7 +52,7 @@ pub(crate) struct Trainer {
     mlp: Mlp,
     options: MlpOptions,
     loss: Loss,
-    /// The rule's numbers for each parameter: as many networks as there are numbers.
+    /// The rule's numbers for each parameter: one set of layers per number.
     state: Vec<Vec<Dense>>,
     pass: Pass,
     batch_size: usize,
@@ -62,13 +62,12 @@ pub(crate) struct Trainer {
 }
 
 impl Trainer {
-    /// Prepares `mlp` for steps with parts of `train`, whose number of samples gives the steps of
-    /// an epoch, and whose labels give the weights of classes.
+    /// Prepares `mlp` for steps on parts of `train`. Its number of samples determines the steps of
+    /// an epoch, and its labels the class weights.
     ///
     /// # Errors
-    /// [`HeadError::InvalidOption`] if an option is outside its range;
-    /// [`HeadError::FeatureMismatch`] or [`HeadError::ClassMismatch`] if the samples are not such
-    /// as the network takes.
+    /// [`HeadError::InvalidOption`] if an option is out of range; [`HeadError::FeatureMismatch`] or
+    /// [`HeadError::ClassMismatch`] if the samples do not fit the network.
     pub(crate) fn new(mlp: Mlp, options: &MlpOptions, train: &Samples) -> Result<Self, HeadError> {
         options.validate()?;
         mlp.check(train)?;
@@ -91,7 +90,7 @@ impl Trainer {
     /// Trains on one batch: codes (B, D) and labels (B), each below K.
     ///
     /// # Panics
-    /// If the shapes are not the network's, which [`Mlp::fit`] has checked before.
+    /// If the shapes do not fit the network; [`Mlp::fit`] has checked them before.
     pub(crate) fn step(&mut self, codes: ArrayView2<f32>, labels: &[usize]) -> BatchResult {
         assert_eq!(
             codes.dim(),
@@ -155,21 +154,21 @@ impl Trainer {
             .rate(optimizer.learning_rate, step, self.steps_per_epoch, epochs)
     }
 
-    /// The network as it is now.
+    /// The current network.
     #[must_use]
     pub(crate) fn mlp(&self) -> &Mlp {
         &self.mlp
     }
 
-    /// The network as it is now, without the rule's state.
+    /// The current network, without the rule's state.
     #[must_use]
     pub(crate) fn into_mlp(self) -> Mlp {
         self.mlp
     }
 }
 
-/// Inverted dropout of hidden (B, H): each unit is left out with probability `rate`, and the
-/// others are divided by 1 - rate, so that the mean stays and prediction needs no change.
+/// Inverted dropout of hidden (B, H): each unit is dropped with probability `rate`, and the others
+/// are divided by 1 - rate, so that the mean stays the same and prediction needs no change.
 fn drop_units(mut hidden: ArrayViewMut2<f32>, rate: f32, rng: &mut impl Rng) {
     if rate == 0.0 {
         return;

@@ -7,13 +7,13 @@ use super::{Mlp, MlpOptions};
 use crate::head::{Diverged, Epoch, HeadError, Samples};
 use crate::progress::{Progress, Watch};
 
-/// Samples that are not trained on, and measured after every epoch.
+/// Samples that are not trained on, but measured after every epoch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Monitored<'a, 's> {
-    /// A part of the training store that is held out: their loss chooses the epoch whose weights
-    /// are kept, and ends training early. What is measured on them is therefore a little too good.
+    /// A held-out part of the training store. Its loss chooses the epoch whose weights are kept,
+    /// and may end training early, so measurements on it are slightly too good.
     pub held_out: Option<&'a Samples<'s>>,
-    /// Their results are in the history and decide nothing, so that they stay unseen.
+    /// Samples whose results are recorded and decide nothing.
     pub validation: Option<&'a Samples<'s>>,
 }
 
@@ -22,39 +22,39 @@ pub(crate) struct Monitored<'a, 's> {
 pub(crate) enum Ended {
     /// All epochs were done.
     Completed,
-    /// The loss on held-out samples had not become smaller for as long as patience allows.
+    /// The loss on held-out samples did not improve for as long as patience allows.
     StoppedEarly,
-    /// The [`Watch`] asked for it.
+    /// The [`Watch`] stopped it.
     Interrupted,
 }
 
-/// A trained network and how it came about.
+/// A trained network, and facts about its training.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TrainedMlp {
     /// The network with the weights after epoch `kept_epoch` and `unfinished_steps` more.
     pub mlp: Mlp,
-    /// One entry for each epoch that was finished.
+    /// One entry per finished epoch.
     pub history: Vec<Epoch>,
     /// Why training ended.
     pub ended: Ended,
-    /// The epoch, from 1, after which the network had these weights; 0 if training was interrupted
-    /// before the first one was finished.
+    /// The epoch, counted from 1, whose weights these are; 0 if training was interrupted before the
+    /// first one was finished.
     pub kept_epoch: usize,
-    /// Steps of an unfinished epoch that the weights have seen besides: above 0 only if training
-    /// was interrupted, and no best epoch was kept.
+    /// Further steps of an unfinished epoch in these weights: above 0 only if training was
+    /// interrupted and no best epoch was kept.
     pub unfinished_steps: usize,
 }
 
 impl Mlp {
     /// Trains a network from Glorot-uniform weights.
     ///
-    /// `watch` sees each epoch as it ends, with an [`Epoch`] as the detail, and is asked before every
-    /// step whether to stop; what was learned until then is returned. Timing is the caller's.
+    /// `watch` sees each epoch when it ends, with an [`Epoch`] as the detail. It is asked before
+    /// every step whether to stop; then the current result is returned. The caller measures time.
     ///
     /// # Errors
     /// [`HeadError::InvalidOption`], [`HeadError::OneClass`], [`HeadError::FeatureMismatch`] or
     /// [`HeadError::ClassMismatch`] before any work; [`HeadError::Diverged`] as soon as the loss is
-    /// no longer finite, or if a weight is not at the end.
+    /// not finite, or if a weight is not finite at the end.
     pub(crate) fn fit(
         train: &Samples,
         monitored: &Monitored,
@@ -68,7 +68,7 @@ impl Mlp {
         Self::glorot_uniform(&sizes, &mut streams.weights)?.train(train, monitored, options, watch)
     }
 
-    /// Trains a network from the weights that it has; `options.hidden` is not looked at.
+    /// Trains a network from its current weights; `options.hidden` is ignored.
     ///
     /// # Errors
     /// As [`Mlp::fit`].
@@ -142,7 +142,7 @@ fn diverged(epoch: usize, what: &'static str, train: &Samples, options: &MlpOpti
     })
 }
 
-/// How far a training is after an epoch.
+/// The progress of a training after an epoch.
 fn told(epoch: usize, options: &MlpOptions) -> Progress {
     Progress {
         done: epoch,
@@ -151,17 +151,17 @@ fn told(epoch: usize, options: &MlpOptions) -> Progress {
     }
 }
 
-/// What the steps of an epoch gave.
+/// The results of an epoch's steps.
 struct Learned {
     learning_rate: f64,
     loss: f64,
     accuracy: f64,
 }
 
-/// How a pass over the training samples went.
+/// How a pass over the training samples ended.
 enum Steps {
     Finished(Learned),
-    /// It was asked to stop after so many steps.
+    /// It was stopped after this many steps.
     Stopped {
         steps: usize,
     },

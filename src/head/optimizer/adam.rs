@@ -3,9 +3,9 @@
 use super::AdamMeans;
 use super::rule::{NEGLIGIBLE, Rule, zero_below};
 
-/// Squares and means of squares below this count as zero: times 1 - beta_2, they would be
+/// Squares, and means of squares, below this count as zero. Times 1 - beta_2, they would be
 /// subnormal before they are as small as the square of [`NEGLIGIBLE`]. Beside an epsilon of 1e-7,
-/// their root of 1e-15 is less than f32 can tell.
+/// their root of 1e-15 is below f32's precision.
 const NEGLIGIBLE_SQUARE: f32 = 1e-30;
 
 /// [`UpdateRule::Adam`](super::UpdateRule::Adam) in one of its steps; the state is m and v.

@@ -1,29 +1,28 @@
 //! How a gradient changes the weights, one by one.
 
-/// Gradients below this count as zero, and so do running means of them, as they change nothing.
+/// Gradients below this count as zero, and so do running means of them; they would change nothing.
 ///
-/// Smaller ones lead to subnormal numbers, on which processors are many times slower: with `caffe`
-/// codes, once nearly all probabilities are 0 or 1, training took a quarter longer. A mean that
-/// gets no more gradients would get there by itself, halving again and again.
+/// Smaller ones lead to subnormal numbers, which make processors many times slower: with `caffe`
+/// codes, once nearly all probabilities are 0 or 1, training took a quarter longer. A mean without
+/// new gradients would also become subnormal, because it shrinks at every step.
 pub(in crate::head) const NEGLIGIBLE: f32 = 1e-18;
 
-/// What is done with a gradient, with S numbers of state for each weight.
+/// An update rule, with S numbers of state for each weight.
 ///
-/// Every weight is treated on its own. A rule can so be applied to the weights in blocks, in any
+/// Every weight is updated on its own. So a rule can be applied to the weights in blocks, in any
 /// order and on any thread, and each block's gradient can be used while it is still in cache.
 ///
-/// Implementations are `#[inline(always)]`, so that the kernels around them compile them for the
-/// instructions that they use.
+/// Implementations are `#[inline(always)]`, so that the calling kernels compile them for their own
+/// instructions.
 pub(in crate::head) trait Rule<const S: usize>: Sync {
     /// The new weight and its new state, from the old ones and the gradient.
     fn step(&self, weight: f32, gradient: f32, state: [f32; S]) -> (f32, [f32; S]);
 
-    /// Takes a step with each of a run of weights, with their gradients and their states, all of
-    /// one length.
+    /// Updates a run of weights with their gradients and their states, all of the same length.
     #[inline(always)]
     fn update(&self, weights: &mut [f32], gradient: &[f32], state: [&mut [f32]; S]) {
         let n = weights.len();
-        // Of a length that the compiler knows to be that of the weights.
+        // Slices of a length that the compiler knows to be that of the weights.
         let gradient = &gradient[..n];
         let state = state.map(|state| &mut state[..n]);
         for index in 0..n {
@@ -37,7 +36,8 @@ pub(in crate::head) trait Rule<const S: usize>: Sync {
     }
 }
 
-/// A rule for weights that decay: w = w - rate w goes before it, with the learning rate in `rate`.
+/// A rule with weight decay: w = w - rate w comes before it, with the learning rate included in
+/// `rate`.
 #[derive(Debug)]
 pub(in crate::head) struct Decayed<'a, R> {
     pub(in crate::head) rule: &'a R,
@@ -51,7 +51,7 @@ impl<const S: usize, R: Rule<S>> Rule<S> for Decayed<'_, R> {
     }
 }
 
-/// `value`, or 0 where it is below `least` on both sides of zero.
+/// `value`, or 0 if its absolute value is below `least`.
 #[inline(always)]
 pub(super) fn zero_below(least: f32, value: f32) -> f32 {
     if value.abs() < least { 0.0 } else { value }

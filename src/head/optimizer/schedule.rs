@@ -1,4 +1,4 @@
-//! The learning rate from step to step.
+//! The learning rate of each step.
 
 use std::f64::consts::PI;
 
@@ -8,7 +8,7 @@ use crate::head::HeadError;
 use crate::head::invalid::invalid;
 use crate::named;
 
-/// The schedules by name; [`ScheduleKind::schedule`] has their settings.
+/// The schedules by name; [`ScheduleKind::schedule`] gives their settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
@@ -17,15 +17,15 @@ pub enum ScheduleKind {
     Constant,
     /// Down to 0 along half a cosine wave.
     Cosine,
-    /// Lower after every so many epochs.
+    /// Lower after a fixed number of epochs.
     Step,
 }
 
 named!(ScheduleKind, "schedule", Constant => "constant", Cosine => "cosine", Step => "step");
 
 impl ScheduleKind {
-    /// The schedule for a training of so many epochs. A step is to a tenth of the rate, after each
-    /// third of the epochs, rounded up, so that there are at most two.
+    /// The schedule for a training of `epochs` epochs. [`Self::Step`] multiplies the rate by a
+    /// tenth after each third of the epochs, rounded up, so there are at most two such steps.
     #[must_use]
     pub fn schedule(self, epochs: usize) -> Schedule {
         match self {
@@ -39,21 +39,21 @@ impl ScheduleKind {
     }
 }
 
-/// What the learning rate does in the course of a training.
+/// How the learning rate changes during training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
-    /// It stays.
+    /// It does not change.
     #[default]
     Constant,
-    /// From the learning rate to 0 along half a cosine wave, step by step over all epochs, also
-    /// where early stopping may end them: Keras' `CosineDecay` with `alpha` 0.
+    /// From the learning rate to 0 along half a cosine wave, step by step over all epochs, even if
+    /// early stopping may end training sooner: Keras' `CosineDecay` with `alpha` 0.
     ///
     /// ```text
     /// rate = learning_rate (1 + cos(pi t / T)) / 2 in step t = 0, 1, ..., T - 1
     /// ```
     Cosine,
-    /// Times `factor` after every so many epochs.
+    /// Multiplied by `factor` after every `every` epochs.
     Step {
         /// Above 0 and at most 1.
         factor: f64,
@@ -63,10 +63,10 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// What a step multiplies the rate with where nothing else is said.
+    /// The default factor of a step.
     pub const STEP_FACTOR: f64 = 0.1;
 
-    /// The schedule's kind.
+    /// The kind of schedule.
     #[cfg(test)]
     pub(crate) fn kind(&self) -> ScheduleKind {
         match self {
@@ -77,7 +77,7 @@ impl Schedule {
     }
 
     /// The rate in step number `step`, from 0, of a training of `epochs` with `steps_per_epoch`
-    /// each; later steps have the rate that the last one would be followed by.
+    /// each. Later steps have the rate that follows the last one.
     #[must_use]
     pub(crate) fn rate(
         &self,

@@ -1,5 +1,5 @@
-//! evidence.safetensors: what a head did on training pictures that it was not trained on, and what the
-//! training pictures look like. Sets of classes and outliers are told by these.
+//! evidence.safetensors: results of each head on training pictures outside its fold, and directions
+//! of the training codes. Sets of classes and outliers are computed from them.
 
 use std::io;
 use std::path::Path;
@@ -11,30 +11,31 @@ use super::tensors::{Tensors, TensorsToWrite};
 use crate::files::Open;
 use crate::head::{HeadKind, Neighbours};
 
-/// The file, inside a HEAD directory; heads of before have none.
+/// The file, inside a HEAD directory; older HEADs have none.
 pub(crate) const EVIDENCE: &str = "evidence.safetensors";
 
-/// What HEAD holds of the training pictures.
+/// A HEAD's data about the training pictures.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// How each head did out of fold, at most once a kind; empty where that was not looked at.
+    /// Out-of-fold scores of each head, at most one per kind; empty if there were no folds.
     pub out_of_fold: Vec<(HeadKind, OutOfFoldScores)>,
-    /// The training codes, to know what is unlike them.
+    /// The training codes, used to detect outliers.
     pub neighbours: Option<Neighbours>,
 }
 
-/// How well a head knew training pictures (N) outside of whose fold it was trained.
+/// Scores of training pictures (N) by heads that were trained outside the pictures' folds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutOfFoldScores {
-    /// -ln of the probability of each picture's own class (N), at the head's temperature; 0 or more.
+    /// -ln of the probability of each picture's own class (N), at the head's temperature; 0 or
+    /// more.
     pub scores: Array1<f32>,
-    /// Number of these pictures in the group of each (N), itself counted.
+    /// Number of these pictures in the group of each (N), including itself.
     pub group_sizes: Array1<f32>,
 }
 
 impl Evidence {
-    /// How the head of this kind did out of fold, if that is known.
+    /// Out-of-fold scores of the head of this kind, if there are any.
     #[must_use]
     pub fn of_kind(&self, kind: HeadKind) -> Option<&OutOfFoldScores> {
         let mut all = self.out_of_fold.iter();
@@ -46,7 +47,7 @@ impl Evidence {
         self.out_of_fold.is_empty() && self.neighbours.is_none()
     }
 
-    /// Refuses what contradicts itself, heads of other kinds, or codes of other channels.
+    /// Refuses contradictions, heads of other kinds, and codes with other channels.
     pub(super) fn validate(&self, kinds: &[HeadKind], channels: usize) -> Result<(), String> {
         for (index, (kind, of_head)) in self.out_of_fold.iter().enumerate() {
             let mut others = self.out_of_fold[..index].iter();
@@ -82,7 +83,7 @@ impl Evidence {
         check_group_sizes(&neighbours.group_sizes, n)
     }
 
-    /// Writes the file to `path`, unless there is nothing to tell.
+    /// Writes the file to `path`, unless there is nothing to write.
     pub(super) fn write(&self, path: &Path) -> Result<(), SavedHeadError> {
         if self.is_empty() {
             return Ok(());
@@ -101,7 +102,7 @@ impl Evidence {
         tensors.write(path)
     }
 
-    /// Reads the file; where there is none, nothing is known.
+    /// Reads the file; a missing file means that there is no evidence.
     pub(super) fn read(
         path: &Path,
         open: Open,

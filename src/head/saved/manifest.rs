@@ -13,39 +13,39 @@ use crate::head::scaling::ScalingKind;
 use crate::head::{Convergence, Head, HeadKind, HeadOptions, OneHead};
 use crate::picture::Views;
 
-/// The contents of head.json: what the heads are, without their weights.
+/// The contents of head.json: everything about the heads but their weights.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HeadManifest {
     /// The program that wrote the head, with its version.
     pub created_by: String,
-    /// What the codes are that the heads take.
+    /// The codes that the heads take.
     pub codes: CodesIdentity,
     /// Class names (K) in the order of their indices.
     pub classes: Vec<String>,
-    /// The views of a picture by whose mean logits the heads judge.
+    /// The views of a picture whose mean logits the heads use.
     pub views: Views,
-    /// What is done to codes before a head sees them.
+    /// The scaling of codes before they reach a head.
     pub scaling: ScalingKind,
     /// The heads, in the order of the kinds.
     pub heads: Vec<HeadEntry>,
-    /// The one of them that is taken where none is named, if that was decided.
+    /// The default head, if one was chosen.
     pub recommended: Option<HeadKind>,
 }
 
-/// What head.json has of one head.
+/// One head's entry in head.json.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HeadEntry {
     /// Its options.
     pub options: HeadOptions,
-    /// Whether the fit found its optimum, where there is one to find.
+    /// Whether the fit found its optimum, if it has one.
     pub convergence: Option<Convergence>,
-    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    /// The divisor of the logits before softmax; 1 if the head is not calibrated.
     pub temperature: f64,
 }
 
-/// [`HeadEntry`] of a head of a known kind, as it is written.
+/// [`HeadEntry`] of a head of a known kind, in its written form.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenEntry<O> {
@@ -68,19 +68,19 @@ impl<O> WrittenEntry<O> {
     }
 }
 
-/// Where head.json says null of a head that is not there.
+/// For missing heads that head.json writes as null.
 fn never<T>(_: &Option<T>) -> bool {
     false
 }
 
-/// Where head.json says nothing of a head that is not there.
+/// For missing heads that head.json leaves out.
 fn absent<T>(entry: &Option<T>) -> bool {
     entry.is_none()
 }
 
 macro_rules! written {
     ($($(#[$about:meta])* $variant:ident, $field:ident, $name:literal, $left_out:literal, $model:ty;)+) => {
-        /// head.json as it is written.
+        /// head.json in its written form.
         #[derive(Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Written {
@@ -143,7 +143,7 @@ macro_rules! written {
 }
 for_each_head!(written);
 
-/// What every format has, so that another format is recognised before it is misread.
+/// The part of every format, so that another format is recognised before it is misread.
 #[derive(Deserialize)]
 struct AnyFormat {
     format: u32,
@@ -172,7 +172,7 @@ impl HeadManifest {
         Ok(json)
     }
 
-    /// Reads head.json in `dir`, which may not be a head at all, from a file that `open` opens.
+    /// Reads head.json in `dir`, which need not be a HEAD, from a file that `open` opens.
     ///
     /// # Errors
     /// [`SavedHeadError::NotAHead`], [`SavedHeadError::Format`], [`SavedHeadError::Read`] or
@@ -220,13 +220,13 @@ impl HeadManifest {
         })
     }
 
-    /// What head.json has of the head of this kind, if there is one.
+    /// The entry of the head of this kind, if there is one.
     #[must_use]
     pub fn of_kind(&self, kind: HeadKind) -> Option<&HeadEntry> {
         self.heads.iter().find(|head| head.options.kind() == kind)
     }
 
-    /// The invariants that hold without a look at the weights.
+    /// The invariants that can be checked without the weights.
     pub(super) fn validate(&self) -> Result<(), String> {
         let n_classes = self.classes.len();
         if n_classes < 2 {

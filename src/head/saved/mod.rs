@@ -1,4 +1,4 @@
-//! HEAD: a directory that holds trained heads and all that is needed to use them.
+//! HEAD: a directory with trained heads and everything needed to use them.
 //!
 //! ```text
 //! head.json                      format, trunk, recipe, classes, scaling, each head's configuration
@@ -10,9 +10,9 @@
 //! history.csv                    the MLP's learning curve, a row for each epoch
 //! ```
 //!
-//! Tensors are float32 in C order; a layer gives `x @ weight + bias`, weights being (in, out).
-//! There is an `mlp.I` for each layer, more with several hidden layers. A file is there only where
-//! the head or the scaling is. No file holds a time: the same training leaves the same bytes.
+//! Tensors are float32 in C order; a layer computes `x @ weight + bias`, with weights (in, out).
+//! There is one `mlp.I` per layer, more with several hidden layers. Files of missing heads or
+//! scalings are left out. No file holds a time: the same training writes the same bytes.
 
 mod evidence;
 mod manifest;
@@ -36,13 +36,13 @@ use crate::picture::Views;
 
 /// Version of the format that this code writes and reads.
 pub(crate) const FORMAT: u32 = 2;
-/// The file without which a directory is no head.
+/// The file that makes a directory a HEAD.
 pub const MANIFEST: &str = "head.json";
 /// The scaling's statistics.
 pub(crate) const SCALING: &str = "scaling.safetensors";
 /// The MLP's learning curve.
 pub(crate) const HISTORY: &str = "history.csv";
-/// What a published HEAD is, for a [`Draft`].
+/// The kind of target of a [`Draft`] for a HEAD.
 pub const KIND: Kind = Kind {
     name: "head",
     marker: MANIFEST,
@@ -52,7 +52,7 @@ pub const KIND: Kind = Kind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SavedHeadError {
-    /// The place is not free or not writable.
+    /// The target exists already, or is not writable.
     #[error("{0}")]
     Draft(#[from] DraftError),
     /// A file could not be written.
@@ -60,7 +60,7 @@ pub enum SavedHeadError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The directory has no head.json.
@@ -74,7 +74,7 @@ pub enum SavedHeadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The head was written in another format.
@@ -92,7 +92,7 @@ pub enum SavedHeadError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
 }
@@ -100,33 +100,32 @@ pub enum SavedHeadError {
 /// Trained heads on one kind of codes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedHead {
-    /// What the codes are that the heads take.
+    /// The codes that the heads take.
     pub codes: CodesIdentity,
     /// Class names (K) in the order of their indices.
     pub classes: Vec<String>,
-    /// The views of a picture by whose mean logits the heads were judged, and judge.
+    /// The views of a picture whose mean logits the heads use, and with which they were evaluated.
     pub views: Views,
-    /// What is done to codes before a head sees them.
+    /// The scaling of codes before they reach a head.
     pub scaling: Scaling,
     /// The heads: one or more, at most one of a kind.
     pub heads: Vec<OneHead>,
-    /// The one of them that is taken where none is named; `None` for the first, in the order of the
-    /// kinds, as heads of before have it.
+    /// The default head; `None` for the first in the order of the kinds, as in older HEADs.
     pub recommended: Option<HeadKind>,
-    /// What is known of the heads and of the training pictures; nothing in heads of before.
+    /// Data about the heads and the training pictures; empty in older HEADs.
     pub evidence: Evidence,
 }
 
-/// A trained head of a known kind, and how it was trained.
+/// A trained head of a known kind, with its options.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved<H: Head> {
     /// The model.
     pub model: H,
     /// Its options.
     pub options: H::Options,
-    /// Whether the fit found its optimum, where there is one to find.
+    /// Whether the fit found its optimum, if it has one.
     pub convergence: Option<Convergence>,
-    /// What logits are divided by before softmax; 1 where the head is not calibrated.
+    /// The divisor of the logits before softmax; 1 if the head is not calibrated.
     pub temperature: f64,
 }
 
@@ -137,8 +136,8 @@ pub(crate) fn weights_file(kind: HeadKind) -> String {
 }
 
 impl SavedHead {
-    /// The head that is meant where none is named: the recommended one, or the first there is in the
-    /// order of the kinds.
+    /// The head used if none is named: the recommended one, or the first one in the order of the
+    /// kinds.
     #[must_use]
     pub fn default_kind(&self) -> HeadKind {
         if let Some(recommended) = self.recommended {
@@ -148,8 +147,8 @@ impl SavedHead {
         heads.next().map_or(HeadKind::Mlp, OneHead::kind)
     }
 
-    /// Which head is meant where none is named, and why, in a sentence without a full stop; nothing where
-    /// there is one only.
+    /// Which head is used if none is named, and why, in a sentence without a full stop; `None` if
+    /// there is only one head.
     #[must_use]
     pub fn choice(&self) -> Option<String> {
         if self.heads.len() < 2 {
@@ -186,7 +185,7 @@ impl SavedHead {
         kinds.filter_map(|kind| self.of_kind(kind))
     }
 
-    /// What the heads are, without their weights.
+    /// Everything about the heads but their weights.
     #[must_use]
     pub(crate) fn manifest(&self) -> HeadManifest {
         HeadManifest::of(self)
@@ -195,7 +194,7 @@ impl SavedHead {
     /// Writes the head to `dir`, which appears whole or not at all.
     ///
     /// # Errors
-    /// [`SavedHeadError::Draft`] if `dir` is not free, unless `existing` says to replace a head;
+    /// [`SavedHeadError::Draft`] if `dir` exists, unless `existing` says to replace a HEAD;
     /// [`SavedHeadError::Write`] or [`SavedHeadError::Damaged`] as `SavedHead::write_into`.
     pub fn save(&self, dir: &Path, existing: Existing) -> Result<(), SavedHeadError> {
         let draft = Draft::begin(dir, KIND, existing)?;
@@ -203,8 +202,8 @@ impl SavedHead {
         Ok(draft.publish()?)
     }
 
-    /// Writes the head's files into a directory that is there, such as a [`Draft`] of [`KIND`]
-    /// that holds other files as well; head.json is the last of them.
+    /// Writes the head's files into an existing directory, such as a [`Draft`] of [`KIND`] that
+    /// also holds other files; head.json is written last.
     ///
     /// # Errors
     /// [`SavedHeadError::Damaged`] if the parts contradict each other, before anything is written;
@@ -217,7 +216,7 @@ impl SavedHead {
         }
         write_scaling(&self.scaling, &dir.join(SCALING))?;
         self.evidence.write(&dir.join(EVIDENCE))?;
-        // Whole or not there: a draft that has it is a head, whenever its run was killed.
+        // Written whole or not at all: a draft that has it is a HEAD, whenever its run was killed.
         let written = self.manifest().to_json().and_then(|json| {
             FileDraft::write_in(dir, &manifest_path, &json)?.publish(Existing::Replace)
         });
@@ -233,8 +232,8 @@ impl SavedHead {
         Self::load_from(dir, &regular::open_boxed)
     }
 
-    /// Reads a head as [`SavedHead::load`] does, from files that `open` opens: those of an archive
-    /// or of memory, say. They are asked for by their paths in `dir`.
+    /// Reads a head as [`SavedHead::load`] does, from files that `open` opens, for instance out of
+    /// an archive or from memory. They are requested by their paths in `dir`.
     ///
     /// # Errors
     /// As [`SavedHead::load`].
@@ -278,7 +277,7 @@ impl SavedHead {
         Ok(head)
     }
 
-    /// The invariants of a head, before writing and after reading.
+    /// The invariants of a HEAD, checked before writing and after reading.
     fn validate(&self) -> Result<(), String> {
         self.manifest().validate()?;
         let kinds = || self.heads.iter().map(OneHead::kind);
@@ -303,7 +302,7 @@ impl SavedHead {
     }
 }
 
-/// A head that is read from its file.
+/// A head that is being read.
 struct Reading<'a> {
     dir: &'a Path,
     open: Open<'a>,
@@ -332,8 +331,8 @@ impl HeadVisitor for Reading<'_> {
     }
 }
 
-/// Writes the learning curve to history.csv in `dir`; without held-out samples or validation their
-/// columns are empty.
+/// Writes the learning curve to history.csv in `dir`; the columns of held-out samples or validation
+/// are empty if there are none.
 ///
 /// # Errors
 /// [`SavedHeadError::Write`] with the file.
@@ -429,7 +428,7 @@ fn read_scaling(
     Ok(scaling)
 }
 
-/// Writes a file, or leaves none.
+/// Writes a file, whole or not at all.
 fn write_file(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,

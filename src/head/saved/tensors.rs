@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::{SavedHeadError, damaged, read_file, write_file};
 use crate::files::Open;
 
-/// Arrays to be written.
+/// Arrays to write.
 #[derive(Debug, Default)]
 pub(super) struct TensorsToWrite {
     tensors: Vec<(String, Vec<usize>, Vec<u8>)>,
@@ -37,7 +37,7 @@ impl TensorsToWrite {
             .push((name.to_owned(), vec![values.len()], bytes));
     }
 
-    /// Writes the file; its tensors are in the order of their names.
+    /// Writes the file, with its tensors sorted by name.
     pub(super) fn write(&self, path: &Path) -> Result<(), SavedHeadError> {
         let views = self.tensors.iter().map(|(name, shape, bytes)| {
             TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
@@ -78,7 +78,7 @@ impl Tensors {
         })
     }
 
-    /// Takes the matrix `name`, which has to have this shape.
+    /// Takes the matrix `name`, which must have this shape.
     pub(in crate::head) fn matrix(
         &mut self,
         name: &str,
@@ -89,7 +89,7 @@ impl Tensors {
             .map_err(|error| damaged(&self.path)(error.to_string()))
     }
 
-    /// Takes the vector `name`, which has to have this length.
+    /// Takes the vector `name`, which must have this length.
     pub(in crate::head) fn vector(
         &mut self,
         name: &str,
@@ -98,7 +98,7 @@ impl Tensors {
         self.take(name, &[len]).map(Array1::from_vec)
     }
 
-    /// Takes the vector `name`, of any length, if it is there.
+    /// Takes the vector `name`, of any length, if it exists.
     pub(super) fn any_vector(&mut self, name: &str) -> Result<Option<Array1<f32>>, SavedHeadError> {
         match self.shape(name)?.as_deref() {
             Some(&[len]) => self.vector(name, len).map(Some),
@@ -106,7 +106,7 @@ impl Tensors {
         }
     }
 
-    /// Takes the matrix `name`, of any shape, if it is there.
+    /// Takes the matrix `name`, of any shape, if it exists.
     pub(super) fn any_matrix(&mut self, name: &str) -> Result<Option<Array2<f32>>, SavedHeadError> {
         match self.shape(name)?.as_deref() {
             Some(&[rows, columns]) => self.matrix(name, (rows, columns)).map(Some),
@@ -114,13 +114,13 @@ impl Tensors {
         }
     }
 
-    /// The shape of a tensor, if it is there.
+    /// The shape of a tensor, if it exists.
     fn shape(&self, name: &str) -> Result<Option<Vec<usize>>, SavedHeadError> {
         let found = self.parse()?.tensor(name);
         Ok(found.ok().map(|tensor| tensor.shape().to_vec()))
     }
 
-    /// What to say of a tensor that is absent, or that has other axes than `expected`.
+    /// The error for a tensor that is missing, or has other axes than `expected`.
     fn no_shape<T>(
         &self,
         name: &str,
@@ -158,12 +158,12 @@ impl Tensors {
         Ok(values)
     }
 
-    /// What cannot be a model although the arrays are sound.
+    /// The error for sound arrays that do not make a valid model.
     pub(in crate::head) fn damaged(&self, error: impl std::fmt::Display) -> SavedHeadError {
         damaged(&self.path)(error.to_string())
     }
 
-    /// Refuses a file that holds more than was taken.
+    /// Refuses a file with further tensors.
     pub(super) fn finish(self) -> Result<(), SavedHeadError> {
         let held = self.parse()?.len();
         if held != self.taken {

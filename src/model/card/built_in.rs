@@ -1,8 +1,8 @@
-//! The cards that are built in: those of the trunks that can be fetched.
+//! The built-in cards of the trunks that can be fetched.
 
 use super::ModelCard;
 
-/// The built-in cards' texts, by the names of the trunks.
+/// The built-in cards' texts, by trunk name.
 const BUILT_IN: [(&str, &str); 4] = [
     (VGG16, include_str!("../../../models/vgg16.toml")),
     (
@@ -22,10 +22,10 @@ const BUILT_IN: [(&str, &str); 4] = [
 const VGG16: &str = "vgg16";
 
 impl ModelCard {
-    /// The card of VGG16, which is built in.
+    /// The built-in card of VGG16.
     ///
     /// # Panics
-    /// Never: a test reads it.
+    /// Never: a test reads the card.
     #[must_use]
     pub fn vgg16() -> Self {
         Self::built_in(VGG16).expect("VGG16 has a card")
@@ -34,7 +34,7 @@ impl ModelCard {
     /// The built-in card of the trunk called `name`, if there is one.
     ///
     /// # Panics
-    /// Never: a test reads all of them.
+    /// Never: a test reads all cards.
     #[must_use]
     pub fn built_in(name: &str) -> Option<Self> {
         let text = Self::built_in_text(name)?;

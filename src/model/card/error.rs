@@ -6,7 +6,7 @@ use cnn_codes_tail::TailError;
 use ort_winograd::GraphError;
 use ort_winograd::onnx::{DataType, TensorType, element_name};
 
-/// Why a card could not be used, or does not describe the ONNX file that it was given for.
+/// Why a card could not be used, or does not describe its ONNX file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CardError {
@@ -15,35 +15,35 @@ pub enum CardError {
     Read {
         /// The card's file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The card is not TOML, lacks a key, or has one that cards do not have.
+    /// The card is not TOML, lacks a key, or has an unknown key.
     #[error("{card} is no model card: {reason}")]
     Syntax {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// What is wrong, and where.
         reason: String,
     },
-    /// The card is of another version.
+    /// The card has another format version.
     #[error("{card} has format = {actual}; this cnn-codes reads formats 1 to {supported}")]
     Format {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The version it declares.
         actual: u32,
-        /// The last version that is read.
+        /// The latest version that can be read.
         supported: u32,
     },
-    /// A key has a value that cannot be.
+    /// A key has an impossible value.
     #[error("{card}: {key} {reason}")]
     Invalid {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The key, as `input.width`.
         key: &'static str,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
     /// Tuned weights do not fit the trunk.
@@ -52,7 +52,7 @@ pub enum CardError {
     /// The ONNX file lacks the input or output that the card names.
     #[error("{card} names the {role} {name:?}, but {} has only: {there}", model.display())]
     NoTensor {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The ONNX file.
         model: PathBuf,
@@ -63,10 +63,10 @@ pub enum CardError {
         /// The names in the ONNX file.
         there: String,
     },
-    /// The ONNX file wants more inputs than a picture.
+    /// The ONNX file needs more inputs than the pictures.
     #[error("{} also wants the inputs {others}; {card} can describe a trunk with one input only", model.display())]
     OtherInputs {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The ONNX file.
         model: PathBuf,
@@ -76,7 +76,7 @@ pub enum CardError {
     /// An input or output has another element type.
     #[error("the {role} {name:?} of {} is {}, but {card} says {}", model.display(), element_name(*actual), element_name(*expected))]
     Element {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The ONNX file.
         model: PathBuf,
@@ -86,13 +86,13 @@ pub enum CardError {
         name: String,
         /// The element type that the card describes.
         expected: DataType,
-        /// Its element type.
+        /// The file's element type.
         actual: DataType,
     },
     /// An input or output has another shape.
     #[error("the {role} {name:?} of {} is {actual}, but {card} says {expected}", model.display())]
     Shape {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The ONNX file.
         model: PathBuf,
@@ -105,7 +105,7 @@ pub enum CardError {
         /// The type that the file declares.
         actual: Box<TensorType>,
     },
-    /// The ONNX file takes batches of one size only.
+    /// The ONNX file only takes batches of one size.
     #[error(
         "the {role} {name:?} of {} is {actual}: its first axis, the batch, is fixed; \
          export the model with a free batch axis", model.display()
@@ -126,29 +126,29 @@ pub enum CardError {
          fetch or export the file again, or correct the card", model.display()
     )]
     Weights {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The ONNX file.
         model: PathBuf,
         /// `tensors_sha256` in the card.
         expected: String,
-        /// The same, of the file.
+        /// The same hash, of the file.
         actual: String,
     },
-    /// The operators around the weights, or weights that are no initializers, are not those that
-    /// the card was written for.
+    /// The operators around the weights, or weights that are not initializers, differ from those
+    /// that the card was written for.
     #[error(
         "the graph in {} has the SHA-256 {actual}, but {card} is for the one with {expected}; \
          fetch or export the file again, or correct the card", model.display()
     )]
     OtherGraph {
-        /// The card, by its file.
+        /// The name of the card's file.
         card: String,
         /// The ONNX file.
         model: PathBuf,
         /// `graph_sha256` in the card.
         expected: String,
-        /// The same, of the file.
+        /// The same hash, of the file.
         actual: String,
     },
     /// The ONNX file's weights could not be read.

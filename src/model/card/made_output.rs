@@ -1,4 +1,4 @@
-//! Outputs that are made of an ONNX file's own: several layers, one of tokens, float32 of float16.
+//! Outputs made from an ONNX file's own: several layers, one of the tokens, float32 from float16.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,29 +12,30 @@ use crate::model::layers::Layers;
 use crate::model::tuned::TunedTail;
 use crate::picture::Layout;
 
-/// The output that an ONNX file itself has, where another one is made of it.
+/// The output of the ONNX file itself, if the card's output is made from it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OwnOutput {
     output: CardOutput,
-    /// What [`hash_graph`] must give for it.
+    /// The required result of [`hash_graph`] for it.
     graph_sha256: Option<String>,
-    /// What [`hash_tensors`](ort_winograd::hash_tensors) must give for all of the file, where the trunk is cut.
+    /// The required result of [`hash_tensors`](ort_winograd::hash_tensors) for the whole file, if
+    /// the trunk is cut.
     tensors_sha256: Option<String>,
-    /// The columns of each layer, where the output is of several.
+    /// The columns of each layer, if the output consists of several layers.
     layers: Vec<LayerColumns>,
 }
 
-/// Weights that are others than those of the file.
+/// Weights that differ from the file's.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tuned {
     tail: Arc<TunedTail>,
-    /// The card of the file.
+    /// The card of the published file.
     published: Box<ModelCard>,
 }
 
 impl ModelCard {
-    /// The card of the same trunk with the tuned weights of `tail`: the file stays the published one, and is
-    /// checked as such before the weights are put into what is read of it.
+    /// The card of the same trunk with the tuned weights of `tail`. The file stays the published
+    /// one and is checked as such, before the weights are put into the loaded model.
     #[must_use]
     pub fn tuned_by(self, tail: TunedTail) -> Self {
         Self {
@@ -49,8 +50,8 @@ impl ModelCard {
         }
     }
 
-    /// The card of the same trunk with these layers for its output, which have so many numbers each:
-    /// [`Layers::channels`].
+    /// The card of the same trunk with these layers as its output. `channels` holds the number of
+    /// channels of each: [`Layers::channels`].
     #[must_use]
     pub fn with_layers(self, layers: &Layers, channels: &[u64]) -> Self {
         let names = layers.names().iter().zip(channels);
@@ -58,13 +59,15 @@ impl ModelCard {
             layer: layer.clone(),
             columns: usize::try_from(channels).unwrap_or(usize::MAX),
         });
-        // A file may claim any number; one that is too large fits no file, which is checked later.
+        // A file may state any number. One that is too large matches no file, which is checked
+        // later.
         let n_numbers = channels.iter().copied().fold(0, u64::saturating_add);
         self.with_made(layers.to_string(), vec![n_numbers], columns.collect())
     }
 
-    /// The card of the same trunk, cut behind a feature map (C, H, W) inside of its graph, whose shape
-    /// [`shape_of`](crate::model::shape_of) tells; the same card where that is its output already.
+    /// The card of the same trunk, cut behind a feature map (C, H, W) inside its graph. `shape`
+    /// comes from [`shape_of`](crate::model::shape_of). If `tensor` is the output already, the card
+    /// does not change.
     #[must_use]
     pub fn cut_at(self, tensor: &str, shape: [u64; 3]) -> Self {
         if tensor == self.output.name {
@@ -79,7 +82,7 @@ impl ModelCard {
         cut
     }
 
-    /// The card for what a store or a head records of codes: with their layers, where they are of several.
+    /// The card for codes that a store or a head records: with their layers, if there are several.
     #[must_use]
     pub fn for_output(self, output: &OutputSpec) -> Self {
         match (output.name.parse::<Layers>(), output.shape.as_slice()) {
@@ -95,7 +98,7 @@ impl ModelCard {
         }
     }
 
-    /// The card with one code for its output where that is tokens.
+    /// The card with one code as its output, if the output is tokens.
     #[must_use]
     pub(in crate::model) fn with_token(self) -> Self {
         let (Some(take), &[_, width]) = (self.output.take, self.output.shape.as_slice()) else {
@@ -105,7 +108,7 @@ impl ModelCard {
         self.with_made(name, vec![width], Vec::new())
     }
 
-    /// The card with another output, made of what the file has.
+    /// The card with another output, made from the file's.
     fn with_made(self, name: String, shape: Vec<u64>, layers: Vec<LayerColumns>) -> Self {
         let own = match self.made_of {
             Some(own) => OwnOutput { layers, ..own },
@@ -129,19 +132,19 @@ impl ModelCard {
         }
     }
 
-    /// The columns of each layer, where the output is of several.
+    /// The columns of each layer, if the output consists of several layers.
     pub(super) fn layers(&self) -> Vec<LayerColumns> {
         let own = self.made_of.as_ref();
         own.map_or(Vec::new(), |own| own.layers.clone())
     }
 
-    /// Whether the codes are the prepared pixels themselves, and nothing of the graph runs.
+    /// Whether the codes are the prepared pixels themselves, so that no part of the graph runs.
     #[must_use]
     pub(in crate::model) fn is_cut_at_input(&self) -> bool {
         self.output.name == self.input.name
     }
 
-    /// The model with the output inside of its graph for its only one, and nothing that it does not need.
+    /// The model with the inner output as its only output, without the nodes that it does not need.
     fn cut(&self, mut model: OnnxModel) -> Result<OnnxModel, CardError> {
         if self.is_cut_at_input() {
             return Ok(model);
@@ -151,7 +154,8 @@ impl ModelCard {
         Ok(model)
     }
 
-    /// Reads the trunk's ONNX file, with the card's output made in it where that is of several layers.
+    /// Reads the trunk's ONNX file; if the card's output consists of several layers, it is made in
+    /// the model.
     ///
     /// # Errors
     /// [`CardError::Graph`] or [`CardError::OtherGraph`].
@@ -159,8 +163,8 @@ impl ModelCard {
         self.with_output(OnnxModel::read(path)?)
     }
 
-    /// The model with the card's output: made in it where that is of several layers or one of tokens, and in
-    /// float32 where the file's are float16. What the card says of the file's own graph is checked before.
+    /// The model with the card's output, in float32: several layers or one of the tokens are made
+    /// in it, and float16 is cast. The file's own graph is checked against the card before.
     pub(in crate::model) fn with_output(&self, model: OnnxModel) -> Result<OnnxModel, CardError> {
         if let Some(tuned) = &self.tuned {
             let published = &tuned.published;

@@ -1,9 +1,9 @@
-//! Pictures that everybody can make, by which a trunk is proved.
+//! Pictures that anyone can generate, used to check a trunk.
 
 use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 
-/// A picture that everybody can make, and what the trunk makes of it.
+/// A picture that anyone can generate, and the trunk's code for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
@@ -15,12 +15,12 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Three pictures that differ in direction, frequency and colour: those of the built-in cards.
+    /// The pictures of the built-in cards: three that differ in direction, frequency and colour.
     pub(in crate::model) const PICTURES: [[u32; 3]; 3] = [[7, 13, 29], [1, 1, 85], [2, 5, 100]];
-    /// How many numbers of a code a card holds: enough to prove it, few enough to be read.
+    /// How many numbers of a code a card holds: enough for a check, few enough to read.
     pub(in crate::model) const N_NUMBERS: usize = 32;
 
-    /// The picture, of so many pixels.
+    /// The picture, of `width` x `height` pixels.
     #[must_use]
     pub fn picture(&self, width: u32, height: u32) -> RgbImage {
         let [a, b, c] = self.picture;

@@ -10,32 +10,32 @@ use crate::model::card::CardError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrunkError {
-    /// The ONNX file cannot be read, or is none.
+    /// The ONNX file cannot be read, or is not an ONNX file.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// The card does not fit the ONNX file.
+    /// The card does not match the ONNX file.
     #[error(transparent)]
     Card(#[from] CardError),
-    /// ONNX Runtime does not take the model.
+    /// ONNX Runtime rejects the model.
     #[error("ONNX Runtime cannot load {}: {source}", path.display())]
     Load {
         /// The ONNX file.
         path: PathBuf,
-        /// What ONNX Runtime said.
+        /// ONNX Runtime's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// CUDA was asked for, and does not work.
+    /// CUDA was asked for and does not work.
     #[error("CUDA cannot be used: {reason}")]
     Cuda {
         /// What is missing.
         reason: String,
-        /// Whether the library has it: then CUDA 13, cuDNN 9 or a driver for them are missing.
+        /// Whether the library supports CUDA: then CUDA 13, cuDNN 9 or their driver is missing.
         is_built_in: bool,
     },
-    /// Winograd kernels were asked for, and cannot be used.
+    /// Winograd kernels were asked for and cannot be used.
     #[error("the Winograd kernels cannot be used: {reason}")]
     Kernels {
-        /// Why not.
+        /// The reason.
         reason: &'static str,
     },
     /// A run failed.
@@ -43,26 +43,26 @@ pub enum TrunkError {
     Run {
         /// Pictures in the batch.
         n: usize,
-        /// What ONNX Runtime said.
+        /// ONNX Runtime's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What was given is no whole number of pictures, or none.
+    /// The length of the pixels is not that of one or more pictures.
     #[error(
         "the trunk takes pictures of {per_picture} numbers each, and was given {actual} numbers, \
          which are not 1, 2, 3, ... pictures"
     )]
     PixelCount {
-        /// Numbers that were given.
+        /// Numbers given.
         actual: usize,
         /// Numbers of one picture: height * width * 3.
         per_picture: usize,
     },
-    /// The trunk takes bytes, and was given something else.
+    /// The trunk takes bytes, and a number is not a byte.
     #[error(
         "the trunk takes the levels 0 to 255 as bytes, and was given {value}; its recipe is inside"
     )]
     NotALevel {
-        /// The first number that is no byte.
+        /// The first such number.
         value: f32,
     },
     /// The output does not have the card's shape.
@@ -74,7 +74,7 @@ pub enum TrunkError {
         output: String,
         /// N, then the shape on the card.
         expected: Vec<i64>,
-        /// What came out.
+        /// The actual shape.
         actual: Vec<i64>,
     },
 }

@@ -12,12 +12,12 @@ use crate::model::card::ModelCard;
 use crate::model::identity::TrunkIdentity;
 use cnn_codes_onnxruntime::sha256::hex;
 
-/// An ONNX file that has the card's input and output. It is read once, so the bytes that are hashed
-/// are those that run.
+/// An ONNX file that has the card's input and output. It is read once, so that the hashed bytes are
+/// the ones that run.
 pub(super) struct TrunkFile {
     /// The file.
     file: Bytes,
-    /// What runs: the file, or a model with another output made of it.
+    /// The bytes that run: the file, or a model with another output made from it.
     pub(super) bytes: Bytes,
     /// Its weights are slices of `bytes`.
     pub(super) model: OnnxModel,

@@ -1,4 +1,4 @@
-//! A session for a trunk, on the device and with the kernels asked for.
+//! Opens a session for a trunk, on the requested device and with the requested kernels.
 
 use std::path::Path;
 
@@ -18,13 +18,13 @@ use crate::model::card::ModelCard;
 pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) provider: Provider,
-    /// Why CUDA is not used, where it might have been.
+    /// Why CUDA is not used, although it was considered.
     pub(super) fallback: Option<String>,
-    /// The model with other convolutions than ONNX Runtime's.
+    /// The model whose convolutions are not ONNX Runtime's.
     pub(super) rewritten: Option<Rewritten>,
 }
 
-/// Opens a session on the device asked for.
+/// Opens a session on the requested device.
 pub(super) fn open_session(
     runtime: &Runtime,
     card: &ModelCard,
@@ -97,7 +97,7 @@ fn on_cpu(
     Ok((session.map_err(failed)?, rewritten))
 }
 
-/// Builds a session on the CPU in which the kernels of `ort-winograd` do the convolutions.
+/// Builds a session on the CPU in which the kernels of `ort-winograd` compute the convolutions.
 fn with_winograd(runtime: &Runtime, rewritten: &Rewritten, threads: usize) -> ort::Result<Session> {
     builder(runtime, threads)?
         .with_operators(rewritten.operators()?)?
@@ -126,7 +126,7 @@ fn on_cuda(
     let profile = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
     let mut session = build(runtime, onnx, threads, Some(profile.path()))
         .map_err(|error| unusable(error.message().to_owned()))?;
-    // A provider may be registered and run nothing: only a run shows where the nodes are.
+    // A provider may be registered and run nothing. Only a run shows where the nodes are.
     let input = &card.input;
     let len = 3 * input.width as usize * input.height as usize;
     let (numbers, levels) = (vec![0.0; len], vec![0; len]);
@@ -148,12 +148,13 @@ fn on_cuda(
     }
 }
 
-/// A session of the bytes of an ONNX file, on one thread of the CPU.
+/// A session for the bytes of an ONNX file, on one thread of the CPU.
 pub(super) fn plain(runtime: &Runtime, onnx: &[u8]) -> ort::Result<Session> {
     build(runtime, onnx, 1, None)
 }
 
-/// Builds a session of the bytes of an ONNX file; with `profile`, on CUDA and writing a profile into that folder.
+/// Builds a session for the bytes of an ONNX file; with `profile`, it runs on CUDA and writes a
+/// profile into that folder.
 fn build(
     runtime: &Runtime,
     onnx: &[u8],
@@ -172,13 +173,13 @@ fn build(
 fn builder(runtime: &Runtime, threads: usize) -> ort::Result<SessionBuilder> {
     Ok(Session::builder(runtime.environment())?
         .with_intra_threads(threads)?
-        // Decoders want the cores while the session waits for a batch.
+        // Decoders need the cores while the session waits for a batch.
         .with_intra_op_spinning(false)?)
 }
 
 /// The provider that ran most of the nodes in a profile of ONNX Runtime.
 ///
-/// Nodes are counted, not timed: CUDA's are launched and not waited for.
+/// Nodes are counted, not timed: CUDA kernels are launched asynchronously.
 fn main_provider(profile: &str) -> Option<String> {
     let events: Vec<serde_json::Value> = serde_json::from_str(profile).ok()?;
     let mut nodes = std::collections::BTreeMap::<&str, usize>::new();

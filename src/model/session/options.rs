@@ -1,34 +1,33 @@
-//! Where a trunk runs, on whose kernels, with how many threads.
+//! Options of a trunk's session: device, kernels and threads.
 
 use ort_winograd::FilterTransforms;
 use serde::{Deserialize, Serialize};
 
 use crate::named;
 
-/// Where a session is to run.
+/// The device of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Device {
-    /// CUDA where it works, else the CPU.
+    /// CUDA if it works, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// CUDA, or an error.
+    /// CUDA; an error if it does not work.
     Cuda,
 }
 
 named!(Device, "device", Auto => "auto", Cpu => "cpu", Cuda => "cuda");
 
-/// Whose kernels do the 3 x 3 convolutions on a CPU.
+/// The kernels that compute the 3 x 3 convolutions on a CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
-    /// [`Self::Winograd`] where the trunk and the processor are fit for it, else
-    /// [`Self::OnnxRuntime`].
+    /// [`Self::Winograd`] if the trunk and the processor support it, else [`Self::OnnxRuntime`].
     #[default]
     Auto,
-    /// Those of the package `ort-winograd`, or an error.
+    /// The kernels of the package `ort-winograd`; an error if they cannot be used.
     Winograd,
     /// ONNX Runtime's own.
     OnnxRuntime,
@@ -62,8 +61,8 @@ impl std::fmt::Display for Provider {
     }
 }
 
-/// How a trunk's session is set up. [`TrunkOptions::default`] is where it is best: on CUDA where that
-/// works, with as many threads as this process may use, on the fastest kernels.
+/// Options of a trunk's session. [`TrunkOptions::default`] is the fastest: CUDA if it works, as
+/// many threads as this process may use, the fastest kernels.
 ///
 /// ```
 /// use cnn_codes::model::{Device, TrunkOptions};
@@ -74,13 +73,13 @@ impl std::fmt::Display for Provider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrunkOptions {
-    /// Where it runs.
+    /// The device.
     pub device: Device,
     /// Threads of ONNX Runtime's own pool, at least 1.
     pub threads: usize,
-    /// Whose kernels do the convolutions, where it runs on a CPU.
+    /// The kernels for convolutions on a CPU.
     pub kernels: Kernels,
-    /// When the filters of those of `ort-winograd` are transformed.
+    /// When the filters of `ort-winograd`'s kernels are transformed.
     pub filters: FilterTransforms,
 }
 
@@ -114,7 +113,7 @@ impl TrunkOptions {
         Self { kernels, ..self }
     }
 
-    /// These options, with filters that are transformed then.
+    /// These options, with this time for transforming the filters.
     #[must_use]
     pub fn with_filters(self, filters: FilterTransforms) -> Self {
         Self { filters, ..self }

@@ -1,4 +1,4 @@
-//! Pixels as the session's input tensor, and its output as codes.
+//! Pixels as the session's input tensor, and the session's output as codes.
 
 use ort::value::{DynValueTypeMarker, TensorRef, ValueRef};
 
@@ -6,7 +6,7 @@ use super::error::TrunkError;
 use crate::model::card::{CardInput, Element};
 use crate::picture::Layout;
 
-/// How many pictures `n_numbers` are, of `per_picture` numbers each.
+/// How many pictures of `per_picture` numbers each are in `n_numbers`.
 pub(super) fn n_pictures(n_numbers: usize, per_picture: usize) -> Result<usize, TrunkError> {
     if n_numbers == 0 || !n_numbers.is_multiple_of(per_picture) {
         return Err(TrunkError::PixelCount {
@@ -40,9 +40,9 @@ pub(super) fn input_tensor<'a>(
     })
 }
 
-/// Numbers that are levels, as bytes.
+/// Numbers that are levels 0 to 255, as bytes.
 pub(super) fn as_levels(tensor: &[f32]) -> Result<Vec<u8>, TrunkError> {
-    // `as` saturates, so that only a level comes back as it was.
+    // `as` saturates, so that only levels survive the round trip.
     let level = |&value: &f32| match value as u8 {
         level if f32::from(level) == value => Ok(level),
         _ => Err(TrunkError::NotALevel { value }),

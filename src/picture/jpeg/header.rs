@@ -1,4 +1,4 @@
-//! What stands before a JPEG's compressed data, as far as the decoders do not tell it.
+//! A JPEG's segments before the compressed data, as far as the decoders do not report them.
 //!
 //! Markers are those of ITU-T T.81, table B.1.
 
@@ -13,14 +13,14 @@ const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 
-/// Where the byte that names the colour transform stands in an Adobe segment.
+/// Offset, in an Adobe segment, of the byte that names the colour transform.
 const ADOBE_TRANSFORM: usize = 11;
 
 /// The most scans of a picture. Encoders write about ten; a small file can have thousands, each of
 /// which costs a pass over the picture. 500 is the limit of libjpeg-turbo's own fuzzers.
 pub(super) const MAX_SCANS: u64 = 500;
 
-/// How often the scans of the largest picture may pass over it: a few seconds. Smaller pictures may
+/// How many times the scans may pass over the largest picture: a few seconds. Smaller pictures may
 /// have more scans.
 const MAX_PASSES: u64 = 32;
 
@@ -42,8 +42,7 @@ impl Process {
         }
     }
 
-    /// Bytes that jpeg-decoder holds for every sample when it holds the most; libjpeg-turbo holds
-    /// less.
+    /// The most bytes that jpeg-decoder holds per sample; libjpeg-turbo holds fewer.
     fn bytes_per_sample(self) -> u64 {
         match self {
             Self::Sequential => 2,  // decoded, and interleaved
@@ -112,7 +111,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Kinds of JPEG that no decoder here reads, said more clearly than they would.
+    /// Refuses kinds of JPEG that no decoder here reads, with a clearer message than the decoders'.
     pub(super) fn check_supported(&self) -> Result<(), DecodeError> {
         if self.precision != 8 {
             let reason = format!("it has {} bits per channel, not 8", self.precision);
@@ -125,7 +124,7 @@ impl<'a> Header<'a> {
         Ok(())
     }
 
-    /// Refuses what would take too much memory, or too long.
+    /// Refuses pictures that would take too much memory or time.
     pub(super) fn check_cost(&self, limits: DecodeLimits) -> Result<(), DecodeError> {
         limits.check_memory(FORMAT, self.decoding_bytes(), self.compressed.len())?;
         let n_scans = self.n_scans();
@@ -164,8 +163,8 @@ impl<'a> Header<'a> {
         n_scans
     }
 
-    /// Whether Adobe's segment says that the three channels are plain RGB. libjpeg believes that
-    /// before the channels' numbers, and JFIF before both.
+    /// Whether Adobe's segment says that the three channels are plain RGB. libjpeg believes this
+    /// segment before the channels' numbers, and JFIF before both.
     #[cfg(not(feature = "turbojpeg"))]
     pub(super) fn is_plain_rgb(&self) -> bool {
         self.channels == 3 && !self.is_jfif && self.adobe_transform == Some(0)

@@ -1,4 +1,4 @@
-//! JPEG by jpeg-decoder: Rust alone, and at most a few levels from libjpeg-turbo's pixels.
+//! JPEG by jpeg-decoder: pure Rust, and within a few levels of libjpeg-turbo's pixels.
 //!
 //! zune-jpeg is faster, but interpolates subsampled colours in two rounded steps, which took the
 //! codes of the recipe `caffe` 1.25% away from Keras'; this decoder takes them 0.8% away.

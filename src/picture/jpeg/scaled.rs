@@ -1,19 +1,19 @@
 //! Large JPEGs at a half, a quarter or an eighth of their size, straight from their coefficients.
 //!
-//! A block of 8 x 8 pixels is stored as 64 frequencies. The lowest n x n of them, put together by the
-//! n-point transform in place of the 8-point one, are the block at n/8 of its size, without what so few
-//! pixels cannot show:
+//! A block of 8 x 8 pixels is stored as 64 frequencies. The n-point transform of the lowest n x n
+//! of them, instead of the 8-point one, gives the block at n/8 of its size, without the detail that
+//! so few pixels cannot show:
 //!
 //! ```text
 //! f(x) = sum over k < n of a_k F_k cos((2 x + 1) k pi / 2 n),   a_0 = 1 / sqrt 8, a_k = 1/2
 //! ```
 //!
 //! (K. R. Rao and P. Yip, "Discrete cosine transform", 1990; with n = 8 it is the transform of ITU-T T.81,
-//! A.3.3.) The other frequencies are passed over, often two in one look at a table, which is most of what
-//! is saved: of a photograph of 12 megapixels the bits are the larger part of the work.
+//! A.3.3.) The other frequencies are skipped, often two in one table lookup. That saves most of the
+//! time: for a photograph of 12 megapixels, reading the bits is the larger part of the work.
 //!
-//! Taken are pictures as cameras write them: 8 bits, sequential, Huffman codes, one scan, grey or YCbCr.
-//! All others, and whatever is irregular, are left to the decoder that reads everything, whose verdict
+//! Only JPEGs as cameras write them are decoded here: 8 bits, sequential, Huffman codes, one scan,
+//! grey or YCbCr. All others, and irregular files, are left to the full decoder, and its verdict
 //! counts.
 //!
 //! ```text
@@ -41,8 +41,8 @@ use crate::picture::resize::Margins;
 pub(in crate::picture) struct Reduction(u32);
 
 impl Reduction {
-    /// The largest by which a picture of `size` (width, height) still is at least as large as `least`, if
-    /// there is one.
+    /// The largest reduction with which a picture of `size` (width, height) is still at least as
+    /// large as `least`; `None` if there is none.
     pub(in crate::picture) fn down_to(size: (u32, u32), least: (u32, u32)) -> Option<Self> {
         let keeps = |by: &u32| size.0 / by >= least.0 && size.1 / by >= least.1;
         [8, 4, 2].into_iter().find(keeps).map(Self)
@@ -53,7 +53,7 @@ impl Reduction {
         8 / self.0 as usize
     }
 
-    /// What of the last samples of a picture of `size` (width, height) is beyond it.
+    /// How far the last samples of a picture of `size` (width, height) reach beyond it.
     pub(in crate::picture) fn margins(self, size: (u32, u32)) -> Margins {
         let beyond =
             |pixels: u32| f64::from(self.of(pixels)) - f64::from(pixels) / f64::from(self.0);
@@ -64,13 +64,14 @@ impl Reduction {
         }
     }
 
-    /// Samples along a side of so many pixels.
+    /// The number of samples along a side of `pixels` pixels.
     fn of(self, pixels: u32) -> u32 {
         pixels.div_ceil(self.0)
     }
 }
 
-/// The pixels as they are stored, reduced; nothing where the picture is none of those that are taken here.
+/// The pixels as they are stored, reduced; `None` if the picture is not of a kind that is decoded
+/// here.
 pub(super) fn decode(bytes: &[u8], reduction: Reduction) -> Option<RgbImage> {
     let segments = Segments::read(bytes)?;
     let planes = Planes::read(&segments, reduction)?;

@@ -1,7 +1,7 @@
-//! The pass across for processors with AVX2, which most have.
+//! The pass across for processors with AVX2.
 //!
-//! Compilers make no good vectors of the pass across, because pixels have 3 bytes and an output
-//! pixel has few of them. Two pixels are taken at a time here:
+//! Compilers vectorise the pass across badly, because pixels have 3 bytes and an output pixel
+//! depends on few of them. Here two pixels are taken at a time:
 //!
 //! ```text
 //! bytes       r0  g0  b0  r1  g1  b1  --  --      8 bytes, of which the last 2 are not wanted
@@ -16,7 +16,7 @@ use super::weights::{HALF, WEIGHT_BITS, Weights};
 
 /// Bytes of two pixels.
 const PAIR: usize = 2 * 3;
-/// Bytes that are loaded to get at two pixels.
+/// Bytes that are loaded to read two pixels.
 const LOADED: usize = 8;
 
 /// The pass across: as `plain::across`.
@@ -27,7 +27,7 @@ pub(super) fn across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<
     let n_pairs = pairs_per_pixel(weights);
     let pairs = weight_pairs(weights, n_pairs);
     let window = n_pairs * PAIR + LOADED - PAIR;
-    // The last windows may reach over the row's end, with weights of 0.
+    // The last windows may reach beyond the row's end, with weights of 0.
     let mut row = vec![0; row_len + window];
     let rows_out = bytes_out.chunks_exact_mut(row_len_out);
     for (row_in, row_out) in bytes_in.chunks_exact(row_len).zip(rows_out) {
@@ -46,13 +46,14 @@ pub(super) fn across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<
     bytes_out
 }
 
-/// As many for all output pixels, although some have a pair less: loops of one length are foreseen.
+/// The same number for all output pixels, although some need a pair less: loops of one length
+/// predict well.
 fn pairs_per_pixel(weights: &Weights) -> usize {
     let longest = weights.iter().map(|(_, weights)| weights.len()).max();
     longest.unwrap_or(0).div_ceil(2).max(1)
 }
 
-/// The weights as the lanes want them: `n_pairs` vectors for every output pixel, filled up with 0.
+/// The weights by lane: `n_pairs` vectors for every output pixel, padded with 0.
 #[target_feature(enable = "avx2")]
 fn weight_pairs(weights: &Weights, n_pairs: usize) -> Vec<__m256i> {
     let mut pairs = vec![_mm256_setzero_si256(); weights.len() * n_pairs];
@@ -73,14 +74,14 @@ fn widened(bytes: &[u8]) -> __m256i {
     _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(bytes)))
 }
 
-/// The pixel whose two halves are in lanes 0 to 2 and 3 to 5: rounded, and within 0 to 255.
+/// The pixel whose two halves are in lanes 0 to 2 and 3 to 5, rounded and clamped to 0 to 255.
 #[target_feature(enable = "avx2")]
 fn pixel_of(sums: __m256i) -> [u8; 3] {
     let second = _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(3, 4, 5, 0, 0, 0, 0, 0));
     let sums = _mm256_castsi256_si128(_mm256_add_epi32(sums, second));
     let rounded = _mm_add_epi32(sums, _mm_set1_epi32(HALF));
     let levels = _mm_srai_epi32::<{ WEIGHT_BITS as i32 }>(rounded);
-    // Both packings stop at the ends of their ranges.
+    // Both packings saturate.
     let words = _mm_packs_epi32(levels, levels);
     let [red, green, blue, _] = _mm_cvtsi128_si32(_mm_packus_epi16(words, words)).to_le_bytes();
     [red, green, blue]

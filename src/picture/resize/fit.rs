@@ -1,4 +1,4 @@
-//! What happens to a picture whose shape is not the target's.
+//! How a picture is fitted to another aspect ratio.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,9 +9,9 @@ use super::weights::span;
 use super::{Area, Extent};
 use crate::names::UnknownName;
 
-/// What happens to a picture whose width : height is not the target's.
+/// How a picture is fitted if its aspect ratio is not the target's.
 ///
-/// As a word it is `stretch`, `crop`, `pad`, or `crop:256` with the pixels of the shorter side.
+/// As a word: `stretch`, `crop`, `pad`, or `crop:256` with the pixels of the shorter side.
 ///
 /// ```
 /// use cnn_codes::picture::Fit;
@@ -23,32 +23,34 @@ use crate::names::UnknownName;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Fit {
-    /// It is distorted: `Image.resize(size)`, and what Keras' `load_img` does.
+    /// The picture is distorted: `Image.resize(size)`, as in Keras' `load_img`.
     #[default]
     Stretch,
-    /// It fills the target and loses what sticks out, the same on both sides: `ImageOps.fit`.
+    /// The picture fills the target and is cut equally on both sides: `ImageOps.fit`.
     Crop,
-    /// It fits into the target, in the middle of white bars: `ImageOps.pad(color="white")`.
+    /// The picture fits into the target, in the middle of white bars:
+    /// `ImageOps.pad(color="white")`.
     Pad,
-    /// Its shorter side becomes so many pixels, and the target is cut out of the middle: torchvision's
-    /// `Resize(shorter_side)` and `CenterCrop(size)`, with which most trunks of PyTorch were judged.
+    /// The shorter side is scaled to this many pixels, and the target is cut out of the middle:
+    /// torchvision's `Resize(shorter_side)` and `CenterCrop(size)`, used to evaluate most PyTorch
+    /// trunks.
     CropAt {
-        /// Pixels, 1 or more. Where the target is larger, its larger side is taken.
+        /// Pixels, 1 or more. If the target is larger, its larger side is used.
         shorter_side: u32,
     },
 }
 
-/// The longest shorter side: that of the largest input of a trunk, twice.
+/// The longest shorter side: twice the side of the largest trunk input.
 const MAX_SHORTER_SIDE: u32 = 8192;
 
-/// A word is no [`Fit`].
+/// A word is not a [`Fit`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAFit {
-    /// It begins with none of the names.
+    /// The word begins with none of the names.
     #[error("{0}, or crop:N with the pixels of the shorter side, such as crop:256")]
     Unknown(UnknownName),
-    /// What follows `crop:` is no number of pixels.
+    /// The text after `crop:` is not a number of pixels.
     #[error(
         "'{given}' is no fit: after crop: comes the number of pixels of the shorter side, 1 to {MAX_SHORTER_SIDE}"
     )]
@@ -59,7 +61,7 @@ pub enum NotAFit {
 }
 
 impl Fit {
-    /// The names of those that need no number.
+    /// The names of the fits that need no number.
     pub const NAMES: &'static [&'static str] = &["stretch", "crop", "pad"];
 
     const NAMED: [Self; 3] = [Self::Stretch, Self::Crop, Self::Pad];
@@ -81,7 +83,7 @@ impl FromStr for Fit {
 
     fn from_str(given: &str) -> Result<Self, NotAFit> {
         if let Some(side) = given.strip_prefix("crop:") {
-            // A sign is no digit, although integers are parsed with one.
+            // A sign is not a digit, although integers are parsed with one.
             let is_number = side.bytes().all(|byte| byte.is_ascii_digit());
             return match side.parse() {
                 Ok(shorter_side @ 1..=MAX_SHORTER_SIDE) if is_number => {
@@ -135,7 +137,7 @@ pub(super) fn crop_area(whole: Extent, size: (u32, u32)) -> Area {
 }
 
 /// The largest size within `size` with the shape of `picture`: `ImageOps.contain`, except that no
-/// side goes down to 0.
+/// side becomes 0.
 pub(super) fn contained_size(whole: Extent, size: (u32, u32)) -> (u32, u32) {
     let Extent { width, height, .. } = whole;
     let (target_width, target_height) = (f64::from(size.0), f64::from(size.1));
@@ -148,7 +150,7 @@ pub(super) fn contained_size(whole: Extent, size: (u32, u32)) -> (u32, u32) {
 }
 
 /// The size whose shorter side is `side`, with the shape of the picture: torchvision's
-/// `_compute_resized_output_size`, which cuts fractions off.
+/// `_compute_resized_output_size`, which drops fractions.
 pub(super) fn size_with_shorter_side(whole: Extent, side: u32) -> (u32, u32) {
     let Extent { width, height, .. } = whole;
     let longer = |long: f64, short: f64| ((f64::from(side) * long / short) as u32).max(side);
@@ -159,7 +161,7 @@ pub(super) fn size_with_shorter_side(whole: Extent, side: u32) -> (u32, u32) {
     }
 }
 
-/// Half of what is left over, as Python's `round` has it: halves go to the even number.
+/// Half of the spare pixels, rounded as Python's `round` does: halves go to the even number.
 pub(super) fn middle(spare: u32) -> u32 {
     (f64::from(spare) * 0.5).round_ties_even() as u32
 }

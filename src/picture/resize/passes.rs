@@ -1,8 +1,8 @@
 //! The two passes of a resampling: across a picture's rows, then down its columns.
 //!
-//! Each output byte is a weighted sum of input bytes in fixed point, rounded to a byte. The sums are
-//! of integers, so that the order of the additions does not show in the result, and what AVX2 makes of
-//! them is what `plain` makes of them.
+//! Each output byte is a weighted sum of input bytes in fixed point, rounded to a byte. The sums
+//! are integers, so the order of additions does not change the result, and AVX2 gives the same
+//! bytes as `plain`.
 
 use ort_winograd::{InstructionSet, Instructions, Kernel};
 
@@ -23,8 +23,8 @@ pub(super) fn across(weights: &Weights, bytes_in: &[u8], row_len: usize) -> Vec<
     })
 }
 
-/// The pass down: rows of `row_len` bytes, of which the first given one has index `offset`, become
-/// the output's rows.
+/// The pass down: turns rows of `row_len` bytes, the first of which has index `offset`, into the
+/// output's rows.
 pub(super) fn down(weights: &Weights, bytes_in: &[u8], offset: usize, row_len: usize) -> Vec<u8> {
     if weights.identity {
         return bytes_in.to_vec();
@@ -67,7 +67,7 @@ struct Down<'a> {
 impl Kernel for Down<'_> {
     type Output = Vec<u8>;
 
-    /// Whole rows are easy to vectorise: the compiler makes the best of the plain pass.
+    /// Whole rows are easy to vectorise: the compiler handles the plain pass well.
     #[inline(always)]
     fn run<I: InstructionSet>(self) -> Vec<u8> {
         plain::down(self.weights, self.bytes_in, self.offset, self.row_len)

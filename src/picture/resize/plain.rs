@@ -43,8 +43,8 @@ pub(super) fn down(weights: &Weights, bytes_in: &[u8], offset: usize, row_len: u
 }
 
 /// Nothing wraps, since the weights' absolute values add up to less than 2 (tested in `weights`).
-/// It says "wrapping" because checks for overflow, which tests run with, would keep vectors out of
-/// the loop.
+/// The additions are "wrapping" because overflow checks, which are on in tests, would prevent
+/// vectorisation.
 #[inline(always)]
 fn add_weighted(sum: &mut i32, byte: u8, weight: i32) {
     *sum = sum.wrapping_add(i32::from(byte).wrapping_mul(weight));

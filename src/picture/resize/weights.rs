@@ -1,16 +1,16 @@
-//! Which pixels an output pixel is made of, and with what weights: Pillow's, to the last bit.
+//! Which pixels an output pixel depends on, and with which weights: Pillow's, to the last bit.
 
 use std::f64::consts::PI;
 use std::ops::Range;
 
-/// Fixed point of the weights: of 32 bits, 8 are the result's and 2 are spare for weights that
-/// add up to more than 1 before the negative ones come off. Pillow's `PRECISION_BITS`.
+/// Fixed-point bits of the weights: of 32 bits, 8 hold the result and 2 are spare, for weights that
+/// add up to more than 1 before the negative ones are subtracted. Pillow's `PRECISION_BITS`.
 pub(super) const WEIGHT_BITS: u32 = 32 - 8 - 2;
 /// Half a level, so that dropping the fraction rounds.
 pub(super) const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
-/// Part of a picture along one axis, in pixels. Pillow hands it over in single precision, which
-/// shows in the result.
+/// Part of a picture along one axis, in pixels. Pillow passes it in single precision, which changes
+/// the result.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     pub(super) start: f32,
@@ -25,7 +25,7 @@ pub(super) fn span(start: f64, length: f64) -> Span {
     }
 }
 
-/// Output pixels along one axis: of `whole` those from `first` on, `len` of them.
+/// Output pixels along one axis: `len` of the `whole`, from `first` on.
 #[derive(Clone, Copy)]
 pub(super) struct Cut {
     pub(super) whole: u32,
@@ -34,7 +34,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// All of them.
+    /// All of the output pixels.
     pub(super) fn none(whole: u32) -> Self {
         Self {
             whole,
@@ -44,11 +44,11 @@ impl Cut {
     }
 }
 
-/// For every output pixel of one axis, the input pixels that it is made of and their weights.
+/// The input pixels and weights of every output pixel along one axis.
 pub(super) struct Weights {
     /// First input pixel and number of input pixels, for every output pixel.
     windows: Vec<(usize, usize)>,
-    /// `stride` weights for every output pixel, of which its window uses the first.
+    /// `stride` weights for every output pixel; its window uses the first ones.
     weights: Vec<i32>,
     stride: usize,
     /// Whether every output pixel is the input pixel of the same index.
@@ -56,8 +56,8 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`: `span` of `size_in` pixels goes
-    /// to the whole of `cut`, of which only what is cut out is computed.
+    /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`: scales `span` of `size_in` pixels
+    /// to the whole of `cut`, and computes only the part that is cut out.
     pub(super) fn new(kernel: Kernel, span: Span, size_in: u32, cut: Cut) -> Self {
         let scale = f64::from(span.end - span.start) / f64::from(cut.whole);
         let kernel = kernel.stretched(scale.max(1.0));
@@ -159,17 +159,18 @@ impl Kernel {
         }
     }
 
-    /// The pixels, of `n_pixels`, that the curve reaches when it stands at `center`.
+    /// The pixels, of `n_pixels`, that the curve reaches when centred at `center`.
     fn window(self, center: f64, n_pixels: u32) -> Range<u32> {
-        // A cast to an unsigned integer stops at 0, and so does the window.
+        // A cast to an unsigned integer saturates at 0, and so the window starts at 0.
         let start = (center - self.support + 0.5) as u32;
         let end = (center + self.support + 0.5) as u32;
         start..end.min(n_pixels)
     }
 
-    /// The weight, not yet divided by the sum of all, of a pixel when the curve stands at `center`.
+    /// The weight of a pixel when the curve is centred at `center`, before division by the sum of
+    /// weights.
     fn weight(self, pixel: u32, center: f64) -> f64 {
-        // Pillow multiplies by the inverse; a division would round otherwise.
+        // Pillow multiplies by the inverse; a division would round differently.
         (self.curve)((f64::from(pixel) - center + 0.5) * (1.0 / self.stretch))
     }
 }

@@ -9,47 +9,47 @@ use super::{Floor, HeadResult, LearningCurve, Overlap, Recommendation, ViewsBrou
 use crate::evaluate::{ClassMetrics, Design, Difference, smallest_difference};
 use crate::messages::visible;
 
-/// Heads that were trained on one store and judged on the same pictures.
+/// Heads that were trained on one store and evaluated on the same pictures.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// Class names in the order of their indices.
     pub classes: Vec<String>,
-    /// Path of each judged picture, in row order.
+    /// Path of each evaluated picture, in row order.
     pub pictures: Vec<String>,
-    /// Class index of each judged picture.
+    /// Class index of each evaluated picture.
     pub labels: Vec<usize>,
-    /// Fold of each judged picture, for each time that folds were dealt, where they are those of the
-    /// training store, each judged by heads that were trained outside of its fold; empty where they
-    /// are of a validation store.
+    /// Fold of each evaluated picture, for each time that folds were dealt. Then the pictures are
+    /// those of the training store, each predicted by heads trained outside its fold. Empty for the
+    /// pictures of a validation store.
     pub dealings: Vec<Vec<usize>>,
-    /// Group of each judged picture, a number from 0 on: pictures that are equal, or that were said to
-    /// belong together. Nothing where each stands for itself.
+    /// Group of each evaluated picture, a number from 0 on: equal pictures, or pictures named as
+    /// one group. `None` without groups.
     pub groups: Option<Vec<usize>>,
     /// Pictures in the training store.
     pub n_train: usize,
-    /// Groups in the training store; nothing where each picture stands for itself.
+    /// Number of groups in the training store; `None` without groups.
     pub n_train_groups: Option<usize>,
-    /// The heads, in the order in which they are told.
+    /// The heads, in the order in which they are reported.
     pub heads: Vec<HeadResult>,
-    /// The simplest answers, which the heads are held against: the most frequent class, and the
-    /// nearest centroid where it is none of the heads.
+    /// Baselines to compare the heads with: the most frequent class, and the nearest centroid
+    /// unless it is one of the heads.
     pub floors: Vec<Floor>,
-    /// Heads that were asked for and could not be trained.
+    /// Requested heads that could not be trained.
     pub failed: Vec<FailedHead>,
-    /// The first head against the second, where there are two.
+    /// The first head against the second, if there are two.
     pub difference: Option<Difference>,
-    /// Whether it is read from a HEAD of before, which told another difference: then this one is taken
-    /// from its predictions, of one run of each head, and no groups are known.
+    /// Whether this was read from a HEAD of an older version with another test. The difference is
+    /// then computed from its predictions, for one run of each head and without groups.
     pub is_of_before: bool,
-    /// Judged pictures that heads were trained on as well, where there are some.
+    /// Evaluated pictures that heads were also trained on, if there are any.
     pub overlap: Option<Overlap>,
-    /// Accuracy by the number of training pictures, where that was asked for.
+    /// Accuracy by the number of training pictures, if it was requested.
     pub learning_curve: Option<LearningCurve>,
-    /// What views of the pictures brought, where the stores hold some.
+    /// The effect of the pictures' views, if the stores hold several.
     pub views: Option<ViewsBrought>,
-    /// The head that `predict` and `export` take where none is named.
+    /// The head that `predict` and `export` use by default.
     pub recommended: Option<Recommendation>,
-    /// Whether training was stopped before all was done that was asked for.
+    /// Whether training was stopped before everything requested was done.
     pub interrupted: bool,
 }
 
@@ -58,13 +58,13 @@ pub struct Comparison {
 pub struct FailedHead {
     /// Its name, such as `mlp`.
     pub name: String,
-    /// Why, in a sentence or two.
+    /// The reason, in a sentence or two.
     pub reason: String,
 }
 
 impl Comparison {
-    /// The text that `train-head` prints: a table, the paired test, and for each head the
-    /// confusion matrix and every misclassified picture. What is not seen in names is written out.
+    /// The text that `train-head` prints: a table, the paired test, and for each head the confusion
+    /// matrix and every misclassified picture. Invisible characters in names are escaped.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = self.table();
@@ -125,7 +125,7 @@ impl Comparison {
                 format!("{}/{}", evaluation.errors, evaluation.n),
                 format!("{} to {}", percent(low), percent(high)),
                 match head.training_time.as_secs_f64() {
-                    // Judged anew, not trained.
+                    // These heads were only evaluated again, not trained.
                     0.0 => "-".to_owned(),
                     seconds => format!("{seconds:.2} s"),
                 },
@@ -135,7 +135,7 @@ impl Comparison {
         text
     }
 
-    /// On which pictures the heads were trained and judged.
+    /// The pictures on which the heads were trained and evaluated.
     fn judged_on(&self) -> String {
         let in_groups = |groups: Option<usize>| {
             groups.map_or(String::new(), |groups| format!(" in {groups} groups"))
@@ -162,7 +162,7 @@ impl Comparison {
         }
     }
 
-    /// How the judged pictures came about.
+    /// How the evaluated pictures were obtained.
     #[must_use]
     pub fn design(&self) -> Design<'_> {
         Design {
@@ -171,13 +171,13 @@ impl Comparison {
         }
     }
 
-    /// Number of folds; nothing where the heads are judged on a validation store.
+    /// Number of folds; `None` if the heads are evaluated on a validation store.
     #[must_use]
     pub fn n_folds(&self) -> Option<usize> {
         self.dealings.iter().flatten().max().map(|last| last + 1)
     }
 
-    /// Groups of the judged pictures; nothing where each stands for itself.
+    /// Number of groups of the evaluated pictures; `None` without groups.
     #[must_use]
     pub fn n_groups(&self) -> Option<usize> {
         self.groups.as_ref()?.iter().max().map(|last| last + 1)
@@ -212,7 +212,7 @@ impl Comparison {
         text
     }
 
-    /// The names of the classes as they are shown.
+    /// The class names in displayed form.
     fn class_names(&self) -> Vec<String> {
         self.classes.iter().map(|class| visible(class)).collect()
     }
@@ -355,7 +355,7 @@ fn class_line(name: &str, class: &ClassMetrics) -> String {
     )
 }
 
-/// Characters of the longest name.
+/// The number of characters of the longest name.
 fn widest(names: &[String]) -> usize {
     let widths = names.iter().map(|name| name.chars().count());
     widths.max().unwrap_or(0)

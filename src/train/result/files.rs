@@ -1,4 +1,4 @@
-//! The files of HEAD that tell how its heads were judged.
+//! The files of a HEAD with the evaluation of its heads.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -12,16 +12,16 @@ use crate::train::TrainError;
 
 /// The comparison for programs, inside a HEAD directory.
 pub(crate) const METRICS: &str = "metrics.json";
-/// Every judged picture and head, inside a HEAD directory.
+/// Predictions for every evaluated picture and head, inside a HEAD directory.
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
-/// Where the heads come from, inside a HEAD directory.
+/// The provenance of the heads, inside a HEAD directory.
 pub(crate) const PROVENANCE: &str = "provenance.json";
-/// Every judged picture, inside a HEAD directory.
+/// The evaluated pictures, inside a HEAD directory.
 pub(crate) const JUDGED_PICTURES: &str = "pictures.csv";
 /// The page for people, inside a HEAD directory.
 pub const REPORT: &str = "report.html";
 
-/// Writes all of them but the page into `dir`, which has none of these.
+/// Writes all of them but the page into `dir`, which must not have them yet.
 ///
 /// # Errors
 /// [`TrainError::Write`], with the file.
@@ -44,7 +44,7 @@ pub(in crate::train) fn write_judgement(
     })
 }
 
-/// Writes a new file, or leaves none.
+/// Writes a new file, whole or not at all.
 pub(in crate::train) fn write(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

@@ -1,4 +1,4 @@
-//! The simplest answers, which the heads are held against.
+//! Baselines to compare the heads with.
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use super::percent;
 use crate::evaluate::{Design, EvaluateError, Evaluation};
 
-/// How a simple answer did on the pictures that judged the heads. It is not one of them, and is not
-/// kept: a head that is not better than it has learned nothing that counts or class means do not say.
+/// The result of a baseline on the evaluated pictures. It is not one of the heads, and is not kept.
+/// A head that is no better has learned no more than class frequencies or class means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Floor {
-    /// What answers, as `nearest centroid`.
+    /// The name of the baseline, such as `nearest centroid`.
     #[serde(alias = "head")]
     pub name: String,
-    /// Share of pictures that it classified right, 0 to 1.
+    /// Share of pictures that it classified correctly, 0 to 1.
     pub top1_accuracy: f64,
     /// Pictures that it misclassified.
     pub errors: usize,
-    /// Pictures in all.
+    /// Total number of pictures.
     pub n: usize,
     /// Wilson's interval of the accuracy at 95%.
     pub wilson_95: (f64, f64),
@@ -28,7 +28,7 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// The numbers of an answer that was judged.
+    /// The metrics of an evaluated baseline.
     pub(in crate::train) fn of(name: &str, evaluation: &Evaluation) -> Self {
         Self {
             name: name.to_owned(),
@@ -40,8 +40,8 @@ impl Floor {
         }
     }
 
-    /// The class that most training pictures have, whatever the picture: each class with the share that
-    /// it has in training, which in folds is that outside of the picture's fold.
+    /// Always answers the most frequent class of the training pictures. Each class's probability is
+    /// its share in training; in folds, its share outside the picture's fold.
     pub(in crate::train) fn majority(
         training: &[usize],
         labels: &[usize],

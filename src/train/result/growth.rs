@@ -16,22 +16,22 @@ use crate::head::HeadKind;
 pub struct LearningCurve {
     /// From few pictures to all of them.
     pub points: Vec<CurvePoint>,
-    /// What the second half of the pictures brought each head.
+    /// The gain of each head from the second half of the pictures.
     pub growth: Vec<GrowthOf>,
 }
 
-/// Accuracy of the heads with so many training pictures.
+/// Accuracy of the heads with this many training pictures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CurvePoint {
-    /// Training pictures.
+    /// Number of training pictures.
     pub pictures: usize,
-    /// Each head's accuracy, 0 to 1, with one part of the pictures, and one seed, after the other.
+    /// Each head's accuracy, 0 to 1, for every part of the pictures and every seed.
     pub accuracy: Vec<(HeadKind, Spread)>,
 }
 
-/// What the second half of the training pictures brought a head.
+/// The gain of a head from the second half of the training pictures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

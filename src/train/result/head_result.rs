@@ -1,4 +1,4 @@
-//! What there is to tell of one head.
+//! The results of one head.
 
 use std::time::Duration;
 
@@ -8,53 +8,56 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::{Abstentions, Correctness, Evaluation, Spread};
 use crate::head::HeadKind;
 
-/// How one head did on the pictures that judge it.
+/// The results of one head on the evaluated pictures.
 #[derive(Clone, Debug)]
 pub struct HeadResult {
-    /// Which head it is.
+    /// The kind of head.
     pub kind: HeadKind,
     /// The name of its kind, such as `mlp`.
     pub name: &'static str,
-    /// The seed of the head that is kept; nothing where no random number plays a part.
+    /// The seed of the kept head; `None` if it uses no random numbers.
     pub seed: Option<u64>,
-    /// Accuracy, confusion, mistakes: of the head that is kept, or in the first dealing of folds.
+    /// Accuracy, confusion, mistakes: of the kept head, or in the first dealing of folds.
     pub evaluation: Evaluation,
-    /// Share of seeds, or of dealings, with which each picture was classified right (N), 0 to 1.
+    /// Share of seeds, or of dealings, with which each picture was classified correctly (N), 0 to
+    /// 1.
     pub right: Vec<f64>,
-    /// The same, one by one; nothing where it is read back from HEAD.
+    /// The same, run by run; `None` if it was read from a HEAD.
     pub(in crate::train) runs: Option<Correctness>,
-    /// Probabilities (N, K) for the judged pictures; each row sums to 1.
+    /// Probabilities (N, K) for the evaluated pictures; each row sums to 1.
     pub probabilities: Array2<f32>,
-    /// Accuracy in each fold, 0 to 1, dealing after dealing, where the head is judged in folds.
+    /// Accuracy in each fold, 0 to 1, one dealing after the other, if the head is evaluated in
+    /// folds.
     pub by_fold: Option<Spread>,
-    /// Number of errors with each seed, or in each dealing of folds, where there are several; the
+    /// Number of errors with each seed, or in each dealing of folds, if there are several; the
     /// first is that of `evaluation`.
     pub by_seed: Option<Spread>,
-    /// How the settings were chosen, where they were.
+    /// How the settings were chosen, if they were tuned.
     pub tuning: Option<Tuning>,
-    /// What was done about the probabilities, where something was.
+    /// The calibration of the probabilities, if there was one.
     pub calibration: Option<Calibration>,
-    /// Which confidence an answer needs so that few are wrong, by out-of-fold probabilities of the
-    /// training store; empty where there are none, or no confidence is enough.
+    /// How confident an answer must be so that few are wrong, by out-of-fold probabilities of the
+    /// training store; empty if there are none, or no confidence is enough.
     pub abstentions: Abstentions,
-    /// From the codes to the trained head that is kept.
+    /// The time from the codes to the kept head.
     pub training_time: Duration,
-    /// What must be known about the training: how it converged.
+    /// A remark about the training: how it converged.
     pub remark: String,
 }
 
 /// A choice among settings by cross-validation on the training store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
-    /// What was tried, the settings that were given first.
+    /// The settings that were tried, starting with the given ones.
     pub trials: Vec<Trial>,
-    /// Which of them was taken: the one with the smallest loss among those that are better than the
-    /// given settings by more than a standard error, or the given ones.
+    /// Index of the chosen settings: those with the smallest loss among the settings that beat the
+    /// given ones by more than a standard error, or the given ones.
     pub chosen: usize,
-    /// Seeds that each was tried with; heads of before were tuned with one.
+    /// Number of seeds that each setting was tried with; older versions used one.
     #[serde(default = "one")]
     pub n_seeds: usize,
-    /// At which end of what was tried the chosen settings are, in words; the best may lie beyond.
+    /// If the chosen settings are at an end of the tried range: which end, in words. The best may
+    /// lie beyond.
     #[serde(default)]
     pub at_end: Option<String>,
 }
@@ -63,37 +66,37 @@ fn one() -> usize {
     1
 }
 
-/// Settings that were tried.
+/// Tried settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// The settings, in words.
     pub setting: String,
-    /// Log loss of the out-of-fold predictions, the mean over the seeds; nothing where training
+    /// Log loss of the out-of-fold predictions, the mean over the seeds; `None` if training
     /// diverged.
     pub log_loss: Option<f64>,
-    /// Errors among the out-of-fold predictions, the mean over the seeds; nothing where training
+    /// Errors among the out-of-fold predictions, the mean over the seeds; `None` if training
     /// diverged.
     pub errors: Option<f64>,
-    /// Standard error of the difference in log loss to the settings that were given, picture by
-    /// picture; nothing where one of them diverged.
+    /// Standard error of the difference in log loss from the given settings, picture by picture;
+    /// `None` if one of them diverged.
     #[serde(default)]
     pub standard_error: Option<f64>,
 }
 
-/// What temperature scaling did.
+/// The effect of temperature scaling.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// What the head's logits are divided by, fitted to out-of-fold logits of the training store.
+    /// The divisor of the head's logits, fitted to out-of-fold logits of the training store.
     pub temperature: f64,
-    /// 95% interval of the temperature; heads of before have none.
+    /// 95% interval of the temperature; `None` in older HEADs.
     #[serde(default)]
     pub temperature_95: Option<(f64, f64)>,
-    /// Log loss on the judged pictures without it.
+    /// Log loss on the evaluated pictures before calibration.
     pub log_loss_before: f64,
-    /// Brier score on the judged pictures without it, 0 to 2; heads of before have none.
+    /// Brier score on the evaluated pictures before calibration, 0 to 2; `None` in older HEADs.
     #[serde(default)]
     pub brier_score_before: Option<f64>,
-    /// Expected calibration error on the judged pictures without it, 0 to 1.
+    /// Expected calibration error on the evaluated pictures before calibration, 0 to 1.
     pub calibration_error_before: f64,
 }
 
@@ -104,7 +107,7 @@ impl HeadResult {
         self.kind.title()
     }
 
-    /// Sentences on how the head was chosen and how sure its result is, a line each.
+    /// Sentences on how the head was chosen and how certain its results are, one per line.
     pub(super) fn remarks(&self) -> String {
         let mut text = format!("{}: {}\n", self.name, self.remark);
         let mut line = |sentence: String| text += &format!("  {sentence}\n");
@@ -117,7 +120,7 @@ impl HeadResult {
         for told in &self.abstentions.told {
             line(format!(
                 "out of fold, answers of {:.1}% confidence and more are wrong in at most {}%: {} of {} pictures answered, {} wrong",
-                // Rounded up, so that it is kept to.
+                // Rounded up, so that the threshold is sufficient.
                 (1000.0 * told.min_confidence).ceil() / 10.0,
                 100.0 * told.wanted_errors,
                 told.answered,
@@ -154,7 +157,7 @@ impl HeadResult {
 }
 
 impl Tuning {
-    /// What was tried and what was taken, in a sentence without its full stop.
+    /// What was tried and chosen, in a sentence without its full stop.
     #[must_use]
     pub fn sentence(&self) -> String {
         let (given, chosen) = (&self.trials[0], &self.trials[self.chosen]);
@@ -201,7 +204,7 @@ impl Tuning {
     }
 }
 
-/// The standard error of the difference to the given settings, where it is known.
+/// The standard error of the difference from the given settings, if it is known.
 fn noise(trial: &Trial) -> String {
     trial.standard_error.map_or(String::new(), |error| {
         format!(", standard error of the difference {error:.4}")
@@ -209,7 +212,7 @@ fn noise(trial: &Trial) -> String {
 }
 
 impl Calibration {
-    /// The temperature and what it changed, in a sentence without its full stop.
+    /// The temperature and its effect, in a sentence without its full stop.
     #[must_use]
     pub fn sentence(&self) -> String {
         let range = self.temperature_95.map_or(String::new(), |(low, high)| {
@@ -224,7 +227,7 @@ impl Calibration {
     }
 }
 
-/// Three digits.
+/// The number with three digits.
 fn short(number: f64) -> String {
     match number {
         100.0.. => format!("{number:.0}"),

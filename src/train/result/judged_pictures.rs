@@ -1,4 +1,4 @@
-//! pictures.csv: the judged pictures, each with its place on the map of codes.
+//! pictures.csv: the evaluated pictures, each with its position on the map of codes.
 
 use std::io;
 
@@ -6,23 +6,23 @@ use super::principal_components::principal_components;
 use crate::codes::Store;
 use crate::head::Samples;
 
-/// Most pictures whose codes are mapped: time and memory go with their square.
+/// Most pictures whose codes are mapped: time and memory grow with the square of their number.
 const MAX_MAPPED: usize = 1000;
 
 /// The columns of pictures.csv.
 const COLUMNS: [&str; 4] = ["row", "blake3", "component_1", "component_2"];
 
-/// What pictures.csv has of a judged picture.
+/// A row of pictures.csv.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgedPicture {
     /// BLAKE3 of the file.
     pub blake3: blake3::Hash,
-    /// Place on the map: the code's first two principal components. Of more than 1,000 pictures, 1,000
-    /// are mapped, evenly chosen; the others have none.
+    /// Position on the map: the code's first two principal components. Of more than 1,000 pictures,
+    /// 1,000 evenly spaced ones are mapped; the others have `None`.
     pub place: Option<[f64; 2]>,
 }
 
-/// The judged pictures of a store on the map of their codes.
+/// The evaluated pictures of a store, on the map of their codes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Mapped {
     /// The pictures, in the order of the store's rows.
@@ -32,7 +32,7 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
-    /// Maps the pictures of `store`, whose codes are `judged` as the heads saw them.
+    /// Maps the pictures of `store`; `judged` holds their codes as the heads read them.
     pub(super) fn of(store: &Store, judged: &Samples) -> Self {
         let n = judged.len();
         let n_mapped = n.min(MAX_MAPPED);
@@ -55,11 +55,11 @@ impl Mapped {
     }
 }
 
-/// Writes a table with the columns row, blake3, component_1 and component_2, a row for each judged
-/// picture; components are empty where a picture is not on the map.
+/// Writes a table with the columns row, blake3, component_1 and component_2, one row per evaluated
+/// picture; components are empty for pictures that are not on the map.
 ///
 /// # Errors
-/// What `out` answers.
+/// The error of `out`.
 pub(super) fn write_judged_pictures(
     pictures: &[JudgedPicture],
     out: impl io::Write,

@@ -1,4 +1,4 @@
-//! Where heads come from, for the files that tell of them.
+//! The provenance of heads, for a HEAD's files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,21 +7,21 @@ use super::provenance::{Provenance, StoreProvenance};
 use crate::head::Samples;
 use crate::train::stores::Stores;
 
-/// What a caller tells of a training, and what is to be left out.
+/// Facts about a training that the caller provides, and what to leave out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Told {
-    /// The command that asked for the training, where it was one.
+    /// The command that started the training, if there was one.
     pub command: Option<String>,
-    /// The folder that the judged pictures' paths are relative to; otherwise the one that their store
-    /// names.
+    /// The folder that the evaluated pictures' paths are relative to; `None` for the one that their
+    /// store names.
     pub pictures: Option<PathBuf>,
-    /// Whether stores and pictures are named by their absolute paths; otherwise stores by their last
-    /// components, and the pictures' folder not at all.
+    /// Whether stores and pictures are recorded by their absolute paths. Otherwise stores are
+    /// recorded by the last component of their paths, and the pictures' folder is left out.
     pub names_folders: bool,
 }
 
-/// No command, and the folders that the stores name.
+/// No command, and the folders in the stores.
 impl Default for Told {
     fn default() -> Self {
         Self {
@@ -32,21 +32,21 @@ impl Default for Told {
     }
 }
 
-/// Where heads come from, and the pictures that judged them.
+/// The provenance of heads, and the pictures that evaluated them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Origin {
     /// The contents of provenance.json.
     pub provenance: Provenance,
-    /// The contents of pictures.csv, in the order of the judging store's rows.
+    /// The contents of pictures.csv, in the order of the evaluation store's rows.
     pub pictures: Vec<JudgedPicture>,
-    /// The folder of the judged pictures, where it is known; also where no file may name it.
+    /// The folder of the evaluated pictures, if it is known, even if no file may record it.
     pub root: Option<PathBuf>,
 }
 
 impl Origin {
-    /// Notes where heads come from, and maps the codes that judged them: `judged`, as the heads saw
-    /// them. The map reads all of these codes.
+    /// Records the provenance of the heads, and maps the codes that evaluated them: `judged`, as
+    /// the heads read them. This reads all of these codes.
     pub(in crate::train) fn of(stores: Stores, judged: &Samples, told: Told) -> Self {
         let mapped = Mapped::of(stores.judging(), judged);
         let given = told.pictures.as_deref();

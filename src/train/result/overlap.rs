@@ -1,25 +1,25 @@
-//! Judged pictures that the heads were trained on.
+//! Evaluated pictures that the heads were trained on.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Comparison, percent};
 use crate::messages::visible;
 
-/// Pictures that are named in a sentence, at most.
+/// The most pictures that are named in a sentence.
 const NAMED: usize = 3;
 
-/// Judged pictures that stand in the training store as well: equal files, or pictures of a group that
-/// is there too. They say nothing of other pictures.
+/// Evaluated pictures that are also in the training store: equal files, or pictures of a group in
+/// it. They say nothing about other pictures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Overlap {
-    /// Their rows among the judged pictures, ascending; at least one, and not all.
+    /// Their rows among the evaluated pictures, ascending; at least one, and not all.
     pub rows: Vec<usize>,
 }
 
 impl Overlap {
-    /// How many there are, which, and how the heads do without them; without a full stop.
+    /// How many there are, which ones, and the heads' results without them; without a full stop.
     #[must_use]
     pub fn sentence(&self, comparison: &Comparison) -> String {
         let n = comparison.labels.len();

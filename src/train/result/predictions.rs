@@ -1,16 +1,17 @@
-//! predictions.csv: every judged picture and head, a row each.
+//! predictions.csv: one row for every evaluated picture and head.
 
 use std::io;
 
 use super::Comparison;
 
-/// Writes a table with the columns row, path, label, fold, head, prediction, confidence, right, group, and
-/// one `probability of CLASS` for each class. The fold is empty for pictures of a validation store, and
-/// has a number for each dealing, with `;` between them; right is the share of seeds or dealings with
-/// which the picture was classified right; the group is a number, and empty where there are no groups.
+/// Writes a table with the columns row, path, label, fold, head, prediction, confidence, right,
+/// group, and one `probability of CLASS` per class. `fold` has one number per dealing, separated by
+/// `;`, and is empty for pictures of a validation store. `right` is the share of seeds or dealings
+/// with which the picture was classified correctly. `group` is a number, and is empty without
+/// groups.
 ///
 /// # Errors
-/// What `out` answers.
+/// The error of `out`.
 pub(super) fn write_predictions(comparison: &Comparison, out: impl io::Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     let fixed = [

@@ -1,4 +1,4 @@
-//! The two directions in which codes vary the most.
+//! The two directions of largest variance of codes.
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::{Rng, SeedableRng};
@@ -6,17 +6,17 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::head::{CodesView, centred_gram};
 
-/// Vectors that are iterated on: two are wanted, and the others speed up what lies between them and
-/// the rest of the spectrum.
+/// Number of iterated vectors: two are needed, and the others speed up convergence, which depends
+/// on the gap to the rest of the spectrum.
 const SUBSPACE: usize = 8;
 
-/// Most iterations: with eigenvalues a tenth apart, 300 leave 1e-13 of an error.
+/// Most iterations: with eigenvalues a tenth apart, 300 leave an error of 1e-13.
 const MAX_ITERATIONS: usize = 300;
 
-/// Change of an eigenvalue, relatively, below which iteration ends.
+/// Relative change of an eigenvalue below which iteration ends.
 const TOLERANCE: f64 = 1e-15;
 
-/// Seed of the vectors that iteration starts from.
+/// Seed of the initial vectors.
 const SEED: u64 = 0x7063_6120;
 
 /// Codes in two dimensions.
@@ -29,7 +29,7 @@ pub(super) struct PrincipalComponents {
     pub(super) explained: [f64; 2],
 }
 
-/// Takes the principal components of some rows of codes (N, D), centred by their mean.
+/// Computes the principal components of some rows of codes (N, D), centred by their mean.
 ///
 /// The scores are the leading eigenvectors of the Gram matrix (N, N) of the centred rows, times the
 /// roots of their eigenvalues; they are found by subspace iteration (G. Golub and C. Van Loan,
@@ -84,8 +84,8 @@ fn leading_eigenvectors(matrix: ArrayView2<f64>) -> (Vec<f64>, Array2<f64>) {
     (values, basis)
 }
 
-/// Gram and Schmidt, twice for the digits that the first pass loses. A column that depends on those
-/// before it becomes 0.
+/// Gram-Schmidt, applied twice to recover the digits lost by the first pass. A column that depends
+/// on earlier ones becomes 0.
 fn orthonormalise(columns: &mut Array2<f64>) {
     for index in 0..columns.ncols() {
         let length = columns.column(index).dot(&columns.column(index)).sqrt();
@@ -114,7 +114,7 @@ fn orthonormalise(columns: &mut Array2<f64>) {
 fn jacobi(mut matrix: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     let n = matrix.nrows();
     let mut vectors = Array2::eye(n);
-    // Convergence is quadratic; ten sweeps are more than any matrix of this size was seen to need.
+    // Convergence is quadratic; no observed matrix of this size needed ten sweeps.
     for _ in 0..10 {
         for (p, q) in (0..n).flat_map(|p| (p + 1..n).map(move |q| (p, q))) {
             if matrix[[p, q]] == 0.0 {

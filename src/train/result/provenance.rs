@@ -1,4 +1,4 @@
-//! provenance.json: where heads come from.
+//! provenance.json: the provenance of heads.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::codes::Store;
 /// Version of provenance.json that this code writes and reads.
 pub(super) const FORMAT: u32 = 1;
 
-/// The contents of provenance.json: where heads come from.
+/// The contents of provenance.json: the provenance of heads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -18,39 +18,39 @@ pub struct Provenance {
     pub(super) format: u32,
     /// The program that trained the heads, with its version.
     pub created_by: String,
-    /// The command that trained them, where it was one.
+    /// The command that trained them, if there was one.
     pub command: Option<String>,
     /// The store that they were trained on.
     pub train: StoreProvenance,
-    /// The store that they were judged on; nothing where they were judged in folds.
+    /// The store that they were evaluated on; `None` if they were evaluated in folds.
     pub validation: Option<StoreProvenance>,
     /// Share of the variance of the mapped codes along both axes of the map, 0 to 1.
     pub explained_variance: [f64; 2],
 }
 
-/// A store, and what made it.
+/// A store, and how it was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoreProvenance {
-    /// The directory, absolute, or its last component alone.
+    /// The directory: its absolute path, or only the last component.
     pub store: String,
-    /// The folder that the pictures' paths are relative to, where it is known and may be told.
+    /// The folder that the pictures' paths are relative to, if it is known and may be recorded.
     pub root: Option<String>,
-    /// Rows.
+    /// Number of rows.
     pub pictures: usize,
-    /// What decoded the pictures, as store.json has it.
+    /// The picture decoder, as recorded in store.json.
     pub decoder: String,
-    /// The version of ONNX Runtime, as store.json has it.
+    /// The version of ONNX Runtime, as recorded in store.json.
     pub onnxruntime: String,
-    /// What ran the trunk, as store.json has it.
+    /// The execution provider, as recorded in store.json.
     pub provider: String,
-    /// Whose kernels did the convolutions.
+    /// Whose kernels computed the convolutions.
     pub kernels: String,
 }
 
 impl StoreProvenance {
-    /// `root` is the folder of its pictures, where that is not the one that the store names.
+    /// `root` is the folder of its pictures, if the store does not name it.
     pub(super) fn of(store: &Store, root: Option<&Path>) -> Self {
         let manifest = &store.manifest().store;
         let root = root.map(absolute).or_else(|| manifest.root.clone());
@@ -77,7 +77,7 @@ fn absolute(path: &Path) -> String {
 }
 
 impl Provenance {
-    /// Of heads that this version trains.
+    /// For heads that this version trains.
     pub(super) fn new(
         command: Option<String>,
         train: StoreProvenance,
@@ -94,8 +94,8 @@ impl Provenance {
         }
     }
 
-    /// Leaves out where folders are: a store keeps its last component, the pictures' folder
-    /// nothing. The command is the caller's to word.
+    /// Removes the locations of folders: a store keeps the last component of its path, and the
+    /// pictures' folder is removed. The caller must adapt the command.
     pub fn forget_folders(&mut self) {
         for store in std::iter::once(&mut self.train).chain(&mut self.validation) {
             store.root = None;
@@ -109,7 +109,7 @@ impl Provenance {
         serde_json::to_value(self).expect("provenance is plain data")
     }
 
-    /// Where the judged pictures are, if that is known.
+    /// The folder of the evaluated pictures, if it is known.
     #[must_use]
     pub fn root(&self) -> Option<&Path> {
         let judged = self.validation.as_ref().unwrap_or(&self.train);

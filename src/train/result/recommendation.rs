@@ -1,10 +1,10 @@
-//! The head that is taken where none is named.
+//! The default head.
 
 use serde::{Deserialize, Serialize};
 
 use crate::head::HeadKind;
 
-/// The head that is taken where none is named, chosen by the training store alone.
+/// The default head, chosen on the training store alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -12,13 +12,13 @@ pub struct Recommendation {
     /// The head.
     pub head: HeadKind,
     /// Log loss of each head's out-of-fold predictions on the training store, in the order of the
-    /// heads; empty where there are none, and the simplest head is taken.
+    /// heads; empty if there are none, and the simplest head is used.
     pub log_losses: Vec<(HeadKind, f64)>,
 }
 
 impl Recommendation {
-    /// The head with the smallest log loss, the first of equals; without losses the logistic
-    /// regression if it is among `heads`, or else the first of these.
+    /// The head with the smallest log loss; of equal ones, the first. Without losses it is the
+    /// logistic regression if `heads` contains it, else the first of these.
     pub(in crate::train) fn of(
         heads: &[HeadKind],
         log_losses: Vec<(HeadKind, f64)>,

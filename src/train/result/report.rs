@@ -1,4 +1,4 @@
-//! All that is told of a HEAD: of a training, or read back from HEAD's files.
+//! The report of a HEAD: of a training, or read from a HEAD's files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,14 +26,14 @@ use crate::head::saved::{self, HISTORY, HeadManifest, SavedHead, SavedHeadError}
 use crate::head::{Epoch, HeadKind, Samples};
 use crate::train::{TrainError, Trained};
 
-/// Why what tells of the heads could not be read.
+/// Why the report could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
     /// The heads cannot be read.
     #[error("{0}")]
     Head(#[from] SavedHeadError),
-    /// A file that the report needs is not there.
+    /// A file that the report needs does not exist.
     #[error("{} is not there, and the report is made of it", path.display())]
     Missing {
         /// The file.
@@ -44,7 +44,7 @@ pub enum ReportError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// A file is damaged, or two files contradict each other.
@@ -52,28 +52,28 @@ pub enum ReportError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
 }
 
-/// All that is told of a HEAD, but for the pictures themselves.
+/// The report of a HEAD, without the pictures themselves.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// How the heads did.
+    /// The heads' results.
     pub comparison: Comparison,
-    /// The MLP's learning curve; empty where there is no MLP.
+    /// The MLP's learning curve; empty without an MLP.
     pub history: Vec<Epoch>,
-    /// The judged pictures, in row order.
+    /// The evaluated pictures, in row order.
     pub pictures: Vec<JudgedPicture>,
-    /// Where the heads come from.
+    /// The provenance of the heads.
     pub provenance: Provenance,
-    /// What the heads are, without their weights.
+    /// Everything about the heads but their weights.
     pub heads: HeadManifest,
 }
 
-/// What is read of metrics.json; the rest follows from the predictions.
+/// The part of metrics.json that is read; the rest follows from the predictions.
 #[derive(Deserialize)]
 struct Metrics {
     training_pictures: usize,
@@ -81,12 +81,12 @@ struct Metrics {
     heads: BTreeMap<String, HeadMetrics>,
     #[serde(default)]
     training_groups: Option<usize>,
-    /// Heads of before have one, or none.
+    /// Older HEADs have one or none.
     #[serde(default)]
     floors: Vec<Floor>,
     #[serde(default)]
     floor: Option<Floor>,
-    /// Heads of before have another test, and it is taken again.
+    /// Older HEADs have another test, which is computed again.
     #[serde(default)]
     difference: Option<Difference>,
     #[serde(default)]
@@ -97,7 +97,7 @@ struct Metrics {
     views: Option<ViewsBrought>,
     #[serde(default)]
     recommended: Option<Recommendation>,
-    /// Why heads could not be trained, by their names.
+    /// Why heads could not be trained, by name.
     #[serde(default)]
     failed: BTreeMap<String, String>,
 }
@@ -124,17 +124,17 @@ struct Predictions {
     pictures: Vec<String>,
     labels: Vec<usize>,
     groups: Vec<Option<usize>>,
-    /// Fold of each picture in each dealing.
+    /// Fold of each picture, for each dealing.
     folds: Vec<Vec<usize>>,
     heads: Vec<HeadPredictions>,
 }
 
-/// What one head says of each picture.
+/// One head's predictions for each picture.
 struct HeadPredictions {
     name: String,
     /// Row after row.
     probabilities: Vec<f32>,
-    /// Share of the runs in which it was right, where that is told.
+    /// Share of the runs in which it was right, if it was recorded.
     right: Vec<Option<f64>>,
 }
 
@@ -153,7 +153,7 @@ struct PredictionRow {
 }
 
 impl Report {
-    /// Of heads that were just trained.
+    /// The report of newly trained heads.
     #[must_use]
     pub(crate) fn of(trained: &Trained, origin: &Origin) -> Self {
         Self {
@@ -208,7 +208,8 @@ impl Report {
         })
     }
 
-    /// The same heads, judged anew on `store`, whose samples they saw as `judged`.
+    /// The report of the same heads, evaluated again on `store`; `judged` holds its samples as the
+    /// heads read them.
     pub(in crate::train) fn judged_anew(
         &self,
         comparison: Comparison,
@@ -229,8 +230,9 @@ impl Report {
         }
     }
 
-    /// The same of other heads, which a command made of `train`. `tuned` has the confidences that answers need of heads
-    /// which are others than those of before; then how those were trained is left out.
+    /// The same report for other heads, which a command made from `train`. If the heads themselves
+    /// changed, `tuned` has the confidences that their answers need, and the training of the old
+    /// heads is left out.
     pub(crate) fn retold(
         mut self,
         heads: &SavedHead,
@@ -253,7 +255,7 @@ impl Report {
         self
     }
 
-    /// Writes the files of HEAD that tell of its heads, all but report.html.
+    /// Writes the report files of a HEAD, all but report.html.
     ///
     /// # Errors
     /// [`TrainError::Write`] or [`TrainError::Save`], with the file.
@@ -269,13 +271,13 @@ impl Report {
         write_judgement(dir, &self.comparison, &origin)
     }
 
-    /// The folder of the judged pictures, where HEAD names it.
+    /// The folder of the evaluated pictures, if the HEAD records it.
     #[must_use]
     pub fn pictures_folder(&self) -> Option<PathBuf> {
         self.provenance.root().map(Path::to_owned)
     }
 
-    /// Leaves out of the page where folders are, and the command that trained the heads.
+    /// Removes the locations of folders from the report, and the command that trained the heads.
     pub fn forget_folders(&mut self) {
         self.provenance.forget_folders();
         self.provenance.command = None;
@@ -358,7 +360,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
     })
 }
 
-/// The difference of two heads of before, by the one run of each that there is.
+/// The difference of two heads of an older HEAD, from the single run of each.
 fn difference(heads: &[HeadResult], design: &Design) -> Result<Option<Difference>, EvaluateError> {
     let [first, second] = heads else {
         return Ok(None);
@@ -367,7 +369,7 @@ fn difference(heads: &[HeadResult], design: &Design) -> Result<Option<Difference
     Difference::new(&of(first)?, &of(second)?, design).map(Some)
 }
 
-/// Folds dealing by dealing, from those picture by picture.
+/// Folds by dealing, from folds by picture.
 fn dealings(of_pictures: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> {
     let n = of_pictures.first().map_or(0, Vec::len);
     if of_pictures.iter().any(|folds| folds.len() != n) {
@@ -495,7 +497,7 @@ impl Predictions {
     }
 }
 
-/// Numbers with `;` between them; none of nothing.
+/// Numbers separated by `;`; an empty text gives none.
 fn numbers(text: &str) -> Result<Vec<usize>, String> {
     let parts = text.split(';').filter(|part| !part.is_empty());
     let numbers = parts.map(str::parse).collect::<Result<_, _>>();
@@ -556,8 +558,8 @@ fn read_judged_pictures(path: &Path, open: Open) -> Result<Vec<JudgedPicture>, R
     pictures.collect()
 }
 
-/// Reads all of it before a row is looked at: where the header cannot be read, rows read by serde
-/// are none, without an error.
+/// Reads the whole table before its rows are parsed: if the header cannot be read, serde yields no
+/// rows and no error.
 fn open_table(path: &Path, open: Open) -> Result<csv::Reader<io::Cursor<Vec<u8>>>, ReportError> {
     Ok(csv::Reader::from_reader(io::Cursor::new(read_all(
         path, open,

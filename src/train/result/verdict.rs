@@ -1,15 +1,16 @@
-//! What the comparison of two heads says, in sentences: the same in the text and on the page.
+//! The conclusion from the comparison of two heads, in sentences: the same in the text and on the
+//! page.
 
 use super::{Comparison, HeadResult, percent};
 use crate::evaluate::{
     Basis, Difference, MARGIN, OTHER_WAY, POWER, Verdict, pictures_to_tell, smallest_difference,
 };
 
-/// The difference, a fiftieth, for which the needed number of pictures is told.
+/// The difference, a fiftieth, for which the needed number of pictures is reported.
 const TOLD_DIFFERENCE: f64 = 0.02;
 
 impl Comparison {
-    /// Whether one of two heads is better, in a sentence; nothing unless there are two.
+    /// Whether one of two heads is better, in a sentence; `None` unless there are two heads.
     #[must_use]
     pub fn verdict(&self) -> Option<String> {
         let (told, [first, second]) = self.compared()?;
@@ -47,8 +48,8 @@ impl Comparison {
         })
     }
 
-    /// What the verdict is about, on which pictures it rests, and what these could have told: a few
-    /// sentences; none unless there are two heads.
+    /// What the verdict refers to, the pictures it is based on, and what these could have shown: a
+    /// few sentences; none unless there are two heads.
     #[must_use]
     pub fn evidence(&self) -> Vec<String> {
         let Some((told, heads)) = self.compared() else {
@@ -70,7 +71,7 @@ impl Comparison {
         }
     }
 
-    /// Of what the difference is, and how its interval was made.
+    /// What the difference refers to, and how its interval was computed.
     fn about(&self, told: &Difference, heads: [&HeadResult; 2]) -> String {
         let n = self.labels.len();
         let pictures = match self.n_groups() {
@@ -113,7 +114,8 @@ impl Comparison {
         }
     }
 
-    /// What difference so many pictures could have shown, and how many it takes to tell two points: a sentence.
+    /// Which difference these pictures could have shown, and how many are needed to show two
+    /// points: a sentence.
     #[must_use]
     pub fn power(&self) -> String {
         let (n, worth) = (self.labels.len(), self.design().worth(self.labels.len()));
@@ -146,7 +148,7 @@ impl Comparison {
     }
 }
 
-/// How many pictures each head alone has right.
+/// How many pictures only one of the heads has right, for each head.
 fn alone(told: &Difference, [first, second]: [&HeadResult; 2]) -> String {
     let count = |n: f64| match n.fract() {
         0.0 => format!("{n:.0}"),
@@ -177,7 +179,7 @@ fn chances(told: &Difference, [first, second]: [&HeadResult; 2]) -> String {
     )
 }
 
-/// A p-value with three digits, more where three would contradict the verdict, and never 0.
+/// A p-value with three digits, more if three would contradict the verdict, and never 0.
 #[must_use]
 pub(super) fn p_value(p: f64) -> String {
     if p < 0.001 {
@@ -189,7 +191,7 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
-/// A share as points with a sign, such as `+2.7`; no sign for what rounds to 0.
+/// A share as points with a sign, such as `+2.7`; no sign if it rounds to 0.
 pub(super) fn points(share: f64) -> String {
     match format!("{:+.1}", 100.0 * share).as_str() {
         "+0.0" | "-0.0" => "0.0".to_owned(),
@@ -197,7 +199,7 @@ pub(super) fn points(share: f64) -> String {
     }
 }
 
-/// A share that has no sign, as points; without digits after the point where they are 0.
+/// A share without a sign, as points; zeros after the point are left out.
 fn plain_points(share: f64) -> String {
     let text = format!("{:.1}", 100.0 * share);
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
@@ -207,7 +209,7 @@ fn whole_percent(share: f64) -> String {
     format!("{:.0}%", 100.0 * share)
 }
 
-/// A probability that is not said to be 0 or 1.
+/// A probability that is never shown as 0 or 1.
 fn bounded_percent(share: f64) -> String {
     match share {
         ..0.001 => "less than 0.1%".to_owned(),

@@ -1,4 +1,4 @@
-//! What views of the pictures brought, in words.
+//! The effect of the pictures' views, in words.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,21 +6,21 @@ use super::verdict::{p_value, points};
 use crate::evaluate::Difference;
 use crate::head::HeadKind;
 
-/// Heads that were trained and judged by several views of each picture, against the same heads trained and judged by
-/// the pictures alone, on the same pictures and in the same folds.
+/// Heads trained and evaluated with several views of each picture, compared with the same heads
+/// trained and evaluated with only the picture itself, on the same pictures and in the same folds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ViewsBrought {
     /// The views that the heads were trained on, as a word: `flip`.
     pub trained: String,
-    /// The views by whose mean they were judged; those of another store may be others.
+    /// The views whose mean was used for evaluation; another store may have other views.
     pub judged: String,
-    /// Each head.
+    /// The effect on each head.
     pub heads: Vec<BroughtOf>,
 }
 
-/// What views brought one head, by the head that is kept or in the first dealing of folds.
+/// The effect of views on one head: the kept head, or in the first dealing of folds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -29,13 +29,13 @@ pub struct BroughtOf {
     pub head: HeadKind,
     /// Errors without views.
     pub errors_without: usize,
-    /// Errors with them.
+    /// Errors with views.
     pub errors_with: usize,
-    /// Pictures that are right with views alone.
+    /// Pictures that are right only with views.
     pub wrong_to_right: usize,
-    /// Pictures that are right without them alone.
+    /// Pictures that are right only without views.
     pub right_to_wrong: usize,
-    /// Accuracy with views minus that without.
+    /// Accuracy with views minus accuracy without.
     pub difference: Difference,
 }
 
@@ -64,7 +64,8 @@ impl ViewsBrought {
 }
 
 impl BroughtOf {
-    /// The errors, which pictures changed, and what the difference says, in a sentence without its full stop.
+    /// The errors, the changed pictures, and the conclusion from the difference, in a sentence
+    /// without its full stop.
     #[must_use]
     pub fn sentence(&self) -> String {
         let (low, high) = self.difference.interval_95;

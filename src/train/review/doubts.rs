@@ -1,4 +1,4 @@
-//! Pictures in the order in which their labels are worth a look.
+//! Pictures in the order in which their labels are worth reviewing.
 
 use ndarray::{Array2, ArrayView1};
 
@@ -7,38 +7,39 @@ use crate::progress::Watch;
 use crate::train::TrainError;
 use crate::train::label_errors::{LabelErrorOptions, OutOfFold, Reason};
 
-/// Why a picture is worth a look; the first that holds.
+/// Why a picture is worth reviewing: the first reason that applies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Why {
-    /// Its code speaks against its label: [`Reason::OtherClass`].
+    /// Its code contradicts its label: [`Reason::OtherClass`].
     Label,
-    /// A head that was not trained on it takes it for another class.
+    /// A head that was not trained on it predicts another class.
     Wrong,
-    /// It is far from its class: so many typical deviations.
+    /// It is far from its class, by this many typical deviations.
     Outlier(f64),
-    /// Nothing but that the head is not sure of it.
+    /// Only that the head is unsure.
     Unsure,
 }
 
-/// What a head says of a picture that it was not trained on.
+/// The prediction for a picture by a head that was not trained on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Doubt {
     /// The row of the store.
     pub row: usize,
-    /// Why it is worth a look.
+    /// Why it is worth reviewing.
     pub why: Why,
     /// The most probable class.
     pub predicted: usize,
     /// Its probability, 0 to 1.
     pub probability: f32,
-    /// The probability of the label, 0 to 1; nothing for a picture without one.
+    /// The probability of the label, 0 to 1; `None` for a picture without one.
     pub of_label: Option<f32>,
-    /// The probability of the most probable class less that of the next, 0 to 1.
+    /// The probability of the most probable class minus that of the next, 0 to 1.
     pub margin: f32,
 }
 
-/// All pictures of a store, those first whose labels are worth a look: labels that the codes speak against, wrong
-/// predictions, outliers, and then the least sure. Each is judged by a head that was not trained on it.
+/// All pictures of a store, those worth reviewing first: labels that the codes contradict, wrong
+/// predictions, outliers, and then the least confident predictions. Each picture is predicted by a
+/// head that was not trained on it.
 ///
 /// # Errors
 /// As [`label_errors`](super::super::label_errors).
@@ -53,7 +54,7 @@ pub fn doubts(
     for (place, doubt) in doubts.iter().enumerate() {
         places[doubt.row] = place;
     }
-    // The order of the errors of a kind is by how sure they are.
+    // Errors of a kind keep their order, the most certain first.
     for error in found.errors(options)? {
         let doubt = &mut doubts[places[error.row]];
         doubt.why = match (error.reason, doubt.why) {
@@ -66,11 +67,12 @@ pub fn doubts(
     Ok(doubts)
 }
 
-/// All pictures by the probabilities (N, K) that a head gives them which was not trained on them: wrong predictions
-/// first, the most confident first, and then the least sure. Without labels (N) nothing is wrong.
+/// All pictures, by probabilities (N, K) from heads that were not trained on them: wrong
+/// predictions first, the most confident ones at the front, then the least confident predictions.
+/// Without labels (N), no prediction is wrong.
 ///
 /// # Panics
-/// If there are not as many labels as rows, or no classes.
+/// If the numbers of labels and rows differ, or if there are no classes.
 #[must_use]
 pub fn doubts_of(labels: Option<&[usize]>, probabilities: &Array2<f32>) -> Vec<Doubt> {
     let of_row = |(row, probabilities): (usize, ArrayView1<f32>)| {
@@ -99,7 +101,7 @@ pub fn doubts_of(labels: Option<&[usize]>, probabilities: &Array2<f32>) -> Vec<D
     doubts
 }
 
-/// The most probable class but one, and its probability; the first of equal ones.
+/// The most probable class other than `but`, and its probability; of equal ones, the first.
 pub(super) fn largest(probabilities: ArrayView1<f32>, but: Option<usize>) -> (usize, f32) {
     let classes = probabilities.iter().copied().enumerate();
     let others = classes.filter(|(class, _)| Some(*class) != but);
@@ -119,7 +121,7 @@ fn sort(doubts: &mut [Doubt]) {
         Why::Outlier(_) => 2,
         Why::Unsure => 3,
     };
-    // Larger is less worth a look.
+    // A larger value is less worth reviewing.
     let within = |doubt: &Doubt| match doubt.why {
         Why::Label | Why::Wrong => f64::from(doubt.of_label.unwrap_or(0.0) - doubt.probability),
         Why::Outlier(deviations) => -deviations,

@@ -1,4 +1,4 @@
-//! Heads with the labels of before and with those of after, judged as pairs.
+//! Heads trained with the old and with the new labels, compared in pairs.
 
 use super::doubts::largest;
 use crate::codes::{Corrections, Store};
@@ -16,37 +16,37 @@ use crate::train::scaled::scale;
 use crate::train::stores::samples;
 use crate::train::workers::work;
 
-/// Folds are dealt so often.
+/// How often folds are dealt.
 const DEALINGS: u64 = 3;
-/// Folds of each dealing.
+/// Number of folds per dealing.
 const FOLDS: usize = 5;
 
-/// What corrections changed: two logistic regressions, trained in the same folds, one with the labels of before
-/// and one with those of after. Both are judged on the same pictures by the labels of after.
+/// The effect of corrections: two logistic regressions trained in the same folds, one with the old
+/// labels and one with the new. Both are evaluated on the same pictures by the new labels.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LabelChange {
-    /// Pictures whose class is another one.
+    /// Pictures whose class changed.
     pub changed: usize,
-    /// Pictures that are trained on no more.
+    /// Pictures that are no longer used for training.
     pub set_aside: usize,
-    /// Pictures that had no label, and are trained on now.
+    /// Pictures that had no label, and are now used for training.
     pub added: usize,
-    /// Pictures that judged: those that had a class before and have one after.
+    /// Pictures used for evaluation: those with both an old and a new class.
     pub judged: usize,
-    /// Errors of the head of before by the labels of before, a mean over dealings of folds.
+    /// Errors of the old head by the old labels, a mean over dealings of folds.
     pub errors_by_old_labels: f64,
-    /// Errors of the head of before by the labels of after.
+    /// Errors of the old head by the new labels.
     pub errors_before: f64,
-    /// Errors of the head of after by the labels of after.
+    /// Errors of the new head by the new labels.
     pub errors_after: f64,
-    /// The accuracy of after minus that of before, both by the labels of after.
+    /// Accuracy of the new head minus that of the old, both by the new labels.
     pub difference: Difference,
 }
 
 impl LabelChange {
-    /// How likely the head of after is to be better than that of before, by however little, 0 to 1, where nothing
-    /// was known.
+    /// Posterior probability, 0 to 1, that the new head is better than the old one, by any amount,
+    /// with a flat prior.
     #[must_use]
     pub fn chance_better(&self) -> f64 {
         let half = self.difference.p_value / 2.0;
@@ -57,30 +57,30 @@ impl LabelChange {
     }
 }
 
-/// Pictures that are trained on before or after, and what they were and are.
+/// Pictures used for training before or after, with their old and new classes.
 struct Pictures {
     store: Store,
-    /// Class of each before (N); nothing where it was not trained on.
+    /// Old class of each picture (N); `None` if it was not used for training.
     before: Vec<Option<usize>>,
-    /// Class of each after (N).
+    /// New class of each picture (N).
     after: Vec<Option<usize>>,
 }
 
-/// Which labels a head is trained with.
+/// Which labels train a head.
 #[derive(Clone, Copy)]
 enum With {
     Before,
     After,
 }
 
-/// Judges what corrections changed: those of `before` and those of `after`, on the pictures of `stores`, as they were
-/// extracted; some may have no labels. `heads` says what is read of the codes, and which classes there are. The
-/// corrections that count are told apart by picture, not by line.
+/// Evaluates the effect of corrections: `before` against `after`, on the pictures of `stores` as
+/// they were extracted; some may have no labels. `heads` determines how the codes are read, and the
+/// classes. Corrections are compared by picture, not by line.
 ///
 /// # Errors
-/// [`TrainError::Corrections`] for a class that there is not; [`TrainError::Store`] if the stores do not go together;
-/// [`TrainError::Head`] if there are too few pictures for folds, or the codes cannot be read;
-/// [`TrainError::Stopped`].
+/// [`TrainError::Corrections`] for an unknown class; [`TrainError::Store`] if the stores do not
+/// match; [`TrainError::Head`] if there are too few pictures for folds, or the codes cannot be
+/// read; [`TrainError::Stopped`].
 pub fn judge_labels(
     stores: &[&Store],
     heads: &SavedHead,
@@ -180,7 +180,7 @@ impl Pictures {
         })
     }
 
-    /// Rows that had a class before and have one after.
+    /// Rows with both an old and a new class.
     fn judged(&self) -> Vec<usize> {
         let both = |row: &usize| self.before[*row].is_some() && self.after[*row].is_some();
         (0..self.before.len()).filter(both).collect()
@@ -193,14 +193,14 @@ impl Pictures {
         }
     }
 
-    /// Number of pictures by their classes before and after.
+    /// Number of pictures, by their old and new classes.
     fn count(&self, of: fn(Option<usize>, Option<usize>) -> bool) -> usize {
         let pairs = self.before.iter().zip(&self.after);
         pairs.filter(|&(&before, &after)| of(before, after)).count()
     }
 }
 
-/// What is trained, and how.
+/// The data and options of the comparison.
 struct Judging<'a, 's> {
     samples: &'a Samples<'s>,
     pictures: &'a Pictures,
@@ -209,8 +209,8 @@ struct Judging<'a, 's> {
 }
 
 impl Judging<'_, '_> {
-    /// What is predicted (N) in each dealing with the labels of before, and with those of after, each by a head that
-    /// was not trained on the picture.
+    /// The predictions (N) in each dealing with the old and with the new labels, each by a head
+    /// that was not trained on the picture.
     fn predicted(
         &self,
         dealings: &[Vec<usize>],
@@ -236,7 +236,7 @@ impl Judging<'_, '_> {
         Ok(predicted)
     }
 
-    /// Rows of the fold, and what a head that was trained outside of it predicts.
+    /// Rows of the fold, and the predictions of a head that was trained outside it.
     fn of_fold(
         &self,
         dealing: &[usize],

@@ -1,18 +1,19 @@
-//! Pictures without labels, in the order in which labels would teach most.
+//! Pictures without labels, in the order in which labels would be most useful.
 
 use super::doubts::Doubt;
 use crate::head::Directions;
 
-/// Of how many times as many unsure pictures those are taken that are far from each other.
+/// Factor on the number of unsure pictures from which distant ones are chosen.
 const CANDIDATES: usize = 5;
 
-/// Which `n` pictures a person should label next: of the 5 n that the head is least sure of, by `doubts` in that
-/// order, those that are spread best. The first is the least sure, and each one after it is the farthest from all
-/// before. `directions` are of the same store.
+/// Which `n` pictures to label next: of the 5 n least confident ones, in the order of `doubts`,
+/// those that are most spread out. The first is the least confident; each later one is the farthest
+/// from all before it. `directions` must be from the same store.
 ///
-/// Uncertainty alone picks many pictures of one kind; both together are after G. Citovsky et al., "Batch active
-/// learning at scale" (2021), with the farthest-first traversal of T. Gonzalez, "Clustering to minimize the maximum
-/// intercluster distance" (1985), in place of their clusters, as hundreds of pictures need no more.
+/// Uncertainty alone picks many pictures of one kind. The combination follows G. Citovsky et al.,
+/// "Batch active learning at scale" (2021), with the farthest-first traversal of T. Gonzalez,
+/// "Clustering to minimize the maximum intercluster distance" (1985) instead of their clusters,
+/// which is enough for hundreds of pictures.
 #[must_use]
 pub fn next_to_label(doubts: &[Doubt], directions: &Directions, n: usize) -> Vec<usize> {
     let rows = doubts.iter().map(|doubt| doubt.row);
@@ -27,7 +28,7 @@ pub fn next_to_label(doubts: &[Doubt], directions: &Directions, n: usize) -> Vec
         for (distance, &row) in distances.iter_mut().zip(&candidates) {
             *distance = distance.min(directions.distance(last, row));
         }
-        // The first of those that are equally far, which is the least sure.
+        // Of those equally far, the first, which is the least confident.
         let farthest = (0..candidates.len())
             .rev()
             .max_by(|&a, &b| distances[a].total_cmp(&distances[b]));

@@ -19,7 +19,7 @@ pub enum CheckError {
     /// The temporary file for thumbnails could not be made, written or read.
     #[error("cannot keep thumbnails in a temporary file in {}: {source}; it takes 1 KiB per picture; set TMPDIR to a folder on another disk", std::env::temp_dir().display())]
     Scratch {
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// More pictures than can be numbered.

@@ -52,7 +52,7 @@ pub enum DownloadError {
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong.
         problem: String,
     },
     /// The folder holds the results of another list.

@@ -67,7 +67,7 @@ pub enum SplitError {
         from: PathBuf,
         /// Its new place.
         to: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// A folder or the table could not be written.
@@ -75,7 +75,7 @@ pub enum SplitError {
     Write {
         /// The folder or the file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// Its watch stopped it.

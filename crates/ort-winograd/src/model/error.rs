@@ -13,7 +13,7 @@ pub enum GraphError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file's bytes are no ONNX model.

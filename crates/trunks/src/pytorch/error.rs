@@ -1,34 +1,34 @@
-//! What can be wrong with a file of weights.
+//! Errors of a weights file.
 
-/// Why a file of weights was not read.
+/// Why a weights file could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PytorchError {
-    /// It is no file of PyTorch's old format.
+    /// The file is not in PyTorch's old format.
     #[error("it is no file of weights in PyTorch's old format: {reason}")]
     OtherFormat {
-        /// What says so.
+        /// The evidence.
         reason: String,
     },
-    /// It ends in the middle of something.
+    /// The file ends early.
     #[error("it is cut short: {what} at byte {place} goes beyond its end")]
     CutShort {
         /// What was being read.
         what: &'static str,
-        /// Where that begins.
+        /// Byte offset of its beginning.
         place: usize,
     },
-    /// It has an instruction that is not needed for weights.
+    /// The file has an instruction that weights do not need.
     #[error(
         "the pickle instruction {code:#04x} at byte {place} is none that weights need; nothing was run"
     )]
     Instruction {
         /// The instruction.
         code: u8,
-        /// Where it stands.
+        /// Its byte offset.
         place: usize,
     },
-    /// It names something of Python that is not needed for weights.
+    /// The file names a Python object that weights do not need.
     #[error(
         "it names {name} of Python at byte {place}, which weights do not need; a file that does may be an \
          attack; nothing was run"
@@ -36,15 +36,15 @@ pub enum PytorchError {
     Name {
         /// Module and name.
         name: String,
-        /// Where it stands.
+        /// Its byte offset.
         place: usize,
     },
-    /// It contradicts itself.
+    /// The file contradicts itself.
     #[error("it is damaged at byte {place}: {reason}")]
     Damaged {
-        /// What does not hold.
+        /// The violated condition.
         reason: &'static str,
-        /// Where it was found.
+        /// The byte offset.
         place: usize,
     },
     /// A tensor does not fit its storage.
@@ -52,7 +52,7 @@ pub enum PytorchError {
     Tensor {
         /// Its name.
         name: String,
-        /// What does not hold.
+        /// The violated condition.
         reason: String,
     },
 }

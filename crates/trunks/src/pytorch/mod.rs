@@ -1,9 +1,10 @@
-//! Weights in PyTorch's old format, that of `torch.save` before version 1.6.
+//! Weights in PyTorch's old format, written by `torch.save` before version 1.6.
 //!
-//! Such a file is five pickles and then numbers: a magic number, the format's version, facts of the machine,
-//! the tensors, the keys of the storages; then each storage, its length in 8 bytes before it. A
-//! pickle is a program for a machine that can call any function of Python. This reader knows the few
-//! instructions that a file of weights needs, makes tensors of them itself, and refuses all else.
+//! Such a file holds five pickles and then numbers. The pickles are a magic number, the format's
+//! version, facts about the machine, the tensors, and the keys of the storages. Then each storage
+//! follows, preceded by its length in 8 bytes. A pickle is a program for a machine that can call
+//! any Python function. This reader knows the few instructions that a weights file needs, makes
+//! tensors from them itself, and refuses everything else.
 //!
 //! Source: `torch/serialization.py`, `_legacy_save` and `_legacy_load`; `pickletools` for the
 //! instructions.
@@ -32,7 +33,7 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
-/// The float32 tensors of a file, by name. Tensors of whole numbers, such as counts of batches, are left
+/// The float32 tensors of a file, by name. Integer tensors, such as counts of batches, are left
 /// out.
 ///
 /// ```
@@ -41,8 +42,8 @@ pub struct Tensor {
 /// ```
 ///
 /// # Errors
-/// [`PytorchError`]: the file is of another format, is cut short, contradicts itself, or asks for something
-/// that weights do not need.
+/// [`PytorchError`]: the file has another format, is cut short, contradicts itself, or asks for
+/// something that weights do not need.
 pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, PytorchError> {
     let mut place = 0;
     let magic = Machine::run(bytes, &mut place)?;
@@ -71,7 +72,7 @@ pub fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, PytorchError> {
         let Some(tensor) = storages.tensor(name, view)? else {
             continue;
         };
-        // Many names of one storage would make much of little.
+        // Many names for one storage would turn a small file into much memory.
         n_numbers += tensor.values.len();
         if 4 * n_numbers > bytes.len() {
             return Err(PytorchError::Tensor {

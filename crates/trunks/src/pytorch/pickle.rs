@@ -11,7 +11,7 @@ const MOST_INSTRUCTIONS: usize = 1 << 20;
 /// Most axes of a tensor: a shape is copied for each tensor that names it.
 const MOST_AXES: usize = 8;
 
-/// A place in [`Machine::values`].
+/// An index into [`Machine::values`].
 type Place = usize;
 
 /// A value of a pickle.
@@ -20,7 +20,7 @@ pub(super) enum Value {
     None,
     Bool(bool),
     Int(i64),
-    /// Little-endian bytes of a number that may be larger.
+    /// Little-endian bytes of a number that may not fit an integer.
     LargeInt(Vec<u8>),
     Text(Rc<str>),
     Tuple(Vec<Place>),
@@ -31,7 +31,7 @@ pub(super) enum Value {
     Tensor(TensorView),
 }
 
-/// What may be named.
+/// Objects that may be named.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Name {
     OrderedDict,
@@ -40,7 +40,7 @@ pub(super) enum Name {
     LongStorage,
 }
 
-/// A storage that the file holds further on.
+/// A storage later in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Storage {
     pub(super) key: Rc<str>,
@@ -57,11 +57,11 @@ pub(super) struct TensorView {
     pub(super) strides: Vec<usize>,
 }
 
-/// The machine, after it has run a pickle.
+/// The machine after running a pickle.
 #[derive(Debug, Default)]
 pub(super) struct Machine {
-    /// All values ever made: the stack and the memo hold their places, so that a dictionary which is filled
-    /// later is filled wherever it is named.
+    /// All values ever made. The stack and the memo hold indices into it, so that a dictionary
+    /// filled later is filled wherever it is named.
     values: Vec<Value>,
     stack: Vec<Place>,
     marks: Vec<usize>,
@@ -69,7 +69,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Runs the pickle at `place`, and moves `place` behind it.
+    /// Runs the pickle at `place`, and moves `place` to its end.
     pub(super) fn run(bytes: &[u8], place: &mut usize) -> Result<Self, PytorchError> {
         let mut machine = Self::default();
         let mut reader = Reader {
@@ -89,12 +89,12 @@ impl Machine {
         Err(damaged(*place, "a pickle has too many instructions"))
     }
 
-    /// What the pickle gave.
+    /// The pickle's result.
     pub(super) fn result(&self) -> &Value {
         &self.values[self.stack[0]]
     }
 
-    /// Whether it is a dictionary in which `little_endian` is true.
+    /// Whether the result is a dictionary in which `little_endian` is true.
     pub(super) fn says_little_endian(&self) -> bool {
         let Value::Dict(entries) = self.result() else {
             return false;
@@ -105,7 +105,7 @@ impl Machine {
         })
     }
 
-    /// The tensors of a dictionary, by name, in its order.
+    /// The tensors of a dictionary, by name, in order.
     pub(super) fn named_tensors(&self) -> Result<Vec<(&str, &TensorView)>, PytorchError> {
         let not_weights = || PytorchError::OtherFormat {
             reason: "it holds something other than tensors by their names".to_owned(),
@@ -135,7 +135,7 @@ impl Machine {
         texts.collect()
     }
 
-    /// Does one instruction; whether it was the last.
+    /// Runs one instruction; returns whether it was the last.
     fn step(&mut self, reader: &mut Reader) -> Result<bool, PytorchError> {
         let place = reader.place;
         let code = reader.byte("an instruction")?;
@@ -253,7 +253,7 @@ impl Machine {
                 let storage = self.storage(identity, place)?;
                 self.push(Value::Storage(storage));
             }
-            // The attributes of a dictionary are facts about modules, which nobody reads here.
+            // The attributes of a dictionary are facts about modules, which are not used here.
             b'b' => {
                 self.pop(place)?;
                 self.dict(place)?;
@@ -311,7 +311,7 @@ impl Machine {
         Ok(())
     }
 
-    /// What a constructor makes of its arguments.
+    /// The result of a constructor, for its arguments.
     fn call(&self, called: Place, arguments: Place, place: usize) -> Result<Value, PytorchError> {
         let Value::Tuple(arguments) = &self.values[arguments] else {
             return Err(damaged(place, "a constructor has no arguments"));
@@ -394,7 +394,7 @@ fn damaged(place: usize, reason: &'static str) -> PytorchError {
     PytorchError::Damaged { reason, place }
 }
 
-/// Bytes that are read from the front to the back.
+/// Bytes that are read from front to back.
 struct Reader<'a> {
     bytes: &'a [u8],
     place: usize,
@@ -420,7 +420,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    /// The bytes up to the next end of a line, which is left out.
+    /// The bytes up to the next line end, without it.
     fn line(&mut self, what: &'static str) -> Result<&'a str, PytorchError> {
         let place = self.place;
         let rest = self.bytes.get(place..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The numbers behind the pickles, and the tensors that are views of them.
+//! The numbers after the pickles, and the tensors that are views of them.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -68,9 +68,9 @@ impl<'a> Storages<'a> {
         Ok(Self { by_key })
     }
 
-    /// The numbers of a view in C order; nothing for one of whole numbers.
+    /// The numbers of a view in C order; `None` for integers.
     ///
-    /// Strides count: PyTorch writes a weight that was turned as it lies in memory.
+    /// Strides are used, because PyTorch writes a transposed weight in its memory order.
     pub(super) fn tensor(
         &self,
         name: &str,
@@ -99,7 +99,7 @@ impl<'a> Storages<'a> {
         }
         let mut axes = shape.iter();
         let n = axes.try_fold(1_usize, |n, &axis| n.checked_mul(axis));
-        // As large as its storage at most: strides of 0 would make much of little.
+        // At most as large as its storage: strides of 0 would turn a small file into much memory.
         let n = n.filter(|&n| n <= len);
         let n = n.ok_or_else(|| wrong("it is larger than its storage"))?;
         let mut last = Some(*offset);

@@ -1,18 +1,19 @@
 //! The bits of a scan.
 
-/// What is read at a time.
+/// Bytes that are read at a time.
 const WORD: usize = 8;
 
-/// Reads bits of the compressed data from the first on. A byte of 255 has a 0 behind it that is no data;
-/// any other byte there makes a marker, which ends the data.
+/// Reads the bits of the compressed data, from the first on. A 0 after a byte of 255 is stuffing;
+/// any other byte after it makes a marker, which ends the data.
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     /// The byte that comes after those in `buffer`.
     at: usize,
-    /// Bits to come, the first one on top. Below the `n` that count are zeros, or bits that come next.
+    /// The bits to come, the first one on top. Bits below the `n` valid ones are zeros or later
+    /// bits.
     buffer: u64,
     n: u32,
-    /// How many of them, the last ones, are made up because the data ended.
+    /// How many of the last bits are made up because the data ended.
     made_up: u32,
 }
 
@@ -27,7 +28,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Has at least 32 bits ready.
+    /// Makes at least 32 bits ready.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         if self.n >= 32 {
@@ -53,7 +54,7 @@ impl<'a> Bits<'a> {
     #[cold]
     #[inline(never)]
     fn refill_by_bytes(&mut self) {
-        // What was read ahead of its turn is read again.
+        // Bytes that were read ahead are read again.
         self.buffer &= !(u64::MAX.checked_shr(self.n).unwrap_or(0));
         while self.n <= 56 {
             let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
@@ -75,19 +76,19 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next N bits, at most 32, which have to be ready.
+    /// The next N bits, at most 32, which must be ready.
     #[inline(always)]
     pub(super) fn peek<const N: u32>(&self) -> usize {
         (self.buffer >> (64 - N)) as usize
     }
 
-    /// Has these bits come first.
+    /// Puts these bits before the others.
     pub(super) fn put(&mut self, first: u16) {
         self.buffer = u64::from(first) << 48;
         self.n = 16;
     }
 
-    /// Passes over bits, which have to be ready.
+    /// Skips bits, which must be ready.
     #[inline(always)]
     pub(super) fn skip(&mut self, n: u32) {
         self.buffer <<= n;
@@ -100,21 +101,22 @@ impl<'a> Bits<'a> {
     pub(super) fn signed(&mut self, n: u32) -> i32 {
         // In two steps, as no number can be shifted by 64.
         let number = (self.buffer >> 1 >> (63 - n)) as i32;
-        // All ones where the first bit is 0, which without a branch is the faster as there is no telling it
-        // ahead.
+        // All ones if the first bit is 0. Without a branch this is faster, because the bit cannot
+        // be predicted.
         let is_negative = !((self.buffer as i64) >> 63) as i32;
         self.skip(n);
         number + (is_negative & (1 - (1 << n)))
     }
 
-    /// Whether bits were taken that are not there.
+    /// Whether more bits were taken than the data has.
     pub(super) fn is_overdrawn(&self) -> bool {
         self.made_up > self.n
     }
 
-    /// Goes behind the restart marker that comes next, the one with this number; whether it is there.
+    /// Moves behind the next restart marker; `false` if it is missing or has another number.
     pub(super) fn restart(&mut self, number: u8) -> bool {
-        // What is left of the last byte is filled with ones; whole bytes are none of this interval.
+        // The rest of the last byte is filled with ones; whole bytes do not belong to this
+        // interval.
         let is_at_end = self.n - self.made_up < 8;
         self.buffer = 0;
         self.n = 0;

@@ -1,37 +1,37 @@
-//! Huffman codes (ITU-T T.81, annex C), by tables.
+//! Huffman codes (ITU-T T.81, annex C), decoded by tables.
 
 use super::bits::Bits;
 use super::segments::PLACES;
 use super::transform::Block;
 
-/// Bits by which most codes are known at once.
+/// Number of bits by which most codes can be looked up.
 const FAST: u32 = 10;
 
-/// Bits that are looked at to pass over symbols.
+/// Number of bits that are looked up to skip symbols.
 const AHEAD: u32 = 13;
 
-/// Bits by which most numbers of frequencies are known at once.
+/// Number of bits by which most frequencies' numbers can be looked up.
 const NUMBER: u32 = 12;
 
-/// More zeros than a block has.
+/// More zeros than a block can have.
 const END: u8 = 64;
 
-/// Longest code.
+/// The longest code, in bits.
 const LONGEST: usize = 16;
 
 /// A set of codes.
 #[derive(Clone)]
 pub(super) struct Codes {
-    /// By the next [`FAST`] bits: length of the code and its symbol; a length of 0 for longer codes.
+    /// By the next [`FAST`] bits: length of the code and its symbol; length 0 for longer codes.
     fast: Box<[(u8, u8)]>,
     /// One more than the last code of each length, shifted to 16 bits; lengths from 0 on.
     ends: [u32; LONGEST + 1],
-    /// What to add to a code of each length to get the place of its symbol.
+    /// For each length, what to add to a code to get the index of its symbol.
     offsets: [i32; LONGEST + 1],
     symbols: Vec<u8>,
 }
 
-/// The codes of frequencies, with what is read of them at a time.
+/// The codes of frequencies, with tables that read several parts at once.
 pub(super) struct Frequencies {
     codes: Codes,
     /// By the next [`NUMBER`] bits.
@@ -40,20 +40,20 @@ pub(super) struct Frequencies {
     passing: Box<[Passed; 1 << AHEAD]>,
 }
 
-/// What [`NUMBER`] bits begin with: a symbol of a frequency, with its number.
+/// What a sequence of [`NUMBER`] bits begins with: a frequency's symbol and its number.
 #[derive(Clone, Copy, Default)]
 struct Number {
     value: i16,
-    /// Bits of both; 0 if they are more.
+    /// Length of both in bits; 0 if they are longer than [`NUMBER`].
     bits: u8,
-    /// Zeros before the number; [`END`] at a block's end.
+    /// Zeros before the number; [`END`] at the end of a block.
     zeros: u8,
 }
 
-/// What [`AHEAD`] bits begin with: whole symbols of a block with the numbers behind them.
+/// What a sequence of [`AHEAD`] bits begins with: whole symbols of a block, with their numbers.
 #[derive(Clone, Copy, Default)]
 struct Passed {
-    /// Their bits; 0 if not even one is whole.
+    /// Length of the symbols in bits; 0 if not even one is whole.
     bits: u8,
     /// Frequencies that they stand for.
     frequencies: u8,
@@ -62,8 +62,8 @@ struct Passed {
 }
 
 impl Codes {
-    /// Codes by the number of codes of each length, 1 to 16, and their symbols in order; nothing if these
-    /// are no codes.
+    /// Builds the codes from the number of codes of each length, 1 to 16, and their symbols in
+    /// order; `None` if these are no valid codes.
     pub(super) fn new(counts: &[u8; LONGEST], symbols: &[u8]) -> Option<Self> {
         let (mut code, mut place) = (0_u32, 0_usize);
         let mut codes = Self {
@@ -96,8 +96,8 @@ impl Codes {
         (place == symbols.len()).then_some(codes)
     }
 
-    /// The symbol of the code that is next, and the code's length; nothing if there is no such code. 16
-    /// bits have to be ready.
+    /// The symbol of the next code, and the code's length; `None` if there is no such code. 16 bits
+    /// must be ready.
     #[inline(always)]
     fn look(&self, next: usize) -> Option<(u32, u8)> {
         let (length, symbol) = self.fast[next >> (LONGEST as u32 - FAST)];
@@ -116,7 +116,7 @@ impl Codes {
         Some((length as u32, *symbol))
     }
 
-    /// Takes the next symbol; 16 bits have to be ready.
+    /// Takes the next symbol; 16 bits must be ready.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut Bits) -> Option<u8> {
         let (length, symbol) = self.look(bits.peek::<16>())?;
@@ -151,7 +151,7 @@ impl Codes {
         let passed = |next: usize| {
             let mut passed = Passed::default();
             while !passed.ends {
-                // The bits that are left, on top of 16.
+                // The remaining bits, on top of 16.
                 let left = (next << (LONGEST as u32 - AHEAD) << passed.bits) & 0xFFFF;
                 let Some((length, symbol)) = self.look(left) else {
                     break;
@@ -186,8 +186,9 @@ impl Frequencies {
         }
     }
 
-    /// Reads the frequencies of a block from the second on and below `n`, each times its step, and gives
-    /// the one that is next: 64 where the block is at its end, and nothing where it is irregular.
+    /// Reads a block's frequencies from the second on and below `n`, each multiplied by its step.
+    /// Returns the index of the next frequency: 64 at the block's end; `None` if the block is
+    /// irregular.
     #[inline(always)]
     pub(super) fn read(
         &self,
@@ -227,14 +228,15 @@ impl Frequencies {
         Some(at)
     }
 
-    /// Passes over the rest of a block, from the frequency `at` on; whether that is well.
+    /// Skips the rest of a block, from the frequency `at` on; `false` if the block is irregular.
     #[inline(always)]
     pub(super) fn pass(&self, bits: &mut Bits, mut at: usize) -> bool {
         while at < 64 {
             bits.refill();
             let passed = self.passing[bits.peek::<AHEAD>()];
             let after = at + usize::from(passed.frequencies);
-            // Of several symbols, those behind the last frequency are of the next block.
+            // Several symbols may reach beyond the last frequency; the rest belong to the next
+            // block.
             if passed.bits > 0 && (after < 64 || (after == 64 && !passed.ends)) {
                 bits.skip(passed.bits.into());
                 if passed.ends {
@@ -259,7 +261,8 @@ impl Frequencies {
     }
 }
 
-/// Whether a symbol has neither a number nor one of the two meanings without: the block's end, and 16 zeros.
+/// Whether a symbol has no number and is neither of the two without one: the block's end and 16
+/// zeros.
 #[inline(always)]
 fn is_unknown(symbol: u8) -> bool {
     symbol & 15 == 0 && !matches!(symbol, 0 | 0xF0)

@@ -1,4 +1,4 @@
-//! The blocks of a scan to planes.
+//! Decodes the blocks of a scan into planes.
 
 use ort_winograd::{InstructionSet, Instructions, Kernel};
 
@@ -8,26 +8,28 @@ use super::huffman::Frequencies;
 use super::segments::{Component, PLACES, Segments};
 use super::transform::{Block, Transform};
 
-/// The planes of a picture, all of the same size: rows of levels, beyond the picture's border too.
+/// The planes of a picture, all of the same size: rows of levels, reaching beyond the picture's
+/// border.
 pub(super) struct Planes {
     planes: Vec<Vec<u8>>,
     /// Samples in a row.
     stride: usize,
 }
 
-/// A component on its way to a plane.
+/// A component that is being decoded into a plane.
 struct Reader<'a> {
     component: &'a Component,
     transform: Transform,
-    /// How many frequencies there are up to the last that has a part in the samples, in the order of the file.
+    /// The number of frequencies, in the order of the file, up to the last one that the samples
+    /// need.
     n_taken: usize,
     frequencies: Frequencies,
-    /// The constant of the block before.
+    /// The constant term of the previous block.
     constant: i32,
 }
 
 impl Planes {
-    /// Reads the whole scan; nothing if it is irregular.
+    /// Reads the whole scan; `None` if it is irregular.
     pub(super) fn read(segments: &Segments, reduction: Reduction) -> Option<Self> {
         Instructions::detect().run(Scan {
             segments,
@@ -56,7 +58,8 @@ impl Kernel for Scan<'_> {
         let units_across = (segments.width as usize).div_ceil(8 * across);
         let units_down = (segments.height as usize).div_ceil(8 * down);
         let n = reduction.samples();
-        // A plane of fewer blocks has more samples of each, so that all are of one size.
+        // A plane of fewer blocks gets more samples per block, so that all planes have the same
+        // size.
         let reader = |component| Reader::new(component, n * down, n * across);
         let mut readers: Vec<_> = segments.components.iter().map(reader).collect();
         let stride = units_across * across * n;
@@ -178,7 +181,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Reads the frequencies of a block that have a part in the samples, and passes over the others.
+    /// Reads the frequencies of a block that the samples need, and skips the others.
     #[inline(always)]
     fn block(&mut self, bits: &mut Bits) -> Option<Block> {
         let Component { steps, first, .. } = self.component;
@@ -197,12 +200,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// When the next restart marker is due.
+/// Counts the units until the next restart marker.
 struct Restarts {
     interval: usize,
-    /// Units until then.
+    /// Units until the next marker.
     left: usize,
-    /// Markers so far.
+    /// Number of markers so far.
     n: usize,
 }
 
@@ -215,7 +218,7 @@ impl Restarts {
         }
     }
 
-    /// Counts a unit; whether a marker stands before it.
+    /// Counts a unit; returns whether a marker stands before it.
     #[inline(always)]
     fn is_due(&mut self) -> bool {
         if self.interval == 0 {
@@ -230,7 +233,7 @@ impl Restarts {
         false
     }
 
-    /// The number of the marker that is due: 0 to 7, and again.
+    /// The number of the next marker: 0 to 7, then 0 again.
     fn number(&self) -> u8 {
         ((self.n + 7) % 8) as u8
     }

@@ -12,18 +12,18 @@ const ADOBE: u8 = 0xEE;
 /// Adobe's number for YCbCr.
 const YCBCR: u8 = 1;
 
-/// The place in a block, row by row, of each frequency in the order of the file.
+/// For each frequency, in the order of the file, its index in a block stored row by row.
 pub(super) const PLACES: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// What is known before the scan.
+/// The data known before the scan.
 pub(super) struct Segments<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
-    /// One, grey, or three: Y, Cb and Cr.
+    /// One (grey) or three (Y, Cb and Cr).
     pub(super) components: Vec<Component>,
     /// Units of the scan between restarts; 0 for none.
     pub(super) restart_interval: usize,
@@ -42,7 +42,7 @@ pub(super) struct Component {
     pub(super) others: Codes,
 }
 
-/// The tables so far.
+/// The tables read so far.
 #[derive(Default)]
 struct Tables {
     steps: [Option<[f32; 64]>; 4],
@@ -57,18 +57,18 @@ struct Frame {
     components: Vec<Described>,
 }
 
-/// A component as the frame header has it.
+/// A component as the frame header describes it.
 struct Described {
     id: u8,
     /// Blocks across and down in a unit.
     across: usize,
     down: usize,
-    /// Its place in [`Tables::steps`].
+    /// Its index in [`Tables::steps`].
     steps: usize,
 }
 
 impl<'a> Segments<'a> {
-    /// Reads up to the scan; nothing if the picture is none of those that are taken here.
+    /// Reads up to the scan; `None` if the picture is not of a kind that is decoded here.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes.strip_prefix(&[0xFF, 0xD8])?;
         let mut tables = Tables::default();
@@ -79,7 +79,7 @@ impl<'a> Segments<'a> {
                 return None;
             };
             if marker == 255 {
-                // Filling before a marker.
+                // Fill bytes before a marker.
                 rest = &rest[1..];
                 continue;
             }
@@ -106,7 +106,7 @@ impl<'a> Segments<'a> {
                 marker if FRAMES.contains(&marker) && frame.is_none() => {
                     frame = Some(Frame::read(body)?);
                 }
-                // Other frames, and what counts lines only at the end.
+                // Other kinds of frame, and frames whose height is only given at the end.
                 0xC0..=0xCF | 0xDC => return None,
                 _ => {}
             }
@@ -115,7 +115,7 @@ impl<'a> Segments<'a> {
 }
 
 impl Frame {
-    /// Reads a frame header; nothing if the picture is none of those that are taken here.
+    /// Reads a frame header; `None` if the picture is not of a kind that is decoded here.
     fn read(body: &[u8]) -> Option<Self> {
         let (&[8, h1, h0, w1, w0, n], components) = body.split_first_chunk()? else {
             return None;
@@ -128,7 +128,7 @@ impl Frame {
         }
         let components = components.iter().map(|&[id, blocks, steps]| Described {
             id,
-            // A single plane is one block a unit, whatever is said of it (A.2.2).
+            // A single plane has one block per unit, whatever the header says (A.2.2).
             across: if n == 1 { 1 } else { usize::from(blocks >> 4) },
             down: if n == 1 { 1 } else { usize::from(blocks & 15) },
             steps: usize::from(steps),
@@ -136,7 +136,7 @@ impl Frame {
         let components: Vec<_> = components.collect();
         let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
         let (width, height) = (side(w1, w0), side(h1, h0));
-        // Named for the colours: not YCbCr.
+        // The channels are named after colours, so they are not YCbCr.
         let is_rgb = components.iter().map(|component| component.id).eq(*b"RGB");
         let is_taken = |component: &Described| {
             (1..=2).contains(&component.across) && (1..=2).contains(&component.down)
@@ -150,7 +150,7 @@ impl Frame {
     }
 }
 
-/// The components in a scan that has all of them, in their order, and all of their frequencies.
+/// The components of a scan that has all of them, in their order, with all of their frequencies.
 fn components(scan: &[u8], described: &[Described], tables: &Tables) -> Option<Vec<Component>> {
     let (&n, rest) = scan.split_first()?;
     let (chosen, rest) = rest.split_at_checked(2 * usize::from(n))?;

@@ -1,4 +1,4 @@
-//! Frequencies of a block to fewer samples.
+//! Transforms the frequencies of a block into fewer samples.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -6,7 +6,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 pub(super) struct Block {
     /// Row by row: `[vertical * 8 + horizontal]`.
     frequencies: [f32; 64],
-    /// The rows that are not all zeros, a bit for each.
+    /// One bit per row: whether the row has any value other than 0.
     rows: u8,
 }
 
@@ -48,7 +48,7 @@ fn factors(n: usize) -> Factors {
     })
 }
 
-/// The transform of blocks to `height` x `width` samples.
+/// The transform of a block into `height` x `width` samples.
 #[derive(Clone, Copy)]
 pub(super) struct Transform {
     pub(super) height: usize,
@@ -68,12 +68,12 @@ impl Transform {
         }
     }
 
-    /// Whether a frequency has a part in the samples.
+    /// Whether the samples depend on a frequency.
     pub(super) fn takes(&self, vertical: usize, horizontal: usize) -> bool {
         vertical < self.height && horizontal < self.width
     }
 
-    /// Writes the samples of a block to rows that are `stride` apart: levels 0 to 255.
+    /// Writes the samples of a block, levels 0 to 255, into rows that are `stride` apart.
     #[inline(always)]
     pub(super) fn run(&self, block: &Block, samples: &mut [u8], stride: usize) {
         match (self.height, self.width) {
