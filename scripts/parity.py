@@ -8,8 +8,10 @@
     parity/bin/python scripts/parity.py --write docs/parity.md
 
 Each row of the tables is one comparison: how many numbers, how many are not equal, the largest difference, and its
-tolerance. A package that is missing skips its comparisons, by name. The exit code is 1 if a tolerance is not kept. `--write` puts the tables between the marks of a page that has them for this
-folder: `<!-- parity: data pixels -->` and `<!-- parity: end -->`, with the folder's name and the table's.
+tolerance. A package that is missing skips its comparisons, by name. The exit code is 1 if a tolerance is not kept.
+
+`--write` puts the tables between the marks of a page that has them for this folder: `<!-- parity: data pixels -->`
+and `<!-- parity: end -->`, with the folder's name and the table's.
 
 Keras' VGG16 gets the weights of the ONNX file, layer by layer: nothing is downloaded.
 """
@@ -79,7 +81,7 @@ class Row:
     what: str
     peer: str
     count: int
-    unequal: int
+    unequal: int | None  # None where means are compared
     largest: float
     median: float  # of those that are not equal
     tolerance: float
@@ -737,12 +739,12 @@ def seeds_rows(recipe, peer, losses, errors):
     reason = "other random numbers"
     ends = tuple(side[:, -1] for side in errors)
     more = {"cnn-codes": spread(ends[0], "{:.0f}"), "peer": spread(ends[1], "{:.0f}")}
-    yield Row(f"{recipe}: mean errors at the end", peer, ends[0].size + ends[1].size, 0, welch(*ends), welch(*ends), 4, reason, more)
+    yield Row(f"{recipe}: mean errors at the end", peer, ends[0].size + ends[1].size, None, welch(*ends), welch(*ends), 4, reason, more)
     distances = np.array([welch(*(side[:, epoch] for side in losses)) for epoch in range(EPOCHS)])
     ends = tuple(side[:, -1] for side in losses)
     more = {"cnn-codes": spread(ends[0]), "peer": spread(ends[1])}
     largest, median = float(distances.max()), float(np.median(distances))
-    yield Row(f"{recipe}: mean validation loss, each epoch", peer, losses[0].size * 2, 0, largest, median, 4, reason, more)
+    yield Row(f"{recipe}: mean validation loss, each epoch", peer, losses[0].size * 2, None, largest, median, 4, reason, more)
 
 
 def welch(ours, theirs):
@@ -928,6 +930,8 @@ def number(value):
 
 
 def share(row):
+    if row.unequal is None:
+        return ""
     percent = 100 * row.unequal / row.count
     return f"{row.unequal:,} ({percent:.0f}%)" if percent >= 10 else f"{row.unequal:,} ({percent:.2g}%)"
 
