@@ -750,13 +750,13 @@ def compare_seeds(work):
 
 def seeds_rows(recipe, peer, losses, errors):
     """Means, in standard errors of their difference; four of these are rarely chance."""
-    reason = "other random numbers"
+    reason = "other random numbers; in standard errors"
     ends = tuple(side[:, -1] for side in errors)
-    more = {"cnn-codes": spread(ends[0], "{:.0f}"), "peer": spread(ends[1], "{:.0f}")}
+    more = {"of cnn-codes": spread(ends[0], "{:.0f}"), "of Keras": spread(ends[1], "{:.0f}")}
     yield Row(f"{recipe}: mean errors at the end", peer, ends[0].size + ends[1].size, None, welch(*ends), welch(*ends), 4, reason, more)
     distances = np.array([welch(*(side[:, epoch] for side in losses)) for epoch in range(EPOCHS)])
     ends = tuple(side[:, -1] for side in losses)
-    more = {"cnn-codes": spread(ends[0]), "peer": spread(ends[1])}
+    more = {"of cnn-codes": spread(ends[0]), "of Keras": spread(ends[1])}
     largest, median = float(distances.max()), float(np.median(distances))
     yield Row(f"{recipe}: mean validation loss, each epoch", peer, losses[0].size * 2, None, largest, median, 4, reason, more)
 
@@ -980,8 +980,8 @@ def told_run(work):
     return (
         f"{datetime.date.today()}, {processor()}, {platform.system()}; cnn-codes {work.program.version}, "
         f"Python {platform.python_version()}, NumPy {np.__version__}{versions}. {counts[0]} training and {counts[1]} validation "
-        f"pictures, of which {len(work.pictures)} are compared as pixels, codes and predictions; "
-        f"{work.n_same_seeds} seeds are trained as the same run, {work.n_seeds} as runs of their own."
+        f"pictures; {len(work.pictures)} of these are compared as pixels, codes and predictions. "
+        f"Seeds that both train alike: {work.n_same_seeds}; seeds of each side's own: {work.n_seeds}."
     )
 
 
