@@ -77,7 +77,7 @@ impl<'a> Data<'a> {
     /// Refuses a tail whose outputs differ from the head's codes, according to their records.
     pub(super) fn check(&self, tail: &Tail, wanted: &OutputSpec) -> Result<(), TuneError> {
         let given = tail.output_shape(self.shape)?;
-        if given[..] == wanted.shape[..] {
+        if is_shape(given, &wanted.shape) {
             return Ok(());
         }
         Err(TuneError::Store {
@@ -168,6 +168,15 @@ impl<'a> Data<'a> {
         })?;
         let shape = (rows.len(), self.n_classes);
         Ok(Array2::from_shape_vec(shape, logits).expect("K logits a row"))
+    }
+}
+
+/// Whether an output (H, W, C) of a tail is what a head calls by `wanted`: a vector (C) where nothing is left of height
+/// and width.
+fn is_shape(given: [usize; 3], wanted: &[usize]) -> bool {
+    match *wanted {
+        [channels] => given == [1, 1, channels],
+        _ => given[..] == *wanted,
     }
 }
 
@@ -360,5 +369,19 @@ impl<'a> Run<'a> {
         numbers.extend(self.of_tail.restore(steps));
         numbers.extend(self.of_network.restore(steps));
         numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_shape;
+
+    #[test]
+    fn a_vector_is_an_output_of_one_position() {
+        assert!(is_shape([1, 1, 1280], &[1280]) && is_shape([7, 7, 512], &[7, 7, 512]));
+        assert!(is_shape([1, 1, 8], &[1, 1, 8]));
+        for wrong in [&[512][..], &[7, 7], &[25_088], &[]] {
+            assert!(!is_shape([7, 7, 512], wrong), "{wrong:?}");
+        }
     }
 }
