@@ -67,8 +67,8 @@ pub(crate) fn negative_log_probabilities(mut logits: Array2<f32>, temperature: f
 
 /// Turns logits (K) into probabilities (K) in place, and returns the cross-entropy for `label`.
 ///
-/// This is Keras' loss: -ln(p), with p clipped to [1e-7, 1 - 1e-7]. Only the reported number is
-/// clipped. The gradient, p - y, is that of the unclipped loss, so that very wrong samples still
+/// This is the loss of Keras on JAX: -ln(p), with p clipped to [1e-7, 1 - 1e-7]. (Keras on TensorFlow takes logits in
+/// training, and does not clip.) Only the reported number is clipped. The gradient, p - y, is that of the unclipped loss, so that very wrong samples still
 /// have an effect. NaN stays NaN.
 pub(super) fn softmax_cross_entropy(row: &mut [f32], label: usize) -> f64 {
     let logit = f64::from(row[label]);
