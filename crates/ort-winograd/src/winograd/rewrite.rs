@@ -50,10 +50,9 @@ pub(super) struct RewrittenGraph {
 /// Replaces the convolutions that have a kernel here; `None` if there are none.
 ///
 /// A `Conv` is replaced if it has 3 x 3 filters in one group, stride 1, no dilation, a border of 1,
-/// weights in the file, and at least 16 channels on either side. Its kernel also does the `Relu` and the
-/// 2 x 2 `MaxPool` after it, if nothing else reads their inputs. A `Conv` of 1 to 4 input channels
-/// is
-/// replaced if one of those reads its result.
+/// weights in the file, and at least 16 channels on either side. Its kernel also does the `Relu`
+/// and the 2 x 2 `MaxPool` after it, if nothing else reads their inputs. A `Conv` of 1 to 4 input
+/// channels is replaced if one of those reads its result.
 ///
 /// Two kinds are not replaced: a `Conv` whose filters are for another number of channels than its
 /// input has, which ONNX Runtime refuses, and a `Conv` before a `BatchNormalization`, because ONNX
