@@ -5,8 +5,8 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
-/// Bins of confidence for the calibration error: as many as in C. Guo and others,
-/// "On calibration of modern neural networks", 2017.
+/// Bins of confidence for the calibration error: as many as in C. Guo and others, "On calibration
+/// of modern neural networks", 2017.
 const BINS: usize = 15;
 
 /// How often the answers of a calibrated head are drawn.

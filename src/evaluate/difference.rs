@@ -174,10 +174,10 @@ impl Difference {
     /// seeds of the mean accuracy; degrees of freedom by Satterthwaite.
     ///
     /// **Folds.** C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
-    /// Learning 52, 2003: differences in R times K folds have the variance
-    /// (1 / RK + 1 / (K - 1)) s^2, because their training samples overlap; t with RK - 1 degrees.
-    /// s^2 is at least what the pictures alone would give, with two added as above, so that folds
-    /// that agree by chance do not give an empty interval.
+    /// Learning 52, 2003: differences in R times K folds have the variance (1 / RK + 1 / (K - 1))
+    /// s^2, because their training samples overlap; t with RK - 1 degrees. s^2 is at least what the
+    /// pictures alone would give, with two added as above, so that folds that agree by chance do
+    /// not give an empty interval.
     ///
     /// The chances come from a t distribution around the difference with the same width. For folds
     /// this is the posterior of G. Corani and A. Benavoli, "A Bayesian approach for comparing

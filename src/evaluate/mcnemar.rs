@@ -5,9 +5,9 @@
 ///
 /// If neither head is better, each picture that exactly one of them has right is a fair coin toss.
 /// The exact test counts the observed split fully, and rejects far less often than its level states
-/// (M. Fagerland,
-/// S. Lydersen and P. Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are
-/// better than exact conditional", BMC Medical Research Methodology 13:91, 2013).
+/// (M. Fagerland, S. Lydersen and P. Laake, "The McNemar test for binary matched-pairs data: mid-p
+/// and asymptotic are better than exact conditional", BMC Medical Research Methodology 13:91,
+/// 2013).
 pub(super) fn mid_p(only_first: usize, only_second: usize) -> f64 {
     let (fewer, tosses) = (only_first.min(only_second), only_first + only_second);
     let (tail, last) = fair_tail(fewer, tosses);

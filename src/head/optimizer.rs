@@ -173,8 +173,8 @@ pub struct OptimizerOptions {
     pub rule: UpdateRule,
     /// Initial step size, above 0.
     pub learning_rate: f64,
-    /// Share of each weight, times the learning rate, that a step subtracts before the rule: w = w
-    /// - r weight_decay w. At least 0.
+    /// Share of each weight, times the learning rate, that a step subtracts before the rule:
+    /// w = w - r weight_decay w. At least 0.
     ///
     /// It is decoupled: unlike a penalty in the loss, it is not scaled by the rule. Biases do not
     /// decay; in Keras they do unless `exclude_from_weight_decay` is called.

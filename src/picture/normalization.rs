@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// (x - mean) / deviation for each colour, on levels from 0 to 255, rounded to float32 after each
 /// step.
 ///
-/// Cards and stores write it as a formula: `(rgb - 127) / 128`, or with one number per colour `(bgr
-/// - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]`. `rgb` or `bgr` is the order in which
-/// the network takes the colours; the numbers are in the same order.
+/// Cards and stores write it as a formula: `(rgb - 127) / 128`, or with one number per colour
+/// `(bgr - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]`. `rgb` or `bgr` is the order in
+/// which the network takes the colours; the numbers are in the same order.
 ///
 /// ```
 /// use cnn_codes::picture::Normalization;

@@ -1,9 +1,9 @@
-//! What is wrong with a set of pictures, before anything is trained on it.
+//! Checks a set of pictures before anything is trained on it.
 //!
-//! Every picture is read and decoded once: broken, tiny, extremely long and blank ones are found on
-//! the way, colour modes and classes are counted. Copies, to the byte or not, are found afterwards
-//! (by `duplicates`), and judged by where they are: in one class, in two classes (one of the labels
-//! is wrong), or in two inputs (what is judged on one is no news to what was trained on the other).
+//! Every picture is read and decoded once. This finds broken, tiny, extremely long and blank
+//! pictures, and counts colour modes and classes. Copies, exact or not, are found afterwards (by
+//! `copies`), and classified by where they are: in one class, in two classes (one of the labels is
+//! wrong), or in two inputs (if a head is trained on one, the other cannot evaluate it).
 
 mod error;
 mod finding;
@@ -22,20 +22,20 @@ use cnn_codes::picture::memory::side_by_side;
 use cnn_codes::picture::{ColorMode, DecodeLimits};
 use cnn_codes::progress::{Progress, Watch};
 
-/// Pictures that are looked at side by side before the caller hears of it.
+/// Pictures that are checked in parallel between two progress reports.
 const CHUNK: usize = 64;
 
-/// When a picture is remarkable.
+/// When a picture counts as a finding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CheckOptions {
     /// A picture with a shorter side (pixels) is tiny.
     pub min_side: u32,
-    /// A picture with a longer side more than so many times the shorter is extremely long.
+    /// A picture whose longer side exceeds this many times the shorter is extremely long.
     pub max_aspect: f64,
-    /// How large a picture may be; a larger one is broken.
+    /// How large a picture may be; a larger one counts as broken.
     pub limits: DecodeLimits,
-    /// Threads to decode with.
+    /// Number of threads for decoding.
     pub threads: usize,
 }
 
@@ -50,60 +50,60 @@ impl Default for CheckOptions {
     }
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Checked {
-    /// The inputs, in the order given.
+    /// The inputs, in the given order.
     pub inputs: Vec<CheckedInput>,
-    /// What is wrong with single pictures or with an input, by kind and in the pictures' order.
+    /// Problems of single pictures or of an input, by kind and in the order of the pictures.
     pub findings: Vec<Finding>,
-    /// Pictures that show the same, those that do harm first.
+    /// Groups of pictures that show the same; the most harmful groups come first.
     pub duplicates: Vec<DuplicateGroup>,
-    /// Groups of pictures that show the same; a picture's number is its place in the inputs, one
-    /// after the other.
+    /// Groups of pictures that show the same. A picture's number counts through all inputs in
+    /// order.
     groups: Groups,
 }
 
-/// What an input holds.
+/// The contents of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedInput {
-    /// The folder, the table or the archives, as they are called in messages.
+    /// The folder, the table or the archives, as named in messages.
     pub name: String,
-    /// Classes in their order; one without a name for unlabelled pictures.
+    /// Classes in order; for unlabelled pictures, one class without a name.
     pub classes: Vec<CheckedClass>,
-    /// Pictures of this input that are copies of pictures of inputs before it.
+    /// Pictures of this input that are copies of pictures in earlier inputs.
     pub n_leaked: usize,
 }
 
-/// What a class of an input holds.
+/// The contents of a class of an input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedClass {
-    /// The class.
+    /// The name of the class.
     pub name: String,
     /// Pictures that can be decoded.
     pub usable: usize,
-    /// Pictures that cannot.
+    /// Pictures that cannot be decoded.
     pub broken: usize,
-    /// Usable pictures by the colours that their files have.
+    /// Usable pictures by the colour mode of their files.
     pub color_modes: BTreeMap<&'static str, usize>,
-    /// Usable pictures that are all grey, whatever their files could hold.
+    /// Usable pictures that are entirely grey, whatever their colour mode.
     pub colorless: usize,
 }
 
 impl Checked {
-    /// The number of the first of the pictures that show the same as a picture, which may be its
-    /// own; pictures are numbered as they come in the inputs, one after the other.
+    /// The number of the first picture that shows the same as `picture`, which may be `picture`
+    /// itself. Pictures are numbered through all inputs in order.
     ///
     /// # Panics
-    /// If there is no such picture.
+    /// If the picture does not exist.
     #[must_use]
     pub fn group_of(&self, picture: usize) -> usize {
         let picture = u32::try_from(picture).expect("a picture's number");
         self.groups.of(picture) as usize
     }
 
-    /// How many findings there are of each kind, the kinds in their order; groups of duplicates
-    /// count once for each kind that they are of.
+    /// The number of findings of each kind, in the order of the kinds. A group of duplicates counts
+    /// once for each of its kinds.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<FindingKind, usize> {
         let single = self.findings.iter().map(|finding| finding.kind);
@@ -116,12 +116,12 @@ impl Checked {
     }
 }
 
-/// Looks at all pictures of `inputs`, and compares all of them, also across inputs.
+/// Checks all pictures of `inputs`, and compares all of them, also across inputs.
 ///
 /// The same pictures give the same result with any number of threads.
 ///
 /// # Errors
-/// [`CheckError`]; a picture that cannot be read is a finding and no error.
+/// [`CheckError`]; a picture that cannot be read is a finding, not an error.
 pub fn check(
     inputs: &[(String, Pictures)],
     options: &CheckOptions,
@@ -155,7 +155,7 @@ pub fn check(
     pool.install(|| survey.finish())
 }
 
-/// Looks at pictures side by side, as far as the memory goes that they share.
+/// Checks pictures in parallel, as far as their shared memory allows.
 fn look_at_all(chunk: &[(&Pictures, &Picture)], limits: DecodeLimits) -> Vec<Look> {
     side_by_side(chunk, |(pictures, picture), room| {
         look::look(pictures, picture, limits, room)

@@ -1,4 +1,4 @@
-//! Pictures that show the same, found without comparing all with all.
+//! Finds pictures that show the same, without comparing all with all.
 //!
 //! ```text
 //! picture -> thumbnail -> hash ---> index ------> alignment -> correlation -> groups
@@ -6,11 +6,11 @@
 //!            grey         (DCT)     may be equal  shifted      over the other picture
 //! ```
 //!
-//! The hash says cheaply what is worth a look: each picture asks the index for those whose hashes
-//! are near its own, or near what its own would be if it were mirrored, turned a little, or cropped.
-//! Those few are laid over each other, and count as one picture if what lies over the other agrees.
+//! The hash is a cheap filter. Each picture asks the index for hashes near its own, or near the
+//! hash that it would have if it were mirrored, turned a little, or cropped. These few candidates
+//! are aligned with it, and count as the same picture if the overlapping parts agree.
 //!
-//! Thumbnails wait in a temporary file without a name, 1 KiB a picture. Memory holds 92 bytes a
+//! Thumbnails are kept in an unnamed temporary file, 1 KiB per picture. Memory holds 92 bytes per
 //! picture: its numbers and its hash (16), the index (72) and its group (4).
 
 mod alignment;
@@ -32,22 +32,22 @@ pub(super) use self::thumbnail::Thumbnail;
 use self::thumbnail::Thumbnails;
 pub(super) use cnn_codes::codes::Groups;
 
-/// Pictures whose partners are looked for at a time; a constant, so that what is found does not
-/// depend on the number of threads.
+/// Pictures whose partners are searched together; a constant, so that the result does not depend on
+/// the number of threads.
 const CHUNK: usize = 1024;
 
-/// The most pictures that one is laid over. Real copies are nearest, so that only sets with
-/// hundreds of copies of one picture get here, and those are linked through one another.
+/// The most candidates that a picture is aligned with. Real copies are nearest, so only sets with
+/// hundreds of copies of one picture reach this limit, and those are linked through one another.
 const MAX_CANDIDATES: usize = 48;
 
-/// How alike two pictures are.
+/// How similar two pictures are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Likeness {
-    /// The files are the same, byte for byte.
+    /// The files are equal, byte for byte.
     Exact,
-    /// They show the same.
+    /// The pictures show the same.
     Near {
-        /// Correlation of what lies over each other, up to 1.
+        /// Correlation of the overlapping parts, up to 1.
         correlation: f32,
         /// Whether one is the mirror image of the other.
         is_mirrored: bool,
@@ -57,23 +57,23 @@ pub enum Likeness {
 /// Two pictures that show the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pair {
-    /// The number of the first.
+    /// Number of the first picture.
     pub(super) first: u32,
-    /// The number of the second, which is larger.
+    /// Number of the second picture, which is larger.
     pub(super) second: u32,
     pub(super) likeness: Likeness,
 }
 
-/// A picture that is to be compared.
+/// A picture to compare.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     picture: u32,
-    /// Its place in the file.
+    /// Index of its thumbnail in the file.
     thumbnail: u32,
     hash: PerceptualHash,
 }
 
-/// Pictures that are to be compared, and what is known of them.
+/// Pictures to compare, and their hashes.
 #[derive(Debug)]
 pub(super) struct Finder {
     hasher: Hasher,
@@ -83,7 +83,7 @@ pub(super) struct Finder {
 
 impl Finder {
     /// # Errors
-    /// What the system says if there is no room for temporary files.
+    /// The system's error if a temporary file cannot be created.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             hasher: Hasher::new(),
@@ -92,10 +92,10 @@ impl Finder {
         })
     }
 
-    /// Takes up a picture under a number that is larger than those before.
+    /// Adds a picture under a number larger than the previous ones.
     ///
     /// # Errors
-    /// What the system says if the temporary file cannot be written.
+    /// The system's error if the temporary file cannot be written.
     pub(super) fn add(&mut self, picture: u32, thumbnail: &Thumbnail) -> io::Result<()> {
         self.thumbnails.push(thumbnail)?;
         let hash = self.hasher.hash(thumbnail);
@@ -109,12 +109,11 @@ impl Finder {
 
     /// Joins the groups of pictures that show the same, and returns the pairs that joined them.
     ///
-    /// Pictures that are in one group already are not compared, and of those that were when this
-    /// began only the first is compared at all. The same pictures in the same order give the same
-    /// pairs.
+    /// Pictures in the same group are not compared, and from groups that existed at the start only
+    /// the first picture is compared. The same pictures in the same order give the same pairs.
     ///
     /// # Errors
-    /// What the system says if the temporary file cannot be read.
+    /// The system's error if the temporary file cannot be read.
     pub(super) fn join(mut self, groups: &mut Groups) -> io::Result<Vec<Pair>> {
         self.thumbnails.finish()?;
         self.entries
@@ -135,7 +134,7 @@ impl Finder {
         Ok(pairs)
     }
 
-    /// Pairs of `entry` with pictures that show the same and are not in its group, the nearest first.
+    /// Pairs of `entry` with pictures in other groups that show the same, the nearest first.
     fn like(
         &self,
         entry: Entry,

@@ -7,13 +7,13 @@
 //!            each host   alone
 //! ```
 //!
-//! A picture counts only once it was decoded, by the decoder and with the limits of
-//! an extraction. Its name is the BLAKE3 of its bytes and its ending that of its
-//! format, so nothing that a server says decides where a file goes. What came under two labels, or
-//! from many URLs, is set aside in `.download`, where no class is looked for.
+//! A picture only counts after it was decoded with the decoder and the limits of an extraction. Its
+//! name is the BLAKE3 of its bytes and its extension that of its format, so a server's answer never
+//! decides where a file goes. A picture that came under two labels, or from many URLs, is set aside
+//! in `.download`, where no class is searched for.
 //!
-//! Every row's fate is in results.csv; the next run of the same list asks only for what may end
-//! better.
+//! The fate of every row is recorded in results.csv. The next run of the same list only requests
+//! URLs that may now succeed.
 
 mod address;
 mod client;
@@ -53,46 +53,46 @@ use cnn_codes::codes::Failure;
 use cnn_codes::picture::memory::Budget;
 use cnn_codes::progress::{Progress, Stopped, Watch};
 
-/// How often the caller is asked whether to go on while nothing comes.
+/// How often the watch is asked whether to stop while nothing arrives.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-/// How many failures are reported in words; results.csv has all.
+/// How many failures are reported in full; results.csv lists all.
 const N_FIRST: usize = 5;
 
-/// How to download.
+/// Options of a download.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DownloadOptions {
-    /// Requests at once, at least 1. Each may hold `max_bytes` in memory; the pictures that are decoded
-    /// share 384 MiB, whatever their number.
+    /// Parallel requests, at least 1. Each may hold `max_bytes` in memory; pictures that are being
+    /// decoded share 384 MiB, whatever their number.
     pub jobs: usize,
-    /// Requests at once to one host, at least 1. Where a redirect leads does not count.
+    /// Parallel requests to one host, at least 1. Targets of redirects do not count.
     pub per_host: usize,
-    /// The longest time for a request, from the name's resolution to the last byte, with redirects.
+    /// The longest time for a request, from the name's resolution to the last byte, including
+    /// redirects.
     pub timeout: Duration,
-    /// How often a URL is asked for again after a failure that may pass.
+    /// How often a URL is requested again after a transient failure.
     pub retries: u32,
-    /// The wait before the second attempt, doubled before each one after that.
+    /// The wait before the second attempt; it doubles before each further one.
     pub retry_wait: Duration,
-    /// The longest wait before an attempt, whatever a server asks for with Retry-After.
+    /// The longest wait before an attempt, whatever a server's Retry-After says.
     pub max_wait: Duration,
-    /// The most bytes of an answer; no more than 512 MiB, which is all that extraction reads.
+    /// The largest answer in bytes; at most 512 MiB, the largest file that extraction reads.
     pub max_bytes: u64,
-    /// How often one request may be redirected; none with 0.
+    /// The most redirects of one request; 0 for none.
     pub max_redirects: u32,
-    /// How servers are told who asks.
+    /// The User-Agent sent to servers.
     pub user_agent: String,
-    /// Whether hosts that are not on the public internet may be asked. Only then is a proxy that
-    /// the environment names used too: behind it, addresses cannot be judged.
+    /// Whether hosts outside the public internet may be requested. Only then is a proxy from the
+    /// environment used, because addresses behind it cannot be checked.
     pub allow_private: bool,
-    /// From how many URLs the same bytes are taken for a placeholder, at least 2.
+    /// The number of URLs from which identical bytes count as a placeholder, at least 2.
     pub placeholder_at: usize,
-    /// Whether to ask again for all URLs that gave no picture, and not only for those that may end
-    /// better.
+    /// Whether to request all URLs without a picture again, not only those that may now succeed.
     pub retry_all: bool,
 }
 
-/// A few requests at once, and a few attempts at what may pass; only what is on the public internet.
+/// A few parallel requests, a few attempts after transient failures, and only the public internet.
 impl Default for DownloadOptions {
     fn default() -> Self {
         Self {
@@ -112,40 +112,40 @@ impl Default for DownloadOptions {
     }
 }
 
-/// What a download left.
+/// The results of a download.
 #[derive(Clone, Debug)]
 pub struct Downloaded {
-    /// The folder that holds a folder for each label.
+    /// The folder with one folder per label.
     pub out: PathBuf,
-    /// The table of all rows' fates.
+    /// The table with the fate of every row.
     pub results: PathBuf,
-    /// Rows of the list.
+    /// Number of rows in the list.
     pub n_rows: usize,
-    /// Rows of each fate.
+    /// Number of rows by fate.
     pub by_fate: BTreeMap<Fate, usize>,
-    /// Pictures in each label's folder that are of the list.
+    /// Number of pictures from the list in each label's folder.
     pub per_class: BTreeMap<String, usize>,
-    /// The first rows that gave nothing to use, by their URLs.
+    /// The first rows without a usable picture, by their URLs.
     pub failures: Vec<Failure>,
-    /// URLs that were asked for in this run.
+    /// Number of URLs requested in this run.
     pub n_fetched: usize,
-    /// Pictures that were set aside because no row of the list has them any more.
+    /// Number of pictures set aside because no row of the list refers to them any more.
     pub n_taken_out: usize,
-    /// How long it took.
+    /// The duration of the run.
     pub elapsed: Duration,
 }
 
-/// Fetches the pictures of `list` into `out`, a folder for each label.
+/// Downloads the pictures of `list` into `out`, one folder per label.
 ///
-/// A run that was stopped or killed goes on when it is called again: URLs that gave a picture that
-/// is still there, or failed for good, are left alone. `watch` is told how far it is, in URLs: rows
-/// that are refused, or repeat a URL, do not count. When it stops the job, requests under way are
-/// ended, and what was had is put in order.
+/// A run that was stopped or killed is continued by the next call: URLs whose picture still exists,
+/// or that failed permanently, are skipped. `watch` sees the progress in URLs; refused rows and
+/// repeated URLs do not count. When it stops the job, running requests are ended, and the pictures
+/// received so far are sorted into their folders.
 ///
-/// results.csv follows the order of `list`. What is in `out` besides is left as it is.
+/// results.csv follows the order of `list`. Other files in `out` are left unchanged.
 ///
 /// # Errors
-/// [`DownloadError`]. What was had by then is kept for the next run.
+/// [`DownloadError`]. The pictures received so far are kept for the next run.
 pub fn download(
     list: &UrlList,
     out: &Path,
@@ -184,7 +184,7 @@ pub fn download(
     Ok(downloaded)
 }
 
-/// A run, and what is known by now.
+/// A run and its current knowledge.
 struct Run<'a> {
     list: &'a UrlList,
     folder: Folder,
@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The URLs to ask for.
+    /// The URLs to request.
     fn todo(&self, retry_all: bool) -> Vec<&'a str> {
         let is_open = |url: &&str| match self.fetches.get(*url).map(|fetch| &fetch.result) {
             None => true,
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         self.list.urls().into_iter().filter(is_open).collect()
     }
 
-    /// Asks for the URLs of `todo`; returns whether it was stopped on the way.
+    /// Requests the URLs of `todo`; returns whether it was stopped.
     fn fetch(
         &mut self,
         todo: &[&str],
@@ -250,7 +250,7 @@ impl<'a> Run<'a> {
             total,
             failures: failed_before.count(),
         };
-        // Not borrowed through `self`, which takes up what the threads find.
+        // Not borrowed through `self`, which collects the threads' results.
         let Self {
             folder,
             journal,
@@ -285,7 +285,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Decides what counts, brings all pictures to their places, and writes results.csv.
+    /// Decides which pictures count, moves all pictures to their places, and writes results.csv.
     fn settle(
         &mut self,
         placeholder_at: usize,
@@ -299,7 +299,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Takes up what the threads find, on the calling thread.
+/// Collects the threads' results on the calling thread.
 struct Keeper<'a> {
     fetcher: &'a Fetcher<'a>,
     journal: &'a mut Journal,
@@ -309,7 +309,7 @@ struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
-    /// Until all threads have ended; returns whether they were stopped.
+    /// Runs until all threads have ended; returns whether they were stopped.
     fn listen(
         &mut self,
         receiver: &Receiver<Message>,
@@ -366,7 +366,7 @@ impl Keeper<'_> {
     }
 }
 
-/// What the outcomes come to.
+/// The summary of the outcomes.
 fn summary(out: &Path, results: PathBuf, outcomes: &[Outcome]) -> Downloaded {
     let mut by_fate = BTreeMap::new();
     let mut files = BTreeSet::new();

@@ -1,14 +1,14 @@
-//! Labelled pictures made ready for a classifier: before any code is computed.
+//! Prepares labelled pictures for a classifier, before any code is computed.
 //!
 //! ```text
 //! download   a list of addresses -> a folder for every class
 //! copies     pictures that show the same, found without comparing all with all
-//! check      what is wrong with a set of pictures
+//! check      problems of a set of pictures
 //! split      labelled pictures -> train/, validation/ and test/
 //! ```
 //!
-//! [`split`](mod@split) keeps copies in one part by what [`check`](mod@check) finds. The pictures themselves are
-//! found and decoded by [`cnn_codes`].
+//! [`split`](mod@split) keeps copies, found by [`check`](mod@check), in one part. The pictures
+//! themselves are found and decoded by [`cnn_codes`].
 
 pub mod check;
 mod copies;

@@ -1,4 +1,4 @@
-//! Labelled pictures into train/, validation/ and test/, each with a folder for every class.
+//! Splits labelled pictures into train/, validation/ and test/, each with a folder for every class.
 //!
 //! ```text
 //! pictures -> groups ------------> deal ------------> write
@@ -21,7 +21,7 @@ use cnn_codes::named;
 use cnn_codes::progress::Watch;
 use cnn_codes_files::{Draft, Existing, Kind};
 
-/// What DIR is called in messages, and the file that makes it one.
+/// The name of DIR's kind in messages, and the file that identifies it.
 pub const KIND: Kind = Kind {
     name: "split",
     marker: TABLE,
@@ -30,20 +30,20 @@ pub const KIND: Kind = Kind {
 /// The table of all pictures, inside DIR: path, label, part, group.
 pub const TABLE: &str = "split.csv";
 
-/// One of the folders that pictures are dealt into.
+/// A part of the split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
-    /// What heads are trained on.
+    /// Pictures for training heads.
     Train,
-    /// What they are judged on while one still chooses.
+    /// Pictures for evaluating heads while choices are made.
     Validation,
-    /// What they are judged on once, at the end.
+    /// Pictures for the final evaluation.
     Test,
 }
 
 named!(Part, "part", Train => "train", Validation => "validation", Test => "test");
 
-/// Which share of every class each part gets.
+/// The share of every class in each part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shares {
     train: f64,
@@ -51,7 +51,7 @@ pub struct Shares {
     test: f64,
 }
 
-/// What may be missing to 1, or be beyond it, by rounding.
+/// Rounding error allowed in the sum of the shares.
 const ROUNDING: f64 = 1e-9;
 
 /// Four fifths for training, the rest for validation.
@@ -68,14 +68,14 @@ impl Default for Shares {
 }
 
 impl Shares {
-    /// The share of training where nothing else is said.
+    /// The default share of training.
     pub const TRAIN: f64 = 0.8;
 
-    /// Validation gets what is left where its share is not given.
+    /// Without a share of its own, validation gets the rest.
     ///
     /// # Errors
-    /// [`SplitError::Shares`] unless the shares are 0 or more and 1 or less together, and at least
-    /// two parts get something.
+    /// [`SplitError::Shares`] unless the shares are at least 0 with a sum of at most 1, and at
+    /// least two parts have a share.
     pub fn new(train: f64, validation: Option<f64>, test: Option<f64>) -> Result<Self, SplitError> {
         let test = test.unwrap_or(0.0);
         let rest = 1.0 - train - test;
@@ -99,13 +99,13 @@ impl Shares {
         })
     }
 
-    /// The share of what goes nowhere: what the shares leave to 1.
+    /// The share of pictures that go to no part: the rest up to 1.
     fn left_out(&self) -> f64 {
         let rest = 1.0 - self.train - self.validation - self.test;
         if rest < ROUNDING { 0.0 } else { rest }
     }
 
-    /// The parts that get something, and their shares.
+    /// The parts with a share above 0, and their shares.
     fn parts(&self) -> Vec<(Part, f64)> {
         let all = [
             (Part::Train, self.train),
@@ -116,41 +116,42 @@ impl Shares {
     }
 }
 
-/// How pictures come into their folders.
+/// How pictures are placed into their folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Placement {
     /// As copies.
     #[default]
     Copy,
-    /// As hard links: no more room is taken, and the pictures stay where either name is removed; to
-    /// change one in place changes both. DIR has to be on the file system of the pictures.
+    /// As hard links. They take no more space, and a picture stays until both names are removed; a
+    /// change in place changes both. DIR must be on the same file system as the pictures.
     HardLink,
 }
 
-/// How pictures are split.
+/// Options of a split.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SplitOptions {
-    /// Which share each part gets.
+    /// The share of each part.
     pub shares: Shares,
-    /// Which pictures go where.
+    /// The seed for dealing pictures.
     pub seed: u64,
-    /// How they get there.
+    /// How pictures are placed.
     pub placement: Placement,
 }
 
-/// What a split did.
+/// The result of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// Pictures of each class, in the order of the classes, in each part that has a share.
+    /// Number of pictures of each class, in the order of the classes, in each part with a share.
     pub per_part: BTreeMap<Part, Vec<usize>>,
-    /// Pictures that the shares leave for no part.
+    /// Number of pictures in no part.
     pub n_left_out: usize,
-    /// Where the finished split of an earlier run is kept, which was killed before it was in its place.
+    /// Where the finished split of an earlier run is kept, if that run was killed before it
+    /// published it.
     pub kept_before: Option<PathBuf>,
 }
 
-/// Refuses an `out` that is not free or lies among the pictures, before there is any work.
+/// Refuses an `out` that exists or lies among the pictures, before any work.
 ///
 /// # Errors
 /// [`SplitError::Exists`], [`SplitError::Inside`] or [`SplitError::Draft`].
@@ -159,18 +160,18 @@ pub fn check_out(pictures: &Pictures, out: &Path) -> Result<(), SplitError> {
     Draft::check(out, KIND, Existing::Keep).map_err(SplitError::of_draft)
 }
 
-/// Deals `pictures` into parts and leaves them at `out`, whole or not at all.
+/// Deals `pictures` into parts and writes them to `out`, whole or not at all.
 ///
-/// Pictures of one group of `grouping` go to one part. Of every class each part gets its share, but
-/// for what groups forbid, and one picture at least. The same pictures, groups, shares and seed give
-/// the same split. `watch` is told how many pictures are placed, and may stop.
+/// Pictures of one group of `grouping` go to one part. Each part gets its share of every class, as
+/// far as groups allow, and at least one picture. The same pictures, groups, shares and seed give
+/// the same split. `watch` sees how many pictures are placed, and may stop the job.
 ///
 /// # Errors
-/// [`SplitError`]; nothing is left at `out` then, and what was there is as it was. A split that is
-/// finished, but could not be put in its place, is kept beside it: the error says where.
+/// [`SplitError`]; nothing is then written at `out`, and an existing directory is unchanged. A
+/// finished split that could not be published is kept beside it: the error says where.
 ///
 /// # Panics
-/// If `grouping` is not of these pictures.
+/// If `grouping` does not belong to these pictures.
 pub fn split(
     pictures: &Pictures,
     grouping: &Grouping,

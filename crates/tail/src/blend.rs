@@ -1,11 +1,11 @@
-//! Between two tails.
+//! Interpolation between two tails.
 
 use crate::{Tail, TailError};
 
 impl Tail {
-    /// The tail between `self` and `tuned`: weights (1 - alpha) old + alpha tuned, which keeps more of what the old
-    /// ones knew of other pictures (M. Wortsman and others, "Robust fine-tuning of zero-shot models", 2022:
-    /// WiSE-FT, equation 1).
+    /// The tail between `self` and `tuned`: weights (1 - alpha) old + alpha tuned. It keeps more of
+    /// the old weights' accuracy on other pictures (M. Wortsman and others, "Robust fine-tuning of
+    /// zero-shot models", 2022: WiSE-FT, equation 1).
     ///
     /// # Errors
     /// [`TailError::Foreign`] if the tails have different weights.

@@ -2,62 +2,62 @@
 
 use ort_winograd::GraphError;
 
-/// How many names a message lists before it counts the rest.
+/// How many names a message lists before it only counts the rest.
 const LISTED: usize = 12;
 
-/// Why something could not be done with a tail.
+/// Why an operation on a tail failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TailError {
-    /// A tensor was named that the graph does not compute.
+    /// The graph does not compute the named tensor.
     #[error(
         "the graph has no tensor named {name:?} there; it has {}",
         listed(there)
     )]
     NoTensor {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Names that could have been meant.
+        /// Possible names.
         there: Vec<String>,
     },
-    /// What is to be computed needs more than the tensor that it shall be computed from.
+    /// The end of the tail depends on more than its beginning.
     #[error(
         "{to:?} does not come of {from:?} alone: it needs {} too{}",
         listed(others),
         instead(cuts)
     )]
     NotAlone {
-        /// Where the tail was to begin.
+        /// The requested beginning.
         from: String,
-        /// Where it was to end.
+        /// The requested end.
         to: String,
-        /// What else is needed.
+        /// The other tensors that are needed.
         others: Vec<String>,
-        /// Tensors between both of which `to` does come alone, from the front to the back.
+        /// Tensors between the two on which alone `to` depends, from front to back.
         cuts: Vec<String>,
     },
-    /// Between the two tensors there are no weights.
+    /// There are no weights between the two tensors.
     #[error("between {from:?} and {to:?} there are no weights to tune")]
     NothingToTune {
-        /// Where the tail was to begin.
+        /// The requested beginning.
         from: String,
-        /// Where it was to end.
+        /// The requested end.
         to: String,
     },
-    /// An operator that a tail cannot have.
+    /// A tail cannot have this operator.
     #[error(
         "node {node:?} is a {operator}, which cannot be tuned here{}",
         instead(cuts)
     )]
     Operator {
-        /// The operator, with its domain if it is none of ONNX's own.
+        /// The operator, with its domain if it is not ONNX's own.
         operator: String,
-        /// The node's name, or that of the tensor that it computes.
+        /// The node's name, or that of the tensor it computes.
         node: String,
-        /// Tensors behind the node at which the trunk could be cut, from the front to the back.
+        /// Tensors after the node at which the trunk could be cut, from front to back.
         cuts: Vec<String>,
     },
-    /// An operator that a tail can have, in a form that it cannot have.
+    /// A tail can have this operator, but not in this form.
     #[error(
         "node {node:?}, a {operator}, cannot be tuned here: {reason}{}",
         instead(cuts)
@@ -65,62 +65,62 @@ pub enum TailError {
     Form {
         /// The operator.
         operator: String,
-        /// The node's name, or that of the tensor that it computes.
+        /// The node's name, or that of the tensor it computes.
         node: String,
-        /// What is different.
+        /// The difference.
         reason: String,
-        /// Tensors behind the node at which the trunk could be cut, from the front to the back.
+        /// Tensors after the node at which the trunk could be cut, from front to back.
         cuts: Vec<String>,
     },
-    /// Weights that cannot be read, or be those of their node.
+    /// Weights cannot be read, or do not fit their node.
     #[error("the weights {tensor:?} cannot be used: {reason}")]
     Weights {
         /// The tensor's name.
         tensor: String,
-        /// What is wrong with them.
+        /// What is wrong.
         reason: String,
     },
-    /// A batch that the layers cannot take.
+    /// The layers cannot take a batch of this shape.
     #[error("a batch of shape {shape:?} (N, H, W, C) does not fit {layer:?}: {reason}")]
     Batch {
         /// The batch's shape.
         shape: [usize; 4],
-        /// The tensor that would be computed of it.
+        /// The tensor that would be computed from it.
         layer: String,
-        /// Why it cannot.
+        /// The reason.
         reason: String,
     },
-    /// More or fewer numbers than there must be.
+    /// An array has the wrong length.
     #[error("{what}: {actual} numbers where {expected} belong")]
     Length {
-        /// What they are.
+        /// The name of the array.
         what: &'static str,
-        /// How many there should be.
+        /// The expected length.
         expected: usize,
-        /// How many there are.
+        /// The actual length.
         actual: usize,
     },
-    /// Weights or a tape that do not belong to this tail.
+    /// Weights or a tape belong to another tail.
     #[error("this does not belong to the tail: {reason}")]
     Foreign {
-        /// What is different.
+        /// The difference.
         reason: String,
     },
-    /// A file of tuned weights that is none.
+    /// A file of tuned weights is not valid safetensors.
     #[error("the tuned weights cannot be read: {0}")]
     Safetensors(#[from] safetensors::SafeTensorError),
-    /// A graph that the tail cannot be written into.
+    /// The tail does not fit the graph.
     #[error("the tail cannot be written into this graph: {reason}")]
     OtherGraph {
-        /// What is different.
+        /// The difference.
         reason: String,
     },
-    /// The graph with tuned weights is not sound.
+    /// The graph with tuned weights is invalid.
     #[error(transparent)]
     Graph(#[from] GraphError),
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 fn listed(names: &[String]) -> String {
     let first: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
     match names.len().saturating_sub(LISTED) {

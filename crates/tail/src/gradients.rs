@@ -1,19 +1,19 @@
-//! Gradients of a loss to all weights of a tail.
+//! Gradients of a loss with respect to all weights of a tail.
 
-/// The smallest number beside a norm, as PyTorch's `clip_grad_norm_` has it.
+/// Added to a norm before dividing, as in PyTorch's `clip_grad_norm_`.
 const BESIDE_NORM: f64 = 1e-6;
 
-/// Gradients of a loss to weights, and to the input if it was wanted.
+/// Gradients of a loss with respect to the weights, and to the input if requested.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
-    /// For each of [`Tail::tensors`](crate::Tail::tensors), a number for each weight.
+    /// For each of [`Tail::tensors`](crate::Tail::tensors), one number per weight.
     pub tensors: Vec<Vec<f32>>,
-    /// (N, H, W, C) of the batch.
+    /// Gradient with respect to the batch, (N, H, W, C).
     pub input: Option<Vec<f32>>,
 }
 
 impl Gradients {
-    /// The Euclidean norm over the gradients to all weights.
+    /// The Euclidean norm of the gradients with respect to all weights.
     #[must_use]
     pub fn norm(&self) -> f64 {
         let squares = self.tensors.iter().flatten();
@@ -23,9 +23,10 @@ impl Gradients {
             .sqrt()
     }
 
-    /// Shortens the gradients to all weights to a norm of at most `max_norm`, and gives the norm that they had
-    /// (R. Pascanu, T. Mikolov, Y. Bengio: "On the difficulty of training recurrent neural networks", 2013,
-    /// algorithm 1; with PyTorch's term beside the norm). A norm that is no number changes nothing.
+    /// Scales the gradients of all weights down to a norm of at most `max_norm`, and returns the
+    /// norm before (R. Pascanu, T. Mikolov, Y. Bengio: "On the difficulty of training recurrent
+    /// neural networks", 2013, algorithm 1; with PyTorch's term added to the norm). If the norm is
+    /// NaN, nothing changes.
     pub fn clip(&mut self, max_norm: f32) -> f64 {
         let norm = self.norm();
         let factor = f64::from(max_norm) / (norm + BESIDE_NORM);
@@ -35,7 +36,8 @@ impl Gradients {
         norm
     }
 
-    /// Multiplies the gradients to all weights with `factor`, as is needed where the norm is that of a head too.
+    /// Multiplies the gradients of all weights by `factor`, for example to clip them together with
+    /// a head's.
     pub fn scale(&mut self, factor: f32) {
         for gradient in self.tensors.iter_mut().flatten() {
             *gradient *= factor;

@@ -1,26 +1,26 @@
 //! Fine-tuning: the last layers of a ConvNet, forward and backward, without a framework.
 //!
-//! The front of a trunk is frozen. What it gives for the pictures, the codes, is computed once. This crate
-//! reads the layers behind it, the **tail**, out of the trunk's ONNX graph, trains them on the codes, and puts
-//! the tuned weights back into the graph.
+//! The front of a trunk is frozen: its outputs for the pictures, the codes, are computed once. This
+//! crate reads the layers after it, the **tail**, from the trunk's ONNX graph, trains them on the
+//! codes, and writes the tuned weights back into the graph.
 //!
 //! ```text
 //! read       an ONNX graph, between two tensors -> plain layers and their weights: a Tail
-//! layers     each layer, forward and backward beside each other
+//! layers     each layer, forward and backward side by side
 //! pass       a batch through the layers, with a tape; and gradients back along it
 //! gradients  of all weights: their norm, clipped
 //! optimizer  SGD with momentum, AdamW; rates by layer, a pull towards the start
-//! blend      between two tails' weights: WiSE-FT
+//! blend      interpolation between two tails' weights: WiSE-FT
 //! saved      weights to safetensors and back
 //! write      tuned weights back into the graph
 //! ```
 //!
-//! Shapes: N pictures, H rows, W columns, C channels; O and I are output and input channels. Batches are
-//! (N, H, W, C) in C order, as stores of codes have them; weights are as in the ONNX file, (O, I, k, k). Inside,
-//! tensors are (N, C/16, H, W, 16): see [`ort_winograd::blocked`].
+//! Shapes: N pictures, H rows, W columns, C channels; O and I are output and input channels.
+//! Batches are (N, H, W, C) in C order, like stores of codes; weights are (O, I, k, k), as in the
+//! ONNX file. Internally, tensors are (N, C/16, H, W, 16): see [`ort_winograd::blocked`].
 //!
-//! All is float32. Work is shared among the threads of rayon's current pool; results depend neither on
-//! their number nor on the processor's vector instructions, by a single bit.
+//! Everything is float32. Work is divided among the threads of rayon's current pool. Results depend
+//! neither on their number nor on the processor's vector instructions, not even in the last bit.
 //!
 //! ```
 //! use cnn_codes_tail::{Batch, InputGradient, Optimizer, OptimizerOptions, Tail, TailError};

@@ -1,4 +1,4 @@
-//! How gradients change the weights of a tail.
+//! Updates the weights of a tail by gradients.
 
 use ort_winograd::{InstructionSet, Instructions, Kernel};
 use rayon::prelude::*;
@@ -6,18 +6,18 @@ use rayon::prelude::*;
 use crate::tail::Role;
 use crate::{Gradients, Tail, TailError};
 
-/// Gradients and running means below this count as zero: they change nothing, and lead to subnormal numbers,
-/// on which processors are many times slower.
+/// Gradients and running means below this count as zero: they would change nothing, and lead to
+/// subnormal numbers, which make processors many times slower.
 const NEGLIGIBLE: f32 = 1e-18;
 
-/// The same of squares: times 1 - beta_2 they would be subnormal before they are as small as the square of
-/// [`NEGLIGIBLE`].
+/// The same for squares: times 1 - beta_2 they would be subnormal before they are as small as the
+/// square of [`NEGLIGIBLE`].
 const NEGLIGIBLE_SQUARE: f32 = 1e-30;
 
-/// Weights that a thread works on at a time.
+/// Weights that a thread processes at a time.
 const SOME: usize = 1 << 14;
 
-/// A rule by which gradients change weights.
+/// An update rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum UpdateRule {
     /// Gradient descent with momentum: m = momentum m + g, w = w - rate m (I. Sutskever and others, "On the
@@ -27,26 +27,26 @@ pub enum UpdateRule {
         /// From 0 to less than 1.
         momentum: f32,
     },
-    /// Adam with weights that decay by themselves: m = beta_1 m + (1 - beta_1) g,
-    /// v = beta_2 v + (1 - beta_2) g^2, w = w - rate (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon) in
-    /// step t = 1, 2, ... (D. Kingma and J. Ba, "Adam", 2015, algorithm 1; I. Loshchilov and F. Hutter, "Decoupled
-    /// weight decay regularization", 2019, algorithm 2).
+    /// Adam with decoupled weight decay: m = beta_1 m + (1 - beta_1) g, v = beta_2 v + (1 - beta_2)
+    /// g^2, w = w - rate (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon) in step t = 1,
+    /// 2, ... (D. Kingma and J. Ba, "Adam", 2015, algorithm 1; I. Loshchilov and F. Hutter,
+    /// "Decoupled weight decay regularization", 2019, algorithm 2).
     AdamW(AdamMeans),
 }
 
 /// The running means of [`UpdateRule::AdamW`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamMeans {
-    /// What is kept of the mean of gradients, from 0 to less than 1.
+    /// Share of the mean of gradients that is kept, from 0 to less than 1.
     pub beta_1: f32,
-    /// What is kept of the mean of squares, from 0 to less than 1.
+    /// Share of the mean of squares that is kept, from 0 to less than 1.
     pub beta_2: f32,
     /// Added to the root, above 0.
     pub epsilon: f32,
 }
 
 impl Default for AdamMeans {
-    /// Those of the paper: 0.9, 0.999 and 1e-8.
+    /// The values in the paper: 0.9, 0.999 and 1e-8.
     fn default() -> Self {
         Self {
             beta_1: 0.9,
@@ -56,16 +56,18 @@ impl Default for AdamMeans {
     }
 }
 
-/// What an [`Optimizer`] does.
+/// Options of an [`Optimizer`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OptimizerOptions {
-    /// The rule.
+    /// The update rule.
     pub rule: UpdateRule,
-    /// Before each step, filters lose this times the rate of themselves: w = w - rate decay w. Biases do not.
+    /// Before each step, filters decay by this share times the rate: w = w - rate decay w. Biases
+    /// do not decay.
     pub weight_decay: f32,
-    /// The pull towards the weights at the start: pull (w - start) is added to the gradient, of pull / 2 times
-    /// the squared distance (X. Li, Y. Grandvalet, F. Davoine, "Explicit inductive bias for transfer learning
-    /// with convolutional networks", 2018: L2-SP, equation 3). 0 for none.
+    /// The pull towards the initial weights: pull (w - start) is added to the gradient, the
+    /// derivative of pull / 2 times the squared distance (X. Li, Y. Grandvalet, F. Davoine,
+    /// "Explicit inductive bias for transfer learning with convolutional networks", 2018: L2-SP,
+    /// equation 3). 0 for none.
     pub pull: f32,
 }
 
@@ -85,16 +87,16 @@ impl Default for OptimizerOptions {
 pub struct Optimizer {
     options: OptimizerOptions,
     instructions: Instructions,
-    /// For each tensor of weights: m, and v where the rule has it.
+    /// For each tensor of weights: m, and v if the rule uses it.
     states: Vec<[Vec<f32>; 2]>,
-    /// The weights at the start, where there is a pull towards them.
+    /// The initial weights, if there is a pull towards them.
     start: Vec<Vec<f32>>,
     roles: Vec<Role>,
     steps: i32,
 }
 
 impl Optimizer {
-    /// An optimizer for the weights of `tail`, which begin to be pulled towards what they are now.
+    /// An optimizer for the weights of `tail`; a pull goes towards their current values.
     #[must_use]
     pub fn new(tail: &Tail, options: OptimizerOptions) -> Self {
         let weights = tail.tensors.iter();
@@ -102,8 +104,8 @@ impl Optimizer {
         Self::of(weights, options, tail.instructions())
     }
 
-    /// An optimizer for any tensors of weights, such as those of a head behind a tail, and what they are to their
-    /// layers.
+    /// An optimizer for any tensors of weights, such as those of a head on a tail, given with their
+    /// roles.
     #[must_use]
     pub fn of<'w>(
         weights: impl Iterator<Item = (&'w [f32], Role)>,
@@ -131,26 +133,27 @@ impl Optimizer {
         }
     }
 
-    /// How many steps were done, and for each tensor of weights the running means: of gradients, and of their squares
-    /// where the rule has them.
+    /// The number of steps so far, and the running means of each tensor of weights: of gradients,
+    /// and of their squares if the rule uses them.
     #[must_use]
     pub fn state(&self) -> (i32, &[[Vec<f32>; 2]]) {
         (self.steps, &self.states)
     }
 
-    /// The running means of all tensors one after the other, to be set as they were after `steps`: a training that
-    /// was stopped goes on so.
+    /// The running means of all tensors in order, to be filled with their values after `steps`. A
+    /// stopped training is resumed in this way.
     pub fn restore(&mut self, steps: i32) -> impl Iterator<Item = &mut [f32]> {
         self.steps = steps;
         let states = self.states.iter_mut().flatten();
         states.map(Vec::as_mut_slice)
     }
 
-    /// Changes the weights of `tail` by `gradients`, with a learning rate for each tensor of weights, such as
-    /// [`Tail::layer_rates`] gives. Weights whose rate is 0 stay as they are.
+    /// Updates the weights of `tail` by `gradients`, with a learning rate for each tensor of
+    /// weights, such as [`Tail::layer_rates`] returns. Weights with rate 0 do not change.
     ///
     /// # Errors
-    /// [`TailError::Length`] if gradients or rates are not as many as the weights, which then stay as they are.
+    /// [`TailError::Length`] if the number of gradients or rates differs from that of the weights;
+    /// these do not change then.
     pub fn step(
         &mut self,
         tail: &mut Tail,
@@ -161,7 +164,7 @@ impl Optimizer {
         self.step_weights(&mut weights, &gradients.tensors, rates)
     }
 
-    /// The same with any tensors of weights, those that it is of.
+    /// The same for any tensors of weights, as given to [`Self::of`].
     ///
     /// # Errors
     /// As [`Self::step`].
@@ -183,7 +186,7 @@ impl Optimizer {
             let step = Step::new(self.options, role, rate, self.steps);
             let parts = weights.par_chunks_mut(SOME).zip(m.par_chunks_mut(SOME));
             let parts = parts.zip(gradient.par_chunks(SOME));
-            // Those of arrays that are not there are empty.
+            // Missing arrays are empty.
             let n = gradient.len().div_ceil(SOME);
             let mut v: Vec<&mut [f32]> = v.chunks_mut(SOME).collect();
             v.resize_with(n, Default::default);
@@ -239,10 +242,10 @@ impl Optimizer {
     }
 }
 
-/// One step of a rule, in numbers.
+/// The numbers of one step of a rule.
 #[derive(Clone, Copy)]
 struct Step {
-    /// What weights lose of themselves.
+    /// The share by which weights decay.
     decay: f32,
     pull: f32,
     rule: RuleStep,
@@ -289,15 +292,15 @@ impl Step {
     }
 }
 
-/// A step with some weights.
+/// A step for some weights.
 struct StepOf<'a> {
     step: Step,
     weights: &'a mut [f32],
     gradient: &'a [f32],
-    /// Empty if there is no pull.
+    /// Empty without a pull.
     start: &'a [f32],
     m: &'a mut [f32],
-    /// Empty if the rule has none.
+    /// Empty if the rule does not use it.
     v: &'a mut [f32],
 }
 
@@ -307,7 +310,7 @@ impl Kernel for StepOf<'_> {
     #[inline(always)]
     fn run<S: InstructionSet>(self) {
         let n = self.weights.len();
-        // Of lengths that the compiler knows to be that of the weights.
+        // Slices of lengths that the compiler knows to be that of the weights.
         let (gradient, m) = (&self.gradient[..n], &mut self.m[..n]);
         let Step { decay, pull, rule } = self.step;
         let mut pulled = [0.0; 16];
@@ -346,7 +349,7 @@ impl Kernel for StepOf<'_> {
     }
 }
 
-/// `value`, or 0 where it is below `least` on both sides of zero.
+/// `value`, or 0 if its absolute value is below `least`.
 #[inline(always)]
 fn zero_below(least: f32, value: f32) -> f32 {
     if value.abs() < least { 0.0 } else { value }

@@ -1,11 +1,11 @@
-//! A batch on its way through the layers, and gradients on their way back.
+//! The forward pass of a batch, and the backward pass of gradients.
 
 use ort_winograd::blocked::{BlockedShape, BlockedTensor};
 
 use crate::layers::{Backward, Context, add};
 use crate::{Gradients, Tail, TailError};
 
-/// Numbers of several pictures.
+/// The codes of several pictures.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
     /// (N, H, W, C).
@@ -14,27 +14,27 @@ pub struct Batch<'a> {
     pub values: &'a [f32],
 }
 
-/// Whether the gradient to the batch itself is wanted, which takes some time.
+/// Whether the gradient with respect to the batch itself is computed, which takes some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputGradient {
-    /// It is.
+    /// It is computed.
     Wanted,
-    /// It is not.
+    /// It is not computed.
     Unwanted,
 }
 
-/// What the way back needs of the way there: the activations of one batch.
+/// The activations of one batch, which the backward pass needs.
 #[derive(Debug)]
 pub struct Tape {
-    /// The input, and what each layer gave.
+    /// The input, and the output of each layer.
     values: Vec<BlockedTensor>,
 }
 
 impl Tail {
-    /// Shape (H, W, C) of what comes of pictures of shape (H, W, C).
+    /// Shape (H, W, C) of the outputs for codes of shape (H, W, C).
     ///
     /// # Errors
-    /// [`TailError::Batch`] if the layers cannot take such.
+    /// [`TailError::Batch`] if the layers cannot take this shape.
     pub fn output_shape(
         &self,
         [height, width, channels]: [usize; 3],
@@ -58,7 +58,8 @@ impl Tail {
         Ok((values[self.output].to_channels_last(), Tape { values }))
     }
 
-    /// Computes the outputs (N, H, W, C) of a batch alone, as [`Self::forward`] does, in less memory.
+    /// Computes only the outputs (N, H, W, C) of a batch, as [`Self::forward`] does, with less
+    /// memory.
     ///
     /// # Errors
     /// As [`Self::forward`].
@@ -86,12 +87,13 @@ impl Tail {
         Ok(output.map_or_else(Vec::new, |output| output.to_channels_last()))
     }
 
-    /// Gradients of a loss to all weights, summed over the batch, from its gradient `d_outputs` (N, H, W, C) to
-    /// the outputs that [`Self::forward`] gave with `tape`. The weights must be those of then.
+    /// Gradients of a loss with respect to all weights, summed over the batch. `d_outputs` (N, H,
+    /// W, C) is the loss's gradient with respect to the outputs that [`Self::forward`] returned
+    /// with `tape`. The weights must not have changed since then.
     ///
     /// # Errors
-    /// [`TailError::Length`] if `d_outputs` is not as long as the outputs, or [`TailError::Foreign`] if `tape` is of
-    /// another tail.
+    /// [`TailError::Length`] if `d_outputs` is not as long as the outputs, or
+    /// [`TailError::Foreign`] if `tape` belongs to another tail.
     pub fn backward(
         &self,
         tape: &Tape,
@@ -108,7 +110,7 @@ impl Tail {
         d_values[self.output] = Some(BlockedTensor::from_channels_last(d_outputs, shape));
         let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); self.tensors.len()];
         for (index, layer) in self.layers.iter().enumerate().rev() {
-            // A value that nothing reads has no gradient, nor has one before all weights.
+            // A value that nothing reads has no gradient; neither has one before all weights.
             let Some(d_output) = d_values[index + 1].take().filter(|_| wanted[index + 1]) else {
                 continue;
             };
@@ -139,7 +141,7 @@ impl Tail {
         })
     }
 
-    /// The tape has the shapes that it has if it is of this tail.
+    /// Checks that the tape's shapes are those of this tail.
     fn check_tape(&self, tape: &Tape) -> Result<(), TailError> {
         let there: Vec<_> = tape.values.iter().map(BlockedTensor::shape).collect();
         let BlockedShape {
@@ -163,7 +165,8 @@ impl Tail {
         }
     }
 
-    /// For each value, whether its gradient is needed: it is the input's that is wanted, or comes of weights.
+    /// For each value, whether its gradient is needed: for the input if requested, and for all that
+    /// depend on weights.
     fn wanted(&self, input: InputGradient) -> Vec<bool> {
         let mut wanted = vec![input == InputGradient::Wanted];
         for layer in &self.layers {
@@ -173,7 +176,7 @@ impl Tail {
         wanted
     }
 
-    /// With zeros for weights that no output depends on.
+    /// Adds zeros for weights that no output depends on.
     fn filled(&self, mut gradients: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
         for (gradient, tensor) in gradients.iter_mut().zip(&self.tensors) {
             gradient.resize(tensor.values.len(), 0.0);
@@ -189,7 +192,7 @@ impl Tail {
         Ok(BlockedTensor::from_channels_last(batch.values, shapes[0]))
     }
 
-    /// The shapes of all values, each with numbers that can be counted, and with some.
+    /// The shapes of all values, none of them empty or too large to count.
     fn shapes(&self, shape: [usize; 4]) -> Result<Vec<BlockedShape>, TailError> {
         let refused = |layer: &str, reason: String| TailError::Batch {
             shape,
@@ -226,7 +229,7 @@ fn check_length(what: &'static str, expected: usize, actual: usize) -> Result<()
     })
 }
 
-/// The most numbers of a tensor: so few that their places are counted in `isize`, in several kinds.
+/// The most numbers in a tensor, so that their indices fit `isize` in every layout.
 const MOST_NUMBERS: usize = isize::MAX as usize / 1024;
 
 fn check_size(shape: BlockedShape) -> Result<(), String> {

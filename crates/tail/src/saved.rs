@@ -22,8 +22,8 @@ impl Tail {
         Ok(serialize(views, None)?)
     }
 
-    /// Takes the weights of a safetensors file, which must have those of this tail and no others. After an error
-    /// the weights are as before.
+    /// Loads the weights from a safetensors file, which must hold exactly the weights of this tail.
+    /// After an error the weights are unchanged.
     ///
     /// # Errors
     /// [`TailError::Safetensors`] or [`TailError::Foreign`].

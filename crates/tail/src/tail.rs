@@ -1,4 +1,4 @@
-//! A tail: layers, and the weights that they share a list of.
+//! A tail: layers with a common list of weights.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use crate::layers::Layer;
 pub struct Tail {
     pub(crate) from: String,
     pub(crate) to: String,
-    /// In the order in which they are computed.
+    /// The layers in the order in which they are computed.
     pub(crate) layers: Vec<Layer>,
     pub(crate) tensors: Vec<WeightTensor>,
-    /// The value that is the output: 0 is the input, 1 what the first layer gives.
+    /// Index of the output value: 0 is the input, 1 the first layer's output, and so on.
     pub(crate) output: usize,
-    /// With the memory that they work in.
+    /// The convolutions, with their working memory.
     pub(crate) convolutions: Arc<Convolutions>,
 }
 
-/// Weights of one kind of one layer.
+/// One weight tensor of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightTensor {
     pub(crate) name: String,
@@ -30,18 +30,18 @@ pub struct WeightTensor {
     pub(crate) values: Vec<f32>,
 }
 
-/// What weights are to their layer.
+/// The role of weights in their layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Filters (O, I, k, k), or (C, 1, k, k) of a depthwise convolution.
+    /// Filters (O, I, k, k), or (C, 1, k, k) for a depthwise convolution.
     Filters,
     /// A bias (O).
     Bias,
 }
 
 impl WeightTensor {
-    /// The name of the ONNX file's tensor that they were read from; made from that of the layer where there is
-    /// none, or where layers share it. No two of a tail have the same.
+    /// The name of its tensor in the ONNX file; made from the layer's name if there is none, or if
+    /// layers share the tensor. Names are unique in a tail.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -53,7 +53,7 @@ impl WeightTensor {
         &self.shape
     }
 
-    /// What they are to their layer.
+    /// The role of the weights in their layer.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
@@ -67,13 +67,13 @@ impl WeightTensor {
 }
 
 impl Tail {
-    /// The tensor that it begins behind.
+    /// The tensor after which the tail begins.
     #[must_use]
     pub fn from(&self) -> &str {
         &self.from
     }
 
-    /// The tensor that it ends with.
+    /// The tensor that the tail ends with.
     #[must_use]
     pub fn to(&self) -> &str {
         &self.to
@@ -85,7 +85,7 @@ impl Tail {
         &self.tensors
     }
 
-    /// The values of all weights, tensor by tensor, to be changed.
+    /// The values of all weights, tensor by tensor, mutable.
     pub fn weights_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
         self.tensors
             .iter_mut()
@@ -98,13 +98,13 @@ impl Tail {
         self.tensors.iter().map(|tensor| tensor.values.len()).sum()
     }
 
-    /// The vector instructions that it uses: the best ones of this processor.
+    /// The vector instructions in use: by default the best ones of this processor.
     #[must_use]
     pub fn instructions(&self) -> Instructions {
         self.convolutions.instructions()
     }
 
-    /// The same with other instructions, for measurements; results are the same to the bit.
+    /// The same tail with other instructions, for measurements; results are equal to the bit.
     #[must_use]
     pub fn with_instructions(self, instructions: Instructions) -> Self {
         Self {
@@ -113,9 +113,10 @@ impl Tail {
         }
     }
 
-    /// A learning rate for each tensor of weights: `rate` for those of the last layer, and times `decay` for
-    /// each layer before it, as J. Howard and S. Ruder have it ("Universal Language Model Fine-tuning for
-    /// Text Classification", 2018, section 3.2, with 1 / 2.6); 1 for the same rate everywhere.
+    /// A learning rate for each tensor of weights: `rate` for the last layer, times `decay` for
+    /// each layer before it, as in J. Howard and S. Ruder ("Universal Language Model Fine-tuning
+    /// for Text Classification", 2018, section 3.2, with 1 / 2.6). With a `decay` of 1, all rates
+    /// are equal.
     #[must_use]
     pub fn layer_rates(&self, rate: f32, decay: f32) -> Vec<f32> {
         let mut rates = vec![rate; self.tensors.len()];

@@ -1,4 +1,4 @@
-//! Tuned weights back into the graph that they came from.
+//! Writes tuned weights back into their graph.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,12 +10,12 @@ use crate::tail::WeightTensor;
 use crate::{Tail, TailError};
 
 impl Tail {
-    /// Puts the weights into `model`, which must have the nodes that they were read from.
+    /// Writes the weights into `model`, which must have the nodes that they were read from.
     ///
-    /// Weights keep their names in the file, unless something else reads them there. A `BatchNormalization` that
-    /// became part of a convolution's weights becomes an `Identity`. All tensors keep their names, so the model
-    /// can be cut and read as before; and another tail can be written into the result. After an error the model
-    /// is as before.
+    /// Weights keep their names in the file, unless something else reads them there. A
+    /// `BatchNormalization` that was folded into a convolution becomes an `Identity`. All tensors
+    /// keep their names, so the model can be cut and read as before, and another tail can be
+    /// written into the result. After an error the model is unchanged.
     ///
     /// # Errors
     /// [`TailError::OtherGraph`], or [`TailError::Graph`].
@@ -35,18 +35,18 @@ impl Tail {
     }
 }
 
-/// A graph that weights are written into.
+/// A graph that is being written to.
 struct Writer<'a> {
     graph: &'a mut GraphProto,
-    /// Places of nodes, by the first tensor that they compute.
+    /// Indices of nodes, by the first tensor that they compute.
     nodes: HashMap<String, usize>,
-    /// Places of initializers, by their names.
+    /// Indices of initializers, by name.
     initializers: HashMap<String, usize>,
-    /// How many inputs of nodes each tensor was before, and outputs of the graph.
+    /// How many node inputs and graph outputs each tensor was before.
     n_readers: HashMap<String, usize>,
-    /// Names that tensors have.
+    /// Names in use.
     taken: HashSet<String>,
-    /// Whether nodes have graphs inside, which may read what nobody else does.
+    /// Whether nodes contain graphs, which may read otherwise unread tensors.
     has_inner_graphs: bool,
 }
 
@@ -110,14 +110,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The node that computes `tensor`, which must be one of `operators`.
+    /// The node that computes `tensor`; its operator must be one of `operators`.
     fn node(&self, tensor: &str, operators: &[&str]) -> Result<usize, TailError> {
         let index = self.nodes.get(tensor).copied();
         let index = index.filter(|&index| operators.contains(&self.graph.node[index].op_type()));
         index.ok_or_else(|| other(format!("no {} computes {tensor:?}", operators[0])))
     }
 
-    /// The shape of an input that is in the file.
+    /// The shape of an input whose values are in the file.
     fn shape_of(&self, node: &NodeProto, slot: usize) -> Option<Vec<usize>> {
         let &place = self.initializers.get(node.input.get(slot)?)?;
         let dims = self.graph.initializer[place].dims.iter();
@@ -146,7 +146,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Drops the initializers that were read before and are no more.
+    /// Removes the initializers that are no longer read.
     fn drop_unread(&mut self) {
         if self.has_inner_graphs {
             return;
@@ -161,7 +161,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// How many inputs of nodes each tensor is; one more where it is an output of the graph.
+/// How many node inputs each tensor is; one more if it is an output of the graph.
 fn n_readers(graph: &GraphProto) -> HashMap<String, usize> {
     let inputs = graph.node.iter().flat_map(|node| &node.input);
     let outputs = graph.output.iter().map(|info| info.name());

@@ -1,19 +1,19 @@
-//! Why a check gave nothing.
+//! Why a check failed.
 
 use std::io;
 
 use cnn_codes::progress::Stopped;
 
-/// Why a check gave nothing.
+/// Why a check failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
     /// The decoders' threads could not be started.
     #[error("cannot start {threads} decoder threads: {source}")]
     Threads {
-        /// How many were asked for.
+        /// The requested number of threads.
         threads: usize,
-        /// What rayon said.
+        /// rayon's error.
         source: rayon::ThreadPoolBuildError,
     },
     /// The temporary file for thumbnails could not be made, written or read.
@@ -22,13 +22,13 @@ pub enum CheckError {
         /// The system's error.
         source: io::Error,
     },
-    /// More pictures than can be numbered.
+    /// There are more pictures than can be numbered.
     #[error("{n_pictures} pictures are more than can be compared; check them in parts")]
     TooMany {
-        /// How many there are.
+        /// Number of pictures.
         n_pictures: usize,
     },
-    /// Its watch stopped it.
+    /// The watch stopped it.
     #[error("{0} before all pictures were looked at; nothing was left behind")]
     Stopped(#[from] Stopped),
 }

@@ -1,4 +1,4 @@
-//! What a check can find.
+//! The findings of a check.
 
 use std::collections::VecDeque;
 
@@ -6,28 +6,28 @@ pub use crate::copies::Likeness;
 use crate::copies::Pair;
 use cnn_codes::named;
 
-/// What can be wrong, from the least harm to the most among duplicates.
+/// Kinds of findings; among duplicates, from the least harmful to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FindingKind {
-    /// A picture that cannot be read or decoded, or not to its end.
+    /// A picture that cannot be read or decoded completely.
     Broken,
     /// A picture with few pixels.
     Tiny,
-    /// A picture many times as long as it is wide, or the other way round.
+    /// A picture whose sides differ extremely.
     ExtremeAspect,
-    /// A picture of one colour, or nearly.
+    /// A picture of a single colour, or nearly.
     Blank,
-    /// A class with many times as many pictures as another.
+    /// A class with many more pictures than another.
     Imbalance,
     /// Pictures of one class and one input that show the same.
     Duplicate,
     /// Pictures of two classes that show the same: one of the labels is wrong.
     Contradiction,
-    /// Pictures of two inputs that show the same: training and validation pictures, for instance.
+    /// Pictures of two inputs that show the same, for instance training and validation pictures.
     Leakage,
-    /// A picture whose code is far from those of its class.
+    /// A picture whose code is far from the other codes of its class.
     Outlier,
-    /// A picture that a head trained without it takes for another class.
+    /// A picture for which a head trained without it predicts another class.
     DoubtfulLabel,
 }
 
@@ -36,10 +36,10 @@ named!(FindingKind, "finding",
     Imbalance => "imbalance", Duplicate => "duplicate", Contradiction => "contradiction",
     Leakage => "leakage", Outlier => "outlier", DoubtfulLabel => "doubtful_label");
 
-/// A picture, by where it was found.
+/// A picture, identified by its input and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureName {
-    /// The place of its input among those given.
+    /// Index of its input among the given ones.
     pub input: usize,
     /// Its path, relative to the input's root.
     pub path: String,
@@ -47,24 +47,24 @@ pub struct PictureName {
     pub class: Option<String>,
 }
 
-/// Something that is wrong with a picture, or with an input as a whole.
+/// A problem of a picture, or of a whole input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
+    /// The kind of problem.
     pub kind: FindingKind,
-    /// The picture; nothing where it is the input.
+    /// The picture; `None` if the problem concerns the whole input.
     pub picture: Option<PictureName>,
-    /// More about it, in one line.
+    /// Details, in one line.
     pub detail: String,
 }
 
 /// Pictures that show the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DuplicateGroup {
-    /// Two pictures or more, in their order.
+    /// Two or more pictures, in order.
     pub members: Vec<Member>,
-    /// [`FindingKind::Duplicate`], [`FindingKind::Contradiction`] and [`FindingKind::Leakage`],
-    /// those that are true of it.
+    /// The kinds that apply: [`FindingKind::Duplicate`], [`FindingKind::Contradiction`] and
+    /// [`FindingKind::Leakage`].
     pub kinds: Vec<FindingKind>,
 }
 
@@ -73,14 +73,14 @@ pub struct DuplicateGroup {
 pub struct Member {
     /// The picture.
     pub picture: PictureName,
-    /// What makes it one of the group: a picture of the group, by its place in it, and how alike
-    /// the two are. Nothing for the first.
+    /// Why it belongs to the group: the index of an earlier member, and how similar the two are.
+    /// `None` for the first.
     pub like: Option<(usize, Likeness)>,
 }
 
 impl DuplicateGroup {
-    /// The group that `pairs` make: all of its pictures hang together by them, and they are one
-    /// fewer than those.
+    /// The group formed by `pairs`, which connect all of its pictures; there is one pair fewer than
+    /// pictures.
     pub(super) fn new(pairs: &[Pair], name: impl Fn(u32) -> PictureName) -> Self {
         let mut numbers: Vec<u32> = pairs
             .iter()
@@ -102,7 +102,7 @@ impl DuplicateGroup {
             neighbours[a].push((b, pair.likeness));
             neighbours[b].push((a, pair.likeness));
         }
-        // From the first picture on along the pairs, so that each is said to be like one before.
+        // Follows the pairs from the first picture, so that each picture refers to an earlier one.
         let mut reached = VecDeque::from([0]);
         while let Some(from) = reached.pop_front() {
             for &(to, likeness) in &neighbours[from] {

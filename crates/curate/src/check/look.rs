@@ -6,15 +6,15 @@ use cnn_codes::dataset::{Picture, Pictures};
 use cnn_codes::picture::memory::{Later, Room};
 use cnn_codes::picture::{self, DecodeError, DecodeLimits};
 
-/// A picture that was looked at.
+/// A picture that was checked.
 pub(super) struct Look {
     /// BLAKE3 of its bytes, if they could be read.
     pub(super) digest: Option<blake3::Hash>,
-    /// What was seen, or why nothing.
+    /// The measurements, or why there are none.
     pub(super) looked: Result<Looked, String>,
 }
 
-/// What was seen of a picture.
+/// Measurements of a picture.
 pub(super) struct Looked {
     /// Width and height, upright.
     pub(super) dimensions: (u32, u32),
@@ -22,14 +22,14 @@ pub(super) struct Looked {
     pub(super) thumbnail: Thumbnail,
 }
 
-/// Looks at a picture, if there is room for it.
+/// Checks a picture, if there is memory for it.
 pub(super) fn look(
     pictures: &Pictures,
     picture: &Picture,
     limits: DecodeLimits,
     room: Room,
 ) -> Result<Look, Later> {
-    // A file that cannot be looked at will fail soon enough.
+    // A file without metadata will fail soon anyway.
     room.for_file(pictures.n_bytes(picture).unwrap_or(0))?;
     let bytes = match pictures.read_up_to(picture, limits.max_file_bytes()) {
         Ok(bytes) => bytes,
@@ -40,7 +40,7 @@ pub(super) fn look(
             });
         }
     };
-    // What has no sound header takes no memory.
+    // A picture without a valid header takes no memory.
     let _memory = room.for_decoding(picture::decoding_bytes(&bytes).unwrap_or(0))?;
     Ok(Look {
         digest: Some(blake3::hash(&bytes)),

@@ -1,4 +1,4 @@
-//! What is known of the pictures while they are looked at, and what it comes to.
+//! Collects the measurements of the pictures, and derives the findings.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,16 +11,16 @@ use super::{
 use crate::copies::{Finder, Groups, Likeness, Pair};
 use cnn_codes::dataset::{Picture, Pictures};
 
-/// How many times as many pictures the largest class may have as the smallest.
+/// The largest accepted ratio of the largest class to the smallest.
 const MAX_IMBALANCE: usize = 10;
 
-/// What is known so far.
+/// The measurements so far.
 pub(super) struct Survey<'a> {
     inputs: &'a [(String, Pictures)],
     options: &'a CheckOptions,
     checked: Vec<CheckedInput>,
     findings: Vec<Finding>,
-    /// BLAKE3 of each picture's bytes; nothing for one that could not be read.
+    /// BLAKE3 of each picture's bytes; `None` for one that could not be read.
     digests: Vec<Option<blake3::Hash>>,
     finder: Finder,
 }
@@ -57,7 +57,7 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Takes up the next picture.
+    /// Adds the next picture.
     pub(super) fn take(&mut self, look: Look) -> Result<(), CheckError> {
         let number = self.digests.len();
         self.digests.push(look.digest);
@@ -138,7 +138,7 @@ impl<'a> Survey<'a> {
     pub(super) fn finish(mut self) -> Result<Checked, CheckError> {
         let n = u32::try_from(self.digests.len()).expect("checked at the start");
         let mut groups = Groups::new(n);
-        // Given back before the index needs room.
+        // Freed before the index needs memory.
         let digests = std::mem::take(&mut self.digests);
         let mut pairs = exact_pairs(&digests, &mut groups);
         drop(digests);
@@ -163,7 +163,7 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// The groups that the pairs make, in the order of their first pictures.
+    /// The groups formed by the pairs, in the order of their first pictures.
     fn duplicates(&self, pairs: Vec<Pair>, groups: &Groups) -> Vec<DuplicateGroup> {
         let mut by_group: BTreeMap<u32, Vec<Pair>> = BTreeMap::new();
         for pair in pairs {
@@ -216,7 +216,7 @@ fn empty_input((name, pictures): &(String, Pictures)) -> CheckedInput {
     }
 }
 
-/// Joins pictures of the same bytes, each with the first of them.
+/// Joins pictures with equal bytes, each with the first of them.
 fn exact_pairs(digests: &[Option<blake3::Hash>], groups: &mut Groups) -> Vec<Pair> {
     let key = |&picture: &u32| digests[picture as usize].map(|digest| *digest.as_bytes());
     let mut order: Vec<u32> = (0..)

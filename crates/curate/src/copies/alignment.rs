@@ -1,32 +1,33 @@
-//! Laying one thumbnail over another, to see whether they show the same.
+//! Aligns one thumbnail with another, to decide whether they show the same.
 //!
-//! The second is shifted, turned and stretched a little (an affine map) until it lies best over the
-//! first: Gauss-Newton on the differences, after S. Baker and I. Matthews, "Lucas-Kanade 20 years
-//! on" (2004), the inverse compositional algorithm, with light and contrast evened out at each step.
+//! The second thumbnail is shifted, turned and stretched a little (an affine map) until it matches
+//! the first best: Gauss-Newton on the differences, after S. Baker and I. Matthews, "Lucas-Kanade
+//! 20 years on" (2004), the inverse compositional algorithm, with brightness and contrast equalised
+//! at each step.
 
 use super::thumbnail::{Levels, SIDE};
 use super::warp::{MIDDLE, Warp, sample};
 
-/// Steps of the alignment: from a probe's place it is there after four or five.
+/// Steps of the alignment: from a probe's start it converges in four or five.
 const STEPS: usize = 10;
-/// Pixels that a step moves a corner by when the alignment has arrived.
+/// When a step moves the corners by fewer pixels than this, the alignment has converged.
 const ARRIVED: f32 = 0.02;
 
-/// How much of the first picture the second has to cover.
+/// The share of the first picture that the second must cover.
 const MIN_OVERLAP: f32 = 0.75;
 
-/// Correlation from which two pictures show the same, if [`MIN_DETAIL`] is met too.
+/// Correlation above which two pictures show the same, if [`MIN_DETAIL`] is reached too.
 const MIN_CORRELATION: f32 = 0.90;
-/// Correlation of the details: levels less their surroundings. Shapes that are alike, as two
-/// tomatoes on white, have the levels in common, but not these.
+/// Correlation of the details: levels minus the mean of their surroundings. Similar shapes, such as
+/// two tomatoes on white, have similar levels, but not similar details.
 const MIN_DETAIL: f32 = 0.80;
-/// Pixels to each side that make up the surroundings.
+/// Radius of the surroundings in pixels.
 const SURROUNDINGS: usize = 2;
 
-/// How well `second` lies over `first` when it is laid best, if they show the same picture.
+/// How well `second` matches `first` after alignment; `None` if they do not show the same.
 ///
-/// `start` is where a pixel of `second` comes from in `first`, roughly; `second` is mirrored before
-/// if `is_mirrored`.
+/// `start` maps a pixel of `second` roughly to its position in `first`; if `is_mirrored`, `second`
+/// is mirrored first.
 pub(super) fn align(
     first: &[u8; SIDE * SIDE],
     second: &[u8; SIDE * SIDE],
@@ -40,7 +41,7 @@ pub(super) fn align(
             row.reverse();
         }
     }
-    // The second picture is the one that stays, and the first is sampled.
+    // The second picture stays fixed, and the first is sampled.
     let warp = laid_over(&smoothed(&second), &smoothed(&first), start)?;
     let covered = sample(&first, &warp);
     let n_covered = covered.iter().filter(|sample| sample.1).count();
@@ -52,7 +53,7 @@ pub(super) fn align(
     (level >= MIN_CORRELATION && detail >= MIN_DETAIL).then_some(level)
 }
 
-/// The warp by which `image` lies best over `fixed`; nothing where it leads too far away.
+/// The warp that aligns `image` with `fixed`; `None` if it moves too far away.
 fn laid_over(fixed: &Levels, image: &Levels, start: Warp) -> Option<Warp> {
     let directions = steepest_descent(fixed);
     let mut warp = start;
@@ -87,7 +88,7 @@ fn laid_over(fixed: &Levels, image: &Levels, start: Warp) -> Option<Warp> {
     Some(warp)
 }
 
-/// How each pixel's level changes with each number of a warp.
+/// The derivative of each pixel's level with respect to each number of a warp.
 fn steepest_descent(levels: &Levels) -> Vec<[f32; 6]> {
     let slope = |from: usize, to: usize, n: usize| (levels[to] - levels[from]) / n as f32;
     (0..SIDE * SIDE)
@@ -103,8 +104,8 @@ fn steepest_descent(levels: &Levels) -> Vec<[f32; 6]> {
         .collect()
 }
 
-/// Gain and offset by which the samples get the mean and the deviation of `fixed`; nothing where
-/// they are all of one level.
+/// Gain and offset that give the samples the mean and the deviation of `fixed`; `None` if all of
+/// them have one level.
 fn evened(fixed: &Levels, samples: &[(f32, bool)]) -> Option<(f32, f32)> {
     let moments = Moments::new(fixed, samples);
     let gain = (moments.fixed / moments.samples).sqrt();
@@ -112,7 +113,7 @@ fn evened(fixed: &Levels, samples: &[(f32, bool)]) -> Option<(f32, f32)> {
         .then_some((gain, moments.fixed_mean - gain * moments.samples_mean))
 }
 
-/// Correlation of `fixed` with the samples within the picture; 0 where there is nothing to compare.
+/// Correlation of `fixed` with the samples inside the picture; 0 if there is nothing to compare.
 fn correlation(fixed: &Levels, samples: &[(f32, bool)]) -> f32 {
     let moments = Moments::new(fixed, samples);
     let correlation = moments.both / (moments.fixed * moments.samples).sqrt();
@@ -123,7 +124,7 @@ fn correlation(fixed: &Levels, samples: &[(f32, bool)]) -> f32 {
     }
 }
 
-/// Means, and sums of squares and products around them, over the samples within the picture.
+/// Means, and sums of squares and products around them, over the samples inside the picture.
 struct Moments {
     fixed_mean: f32,
     samples_mean: f32,
@@ -158,8 +159,8 @@ impl Moments {
     }
 }
 
-/// The solution of a symmetric system of which the lower half is given, by Cholesky's method;
-/// nothing where it has none, as for a picture that only changes in one direction.
+/// The solution of a symmetric system, given by its lower half, by Cholesky's method; `None` if it
+/// has none, as for a picture that only varies in one direction.
 fn solved(mut matrix: [[f32; 6]; 6], mut vector: [f32; 6]) -> Option<[f32; 6]> {
     let scale = (0..6).map(|i| matrix[i][i]).fold(0.0, f32::max);
     for i in 0..6 {
@@ -185,12 +186,13 @@ fn solved(mut matrix: [[f32; 6]; 6], mut vector: [f32; 6]) -> Option<[f32; 6]> {
     Some(vector)
 }
 
-/// Means over 3 x 3 pixels: a few pixels off are found more surely without the finest detail.
+/// Means over 3 x 3 pixels: without the finest detail, alignment converges more reliably from a few
+/// pixels away.
 fn smoothed(levels: &Levels) -> Levels {
     box_mean(levels, 1)
 }
 
-/// Levels less the means around them.
+/// Levels minus the means around them.
 fn detailed(levels: &Levels) -> Levels {
     let mut detailed = box_mean(levels, SURROUNDINGS);
     for (mean, level) in detailed.iter_mut().zip(levels) {
@@ -199,7 +201,7 @@ fn detailed(levels: &Levels) -> Levels {
     detailed
 }
 
-/// Means over the pixels that are up to `reach` away along each axis, and within the picture.
+/// Means over the pixels at most `reach` away along each axis, inside the picture.
 fn box_mean(levels: &Levels, reach: usize) -> Levels {
     let window = |at: usize| at.saturating_sub(reach)..(at + reach + 1).min(SIDE);
     let mut across = [0.0; SIDE * SIDE];

@@ -1,43 +1,43 @@
-//! Hashes, found by what is near them.
+//! Finds hashes that are near a given one.
 //!
 //! Multi-index hashing, after M. Norouzi, A. Punjani and D. Fleet, "Fast search in Hamming space
-//! with multi-index hashing" (2012): the places of the hashes are sorted by each of several bands of
-//! bits. Two hashes that differ in fewer bits than there are bands have a band in common, and most
-//! that differ in a few more have one too.
+//! with multi-index hashing" (2012): the indices of the hashes are sorted by each of several bands
+//! of bits. Two hashes that differ in fewer bits than there are bands have an equal band; so have
+//! most that differ in a few more bits.
 
 use std::ops::Range;
 
 use super::perceptual_hash::PerceptualHash;
 use super::probes::Probe;
 
-/// Bits of a band. With 100,000 pictures 100 have the same band by chance.
+/// Bits of a band. Among 100,000 pictures, 100 share a band by chance.
 const BAND_BITS: u32 = 10;
-/// The first bit of each band. Four bits are in none.
+/// The first bit of each band. Four bits belong to no band.
 const BANDS: [u32; 6] = [0, 11, 21, 32, 43, 54];
-/// The largest distance of a hash that is near.
+/// The largest distance of a near hash.
 const MAX_DISTANCE: u32 = 10;
 
-/// The most hashes that are looked at in one band. Where more have the same, those are taken that
-/// are next in the order of their hashes: copies of one picture are next to each other there.
+/// The most hashes that are compared in one band. If more share it, the next ones in the order of
+/// the hashes are taken: copies of one picture are neighbours there.
 const MAX_IN_BAND: usize = 1024;
 
-/// Hashes, sorted by each of their bands: 72 bytes for each.
+/// Hashes, sorted by each of their bands: 72 bytes per hash.
 #[derive(Debug)]
 pub(super) struct Index {
     bands: [Band; BANDS.len()],
 }
 
-/// Hashes in the order of one band.
+/// Hashes sorted by one band.
 #[derive(Debug)]
 struct Band {
     /// The band's first bit.
     first_bit: u32,
-    /// All hashes, sorted by what [`turned`] makes of them; beside each other, because it is reading
-    /// them that takes the time.
+    /// All hashes, sorted by their value under [`turned`]. They are stored contiguously, because
+    /// reading them takes most of the time.
     hashes: Vec<PerceptualHash>,
-    /// The place that each of them has among those given.
+    /// The index of each hash among the given ones.
     entries: Vec<u32>,
-    /// Where the hashes begin that have a number as this band, and the end after the last number.
+    /// For each value of the band, the start of its hashes; then the end of the last ones.
     starts: Vec<u32>,
 }
 
@@ -45,22 +45,21 @@ struct Band {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
     pub(super) distance: u32,
-    /// Its place among the hashes.
+    /// Its index among the hashes.
     pub(super) entry: u32,
-    /// The probe that it is nearest to, the first of several.
+    /// The nearest probe; of equal ones, the first.
     pub(super) probe: u32,
 }
 
 impl Index {
-    /// Of `n` hashes.
+    /// Makes an index of `n` hashes.
     pub(super) fn new(n: usize, hash: impl Fn(usize) -> PerceptualHash) -> Self {
         Self {
             bands: BANDS.map(|first_bit| Band::new(n, &hash, first_bit)),
         }
     }
 
-    /// The hashes that are nearest to any of the probes and near it, at most `most` and the nearest
-    /// first; only those that are `wanted`.
+    /// The `wanted` hashes that are near any of the probes, at most `most`, the nearest first.
     pub(super) fn near(
         &self,
         probes: &[Probe],
@@ -108,7 +107,7 @@ impl Band {
         }
     }
 
-    /// Where the hashes are that have this band as `hash` has it.
+    /// The range of hashes that have the same band as `hash`.
     fn like(&self, hash: PerceptualHash) -> Range<usize> {
         let number = number_of(hash, self.first_bit);
         let [first, end] = [number, number + 1].map(|at| self.starts[at] as usize);
@@ -124,12 +123,12 @@ impl Band {
     }
 }
 
-/// The hash, turned to have the bits from this one on as its highest.
+/// The hash, rotated so that this bit becomes the highest.
 fn turned(hash: PerceptualHash, first_bit: u32) -> u64 {
     hash.0.rotate_left(64 - BAND_BITS - first_bit)
 }
 
-/// The band of a hash that begins with this bit, as a number.
+/// The band of a hash that begins at this bit, as a number.
 fn number_of(hash: PerceptualHash, first_bit: u32) -> usize {
     (turned(hash, first_bit) >> (64 - BAND_BITS)) as usize
 }

@@ -1,10 +1,10 @@
-//! 64 bits by which pictures that show the same are found.
+//! 64-bit hashes for finding pictures that show the same.
 //!
-//! A bit is the sign of a low frequency of the thumbnail's discrete cosine transform (DCT-II): light
-//! and contrast change none of them, small detail hardly any. After C. Zauner, "Implementation and
-//! benchmarking of perceptual image hash functions" (2010), with signs in place of a comparison with
-//! the median, so that the mirror image's hash follows from the hash: half of the frequencies change
-//! their sign.
+//! A bit is the sign of a low frequency of the thumbnail's discrete cosine transform (DCT-II).
+//! Brightness and contrast change no bit, small details hardly any. After C. Zauner,
+//! "Implementation and benchmarking of perceptual image hash functions" (2010), but with signs
+//! instead of a comparison with the median. So the mirror image's hash follows from the hash: half
+//! of the frequencies change their sign.
 
 use std::f32::consts::PI;
 
@@ -18,7 +18,7 @@ pub(super) const FREQUENCIES: usize = 12;
 pub(super) struct PerceptualHash(pub(super) u64);
 
 impl PerceptualHash {
-    /// A bit is set where its coefficient is above 0.
+    /// A bit is set if its coefficient is above 0.
     pub(super) fn of_signs(coefficients: &[f32; 64]) -> Self {
         let signs = (0..).zip(coefficients);
         Self(signs.fold(0, |bits, (bit, &value)| {
@@ -26,20 +26,20 @@ impl PerceptualHash {
         }))
     }
 
-    /// How many frequencies have another sign.
+    /// The number of frequencies with different signs.
     pub(super) fn distance(self, other: Self) -> u32 {
         (self.0 ^ other.0).count_ones()
     }
 }
 
-/// Makes hashes.
+/// Computes hashes.
 #[derive(Debug)]
 pub(super) struct Hasher {
     /// Cosines (frequency, position).
     cosines: [[f32; SIDE]; FREQUENCIES],
-    /// Frequencies (down, across), the bits of a hash from the lowest on.
+    /// Frequencies (down, across) of the bits of a hash, from the lowest bit.
     places: [(usize, usize); 64],
-    /// Bits that the mirror image has the other way round.
+    /// Bits that are inverted in the mirror image.
     mirrored: u64,
 }
 
@@ -65,8 +65,8 @@ impl Hasher {
         PerceptualHash::of_signs(&self.coefficients(&thumbnail.levels().map(f32::from)))
     }
 
-    /// Amplitudes of the waves that a thumbnail is made of, without the finest: levels are about the
-    /// sums of amplitude (down, across) times cosine (down) times cosine (across).
+    /// Amplitudes of a thumbnail's waves, without the finest ones. The levels are approximately the
+    /// sum of amplitude (down, across) times cosine (down) times cosine (across).
     pub(super) fn amplitudes(&self, levels: &Levels) -> [f32; FREQUENCIES * FREQUENCIES] {
         let across = self.across(levels);
         let scale = |frequency: usize| if frequency == 0 { 1.0 } else { 2.0 } / SIDE as f32;
@@ -76,7 +76,7 @@ impl Hasher {
         })
     }
 
-    /// The wave of which [`Hasher::amplitudes`] tells the amplitude at this place.
+    /// The wave whose amplitude [`Hasher::amplitudes`] returns at this index.
     pub(super) fn wave(&self, at: usize) -> Levels {
         let (down, right) = (at / FREQUENCIES, at % FREQUENCIES);
         std::array::from_fn(|pixel| {
@@ -84,7 +84,7 @@ impl Hasher {
         })
     }
 
-    /// What the bits are the signs of.
+    /// The coefficients whose signs are the bits.
     pub(super) fn coefficients(&self, levels: &Levels) -> [f32; 64] {
         let across = self.across(levels);
         self.places.map(|place| self.coefficient(&across, place))
@@ -95,7 +95,7 @@ impl Hasher {
         PerceptualHash(hash.0 ^ self.mirrored)
     }
 
-    /// Sums over each row for each frequency.
+    /// Sums over each row, for each frequency.
     fn across(&self, levels: &Levels) -> [[f32; FREQUENCIES]; SIDE] {
         let mut across = [[0.0; FREQUENCIES]; SIDE];
         for (row, across) in levels.chunks_exact(SIDE).zip(&mut across) {

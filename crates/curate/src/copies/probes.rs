@@ -1,8 +1,9 @@
-//! Hashes under which altered copies of a picture are found.
+//! The hashes that altered copies of a picture would have.
 //!
-//! Altering a thumbnail (turning it, cutting some off) is linear in its levels, and so are the
-//! coefficients whose signs are its hash. So each alteration is a matrix, from the amplitudes of the
-//! picture's coarse waves to the coefficients of the altered picture, made once.
+//! Altering a thumbnail (turning or cropping it) is linear in its levels, and so are the
+//! coefficients whose signs are its hash. So each alteration is a matrix from the amplitudes of the
+//! picture's coarse waves to the coefficients of the altered picture. The matrices are computed
+//! once.
 
 use rayon::prelude::*;
 
@@ -10,25 +11,25 @@ use super::perceptual_hash::{FREQUENCIES, Hasher, PerceptualHash};
 use super::thumbnail::SIDE;
 use super::warp::{Warp, sample};
 
-/// A picture turned so much (degrees) may be found by what it was before.
+/// Angles (degrees) by which copies may be turned.
 const TURNS: [f32; 5] = [0.0, -1.5, 1.5, -3.0, 3.0];
-/// A picture of which so much is left along each side may be found by the whole of it.
+/// Shares of each side that cropped copies may keep.
 const KEPT: [f32; 3] = [1.0, 0.95, 0.9];
 
-/// What may have been cut off one side, as a share of it.
+/// Share of a side that may be cropped off it.
 const CUT: f32 = 0.05;
 
-/// A hash under which copies of a picture may be found.
+/// A hash that copies of a picture may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
     pub(super) hash: PerceptualHash,
-    /// Where in the picture a pixel of such a copy comes from.
+    /// Maps a pixel of such a copy to its position in the picture.
     pub(super) warp: Warp,
-    /// Whether the copy is mirrored besides.
+    /// Whether the copy is mirrored too.
     pub(super) is_mirrored: bool,
 }
 
-/// Makes probes.
+/// Computes probes.
 #[derive(Debug)]
 pub(super) struct Prober<'a> {
     hasher: &'a Hasher,
@@ -38,12 +39,12 @@ pub(super) struct Prober<'a> {
 #[derive(Debug)]
 struct Alteration {
     warp: Warp,
-    /// The coefficients that each wave of amplitude 1 gets.
+    /// The coefficients of each wave with amplitude 1.
     of_waves: Vec<[f32; 64]>,
 }
 
 impl<'a> Prober<'a> {
-    /// Takes some hundredths of a second.
+    /// Takes a few hundredths of a second.
     pub(super) fn new(hasher: &'a Hasher) -> Self {
         let alteration = |warp: Warp| Alteration {
             warp,
@@ -60,7 +61,7 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// The picture's own hash first, and then those of its altered copies.
+    /// The picture's own hash, followed by those of its altered copies.
     pub(super) fn probes(&self, levels: &[u8; SIDE * SIDE]) -> Vec<Probe> {
         let amplitudes = self.hasher.amplitudes(&levels.map(f32::from));
         let probes = self.alterations.iter().flat_map(|alteration| {
@@ -81,7 +82,7 @@ impl<'a> Prober<'a> {
     }
 }
 
-/// What is done to copies of pictures: turned, cut on all sides, on two sides or on one.
+/// The alterations of copies: turned, or cropped on all sides, on two sides or on one.
 fn warps() -> Vec<Warp> {
     let turned = TURNS
         .into_iter()
@@ -91,7 +92,7 @@ fn warps() -> Vec<Warp> {
         let down = sides.into_iter();
         down.map(move |down| Warp::cut(across, down))
     });
-    // The first of those is cut nowhere, which is among the turned ones.
+    // The first of those crops nothing, and is among the turned ones.
     turned.chain(cut.skip(1)).collect()
 }
 

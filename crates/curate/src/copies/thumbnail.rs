@@ -1,4 +1,4 @@
-//! Small grey pictures, and the file in which they wait to be compared.
+//! Small grey pictures, and the file that holds them until they are compared.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -12,14 +12,14 @@ pub(super) const SIDE: usize = 32;
 /// Grey levels of a thumbnail, row by row.
 pub(super) type Levels = [f32; SIDE * SIDE];
 
-/// Levels (standard deviation of the channel that varies most) below which a picture is blank:
-/// what noise and JPEG leave in a plain area stays below it.
+/// Levels (standard deviation of the most varying channel) below which a picture is blank: noise
+/// and JPEG artefacts in a plain area stay below it.
 const BLANK_DEVIATION: f64 = 3.0;
 
-/// Levels by which the channels of a grey pixel may differ: what JPEG makes of grey.
+/// Levels by which the channels of a grey pixel may differ after JPEG compression.
 const GREY_SPREAD: u8 = 6;
 
-/// A picture as 32 x 32 grey levels, row by row, whatever its shape was.
+/// A picture as 32 x 32 grey levels, row by row, whatever its aspect ratio.
 #[derive(Clone, Debug)]
 pub struct Thumbnail {
     levels: [u8; SIDE * SIDE],
@@ -43,7 +43,7 @@ impl Thumbnail {
         let mut levels = [0; SIDE * SIDE];
         for (level, pixel) in levels.iter_mut().zip(small.pixels()) {
             let [red, green, blue] = pixel.0.map(u32::from);
-            // ITU-R BT.601, as Pillow's convert("L") has it.
+            // ITU-R BT.601, as in Pillow's convert("L").
             *level = ((299 * red + 587 * green + 114 * blue + 500) / 1000) as u8;
         }
         let deviation = (0..3)
@@ -56,13 +56,13 @@ impl Thumbnail {
         }
     }
 
-    /// Whether there is next to nothing to see.
+    /// Whether the picture is almost plain.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         self.is_blank
     }
 
-    /// Whether everything is grey.
+    /// Whether all pixels are grey.
     #[must_use]
     pub fn is_colorless(&self) -> bool {
         self.is_colorless
@@ -74,7 +74,7 @@ impl Thumbnail {
     }
 }
 
-/// How far a pixel's channels are apart.
+/// The difference between a pixel's largest and smallest channel.
 fn spread([red, green, blue]: [u8; 3]) -> u8 {
     red.max(green).max(blue) - red.min(green).min(blue)
 }
@@ -104,12 +104,12 @@ impl Thumbnails {
         self.file.write_all(&thumbnail.levels)
     }
 
-    /// Makes all that was pushed readable.
+    /// Makes all written thumbnails readable.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.file.flush()
     }
 
-    /// The levels of the thumbnail that was pushed as number `at`.
+    /// The levels of thumbnail number `at`.
     pub(super) fn read(&self, at: u32) -> io::Result<[u8; SIDE * SIDE]> {
         let mut levels = [0; SIDE * SIDE];
         let offset = u64::from(at) * levels.len() as u64;

@@ -1,10 +1,11 @@
-//! Affine maps of thumbnails, and what a thumbnail shows where they lead.
+//! Affine maps of thumbnails, and sampling through them.
 
 use super::thumbnail::{Levels, SIDE};
 
-/// How far an affine map may be from the identity, per pixel: 7 degrees, or an eighth in scale.
+/// The largest deviation of an affine map from the identity, per pixel: 7 degrees, or an eighth in
+/// scale.
 const MAX_DISTORTION: f32 = 0.125;
-/// How far it may shift, in pixels: an eighth of the picture.
+/// The largest shift, in pixels: an eighth of the picture.
 const MAX_SHIFT: f32 = 4.0;
 
 /// Middle of a thumbnail, in pixels.
@@ -16,12 +17,12 @@ pub(super) const MIDDLE: f32 = (SIDE as f32 - 1.0) / 2.0;
 pub(super) struct Warp(pub(super) [f32; 6]);
 
 impl Warp {
-    /// Leads nowhere.
+    /// The identity.
     #[cfg(test)]
     pub(super) const NONE: Self = Self([0.0; 6]);
 
-    /// Where a pixel comes from in a picture turned by `angle` (radians), of which the middle is
-    /// `kept` along each side.
+    /// Maps a pixel to its position in a picture that is turned by `angle` (radians) and cropped to
+    /// the middle `kept` of each side.
     pub(super) fn turned(angle: f32, kept: f32) -> Self {
         let (sin, cos) = angle.sin_cos();
         Self([
@@ -34,8 +35,8 @@ impl Warp {
         ])
     }
 
-    /// Where a pixel comes from in a picture that was cut by these shares of its width (left, right)
-    /// and of its height (above, below).
+    /// Maps a pixel to its position in a picture that is cropped by these shares of its width
+    /// (left, right) and of its height (above, below).
     pub(super) fn cut((left, right): (f32, f32), (above, below): (f32, f32)) -> Self {
         let shift = |before: f32, after: f32| (before - after) / 2.0 * SIDE as f32;
         let (across, down) = (-left - right, -above - below);
@@ -54,7 +55,7 @@ impl Warp {
         (x + a * x + b * y + e, y + c * x + d * y + f)
     }
 
-    /// First `inner`, then this.
+    /// `inner` followed by this map.
     pub(super) fn after(&self, inner: &Self) -> Self {
         let [a, b, c, d, e, f] = inner.0;
         let (ax, ay) = self.apply(1.0 + a, c);
@@ -71,7 +72,7 @@ impl Warp {
         ])
     }
 
-    /// The way back; nothing where there is none.
+    /// The inverse map; `None` if there is none.
     pub(super) fn inverse(&self) -> Option<Self> {
         let [a, b, c, d, e, f] = self.0;
         let determinant = (1.0 + a) * (1.0 + d) - b * c;
@@ -97,8 +98,8 @@ impl Warp {
     }
 }
 
-/// `levels` where `warp` leads, between pixels by bilinear interpolation; with whether that is
-/// within the picture. What is beside it gets the nearest level.
+/// `levels` at the positions given by `warp`, with bilinear interpolation, and whether each is
+/// inside the picture. Positions outside get the nearest level.
 pub(super) fn sample(levels: &Levels, warp: &Warp) -> [(f32, bool); SIDE * SIDE] {
     let mut samples = [(0.0, false); SIDE * SIDE];
     let last = (SIDE - 1) as f32;
@@ -106,7 +107,7 @@ pub(super) fn sample(levels: &Levels, warp: &Warp) -> [(f32, bool); SIDE * SIDE]
         let (x, y) = ((at % SIDE) as f32 - MIDDLE, (at / SIDE) as f32 - MIDDLE);
         let (x, y) = warp.apply(x, y);
         let (x, y) = (x + MIDDLE, y + MIDDLE);
-        // Half a pixel beyond the outer pixels' middles is where the picture ends.
+        // The picture ends half a pixel beyond the middles of the outer pixels.
         let is_inside = (-0.5..=last + 0.5).contains(&x) && (-0.5..=last + 0.5).contains(&y);
         let (x, y) = (x.clamp(0.0, last), y.clamp(0.0, last));
         let (left, top) = ((x as usize).min(SIDE - 2), (y as usize).min(SIDE - 2));

@@ -1,9 +1,8 @@
-//! Which addresses of the network may be asked for pictures.
+//! Which network addresses may be requested.
 //!
-//! A list of URLs from a stranger, or a redirect, must not make this machine ask its own services
-//! or its neighbours. So it is not names that are judged but the addresses that are connected to,
-//! after every resolution: a name that leads to one place now and to another a moment later is
-//! judged each time.
+//! A stranger's list of URLs, or a redirect, must not make this machine send requests to its own
+//! services or its neighbours. So addresses are checked, not names, after every resolution: a name
+//! that resolves differently a moment later is checked again.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,8 +12,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Networks of IPv4 that are no part of the public internet: first address, length of the prefix.
-/// From IANA's registry of special-purpose addresses, with multicast and the reserved rest.
+/// IPv4 networks outside the public internet: first address, length of the prefix. From IANA's
+/// registry of special-purpose addresses, with multicast and the reserved rest.
 const SPECIAL_IPV4: &[([u8; 4], u32)] = &[
     ([0, 0, 0, 0], 8),       // this network
     ([10, 0, 0, 0], 8),      // private
@@ -33,7 +32,7 @@ const SPECIAL_IPV4: &[([u8; 4], u32)] = &[
     ([240, 0, 0, 0], 4),     // reserved, and broadcast
 ];
 
-/// Networks within IPv6's global unicast, 2000::/3, that are no part of the public internet.
+/// Networks within IPv6's global unicast, 2000::/3, that are outside the public internet.
 const SPECIAL_IPV6: &[([u16; 2], u32)] = &[
     ([0x2001, 0x0000], 23), // protocol assignments, Teredo among them
     ([0x2001, 0x0db8], 32), // documentation
@@ -42,7 +41,7 @@ const SPECIAL_IPV6: &[([u16; 2], u32)] = &[
 
 /// Whether an address is on the public internet.
 ///
-/// Forms of IPv6 that stand for an address of IPv4 (mapped, NAT64, 6to4) are judged by that one.
+/// IPv6 forms of an IPv4 address (mapped, NAT64, 6to4) are checked as that IPv4 address.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_ipv4(address),
@@ -72,7 +71,7 @@ fn first_bits(first: u16, second: u16) -> u32 {
     u32::from(first) << 16 | u32::from(second)
 }
 
-/// The address of IPv4 that `::ffff:0:0/96`, `64:ff9b::/96` or `2002::/16` stands for.
+/// The IPv4 address inside `::ffff:0:0/96`, `64:ff9b::/96` or `2002::/16`.
 fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let ipv4 = |high: u16, low: u16| Ipv4Addr::from(first_bits(high, low));
     match address.segments() {
@@ -84,7 +83,7 @@ fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// What [`AddressRule`] answers where a name has no address but private ones.
+/// The error of [`AddressRule`] for a name with only private addresses.
 #[derive(Debug)]
 pub(super) struct PrivateAddress {
     address: IpAddr,
@@ -102,8 +101,8 @@ impl fmt::Display for PrivateAddress {
 
 impl std::error::Error for PrivateAddress {}
 
-/// What [`AddressRule`] answers where a redirect leads to a URL with a user name or a password: the
-/// client would send them. A list's own URLs with such are refused when it is read.
+/// The error of [`AddressRule`] for a redirect to a URL with a user name or a password, which the
+/// client would send. Such URLs in a list are refused when it is read.
 #[derive(Debug)]
 pub(super) struct HasCredentials;
 
@@ -115,10 +114,10 @@ impl fmt::Display for HasCredentials {
 
 impl std::error::Error for HasCredentials {}
 
-/// Resolves names, and lets only those addresses through that are allowed.
+/// Resolves names, and returns only allowed addresses.
 ///
-/// The client asks it before every connection, those after redirects among them, and connects to
-/// nothing but what it answers.
+/// The client calls it before every connection, including those after redirects, and only connects
+/// to the addresses that it returns.
 #[derive(Debug)]
 pub(super) struct AddressRule {
     is_allowed: fn(IpAddr) -> bool,
@@ -146,7 +145,7 @@ impl Resolver for AddressRule {
             return Err(ureq::Error::Other(Box::new(HasCredentials)));
         }
         let resolved = match self.system.resolve(uri, config, timeout) {
-            // Only here is it known that it was the name that failed, and not a connection.
+            // Only here is it known that the name failed, not a connection.
             Err(ureq::Error::Io(_)) => return Err(ureq::Error::HostNotFound),
             resolved => resolved?,
         };

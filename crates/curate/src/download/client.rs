@@ -1,4 +1,4 @@
-//! One request: the only place that names the HTTP client.
+//! A single request; the only module that uses the HTTP client.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ use super::address::{AddressRule, HasCredentials, PrivateAddress, is_public};
 use super::{DownloadOptions, Fate};
 use cnn_codes::messages::one_line;
 
-/// The longest time for a connection to come about; a host that is there answers sooner.
+/// The longest time for a connection to be made; a reachable host answers sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The name and version by which servers know this program, unless told otherwise.
+/// The default User-Agent: name and version of this program.
 pub const USER_AGENT: &str = concat!("cnn-codes/", env!("CARGO_PKG_VERSION"));
 
 /// A client for many threads.
@@ -26,7 +26,7 @@ pub(super) struct Client {
     max_bytes: u64,
 }
 
-/// A whole answer with a body, of status 2xx.
+/// A complete answer of status 2xx with its body.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) bytes: Vec<u8>,
@@ -35,9 +35,9 @@ pub(super) struct Answer {
 /// Why there is no such answer.
 pub(super) struct Refusal {
     pub(super) fate: Fate,
-    /// The status of the answer that came, if one did.
+    /// The status of the answer, if there was one.
     pub(super) status: Option<u16>,
-    /// In one line.
+    /// The reason, in one line.
     pub(super) reason: String,
     /// How long the server asks to wait.
     pub(super) retry_after: Option<Duration>,
@@ -64,9 +64,9 @@ impl Client {
         Self::with_rule(options, AddressRule::new(is_allowed), RootCerts::WebPki)
     }
 
-    /// With the addresses that may be asked, and the authorities that are trusted.
+    /// With the allowed addresses and the trusted certificate authorities.
     fn with_rule(options: &DownloadOptions, rule: AddressRule, trusted: RootCerts) -> Self {
-        // Behind a proxy it is the proxy that resolves names, and no address could be judged.
+        // Behind a proxy, the proxy resolves names, and addresses cannot be checked.
         let proxy = options.allow_private.then(Proxy::try_from_env).flatten();
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// Asks for `url`, follows redirects, and reads the whole answer.
+    /// Requests `url`, follows redirects, and reads the whole answer.
     pub(super) fn get(&self, url: &str) -> Result<Answer, Refusal> {
         let answer = self.agent.get(url).call();
         let answer = answer.map_err(|error| refusal(error, None))?;
@@ -115,7 +115,8 @@ impl Client {
             return Err(too_large(format!("the server announces {length} bytes")));
         }
         let mut bytes = Vec::new();
-        // One byte more than allowed, to see whether there is more. No memory is taken on trust.
+        // One byte more than allowed, to detect a longer body. The announced length is not trusted
+        // for memory.
         let mut reader = body.as_reader().take(self.max_bytes.saturating_add(1));
         let read = reader.read_to_end(&mut bytes);
         read.map_err(|error| refusal(ureq::Error::from(error), Some(status)))?;
@@ -125,19 +126,19 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Ends what is under way on other threads, and refuses all that comes.
+    /// Ends running requests on other threads, and refuses all further ones.
     pub(super) fn shut_down(&self) {
         self.agent.clone().shutdown();
     }
 }
 
-/// Whether the environment names a proxy, which is used only where private addresses are allowed.
+/// Whether the environment names a proxy. It is only used if private addresses are allowed.
 #[must_use]
 pub fn environment_has_proxy() -> bool {
     Proxy::try_from_env().is_some()
 }
 
-/// What an error of the client means.
+/// Converts an error of the client.
 fn refusal(error: ureq::Error, status: Option<u16>) -> Refusal {
     use ureq::Error;
 
@@ -168,12 +169,12 @@ fn refusal(error: ureq::Error, status: Option<u16>) -> Refusal {
     Refusal::new(fate, status, reason)
 }
 
-/// What an error of a connection means: before an answer began, or within it.
+/// Converts a connection error, before or during an answer.
 fn from_io(error: &io::Error, status: Option<u16>) -> (Fate, String) {
     let fate = match (error.kind(), status) {
         (io::ErrorKind::TimedOut, _) => Fate::TimedOut,
         (_, Some(_)) => return (Fate::CutOff, format!("the answer is cut off: {error}")),
-        // So the TLS library marks what it does not accept.
+        // The TLS library marks rejected certificates like this.
         (io::ErrorKind::InvalidData, None) => return (Fate::Tls, unsafe_connection(error)),
         _ => Fate::NoConnection,
     };
@@ -191,7 +192,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    // A date that has passed is leave to ask at once.
+    // A date in the past allows a request at once.
     Some(date.duration_since(now).unwrap_or_default())
 }
 

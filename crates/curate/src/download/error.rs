@@ -1,4 +1,4 @@
-//! Why a download broke off.
+//! Why a download failed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use cnn_codes::dataset::DatasetError;
 use cnn_codes::progress::Stopped;
 use cnn_codes_files::{PathError, path_error};
 
-/// Why a download broke off, or left nothing.
+/// Why a download failed, or was stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DownloadError {
     /// The list of URLs cannot be understood.
     #[error("{0}")]
     List(#[from] DatasetError),
-    /// The list of URLs has not even a first line.
+    /// The list of URLs has no header line.
     #[error("{list} is empty; its first line names the columns: url and label")]
     EmptyList {
         /// The list.
         list: String,
     },
-    /// A column of the list is called as one of results.csv.
+    /// A column of the list has the name of a column of results.csv.
     #[error("{list} has a column '{column}', which results.csv has too; rename it")]
     Column {
         /// The list.
@@ -29,7 +29,7 @@ pub enum DownloadError {
         /// The name.
         column: String,
     },
-    /// Two labels would be one folder where names are compared without case.
+    /// Two labels would share a folder on systems that ignore case.
     #[error("{list}: the labels '{}' (line {}) and '{}' (line {}) differ only in case, and are one folder on macOS and Windows; spell them alike or apart", labels[0], lines[0], labels[1], lines[1])]
     LabelCase {
         /// The list.
@@ -45,7 +45,7 @@ pub enum DownloadError {
         /// The folder.
         out: PathBuf,
     },
-    /// A results.csv that was not written by a download, or was changed.
+    /// results.csv was not written by a download, or was changed.
     #[error("{}, line {line}: {problem}; no download wrote this file", path.display())]
     Results {
         /// The file.
@@ -58,25 +58,25 @@ pub enum DownloadError {
     /// The folder holds the results of another list.
     #[error("{} is of another list: none of its {n} URLs is in this one", path.display())]
     OtherList {
-        /// The results that are there.
+        /// The existing results.
         path: PathBuf,
-        /// How many URLs they have.
+        /// Number of their URLs.
         n: usize,
     },
-    /// The file system said no.
+    /// A file system operation failed.
     #[error("{0}")]
     Io(#[from] PathError),
-    /// Not one picture can be used, those of earlier runs included.
+    /// No picture is usable, including those of earlier runs.
     #[error("none of the {} rows gave a picture{}; {} has the reason for each", .0.n_rows, first(.0), .0.results.display())]
     NothingUsable(Box<Downloaded>),
-    /// Its watch stopped it. What was done is in results.csv.
+    /// The watch stopped it. Finished work is in results.csv.
     #[error("{source}; {done} of {total} URLs are done: the same command goes on from there")]
     Stopped {
-        /// That it was stopped.
+        /// The stop.
         source: Stopped,
-        /// URLs whose fate is known.
+        /// Number of URLs whose fate is known.
         done: usize,
-        /// URLs of the list.
+        /// Number of URLs in the list.
         total: usize,
     },
 }
@@ -88,7 +88,7 @@ fn first(downloaded: &Downloaded) -> String {
     })
 }
 
-/// For `map_err`: an I/O error with what was tried, and on what.
+/// For `map_err`: an I/O error with the operation and its path.
 pub(super) fn io_error(
     action: &'static str,
     path: &Path,

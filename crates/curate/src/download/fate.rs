@@ -1,48 +1,49 @@
-//! What can become of a URL.
+//! The possible fates of a URL.
 
 use serde::{Deserialize, Serialize};
 
 use cnn_codes::named;
 
-/// What became of a row: the column `status` of results.csv.
+/// The fate of a row: the column `status` of results.csv.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// A picture that `extract-features` can use lies in the label's folder.
+    /// The picture is in the label's folder, and `extract-features` can use it.
     Ok,
-    /// A picture, but the same bytes came from many URLs: what a server gives for one that is gone.
+    /// A picture, but the same bytes came from many URLs: a server's placeholder for removed
+    /// pictures.
     Placeholder,
-    /// A picture, but the same bytes came under another label too.
+    /// A picture, but the same bytes also came under another label.
     Contradiction,
-    /// The label cannot be a folder's name; nothing was fetched.
+    /// The label cannot be a folder's name; nothing was requested.
     BadLabel,
-    /// The URL cannot be fetched by http or https; nothing was.
+    /// The URL is not of http or https; nothing was requested.
     BadUrl,
     /// The host is not on the public internet.
     PrivateAddress,
     /// The host's name does not resolve.
     NoSuchHost,
-    /// The host could not be connected to, or closed before it answered.
+    /// The host could not be connected to, or closed the connection before it answered.
     NoConnection,
-    /// The answer was not whole in time.
+    /// The answer was not complete in time.
     TimedOut,
-    /// The answer ended before its end.
+    /// The answer ended early.
     CutOff,
-    /// No safe connection: a certificate that has run out, is of another host, or is not trusted.
+    /// No safe connection: a certificate is expired, belongs to another host, or is not trusted.
     Tls,
-    /// What came is not http, or not to be understood.
+    /// The answer is not valid HTTP.
     BadResponse,
-    /// Redirected too often.
+    /// Too many redirects.
     TooManyRedirects,
-    /// The server asks for less haste (429, 503).
+    /// The server asks for fewer requests (429, 503).
     Throttled,
-    /// The server failed (408, 425, and 5xx but 501, 503 and 505).
+    /// The server failed (408, 425, and 5xx except 501, 503 and 505).
     ServerError,
-    /// The server said no: 404, 403, and so on.
+    /// The server refused: 404, 403, and so on.
     HttpError,
-    /// More bytes than are allowed.
+    /// The answer is larger than allowed.
     TooLarge,
-    /// What came is no picture that could be decoded.
+    /// The answer could not be decoded as a picture.
     NotAPicture,
     /// The run was stopped before its turn.
     NotTried,
@@ -71,7 +72,7 @@ named!(Fate, "status",
 );
 
 impl Fate {
-    /// Whether another attempt may end better, in this run or in the next.
+    /// Whether another attempt may succeed, in this run or in the next.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(
@@ -85,18 +86,18 @@ impl Fate {
         )
     }
 
-    /// Whether a picture was had, whatever became of it then.
+    /// Whether a picture was received, whatever happened to it.
     pub(super) fn is_picture(self) -> bool {
         matches!(self, Self::Ok | Self::Placeholder | Self::Contradiction)
     }
 
-    /// Whether the next run leaves a URL of this fate alone.
+    /// Whether the next run skips a URL with this fate.
     pub(super) fn is_settled(self) -> bool {
-        // A private address depends on an option, and asking again costs no request.
+        // A private address depends on an option, and checking again costs no request.
         !self.is_transient() && self != Self::PrivateAddress && self != Self::NotTried
     }
 
-    /// The fate of an answer by its status, where that is not a success.
+    /// The fate for the status of an unsuccessful answer.
     pub(super) fn of_status(status: u16) -> Self {
         match status {
             429 | 503 => Self::Throttled,

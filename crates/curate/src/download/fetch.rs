@@ -1,4 +1,4 @@
-//! What a thread does: ask for a URL, look at what comes, keep it, or ask again later.
+//! The work of a thread: requests a URL, checks the answer, keeps it, or tries again later.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use super::{DownloadError, DownloadOptions, Fate};
 use cnn_codes::picture::memory::Budget;
 use cnn_codes::picture::{self, DecodeError};
 
-/// The longest wait that there is, whatever is asked for.
+/// The longest wait, whatever is requested.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the threads share.
+/// The data that the threads share.
 pub(super) struct Fetcher<'a> {
     pub(super) client: Client,
     pub(super) schedule: Schedule,
     pub(super) folder: &'a Folder,
     pub(super) options: &'a DownloadOptions,
-    /// The URLs that turns are for.
+    /// The URLs to request.
     pub(super) urls: &'a [&'a str],
-    /// What the pictures that are decoded share.
+    /// Memory shared by the pictures that are being decoded.
     pub(super) memory: Budget,
 }
 
-/// What became of the URL of this place in the list, or why nothing can be kept any more.
+/// The result for the URL of this index, or why nothing can be stored any more.
 pub(super) type Message = Result<(usize, Fetch), DownloadError>;
 
 impl Fetcher<'_> {
-    /// Takes turns until there are no more.
+    /// Takes turns until none are left.
     pub(super) fn work(&self, messages: &Sender<Message>) {
         while let Some(turn) = self.schedule.next() {
             let message = match self.attempt(turn) {
@@ -49,12 +49,12 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Asks once; `None` if the URL is to be asked for again, by this run or the next.
+    /// Requests once; `None` if the URL must be requested again, by this run or the next.
     fn attempt(&self, turn: Turn) -> Result<Option<Fetch>, DownloadError> {
         let url = self.urls[turn.index];
         let (http_status, result) = match self.client.get(url) {
             Ok(answer) => (Some(answer.status), self.keep(&answer)?),
-            // Whatever failed then failed because it was ended.
+            // After a stop, failures are caused by the stop itself.
             Err(_) if self.schedule.is_stopped() => return Ok(None),
             Err(refusal) => {
                 if self.comes_again(url, turn, &refusal) {
@@ -71,7 +71,7 @@ impl Fetcher<'_> {
         }))
     }
 
-    /// Puts the URL off if it is worth another attempt, and its host if that asks for it.
+    /// Postpones the URL if another attempt may succeed, and its host if the server asks for it.
     fn comes_again(&self, url: &str, turn: Turn, refusal: &Refusal) -> bool {
         let wait = self.wait(url, turn.attempt, refusal.retry_after);
         if refusal.fate == Fate::Throttled {
@@ -84,8 +84,8 @@ impl Fetcher<'_> {
         is_worth_it
     }
 
-    /// As long as the server asks; else twice as long after each attempt, less up to a half by
-    /// which URLs that failed together come apart.
+    /// As long as the server asks for. Otherwise the wait doubles with each attempt, minus up to a
+    /// half, which separates URLs that failed together.
     fn wait(&self, url: &str, attempt: u32, asked: Option<Duration>) -> Duration {
         let max_wait = self.options.max_wait.min(MAX_WAIT);
         if let Some(asked) = asked {
@@ -97,12 +97,12 @@ impl Fetcher<'_> {
             .retry_wait
             .saturating_mul(doubled)
             .min(max_wait);
-        // Of the URL and not by chance, so that equal runs wait alike.
+        // Derived from the URL and not random, so that equal runs wait equally.
         let hash = blake3::hash(format!("{attempt} {url}").as_bytes());
         wait.mul_f64(1.0 - f64::from(hash.as_bytes()[0]) / 512.0)
     }
 
-    /// Decodes what came, as `extract-features` will, and keeps it if that goes well.
+    /// Decodes the answer as `extract-features` will, and keeps it if that succeeds.
     fn keep(&self, answer: &Answer) -> Result<Result<PictureFile, Refused>, DownloadError> {
         let file = match self.picture_file(&answer.bytes) {
             Ok(file) => file,
@@ -125,7 +125,7 @@ impl Fetcher<'_> {
             bytes: bytes.len() as u64,
             width: picture.width(),
             height: picture.height(),
-            // The first one is the common one: jpg, tiff.
+            // The first extension is the usual one: jpg, tiff.
             extension: format.extensions_str()[0].to_owned(),
         })
     }

@@ -1,9 +1,9 @@
-//! The folder that is downloaded into: where pictures lie, and how they get there.
+//! The download folder: where pictures are stored, and how they get there.
 //!
-//! `DIR/.download/` is the program's own. A picture is written there under a passing name, synced,
-//! and renamed to its hash; from there another rename brings it into its label's folder. So no kill
-//! leaves half a file under a name that counts, and what is taken out of a label's folder again is
-//! set aside there, not deleted.
+//! `DIR/.download/` belongs to the program. A picture is written there under a temporary name,
+//! synced, and renamed to its hash; another rename moves it into its label's folder. So a kill
+//! never leaves a partial file under a valid name. Pictures removed from a label's folder are set
+//! aside there, not deleted.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,10 +15,10 @@ use super::label::RESULTS;
 use super::picture_file::PictureFile;
 use cnn_codes_files::{Existing, FileDraft, Lock, sweep, sync_directory};
 
-/// The program's own folder within the one that is downloaded into. Hidden, so it is no class.
+/// The program's own folder inside the download folder. It is hidden, so it is not a class.
 const OWN: &str = ".download";
 
-/// The folder that is downloaded into, locked for as long as this lives.
+/// The download folder, locked while this lives.
 #[derive(Debug)]
 pub(super) struct Folder {
     out: PathBuf,
@@ -26,11 +26,11 @@ pub(super) struct Folder {
     _lock: Lock,
 }
 
-/// Where a picture lies: in the folder of a label, or set aside.
+/// Where a picture is: in the folder of a label, or set aside.
 pub(super) type Place = Option<String>;
 
 impl Folder {
-    /// Opens the folder, or makes it.
+    /// Opens or creates the folder.
     pub(super) fn open(out: &Path) -> Result<Self, DownloadError> {
         let own = out.join(OWN);
         fs::create_dir_all(out).map_err(io_error("create", out))?;
@@ -39,7 +39,7 @@ impl Folder {
             let out = out.to_owned();
             return Err(DownloadError::Busy { out });
         };
-        // What a killed run was writing.
+        // Files that a killed run was writing.
         sweep(&own);
         Ok(Self {
             out: out.to_owned(),
@@ -48,34 +48,34 @@ impl Folder {
         })
     }
 
-    /// The table of all rows' fates.
+    /// The table with the fate of every row.
     pub(super) fn results(&self) -> PathBuf {
         self.out.join(RESULTS)
     }
 
-    /// The record of a run that is under way.
+    /// The journal of the current run.
     pub(super) fn journal(&self) -> PathBuf {
         self.own.join("journal.jsonl")
     }
 
-    /// A picture's path as results.csv has it, from this folder and with `/`.
+    /// A picture's path in results.csv, relative to this folder and with `/`.
     pub(super) fn relative(place: Option<&str>, file: &PictureFile) -> String {
         format!("{}/{}", place.unwrap_or(OWN), file.name())
     }
 
-    /// Keeps a picture, set aside for now.
+    /// Stores a picture, set aside for now.
     pub(super) fn save(&self, file: &PictureFile, bytes: &[u8]) -> Result<(), DownloadError> {
         self.write_whole(&self.own.join(file.name()), bytes)
     }
 
-    /// Writes a file that is there whole or not at all, in place of one that was.
+    /// Writes a file, whole or not at all, replacing an older one.
     pub(super) fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), DownloadError> {
         FileDraft::write_in(&self.own, path, bytes)
             .and_then(|draft| draft.publish_unsynced(Existing::Replace))
             .map_err(io_error("write", path))
     }
 
-    /// Those of `places` where `file` lies, and is what its name says.
+    /// Those of `places` that hold `file` with the contents that its name states.
     pub(super) fn found(&self, file: &PictureFile, places: Vec<Place>) -> Vec<Place> {
         let is_there = |place: &Place| {
             let path = self.path(place.as_deref(), file);
@@ -85,7 +85,7 @@ impl Folder {
         places.into_iter().filter(is_there).collect()
     }
 
-    /// Brings a picture to another place. What is there under its name is replaced.
+    /// Moves a picture to another place, replacing a file of the same name.
     pub(super) fn bring(
         &self,
         file: &PictureFile,
@@ -100,7 +100,7 @@ impl Folder {
         fs::rename(self.path(from.as_deref(), file), &target).map_err(io_error("create", &target))
     }
 
-    /// Makes what was renamed last through a power failure.
+    /// Makes renames survive a power failure.
     pub(super) fn sync<'a>(
         &self,
         labels: impl Iterator<Item = &'a str>,
@@ -117,7 +117,7 @@ impl Folder {
     }
 }
 
-/// Makes a folder that is there itself and is no link, which might lead out of its parent.
+/// Makes a real folder, not a link, which might lead out of its parent.
 fn make_real_folder(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_real_folder(path) => {

@@ -1,20 +1,20 @@
-//! Labels that become folders: the same on Linux, macOS and Windows, or refused.
+//! Labels as folder names: the same on Linux, macOS and Windows, or refused.
 
-/// The longest name of a file on the common file systems, in bytes.
+/// The longest file name on common file systems, in bytes.
 const MAX_BYTES: usize = 255;
 
-/// Characters that Windows has in no name, and the separators of other systems among them.
+/// Characters that are forbidden in names on Windows, including the separators of other systems.
 const FORBIDDEN: &[char] = &['/', '\\', ':', '*', '?', '"', '<', '>', '|'];
 
-/// Names that are devices on Windows, whatever comes after a dot.
+/// Names of devices on Windows, whatever follows a dot.
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul", "conin$", "conout$"];
 
-/// The table in the folder that labels' folders lie in.
+/// The name of the table beside the labels' folders.
 pub(super) const RESULTS: &str = "results.csv";
 
-/// Says why a label cannot be a folder's name, or nothing where it can.
+/// Why a label cannot be a folder's name; `None` if it can.
 ///
-/// No label is changed to fit: two labels could become one, and nobody would know.
+/// Labels are never changed to fit: two labels could silently become one.
 pub(super) fn problem(label: &str) -> Option<String> {
     if label.is_empty() {
         return Some("the label is missing".to_owned());

@@ -13,11 +13,11 @@ use cnn_codes_files::lines::{BoundedLines, UniversalNewlines, line_of};
 /// The rows of a list of URLs, and the names of its other columns.
 #[derive(Clone, Debug)]
 pub struct UrlList {
-    /// What the list is called in messages.
+    /// The list's name in messages.
     name: String,
-    /// The columns besides `url` and `label`.
+    /// The other columns, besides `url` and `label`.
     pub(super) other_columns: Vec<String>,
-    /// The rows, in the list's order.
+    /// The rows, in the order of the list.
     pub(super) rows: Vec<Row>,
 }
 
@@ -26,20 +26,20 @@ pub struct UrlList {
 pub(super) struct Row {
     /// The line on which it begins, counted from 1.
     pub(super) line: u64,
-    /// The URL as the list has it, without the blanks around it.
+    /// The URL in the list, without surrounding blanks.
     pub(super) url: String,
-    /// As a server is asked for it; or why none can be.
+    /// The URL in requested form, or why it cannot be requested.
     pub(super) requested: Result<String, String>,
-    /// The label, without the blanks around it.
+    /// The label, without surrounding blanks.
     pub(super) label: String,
-    /// Why the label cannot be a folder's name, if it cannot.
+    /// Why the label cannot be a folder's name, if so.
     pub(super) label_problem: Option<String>,
     /// The fields of the other columns.
     pub(super) others: Vec<String>,
 }
 
 impl Row {
-    /// The URL to ask for, unless the row is refused.
+    /// The URL to request, unless the row is refused.
     pub(super) fn wanted(&self) -> Option<&str> {
         let requested = self.requested.as_deref().ok();
         requested.filter(|_| self.label_problem.is_none())
@@ -47,19 +47,19 @@ impl Row {
 }
 
 impl UrlList {
-    /// Reads a list: columns `url` and `label`, found by the names in its first line; other
-    /// columns are kept. `name` is what messages call it.
+    /// Reads a list with the columns `url` and `label`, found by the names in the header line;
+    /// other columns are kept. `name` is the list's name in messages.
     ///
-    /// Blanks around URLs and labels do not count. Rows whose URL is not of http or https, or whose
-    /// label cannot be a folder's name, are kept, to be reported and not fetched.
+    /// Blanks around URLs and labels are removed. Rows with a URL that is not of http or https, or
+    /// with a label that cannot be a folder's name, are kept and reported, but not requested.
     ///
     /// # Errors
-    /// [`DownloadError::List`] with the line that is at fault: a row of another length than the
-    /// header's, a URL that is missing, a field that is not UTF-8. [`DownloadError::Column`] if a
-    /// column is called as one of results.csv, [`DownloadError::LabelCase`] if two labels differ
-    /// only in case. A list of more than 20 million lines or 2 GiB is refused.
+    /// [`DownloadError::List`] with the line that is at fault: a row whose length differs from the
+    /// header's, a missing URL, a field that is not UTF-8. [`DownloadError::Column`] if a column
+    /// has the name of one of results.csv, [`DownloadError::LabelCase`] if two labels differ only
+    /// in case. A list of more than 20 million lines or 2 GiB is refused.
     pub fn read(name: &str, list: impl Read) -> Result<Self, DownloadError> {
-        // As for tables: endless lines are refused, and the last line's end is made sure of.
+        // As for tables: endless lines are refused, and the last line gets an end.
         let text = BoundedLines::new(list, b"\r\n").chain(&b"\n"[..]);
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
@@ -93,8 +93,7 @@ impl UrlList {
         Ok(list)
     }
 
-    /// The URLs to ask for as servers are asked for them, each once, in the order of their first
-    /// rows.
+    /// The URLs to request, in requested form, each once, in the order of their first rows.
     #[must_use]
     pub fn urls(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
@@ -102,26 +101,26 @@ impl UrlList {
         wanted.filter(|url| seen.insert(*url)).collect()
     }
 
-    /// The labels of the URLs to ask for, each of which becomes a folder, sorted.
+    /// The labels of the URLs to request, sorted; each becomes a folder.
     #[must_use]
     pub fn labels(&self) -> BTreeSet<&str> {
         let wanted = self.rows.iter().filter(|row| row.wanted().is_some());
         wanted.map(|row| &*row.label).collect()
     }
 
-    /// How many rows there are, those that are refused among them.
+    /// Number of rows, including the refused ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is no row; a list that was read has one.
+    /// Whether there are no rows; a list that was read has at least one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// How many URLs there are to fetch: those of rows that are not refused, each once.
+    /// Number of URLs to request: those of accepted rows, each once.
     #[must_use]
     pub fn n_urls(&self) -> usize {
         self.urls().len()
@@ -201,7 +200,7 @@ impl Columns {
         })
     }
 
-    /// The row of a record, or what is wrong with it.
+    /// The row of a record, or its problem.
     fn row(&self, record: &ByteRecord, line: u64) -> Result<Row, String> {
         if record.len() != self.n {
             return Err(format!(

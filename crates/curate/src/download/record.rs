@@ -1,9 +1,9 @@
-//! What is known of URLs from run to run: results.csv, and the journal of an unfinished run.
+//! The records of earlier runs: results.csv, and the journal of an unfinished run.
 //!
-//! While a run is under way, `.download/journal.jsonl` gets a line for each URL whose fate is
-//! known. At its end results.csv is replaced as a whole, and the journal emptied; a run that was
-//! killed leaves both, and the journal is the newer one. Neither is believed about pictures: a
-//! picture counts only if a file with its hash is there.
+//! During a run, each URL whose fate is known adds a line to `.download/journal.jsonl`. At the end
+//! results.csv is replaced as a whole, and the journal is emptied. A killed run leaves both, and
+//! the journal is newer. Neither is trusted about pictures: a picture only counts if a file with
+//! its hash exists.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -19,13 +19,13 @@ use super::picture_file::PictureFile;
 use super::{DownloadError, Fate, label, url};
 use cnn_codes_files::{JsonLines, WholeLines};
 
-/// The columns of results.csv before those that the list has besides.
+/// The columns of results.csv before the list's other columns.
 ///
-/// `status` is a [`Fate`]; only rows that are `ok` have their picture in a label's folder. The path
-/// of those that were set aside, as placeholders or contradictions, begins with `.download/`. Paths
-/// start from the folder of results.csv. `width` and `height` are those of the upright picture,
-/// `http_status` that of the last answer, `attempts` how often the URL was asked for in the last
-/// run that did.
+/// `status` is a [`Fate`]; only rows with `ok` have their picture in a label's folder. The path of
+/// a picture that was set aside, as a placeholder or contradiction, begins with `.download/`. Paths
+/// are relative to the folder of results.csv. `width` and `height` are those of the upright
+/// picture. `http_status` is that of the last answer. `attempts` counts the requests for the URL in
+/// the last run that made any.
 pub const COLUMNS: &[&str] = &[
     "url",
     "label",
@@ -40,17 +40,17 @@ pub const COLUMNS: &[&str] = &[
     "reason",
 ];
 
-/// How often the journal is brought to the disk. A line that is lost costs one request.
+/// How often the journal is synced. A lost line costs one request.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// What came of asking for a URL.
+/// The result of requesting a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fetch {
     /// The picture, or why there is none.
     pub(super) result: Result<PictureFile, Refused>,
     /// The status of the last answer, if there was one.
     pub(super) http_status: Option<u16>,
-    /// How often the URL was asked for, in the last run that did.
+    /// Number of requests for the URL, in the last run that made any.
     pub(super) attempts: u32,
 }
 
@@ -58,21 +58,21 @@ pub(super) struct Fetch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Refused {
     pub(super) fate: Fate,
-    /// In one line.
+    /// The reason, in one line.
     pub(super) reason: String,
 }
 
-/// What earlier runs left.
+/// The records of earlier runs.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// What came of URLs, as servers are asked for them.
+    /// Results of URLs, by requested form.
     pub(super) fetches: HashMap<String, Fetch>,
-    /// The labels under which pictures, by their hashes, may lie.
+    /// The labels whose folders may hold a picture, by its hash.
     pub(super) labels: HashMap<String, BTreeSet<String>>,
 }
 
 impl Known {
-    /// Reads results.csv and then the journal, as far as there are any.
+    /// Reads results.csv and then the journal, if they exist.
     pub(super) fn read(folder: &Folder) -> Result<Self, DownloadError> {
         let mut known = Self::default();
         let path = folder.results();
@@ -87,7 +87,7 @@ impl Known {
         Ok(known)
     }
 
-    /// Takes up the rows of results.csv, which messages call `path`.
+    /// Adds the rows of results.csv; messages name it `path`.
     fn read_results(&mut self, path: &Path, file: impl Read) -> Result<(), DownloadError> {
         let wrong = |line: u64, problem: String| DownloadError::Results {
             path: path.to_owned(),
@@ -113,7 +113,7 @@ impl Known {
         Ok(())
     }
 
-    /// Takes up a row; `None` if it is not one of ours.
+    /// Adds a row; `None` if a download did not write it.
     fn add_result(&mut self, record: &csv::StringRecord) -> Option<()> {
         let [
             url,
@@ -162,7 +162,7 @@ impl Known {
     fn read_journal(&mut self, reader: impl BufRead) -> io::Result<()> {
         let mut lines = WholeLines::new(reader);
         while let Some(line) = lines.next_line()? {
-            // A line that a power failure damaged costs one request.
+            // A line damaged by a power failure costs one request.
             let entry = serde_json::from_slice::<(String, Fetch)>(line);
             if let Ok((url, fetch)) = entry
                 && fetch.result.as_ref().map_or(true, PictureFile::is_sound)
@@ -174,7 +174,7 @@ impl Known {
     }
 }
 
-/// Opens a file; `None` if there is none.
+/// Opens a file; `None` if it does not exist.
 fn open(path: &Path) -> Result<Option<File>, DownloadError> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
@@ -183,10 +183,10 @@ fn open(path: &Path) -> Result<Option<File>, DownloadError> {
     }
 }
 
-/// The files below the folder that `results` and `journal` send a download to, for fuzzing.
+/// The files in the folder that `results` and `journal` make a download read, for fuzzing.
 ///
-/// These are the contents of results.csv and journal.jsonl. The paths start from the folder, with
-/// `/` between its folders, and are sorted.
+/// `results` and `journal` are the contents of results.csv and journal.jsonl. The paths are
+/// relative to the folder, with `/` between folders, and sorted.
 ///
 /// # Errors
 /// [`DownloadError::Results`] with the line of results.csv that is at fault.
@@ -218,7 +218,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal behind its last whole line.
+    /// Opens the journal after its last whole line.
     pub(super) fn open(folder: &Folder) -> Result<Self, DownloadError> {
         let path = folder.journal();
         Ok(Self {
@@ -227,7 +227,7 @@ impl Journal {
         })
     }
 
-    /// Adds what came of a URL.
+    /// Adds the result of a URL.
     pub(super) fn append(&mut self, url: &str, fetch: &Fetch) -> io::Result<()> {
         self.lines.append(&(url, fetch))?;
         if self.last_sync.elapsed() >= SYNC_EVERY {
@@ -237,7 +237,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Empties the journal, once results.csv has all of it.
+    /// Empties the journal after results.csv was written.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.lines.cut(0)
     }

@@ -1,4 +1,4 @@
-//! Whose turn it is: many URLs, a few at a time of each host, and again after a while.
+//! Schedules requests: many URLs, a few at a time per host, and repeated after a while.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use super::url;
 
-/// A turn to ask for a URL.
+/// A turn to request a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn {
-    /// The URL's place in the list of URLs.
+    /// Index of the URL in the list of URLs.
     pub(super) index: usize,
-    /// Which attempt it is, counted from 1.
+    /// Number of the attempt, counted from 1.
     pub(super) attempt: u32,
 }
 
-/// Hands turns to threads. Until it is stopped, every turn is given back, by [`Schedule::done`] or
-/// [`Schedule::again`].
+/// Hands out turns to threads. Until it is stopped, every turn must be returned with
+/// [`Schedule::done`] or [`Schedule::again`].
 #[derive(Debug)]
 pub(super) struct Schedule {
     state: Mutex<State>,
@@ -26,30 +26,30 @@ pub(super) struct Schedule {
 
 #[derive(Debug)]
 struct State {
-    /// Turns and when they come, the first on top.
+    /// Turns and their times, the earliest on top.
     due: BinaryHeap<Reverse<(Instant, Turn)>>,
     hosts: Vec<Host>,
     /// The host of each URL.
     host_of: Vec<usize>,
-    /// URLs whose fate is open.
+    /// Number of URLs whose fate is open.
     n_open: usize,
     is_stopped: bool,
 }
 
 #[derive(Debug)]
 struct Host {
-    /// How many may be asked for at once, at least 1.
+    /// Most parallel requests, at least 1.
     limit: usize,
-    /// How many are.
+    /// Current number of requests.
     n_active: usize,
     /// No request before this time.
     not_before: Instant,
-    /// Turns that have come while `limit` were active. Whoever ends wakes one of them.
+    /// Turns that came while `limit` requests were active. Each finished request wakes one of them.
     waiting: VecDeque<Turn>,
 }
 
 impl Schedule {
-    /// All of `urls` at once, in their order, `per_host` at a time of each host.
+    /// All of `urls` at once, in order, at most `per_host` at a time per host.
     pub(super) fn new(urls: &[&str], per_host: usize) -> Self {
         let now = Instant::now();
         let mut places: HashMap<&str, usize> = HashMap::new();
@@ -79,7 +79,7 @@ impl Schedule {
         }
     }
 
-    /// Waits for a turn; `None` once all is done or to stop.
+    /// Waits for a turn; `None` when all are done or the schedule is stopped.
     pub(super) fn next(&self) -> Option<Turn> {
         let mut state = self.lock();
         loop {
@@ -112,7 +112,7 @@ impl Schedule {
         self.changed.notify_all();
     }
 
-    /// The URL is to be asked for again, after `wait`.
+    /// The URL must be requested again, after `wait`.
     pub(super) fn again(&self, turn: Turn, wait: Duration) {
         let mut state = self.lock();
         let next = Turn {
@@ -124,7 +124,8 @@ impl Schedule {
         self.changed.notify_all();
     }
 
-    /// The host of the URL wants less haste: nothing for `wait`, and half as many at once then.
+    /// The URL's host asks for fewer requests: none for `wait`, and half as many in parallel
+    /// afterwards.
     pub(super) fn slow_down(&self, turn: Turn, wait: Duration) {
         let mut state = self.lock();
         let host = state.host_of[turn.index];
@@ -133,7 +134,7 @@ impl Schedule {
         host.not_before = host.not_before.max(Instant::now() + wait);
     }
 
-    /// Gives out no more turns.
+    /// Hands out no more turns.
     pub(super) fn stop(&self) {
         self.lock().is_stopped = true;
         self.changed.notify_all();
@@ -150,7 +151,7 @@ impl Schedule {
 }
 
 impl State {
-    /// The first turn that has come and whose host may be asked.
+    /// The first due turn whose host may be requested.
     fn take_due(&mut self, now: Instant) -> Option<Turn> {
         while let Some(&Reverse((when, turn))) = self.due.peek()
             && when <= now

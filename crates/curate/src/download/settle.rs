@@ -1,4 +1,4 @@
-//! The end of a run: which pictures count, where they lie, and the fate of every row.
+//! The end of a run: which pictures count, where they are stored, and the fate of every row.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -12,18 +12,18 @@ use super::picture_file::PictureFile;
 use super::record::{COLUMNS, Fetch};
 use super::{DownloadError, Fate};
 
-/// What came of the URLs, as servers are asked for them.
+/// Results of the URLs, by requested form.
 pub(super) type Fetches = HashMap<String, Fetch>;
 
-/// Where pictures lie, by their hashes.
+/// The places of pictures, by hash.
 pub(super) type Places = HashMap<String, (PictureFile, BTreeSet<Place>)>;
 
-/// What became of a row.
+/// The fate of a row.
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
     pub(super) row: &'a Row,
     pub(super) fate: Fate,
-    /// One line; for pictures only where there is something to say.
+    /// One line; for pictures only if there is something to report.
     pub(super) reason: String,
     fetch: Option<&'a Fetch>,
 }
@@ -36,7 +36,7 @@ impl Outcome<'_> {
     }
 }
 
-/// The rows that have the same bytes.
+/// The rows with the same bytes.
 #[derive(Default)]
 struct Bytes<'a> {
     urls: HashSet<&'a str>,
@@ -75,7 +75,7 @@ impl Bytes<'_> {
     }
 }
 
-/// The fate of every row, in the list's order.
+/// The fate of every row, in the order of the list.
 pub(super) fn outcomes<'a>(
     list: &'a UrlList,
     fetches: &'a Fetches,
@@ -125,8 +125,9 @@ fn same_bytes<'a>(list: &'a UrlList, fetches: &'a Fetches) -> HashMap<&'a str, B
     same
 }
 
-/// Brings every picture to its place: those that count into the folders of their labels, all others
-/// aside. Returns how many were taken out of a label's folder because no row has them any more.
+/// Moves every picture to its place: those that count into the folders of their labels, all others
+/// aside. Returns how many were removed from a label's folder because no row refers to them any
+/// more.
 pub(super) fn arrange(
     folder: &Folder,
     outcomes: &[Outcome],
@@ -154,7 +155,7 @@ pub(super) fn arrange(
     Ok(n_taken_out)
 }
 
-/// Replaces results.csv, as a whole.
+/// Replaces results.csv as a whole.
 pub(super) fn write_results(
     folder: &Folder,
     list: &UrlList,
@@ -201,7 +202,7 @@ fn fields(outcome: &Outcome) -> [String; 11] {
     ]
 }
 
-/// Where the pictures of earlier runs lie that are still there and whole.
+/// The places of the pictures of earlier runs that still exist and are complete.
 pub(super) fn find_places(
     folder: &Folder,
     list: &UrlList,
@@ -220,7 +221,7 @@ pub(super) fn find_places(
             .or_insert_with(|| (file, BTreeSet::from([None])));
         places.extend(labels);
     }
-    // A run that was killed while it arranged may have got so far.
+    // A run that was killed while moving pictures may have left this.
     for row in &list.rows {
         let fetch = row.wanted().and_then(|url| fetches.get(url));
         if let Some(Ok(file)) = fetch.map(|fetch| &fetch.result)

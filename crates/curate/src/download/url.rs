@@ -1,11 +1,11 @@
-//! URLs as people write them, and as servers are asked for them.
+//! URLs as people write them, and in the form in which they are requested.
 
 use ureq::http::Uri;
 
-/// The form in which a server is asked for `url`, by which equal URLs are known.
+/// The form in which `url` is requested, which also identifies equal URLs.
 ///
-/// What comes after `#` is for browsers and goes; blanks and letters beyond ASCII are written as
-/// `%` and their bytes, as browsers do. On failure, says why.
+/// The part after `#` is removed. Blanks and non-ASCII letters are written as `%` and their bytes,
+/// as browsers do. On failure, returns the reason.
 pub(super) fn requested(url: &str) -> Result<String, String> {
     let url = url.split('#').next().unwrap_or(url);
     let (scheme, rest) = url

@@ -1,4 +1,4 @@
-//! Which picture goes to which part.
+//! Decides which picture goes to which part.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -7,17 +7,17 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::{Grouping, Part, Shares, SplitError};
 use cnn_codes::dataset::Pictures;
 
-/// Pictures that go to one place.
+/// Pictures that go to the same part.
 struct Unit {
     rows: Vec<usize>,
-    /// The classes of its pictures, with how many there are of each.
+    /// The classes of its pictures, with the number of pictures in each.
     classes: Vec<(usize, usize)>,
 }
 
-/// The part of each picture; nothing for those that the shares leave out.
+/// The part of each picture; `None` for pictures that the shares leave out.
 ///
-/// Groups are dealt in a random order, the largest first, each to the place that is shortest of its
-/// classes; so a class without groups is dealt out exactly.
+/// Groups are dealt in a random order, the largest first, each to the part that lacks most of its
+/// classes. So a class without groups is dealt exactly.
 pub(super) fn deal(
     pictures: &Pictures,
     grouping: &Grouping,
@@ -75,15 +75,15 @@ fn units(labels: &[usize], grouping: &Grouping, seed: u64) -> Vec<Unit> {
 
 struct Dealing<'a> {
     units: &'a [Unit],
-    /// The place of each unit that was dealt.
+    /// The part of each dealt unit.
     places: Vec<usize>,
-    /// Pictures of each class.
+    /// Number of pictures of each class.
     class_sizes: Vec<usize>,
-    /// Pictures of each class (outer) that each place is short of.
+    /// Number of pictures of each class (outer) that each part still lacks.
     missing: Vec<Vec<f64>>,
-    /// Units with pictures of each class (outer) that each place has.
+    /// Number of units with pictures of each class (outer) in each part.
     n_units: Vec<Vec<usize>>,
-    /// How many of the places are parts, which may not lack a class.
+    /// How many of these are real parts, which must not lack a class.
     n_parts: usize,
 }
 
@@ -115,14 +115,14 @@ impl<'a> Dealing<'a> {
         for unit in self.units {
             let shortage = |place: usize| -> f64 {
                 let classes = unit.classes.iter();
-                // A picture counts for more where its class is small.
+                // A picture counts for more if its class is small.
                 let of_class = |&(class, n): &(usize, usize)| {
                     n as f64 * self.missing[class][place] / self.class_sizes[class] as f64
                 };
                 classes.map(of_class).sum()
             };
             let n_places = self.n_units[0].len();
-            // The first of those that are equally short.
+            // Of those that lack equally much, the first.
             let place = (0..n_places)
                 .rev()
                 .max_by(|&a, &b| shortage(a).total_cmp(&shortage(b)));
@@ -143,7 +143,7 @@ impl<'a> Dealing<'a> {
         }
     }
 
-    /// Gives a part that lacks a class the smallest group of the class that can be spared.
+    /// Gives a part that lacks a class the smallest spare group of the class.
     fn mend(&mut self) {
         for class in 0..self.class_sizes.len() {
             for part in 0..self.n_parts {
@@ -156,7 +156,7 @@ impl<'a> Dealing<'a> {
 
     fn mend_one(&mut self, class: usize, part: usize) {
         let can_spare = |unit: &Unit, place: usize| {
-            // What goes nowhere can be spared; a part keeps one of every class.
+            // Left-out pictures are spare; a part keeps at least one of every class.
             place >= self.n_parts
                 || unit
                     .classes
@@ -175,7 +175,7 @@ impl<'a> Dealing<'a> {
         }
     }
 
-    /// Refuses a deal in which a part lacks a class.
+    /// Refuses a split in which a part lacks a class.
     fn check(&self, names: &[String]) -> Result<(), SplitError> {
         let lacks = |class: &usize| self.n_units[*class][..self.n_parts].contains(&0);
         let described = |class: usize| {
@@ -199,8 +199,8 @@ impl<'a> Dealing<'a> {
     }
 }
 
-/// How many of `n` pictures each place gets: whole numbers that are nearest to the shares (largest
-/// remainders), and one at least for each part where that can be.
+/// How many of `n` pictures each part gets: the whole numbers nearest to the shares (largest
+/// remainders), and at least one for each part if possible.
 fn wanted(n: usize, shares: &[f64], n_parts: usize) -> Vec<f64> {
     let exact: Vec<f64> = shares.iter().map(|share| share * n as f64).collect();
     let mut wanted: Vec<f64> = exact.iter().map(|exact| (exact + 1e-9).floor()).collect();

@@ -1,4 +1,4 @@
-//! Which pictures have to stay together.
+//! Which pictures must stay together.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,11 @@ use crate::check::Checked;
 use crate::copies::Groups;
 use cnn_codes::dataset::Pictures;
 
-/// Which pictures have to stay together.
+/// Which pictures must stay together.
 #[derive(Clone, Debug)]
 pub struct Grouping {
     groups: Groups,
-    /// Pictures whose paths the pattern did not match; each stands by itself.
+    /// Number of pictures whose paths the pattern did not match; each is its own group.
     pub n_unmatched: usize,
 }
 
@@ -23,14 +23,14 @@ impl Grouping {
     }
 }
 
-/// Groups `pictures`: those that show the same, as `checked` found them (its first input has to be
-/// these pictures), and those for whose paths `group_by` gives the same text, its first capture
-/// group or, without one, all that it matches.
+/// Groups `pictures` by two rules: pictures that show the same, as found by `checked` (its first
+/// input must be these pictures), and pictures whose paths give the same text under `group_by`: its
+/// first capture group or, without one, the whole match.
 ///
-/// A picture that is of two groups makes them one.
+/// A picture in two groups joins them.
 ///
 /// # Panics
-/// If there are 2^32 pictures, or more.
+/// If there are 2^32 pictures or more.
 #[must_use]
 pub fn group(pictures: &Pictures, checked: Option<&Checked>, group_by: Option<&Regex>) -> Grouping {
     let n = pictures.listed.len();
@@ -59,8 +59,8 @@ pub fn group(pictures: &Pictures, checked: Option<&Checked>, group_by: Option<&R
     grouping
 }
 
-/// The name that a pattern gives to the group of a picture by its path: its first capture group or, without
-/// one, all that it matches; nothing where it does not match.
+/// The name of a picture's group, from its path: the pattern's first capture group or, without one,
+/// the whole match; `None` if it does not match.
 #[must_use]
 pub fn group_name<'p>(group_by: &Regex, path: &'p str) -> Option<&'p str> {
     let captures = group_by.captures(path)?;

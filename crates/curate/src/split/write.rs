@@ -1,4 +1,4 @@
-//! Pictures into their folders, and the table of them.
+//! Writes pictures into their folders, and the table of them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,12 +10,12 @@ use cnn_codes::dataset::Pictures;
 use cnn_codes::progress::{Progress, Watch};
 use cnn_codes_files::{Existing, FileDraft, regular, sync_directory};
 
-/// A row of the table.
+/// The columns of the table.
 const COLUMNS: [&str; 4] = ["path", "label", "part", "group"];
 
 /// Refuses an `out` among the pictures.
 pub(super) fn check_apart(images: &Path, out: &Path) -> Result<(), SplitError> {
-    // As far as it is there; what is missing is made below that.
+    // As far as it exists; missing folders are made below that.
     let existing = out.ancestors().find_map(|path| {
         let path = if path.as_os_str().is_empty() {
             Path::new(".")
@@ -34,7 +34,7 @@ pub(super) fn check_apart(images: &Path, out: &Path) -> Result<(), SplitError> {
     }
 }
 
-/// Refuses paths that lead out of the folder they are joined to, as those of tables may.
+/// Refuses paths that lead out of the folder they are joined to; a table may hold such paths.
 pub(super) fn check_paths(pictures: &Pictures) -> Result<(), SplitError> {
     let is_inside = |path: &str| {
         let mut parts = Path::new(path).components();
@@ -52,7 +52,7 @@ pub(super) fn check_paths(pictures: &Pictures) -> Result<(), SplitError> {
     }
 }
 
-/// Fills `draft`, and syncs what is in it.
+/// Fills `draft`, and syncs it.
 pub(super) fn write(
     pictures: &Pictures,
     grouping: &Grouping,
@@ -89,7 +89,7 @@ pub(super) fn write(
 fn place(from: &Path, to: &Path, placement: Placement) -> Result<(), SplitError> {
     let (action, placed) = match placement {
         Placement::Copy => ("copy", copy(from, to)),
-        // A link to what a link leads to, not to the link.
+        // A link to the target of a link, not to the link.
         Placement::HardLink => (
             "link",
             fs::canonicalize(from).and_then(|from| fs::hard_link(from, to)),
@@ -103,7 +103,7 @@ fn place(from: &Path, to: &Path, placement: Placement) -> Result<(), SplitError>
     })
 }
 
-/// Copies a regular file, and nothing else: a FIFO would never end.
+/// Copies a regular file, and nothing else: a FIFO might never end.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = regular::open(from)?;
     let mut target = File::create_new(to)?;
@@ -111,7 +111,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     target.sync_all()
 }
 
-/// Last and in one step: a draft that has its table is a split, whenever its run was killed.
+/// Written last and in one step: a draft that has its table is a complete split.
 fn write_table(
     pictures: &Pictures,
     grouping: &Grouping,
@@ -129,7 +129,7 @@ fn write_table(
         for (row, (picture, part)) in pictures.listed.iter().zip(parts).enumerate() {
             let label = picture.label.map_or("", |label| &pictures.classes[label]);
             let first = grouping.of(row);
-            // A group goes by its first picture; one picture alone is none.
+            // A group is named by its first picture; a single picture has no group.
             let group = if sizes[first] > 1 {
                 &*pictures.listed[first].path
             } else {

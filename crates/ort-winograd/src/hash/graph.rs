@@ -1,12 +1,13 @@
-//! A SHA-256 over everything that computes an output of a model, wherever it stands in the file. Two
+//! A SHA-256 of everything that computes an output of a model, wherever it is in the file. Two
 //! models with the same hash compute the same.
 //!
-//! Every tensor of the graph gets a hash of how it is computed, made of the hashes of what it is
-//! computed from. So the hash of the output covers the weights (initializers, sparse ones,
+//! Every tensor of the graph gets a hash of how it is computed, made from the hashes of the tensors
+//! it depends on. So the hash of the output covers the weights (initializers, sparse ones,
 //! `Constant` nodes), the operators with their versions and attributes, the bodies of `If`, `Loop`
-//! and `Scan`, and how all of that is wired. Names of tensors and nodes, the order of nodes that do
-//! not depend on each other, metadata, `raw_data` against `float_data`, what the output does not
-//! need, and whether weights are initializers or the `value` of a `Constant` make no difference.
+//! and `Scan`, and all connections between them. The following make no difference: names of tensors
+//! and nodes, the order of nodes that do not depend on each other, metadata, `raw_data` instead of
+//! `float_data`, parts that the output does not need, and whether weights are initializers or the
+//! `value` of a `Constant`.
 //!
 //! Each hash is the SHA-256 of the parts below, one after the other. A number is an int64,
 //! little-endian, 8 bytes; a text is its length in bytes as a number, and then its UTF-8 bytes; a
@@ -42,12 +43,12 @@ use crate::onnx::{
     OperatorSetIdProto, SparseTensorProto, TensorProto, TensorType, le_bytes,
 };
 
-/// Hashes everything that computes `output`, as [this page](self) defines it: 64 lower-case
+/// Hashes everything that computes `output`, as defined on [this page](self): 64 lower-case
 /// hexadecimal digits.
 ///
 /// # Errors
 /// [`GraphError::Tensor`] for a tensor whose values cannot be read, [`GraphError::Unsound`] for an
-/// attribute without a type, or where the graph has no `output`.
+/// attribute without a type, or if the graph has no `output`.
 pub fn hash_graph(model: &OnnxModel, output: &str) -> Result<String, GraphError> {
     let mut functions = (model.proto().functions.iter())
         .map(|function| hash_function(model.origin(), function))
@@ -89,22 +90,22 @@ fn hash_function(origin: &Path, function: &FunctionProto) -> Result<Hash, GraphE
     Ok(record.finish())
 }
 
-/// How a tensor comes about.
+/// How a tensor is computed.
 #[derive(Clone, Copy)]
 enum Value<'a> {
-    /// Its hash, known already.
+    /// Its hash, which is known.
     Hashed(Hash),
     /// An initializer, hashed when it is read.
     Tensor(&'a TensorProto),
     Sparse(&'a SparseTensorProto),
 }
 
-/// The tensors of a graph, and of the graphs around it, while its nodes are gone through.
+/// The tensors of a graph, and of the graphs around it, while its nodes are visited.
 struct Hasher<'a> {
     origin: &'a Path,
     versions: HashMap<&'a str, i64>,
     values: HashMap<&'a str, Value<'a>>,
-    /// Names that were defined, each with its meaning before, to be restored at the end of a body.
+    /// Names defined in a body, each with its previous meaning, to be restored at the body's end.
     undo: Vec<(&'a str, Option<Value<'a>>)>,
     level: usize,
 }
@@ -129,7 +130,7 @@ impl<'a> Hasher<'a> {
         }
     }
 
-    /// Defines a graph's initializers and inputs, and returns how many inputs a caller gives.
+    /// Defines a graph's initializers and inputs, and returns how many inputs the caller provides.
     fn begin(&mut self, graph: &'a GraphProto) -> usize {
         let given = graph.initializer.iter().map(TensorProto::name);
         let given: HashSet<_> = given.collect();
@@ -159,7 +160,7 @@ impl<'a> Hasher<'a> {
         record.finish()
     }
 
-    /// The hash of a tensor that is defined.
+    /// The hash of a defined tensor.
     fn read(&mut self, name: &'a str) -> Result<Hash, GraphError> {
         let value = self.values.get(name).copied();
         let hash = match value {
@@ -212,7 +213,7 @@ impl<'a> Hasher<'a> {
         Ok(())
     }
 
-    /// The attributes' hashes, sorted, as their order says nothing.
+    /// The attributes' hashes, sorted, because their order has no meaning.
     fn attributes(&mut self, attributes: &'a [AttributeProto]) -> Result<Vec<Hash>, GraphError> {
         let hashes = attributes.iter().map(|attribute| self.attribute(attribute));
         let mut hashes = hashes.collect::<Result<Vec<_>, _>>()?;
@@ -293,7 +294,7 @@ impl<'a> Hasher<'a> {
         Ok(())
     }
 
-    /// The hash of a graph in an attribute, which reads tensors of the graphs around it too.
+    /// The hash of a graph in an attribute, which may also read tensors of the graphs around it.
     fn body(&mut self, graph: &'a GraphProto) -> Result<Hash, GraphError> {
         let outside = self.undo.len();
         self.level += 1;
@@ -353,7 +354,7 @@ impl<'a> Hasher<'a> {
     }
 }
 
-/// The output of a `Constant` that is a tensor, and the tensor.
+/// The output of a `Constant` with a tensor value, and the tensor.
 fn constant(node: &NodeProto) -> Option<(&str, &TensorProto)> {
     let ([output], [attribute]) = (&node.output[..], &node.attribute[..]) else {
         return None;

@@ -1,8 +1,8 @@
-//! What makes two models the same, whatever the bytes of their files: the definitions of both hashes.
+//! The definitions of two hashes that identify a model, whatever the bytes of its file.
 //!
 //! ```text
 //! graph     everything that computes an output: decides whether two models compute the same
-//! tensors   the weights alone: tells that a file has the right ones
+//! tensors   the weights alone: shows that a file has the right ones
 //! ```
 
 pub mod graph;

@@ -1,10 +1,10 @@
-//! A SHA-256 over a model's initializers, whatever the file around them. It tells that a file has the
-//! right weights. Weights elsewhere and operators are covered by [`graph`](super::graph), which decides
-//! whether two models compute the same.
+//! A SHA-256 of a model's initializers, whatever file they are in. It shows that a file has the
+//! right weights. Weights elsewhere, and operators, are covered by [`graph`](super::graph), which
+//! decides whether two models compute the same.
 //!
-//! The hash takes the graph's initializers in the order in which its nodes read them (nodes in the
-//! file's order, each node's inputs in theirs), each one once, at its first reading. Of each it
-//! takes, in this order and all little-endian:
+//! The hash covers the graph's initializers in the order in which its nodes read them (nodes in the
+//! file's order, inputs in the node's order), each once, when it is first read. Of each it
+//! includes, in this order and all little-endian:
 //!
 //! | what | as |
 //! |---|---|
@@ -13,9 +13,9 @@
 //! | each dimension | u64 |
 //! | the values in C order | as ONNX's `raw_data` has them: 4 bytes for a float32 |
 //!
-//! Names, metadata, `raw_data` against `float_data`, and initializers that no node reads make no
-//! difference. Kernels are taken as ONNX's `Conv` has them, (out, in, height, width).
-//! `scripts/export_vgg16.py` computes the same.
+//! Names, metadata, `raw_data` instead of `float_data`, and initializers that no node reads make no
+//! difference. Kernels are hashed in the layout of ONNX's `Conv`, (out, in, height, width).
+//! `scripts/export_vgg16.py` computes the same hash.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,13 +30,13 @@ use crate::onnx::{TensorError, TensorProto, element_count, le_bytes};
 pub struct TensorHash {
     /// 64 lower-case hexadecimal digits.
     pub sha256: String,
-    /// How many tensors it covers.
+    /// Number of tensors covered.
     pub n_tensors: usize,
-    /// How many numbers those hold: the parameters of the network.
+    /// Total number of their elements: the parameters of the network.
     pub n_parameters: u64,
 }
 
-/// Hashes a model's weights as [this page](self) defines it.
+/// Hashes a model's weights as defined on [this page](self).
 ///
 /// # Errors
 /// [`GraphError::Tensor`] for a tensor whose values cannot be read.
@@ -58,7 +58,7 @@ pub fn hash_tensors(model: &OnnxModel) -> Result<TensorHash, GraphError> {
     })
 }
 
-/// The initializers that nodes read, in the order of their first reading.
+/// The initializers that nodes read, in the order in which they are first read.
 #[must_use]
 pub fn tensors_in_use(model: &OnnxModel) -> Vec<&TensorProto> {
     let graph = model.graph();
@@ -72,7 +72,7 @@ pub fn tensors_in_use(model: &OnnxModel) -> Vec<&TensorProto> {
         .collect()
 }
 
-/// Feeds one tensor to the hash and returns its number of elements.
+/// Adds one tensor to the hash, and returns its number of elements.
 fn hash_one(sha: &mut Sha256, tensor: &TensorProto) -> Result<u64, TensorError> {
     let bytes = le_bytes(tensor)?;
     sha.update(tensor.data_type().to_le_bytes());

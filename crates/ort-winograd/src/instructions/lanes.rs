@@ -1,21 +1,21 @@
-//! Sixteen numbers at a time, with the instructions of whatever processor there is.
+//! Sixteen numbers at a time, with the instructions of any processor.
 //!
-//! Every set of instructions does the same operations with the same rounding, so results are equal
-//! to the bit, and [`Portable`] is the twin that tests hold the others against.
+//! Every instruction set does the same operations with the same rounding, so results are equal to
+//! the bit. Tests compare the others with [`Portable`].
 
 /// Numbers in a vector, and channels in a block of the blocked layout.
 pub const LANES: usize = 16;
 
-/// Sixteen numbers as they lie in memory.
+/// Sixteen numbers in memory.
 pub type Vector = [f32; LANES];
 
-/// Sixteen numbers in registers. Public for [`InstructionSet`] alone, and named by nobody else.
+/// Sixteen numbers in registers. Public only for [`InstructionSet`]; other crates cannot name it.
 #[allow(missing_docs, reason = "no user of the crate reaches them")]
 pub trait Lanes: Copy {
     /// Whether there are 32 registers of sixteen numbers, so that 28 sums stay in them.
     const HAS_MANY_REGISTERS: bool;
 
-    /// Asks for memory that is loaded later. Nothing waits for it, and nothing else comes of it.
+    /// Prefetches memory that is loaded later. It does not wait, and has no other effect.
     #[inline(always)]
     fn prefetch(_: &Vector) {}
 
@@ -27,12 +27,12 @@ pub trait Lanes: Copy {
     fn mul(self, other: Self) -> Self;
     /// self * factor + term, rounded once.
     fn mul_add(self, factor: Self, term: Self) -> Self;
-    /// self where it is greater, else other: a NaN in `other` stays.
+    /// self if it is greater, else other: a NaN in `other` stays.
     fn max(self, other: Self) -> Self;
 }
 
-/// A set of instructions as a type. There are no others than those of this crate, and a kernel is
-/// given one only where the processor has it.
+/// An instruction set as a type. Only the sets of this crate exist, and a kernel only gets one that
+/// the processor has.
 pub trait InstructionSet: Lanes {
     /// Whether it has AVX2, so that functions compiled for AVX2 may be called.
     const HAS_AVX2: bool;

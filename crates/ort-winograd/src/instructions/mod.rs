@@ -1,8 +1,8 @@
-//! Sets of vector instructions, and kernels that are compiled for each of them.
+//! Vector instruction sets, and kernels that are compiled for each of them.
 //!
-//! A [`Kernel`] is written once, in plain Rust, and compiled several times: for what every processor
-//! of the target has, and for each larger [set](Instructions) that its loops gain from. Which copy
-//! runs is chosen at run time.
+//! A [`Kernel`] is written once, in plain Rust, and compiled several times: for the baseline that
+//! every processor of the target has, and for each larger [set](Instructions) that makes its loops
+//! faster. The copy to run is chosen at run time.
 
 use std::sync::OnceLock;
 
@@ -16,10 +16,10 @@ pub use self::lanes::InstructionSet;
 pub(crate) use self::lanes::Lanes;
 pub use self::lanes::{LANES, Vector};
 
-/// The environment variable that names a set in place of the best one.
+/// The environment variable that names a set to use instead of the best one.
 const CHOICE: &str = "ORT_WINOGRAD_INSTRUCTIONS";
 
-/// A set of instructions that this processor has.
+/// An instruction set that this processor has.
 ///
 /// ```
 /// use ort_winograd::{InstructionSet, Instructions, Kernel};
@@ -54,28 +54,28 @@ pub struct Instructions(Set);
 
 /// A kernel that [`Instructions::run`] runs.
 pub trait Kernel {
-    /// What it gives.
+    /// The result.
     type Output;
 
-    /// Does the work.
+    /// Runs the kernel.
     ///
-    /// Mark the implementation `#[inline(always)]`, and all that it calls in its hot loops: only what
-    /// is inlined is compiled with the instructions of `S`. The compiler never fuses a product and a
-    /// sum by itself, so plain Rust gives the same bits with every set.
+    /// Mark the implementation, and everything that it calls in its hot loops, `#[inline(always)]`:
+    /// only inlined code is compiled with the instructions of `S`. The compiler never fuses a
+    /// product and a sum on its own, so plain Rust gives the same bits with every set.
     fn run<S: InstructionSet>(self) -> Self::Output;
 }
 
 /// The sets, as values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
-    /// What every processor of the target has, as far as the compiler finds uses for it.
+    /// The instructions that every processor of the target has, as far as the compiler uses them.
     Baseline,
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// AVX2, FMA and what came with them: BMI and LZCNT.
+    /// AVX2 and FMA, with BMI and LZCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512F, and with it AVX2 and FMA.
+    /// AVX-512F, with AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -112,9 +112,9 @@ impl Set {
 }
 
 impl Instructions {
-    /// The best set that this processor has. For measurements the environment variable
-    /// `ORT_WINOGRAD_INSTRUCTIONS` names another one, `avx512`, `avx2`, `neon` or `baseline`; one
-    /// that the processor does not have is passed over. All sets give the same bits.
+    /// The best set that this processor has. For measurements, the environment variable
+    /// `ORT_WINOGRAD_INSTRUCTIONS` can name another one: `avx512`, `avx2`, `neon` or `baseline`. A
+    /// set that the processor does not have is ignored. All sets give the same bits.
     ///
     /// # Panics
     /// Never: every processor has the baseline.
@@ -131,20 +131,20 @@ impl Instructions {
         })
     }
 
-    /// Whether this is the set's name, such as `avx2` for AVX2.
+    /// Whether `name` is the set's name, such as `avx2` for AVX2.
     #[must_use]
     pub fn is_called(self, name: &str) -> bool {
         self.name().replace('-', "").eq_ignore_ascii_case(name)
     }
 
-    /// Every set that this processor has, the best first; the last is the baseline, the safe twin that
-    /// the others are tested against. The standard library remembers what the processor said.
+    /// Every set that this processor has, the best first. The last is the baseline, with which the
+    /// others are compared in tests. The standard library caches the processor's features.
     pub fn available() -> impl Iterator<Item = Self> {
         let sets = Set::BEST_FIRST.iter().copied();
         sets.filter(|set| set.is_here()).map(Self)
     }
 
-    /// Whether a fused multiply-add is an instruction of this set, and no function call.
+    /// Whether a fused multiply-add is an instruction of this set, not a function call.
     #[must_use]
     pub fn has_fused_multiply_add(self) -> bool {
         self.0 != Set::Baseline
@@ -178,7 +178,7 @@ impl Instructions {
         }
     }
 
-    /// The features of the processor that make up the set, as Rust names them; none for the baseline.
+    /// The processor features of the set, by their names in Rust; none for the baseline.
     #[must_use]
     pub fn features(self) -> &'static [&'static str] {
         match self.0 {
@@ -192,7 +192,7 @@ impl Instructions {
         }
     }
 
-    /// Runs `kernel` as it was compiled for these instructions.
+    /// Runs `kernel`, compiled for these instructions.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {

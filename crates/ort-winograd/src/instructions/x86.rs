@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::lanes::{InstructionSet, Lanes, Vector};
 
-/// Values of it are only made in functions compiled for AVX-512.
+/// Only created in functions compiled for AVX-512.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512);
 
@@ -64,7 +64,7 @@ impl Lanes for Avx512 {
     }
 }
 
-/// Values of it are only made in functions compiled for AVX2 and FMA.
+/// Only created in functions compiled for AVX2 and FMA.
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(__m256, __m256);
 

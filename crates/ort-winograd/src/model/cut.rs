@@ -1,4 +1,4 @@
-//! Cutting a graph after one of its tensors.
+//! Cuts a graph after one of its tensors.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use crate::onnx::names::{plain_domain, reads, subgraphs};
 use crate::onnx::{GraphProto, ValueInfoProto};
 
 impl OnnxModel {
-    /// Makes `tensor` the only output and drops all that it does not need: nodes, inputs,
+    /// Makes `tensor` the only output, and removes everything that it does not need: nodes, inputs,
     /// initializers, intermediate shapes and operator sets.
     ///
-    /// Where the file says nothing about the tensor's type, [`OnnxModel::declare`] must follow.
+    /// If the file does not declare the tensor's type, call [`OnnxModel::declare`] afterwards.
     ///
     /// # Errors
     /// [`GraphError::NoTensor`] if no node computes `tensor`.
@@ -48,7 +48,7 @@ impl OnnxModel {
     }
 }
 
-/// Drops what `tensor` does not need. One pass from the back does, as nodes are in order.
+/// Removes what `tensor` does not need. One pass from the back suffices, since nodes are in order.
 fn keep_needed(graph: &mut GraphProto, tensor: &str) {
     let mut needed: HashSet<&str> = HashSet::from([tensor]);
     let mut kept = vec![false; graph.node.len()];

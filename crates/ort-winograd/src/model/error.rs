@@ -8,7 +8,7 @@ use crate::onnx::TensorError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// The file could not be read at all.
+    /// The file could not be read.
     #[error("cannot read the ONNX file {}: {source}", path.display())]
     Read {
         /// The file.
@@ -16,40 +16,40 @@ pub enum GraphError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The file's bytes are no ONNX model.
+    /// The file's bytes are not an ONNX model.
     #[error("{} is no ONNX file: {source}", path.display())]
     NotOnnx {
         /// The file.
         path: PathBuf,
-        /// Where the decoder stopped.
+        /// The decoder's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file decodes, but its graph breaks a rule of the format.
+    /// The file can be decoded, but its graph breaks a rule of the format.
     #[error("{} is no usable ONNX file: {reason}", path.display())]
     Unsound {
         /// The file.
         path: PathBuf,
-        /// The rule that it breaks.
+        /// The broken rule.
         reason: String,
     },
-    /// A tensor was named that the graph does not have.
+    /// The graph does not have the named tensor.
     #[error("{} has no tensor named {name:?} there; it has {there}", path.display())]
     NoTensor {
         /// The file.
         path: PathBuf,
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The names that could have been meant.
+        /// The possible names.
         there: String,
     },
-    /// A tensor was to get a name that another one has.
+    /// The new name of a tensor is already in use.
     #[error("cannot rename tensor {from:?} of {}: {to:?} is there already", path.display())]
     NameTaken {
         /// The file.
         path: PathBuf,
         /// The tensor's name.
         from: String,
-        /// The name it was to get.
+        /// The new name.
         to: String,
     },
     /// An initializer's values could not be read.
@@ -59,7 +59,7 @@ pub enum GraphError {
         path: PathBuf,
         /// The initializer's name.
         tensor: String,
-        /// What is wrong with its values.
+        /// What is wrong.
         source: TensorError,
     },
 }

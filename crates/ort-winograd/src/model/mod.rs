@@ -1,7 +1,7 @@
-//! A model in memory: read, checked, declared, described.
+//! A model in memory: reading, checking, declaring, describing.
 //!
-//! An [`OnnxModel`] has been found sound: every tensor is defined once, and before it is read, and all
-//! weights are inside. That makes cutting one pass over the nodes from the back.
+//! An [`OnnxModel`] has been checked: every tensor is defined once, and before it is read, and all
+//! weights are inside. So cutting needs only one pass over the nodes from the back.
 
 mod cut;
 mod error;
@@ -22,7 +22,7 @@ use crate::onnx::{
     GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorType, ValueInfoProto,
 };
 
-/// How many tensor names an error lists before it counts the rest.
+/// How many tensor names an error lists before it only counts the rest.
 const LISTED_NAMES: usize = 12;
 
 /// An ONNX model whose graph has been checked.
@@ -45,9 +45,9 @@ impl OnnxModel {
         Self::from_bytes(bytes.into(), path)
     }
 
-    /// Decodes and checks a model. Raw weights stay slices of `bytes`.
+    /// Decodes and checks a model. Raw weights remain slices of `bytes`.
     ///
-    /// `origin` is the file that errors name.
+    /// `origin` is the file named in errors.
     ///
     /// # Errors
     /// [`GraphError::NotOnnx`] or [`GraphError::Unsound`].
@@ -75,7 +75,7 @@ impl OnnxModel {
         })
     }
 
-    /// The file that this model came from, as errors name it.
+    /// The file that this model came from, as named in errors.
     #[must_use]
     pub fn origin(&self) -> &Path {
         &self.origin
@@ -87,7 +87,7 @@ impl OnnxModel {
         &self.proto
     }
 
-    /// The whole model, to be changed. [`OnnxModel::from_proto`] checks it again.
+    /// The whole model, for changes. [`OnnxModel::from_proto`] checks it again.
     pub fn into_proto(self) -> ModelProto {
         self.proto
     }
@@ -95,7 +95,7 @@ impl OnnxModel {
     /// The model's graph.
     ///
     /// # Panics
-    /// Never: the constructors see to it that there is one.
+    /// Never: the constructors ensure that it exists.
     #[must_use]
     pub fn graph(&self) -> &GraphProto {
         self.proto.graph.as_ref().expect("checked when constructed")
@@ -111,13 +111,13 @@ impl OnnxModel {
         self.proto.encode_to_vec()
     }
 
-    /// How many bytes [`OnnxModel::to_bytes`] gives.
+    /// The number of bytes that [`OnnxModel::to_bytes`] returns.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         self.proto.encoded_len()
     }
 
-    /// The inputs that a caller has to give: name and declared type, in the file's order.
+    /// The inputs that a caller must provide: name and declared type, in the file's order.
     #[must_use]
     pub fn inputs(&self) -> Vec<(&str, TensorType)> {
         let graph = self.graph();
@@ -143,7 +143,7 @@ impl OnnxModel {
             .collect()
     }
 
-    /// The version of ONNX's own operators that the file uses, if it says so.
+    /// The version of ONNX's own operators, if the file states it.
     #[must_use]
     pub fn operator_set(&self) -> Option<i64> {
         let mut imports = self.proto.opset_import.iter();
@@ -155,7 +155,7 @@ impl OnnxModel {
     /// Declares the type of an input or output.
     ///
     /// # Errors
-    /// [`GraphError::NoTensor`] if `name` is neither.
+    /// [`GraphError::NoTensor`] if `name` is neither an input nor an output.
     pub fn declare(&mut self, name: &str, declared: &TensorType) -> Result<(), GraphError> {
         let graph = self.graph_mut();
         let mut infos = graph.input.iter_mut().chain(&mut graph.output);
@@ -183,7 +183,7 @@ impl OnnxModel {
         entries.sort_by(|a, b| a.key().cmp(b.key()));
     }
 
-    /// Sets the text that tells people what the model is.
+    /// Sets the text that describes the model to people.
     pub fn set_doc_string(&mut self, text: &str) {
         self.proto.doc_string = Some(text.to_owned());
     }
@@ -206,7 +206,7 @@ impl OnnxModel {
     }
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! Giving a tensor another name.
+//! Renames a tensor.
 
 use super::{GraphError, OnnxModel, listed};
 use crate::onnx::GraphProto;
@@ -8,7 +8,7 @@ impl OnnxModel {
     /// Renames a tensor wherever it is defined or read.
     ///
     /// # Errors
-    /// [`GraphError::NoTensor`] if there is no `from`, [`GraphError::NameTaken`] if there is a `to`.
+    /// [`GraphError::NoTensor`] if `from` does not exist, [`GraphError::NameTaken`] if `to` exists.
     pub fn rename(&mut self, from: &str, to: &str) -> Result<(), GraphError> {
         if from == to {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The rules of the format that a model has to keep before it is used.
+//! The rules of the format that a model must keep before it is used.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,9 +9,11 @@ use crate::onnx::{
 };
 
 /// Checks that the graph computes something, defines each tensor once and before it is read, and
-/// has all values inside; the same of the graphs in attributes, and of the file's functions.
+/// has all values inside. The same rules hold for graphs in attributes, and for the file's
+/// functions.
 ///
-/// ONNX Runtime and this crate could each take another one of two tensors of the same name.
+/// Of two tensors with the same name, ONNX Runtime and this crate could otherwise use different
+/// ones.
 pub(super) fn soundness(model: &ModelProto) -> Result<(), String> {
     let graph = model.graph.as_ref();
     let Some(graph) = graph.filter(|graph| !graph.node.is_empty()) else {
@@ -33,7 +35,7 @@ pub(super) fn soundness(model: &ModelProto) -> Result<(), String> {
     Ok(())
 }
 
-/// No set of operators is wanted in two versions.
+/// Checks that no operator set is imported in two versions.
 fn check_versions(imports: &[OperatorSetIdProto]) -> Result<(), String> {
     let mut versions = HashMap::new();
     for import in imports {
@@ -49,7 +51,7 @@ fn check_versions(imports: &[OperatorSetIdProto]) -> Result<(), String> {
     Ok(())
 }
 
-/// The tensors that a node may read, while nodes are gone through in their order.
+/// The tensors that a node may read, while nodes are visited in order.
 #[derive(Default)]
 struct Scope<'a> {
     known: HashSet<&'a str>,
@@ -63,7 +65,8 @@ impl<'a> Scope<'a> {
         check_once(graph.input.iter().map(ValueInfoProto::name))?;
         check_once(tensors.clone().chain(values).map(TensorProto::name))?;
         check_inside(tensors.chain(sparse.flat_map(parts)), "an initializer")?;
-        // A name of the graph around that is computed anew means the new tensor all over this graph.
+        // If a graph computes a name of the graph around it, the name means the new tensor
+        // everywhere inside.
         let computed = graph.node.iter().flat_map(|node| &node.output);
         let hidden: Vec<&str> = computed
             .filter_map(|name| self.known.take(name.as_str()))
@@ -138,7 +141,7 @@ fn defined_twice(name: &str) -> String {
     format!("tensor {name:?} is defined twice")
 }
 
-/// The tensors in the attributes of a `what` of this name have their values inside.
+/// Checks that the tensors in the attributes of a `what` of this name have their values inside.
 fn check_attributes(attributes: &[AttributeProto], what: &str, name: &str) -> Result<(), String> {
     let tensors = attributes.iter().flat_map(|attribute| {
         let sparse = (attribute.sparse_tensor.iter()).chain(&attribute.sparse_tensors);
@@ -152,7 +155,7 @@ fn parts(sparse: &SparseTensorProto) -> impl Iterator<Item = &TensorProto> {
 }
 
 /// Refuses tensors with values in another file: a change of that file would change the model
-/// unseen.
+/// unnoticed.
 fn check_inside<'a>(
     mut tensors: impl Iterator<Item = &'a TensorProto>,
     holder: &str,

@@ -1,4 +1,4 @@
-//! The messages of an ONNX file, and bricks to build them with.
+//! The messages of an ONNX file, and helpers to build them.
 //!
 //! ```text
 //! messages      ModelProto, GraphProto, NodeProto, ...: ONNX's own names and fields
@@ -8,9 +8,9 @@
 //! names         which tensors a graph defines, and which a node reads
 //! ```
 //!
-//! The structs are those of `onnx.proto`, so that its documentation is theirs; a field that a file
-//! leaves out is `None`, and a method of the field's name gives the value or its default.
-//! [`OnnxModel::from_proto`](crate::OnnxModel::from_proto) checks what was built.
+//! The structs are those of `onnx.proto`, whose documentation applies. A field that a file leaves
+//! out is `None`; the method of the field's name returns the value or its default.
+//! [`OnnxModel::from_proto`](crate::OnnxModel::from_proto) checks a model that was built.
 //!
 //! ```
 //! use ort_winograd::OnnxModel;

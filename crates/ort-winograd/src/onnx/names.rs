@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::{GraphProto, NodeProto, ValueInfoProto};
 
-/// ONNX's own domain has two spellings: `ai.onnx` and nothing. This is the second for both.
+/// ONNX's own domain has two spellings: `ai.onnx` and the empty string. Returns the second for
+/// both.
 pub(crate) fn plain_domain(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
@@ -14,7 +15,7 @@ pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     (node.attribute.iter()).flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }
 
-/// The tensors of the enclosing graph that a node reads, by its inputs or inside its subgraphs.
+/// The tensors of the enclosing graph that a node reads, as inputs or inside its subgraphs.
 pub(crate) fn reads(node: &NodeProto) -> Vec<&str> {
     let mut names: Vec<_> = (node.input.iter().map(String::as_str))
         .filter(|name| !name.is_empty())
@@ -28,7 +29,7 @@ pub(crate) fn reads(node: &NodeProto) -> Vec<&str> {
     names
 }
 
-/// Every tensor that a graph itself defines: inputs, initializers and what its nodes compute.
+/// Every tensor that a graph defines itself: inputs, initializers and its nodes' outputs.
 pub(crate) fn defined_names(graph: &GraphProto) -> HashSet<&str> {
     let computed = graph
         .node

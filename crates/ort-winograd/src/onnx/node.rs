@@ -7,7 +7,7 @@ use super::{
 
 impl NodeProto {
     /// A node of ONNX's own `operator` that reads the tensors `inputs` and computes the tensor
-    /// `output`; its name is that of the output.
+    /// `output`; it is named after its output.
     #[must_use]
     pub fn new(operator: &str, inputs: &[&str], output: &str) -> Self {
         Self {
@@ -26,12 +26,12 @@ impl NodeProto {
         attributes.find(|attribute| attribute.name() == name)
     }
 
-    /// Adds an attribute that is a number.
+    /// Adds an integer attribute.
     pub fn push_int(&mut self, name: &str, value: i64) {
         self.attribute.push(AttributeProto::int(name, value));
     }
 
-    /// Adds an attribute that is a list of numbers.
+    /// Adds a list of integers as an attribute.
     pub fn push_ints(&mut self, name: &str, values: &[i64]) {
         self.attribute.push(AttributeProto::ints(name, values));
     }
@@ -45,7 +45,7 @@ impl NodeProto {
 }
 
 impl AttributeProto {
-    /// A number.
+    /// An integer.
     #[must_use]
     pub fn int(name: &str, value: i64) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl AttributeProto {
         }
     }
 
-    /// A list of numbers.
+    /// A list of integers.
     #[must_use]
     pub fn ints(name: &str, values: &[i64]) -> Self {
         Self {
@@ -91,7 +91,7 @@ impl AttributeProto {
 }
 
 impl ValueInfoProto {
-    /// The declaration of an input or output, or of a tensor between them.
+    /// The declaration of an input, an output, or an intermediate tensor.
     #[must_use]
     pub fn new(name: &str, declared: &TensorType) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl ValueInfoProto {
 }
 
 impl OperatorSetIdProto {
-    /// A version of the operators of `domain`, which is empty for ONNX's own.
+    /// A version of the operators of `domain`; ONNX's own is the empty string.
     #[must_use]
     pub fn new(domain: &str, version: i64) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The values of an ONNX tensor, whichever of the format's fields they are kept in.
+//! The values of an ONNX tensor, whichever field of the format holds them.
 
 use std::borrow::Cow;
 
@@ -12,27 +12,27 @@ use super::tensor_type::element_name;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    /// The values are in another file, beside the ONNX file.
+    /// The values are in another file beside the ONNX file.
     #[error("its values are kept in another file; save the model with its weights inside")]
     External,
-    /// An element type whose values are no numbers, such as strings.
+    /// The values of this element type are not numbers, such as strings.
     #[error("its element type {element} is not supported")]
     Unsupported {
-        /// The element type as the file has it.
+        /// The element type in the file.
         element: String,
     },
-    /// A dimension below zero, or more elements than can be counted.
+    /// A dimension is negative, or there are more elements than can be counted.
     #[error("its shape {dims:?} is impossible")]
     BadShape {
-        /// The dimensions as the file has them.
+        /// The dimensions in the file.
         dims: Vec<i64>,
     },
-    /// More or fewer values than the shape has room for.
+    /// There are more or fewer values than the shape holds.
     #[error("it holds {actual} bytes of values where {expected} belong")]
     WrongLength {
-        /// Bytes that the shape and the element type ask for.
+        /// Bytes required by the shape and the element type.
         expected: u64,
-        /// Bytes that are there.
+        /// Actual bytes.
         actual: u64,
     },
 }
@@ -44,8 +44,8 @@ pub fn float32_tensor(name: &str, dims: &[u64], values: &[f32]) -> TensorProto {
     raw_tensor(name, dims, DataType::Float, bytes.collect())
 }
 
-/// A float16 tensor of shape `dims`, with its values in `raw_data`: `bits` are their patterns in IEEE
-/// 754's binary16, in C order.
+/// A float16 tensor of shape `dims`, with its values in `raw_data`: `bits` are their IEEE 754
+/// binary16 bit patterns, in C order.
 #[must_use]
 pub fn float16_tensor(name: &str, dims: &[u64], bits: &[u16]) -> TensorProto {
     let bytes = bits.iter().flat_map(|bits| bits.to_le_bytes());
@@ -77,7 +77,7 @@ fn raw_tensor(name: &str, dims: &[u64], data_type: DataType, bytes: Vec<u8>) -> 
     }
 }
 
-/// How many elements the tensor's shape has: 1 for a scalar.
+/// Number of elements of the tensor's shape: 1 for a scalar.
 ///
 /// # Errors
 /// [`TensorError::BadShape`].
@@ -91,7 +91,8 @@ pub fn element_count(tensor: &TensorProto) -> Result<u64, TensorError> {
     })
 }
 
-/// The tensor's values in C order as little-endian bytes, borrowed where the file has them so.
+/// The tensor's values in C order as little-endian bytes, borrowed if the file stores them like
+/// this.
 ///
 /// # Errors
 /// Any [`TensorError`].
@@ -121,8 +122,8 @@ pub fn le_bytes(tensor: &TensorProto) -> Result<Cow<'_, [u8]>, TensorError> {
     }
 }
 
-/// The values of a float32 tensor in C order, as [`le_bytes`]; `None` for another element type, or where they
-/// cannot be read.
+/// The values of a float32 tensor in C order, as [`le_bytes`]; `None` for another element type, or
+/// if they cannot be read.
 #[must_use]
 pub fn float32_bytes(tensor: &TensorProto) -> Option<Cow<'_, [u8]>> {
     if tensor.data_type() != DataType::Float as i32 {
@@ -131,8 +132,8 @@ pub fn float32_bytes(tensor: &TensorProto) -> Option<Cow<'_, [u8]>> {
     le_bytes(tensor).ok()
 }
 
-/// The values of a float32 tensor in C order; `None` for another element type, or where they cannot
-/// be read.
+/// The values of a float32 tensor in C order; `None` for another element type, or if they cannot be
+/// read.
 #[must_use]
 pub fn float32_values(tensor: &TensorProto) -> Option<Vec<f32>> {
     float32_bytes(tensor).map(|bytes| floats(&bytes))
@@ -145,9 +146,9 @@ pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
     numbers.map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
-/// Bits per element, for the types that ONNX keeps in numbers.
+/// Bits per element, for the types that ONNX stores as numbers.
 ///
-/// Elements of less than a byte are packed, in `int32_data` as in `raw_data`.
+/// Elements of less than a byte are packed, both in `int32_data` and in `raw_data`.
 fn element_bits(element: DataType) -> Option<u64> {
     match element {
         DataType::Uint2 | DataType::Int2 => Some(2),
@@ -166,7 +167,7 @@ fn element_bits(element: DataType) -> Option<u64> {
     }
 }
 
-/// The values from the field that ONNX prescribes for the type where `raw_data` is not used.
+/// The values from the field that ONNX prescribes for the type if `raw_data` is not used.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the format keeps small types in wide fields"
@@ -200,12 +201,12 @@ fn typed_bytes(tensor: &TensorProto, element: DataType) -> Vec<u8> {
             .flat_map(|&v| (v as u32).to_le_bytes())
             .collect(),
         DataType::Int32 => ints.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        // Float16 and Bfloat16 as their bit patterns, beside the 16-bit integers.
+        // Float16 and Bfloat16 as bit patterns, like the 16-bit integers.
         DataType::Float16 | DataType::Bfloat16 | DataType::Uint16 | DataType::Int16 => ints
             .iter()
             .flat_map(|&v| (v as u16).to_le_bytes())
             .collect(),
-        // A byte, or a pack of smaller elements.
+        // A byte, or several packed smaller elements.
         _ => ints.iter().map(|&v| v as u8).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! What a graph declares of an input or output: element type and shape.
+//! The declared type of an input or output: element type and shape.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::{TensorShapeProto, TypeProto, ValueInfoProto};
 pub enum Dim {
     /// A fixed length.
     Fixed(u64),
-    /// Any length; named, or the empty string.
+    /// Any length; with a name, or the empty string.
     Free(String),
 }
 
@@ -26,12 +26,12 @@ impl fmt::Display for Dim {
     }
 }
 
-/// The declared type of an input or output. Exporters may leave either part out.
+/// The declared type of an input or output. Files may leave either part out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorType {
-    /// The element type; [`DataType::Undefined`] where the file says nothing.
+    /// The element type; [`DataType::Undefined`] if the file does not declare it.
     pub element: DataType,
-    /// The shape; `None` where the file says nothing, not even the rank.
+    /// The shape; `None` if the file does not declare it, not even the rank.
     pub dims: Option<Vec<Dim>>,
 }
 
@@ -65,7 +65,7 @@ impl TensorType {
         }
     }
 
-    /// A float32 batch of any size, of tensors of the given shape.
+    /// A batch of any size of float32 tensors of the given shape.
     #[must_use]
     pub fn float32_batch(shape: &[u64]) -> Self {
         let batch = Dim::Free("N".to_owned());
@@ -73,7 +73,7 @@ impl TensorType {
         Self::float32(std::iter::once(batch).chain(shape))
     }
 
-    /// The type as a file declares it.
+    /// The type in the form of a file's declaration.
     #[must_use]
     pub fn to_proto(&self) -> TypeProto {
         TypeProto {
@@ -101,7 +101,7 @@ impl fmt::Display for TensorType {
     }
 }
 
-/// An element type's name as NumPy and ONNX Runtime's messages have it.
+/// The name of an element type, as in NumPy and in ONNX Runtime's messages.
 #[must_use]
 pub fn element_name(element: DataType) -> &'static str {
     match element {

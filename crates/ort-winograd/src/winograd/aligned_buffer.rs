@@ -7,10 +7,10 @@ use crate::instructions::{LANES, Vector};
 /// Bytes of a cache line, which is a vector.
 const LINE: usize = size_of::<Vector>();
 
-/// An array of `T`, each of whole cache lines, that begins at a cache line.
+/// An array that begins at a cache line; each `T` consists of whole cache lines.
 #[derive(Debug)]
 pub(super) struct AlignedBuffer<T> {
-    /// As many numbers as are needed, and some to begin at a line.
+    /// The numbers, and some spare ones for the alignment.
     numbers: Vec<f32>,
     first: usize,
     items: PhantomData<T>,
@@ -18,7 +18,7 @@ pub(super) struct AlignedBuffer<T> {
 
 /// Arrays of vectors.
 pub(super) trait Vectors: Copy {
-    /// The vectors of one.
+    /// Number of vectors in one.
     const N: usize;
 
     fn of(vectors: &[Vector]) -> &[Self];
@@ -54,7 +54,7 @@ impl<T: Vectors> AlignedBuffer<T> {
             return Self::default();
         }
         let n_numbers = len * T::N * LANES;
-        // Zeros as the system gives them: no page is touched here.
+        // Zeros from the system: no page is touched here.
         let mut numbers = vec![0.0; n_numbers + LANES];
         let first = numbers.as_ptr().align_offset(LINE).min(LANES);
         numbers.truncate(first + n_numbers);
@@ -73,14 +73,14 @@ impl<T: Vectors> AlignedBuffer<T> {
         T::of_mut(self.numbers[self.first..].as_chunks_mut().0)
     }
 
-    /// Makes it `len` items. What they hold is left over, or zeros.
+    /// Resizes it to `len` items. Their contents are old values or zeros.
     pub(super) fn resize(&mut self, len: usize) {
         if self.items().len() != len {
             *self = Self::zeros(len);
         }
     }
 
-    /// The first `len` items, after growing where they are fewer. What they hold is left over.
+    /// The first `len` items, after growing if there are fewer. Their contents are old values.
     pub(super) fn at_least(&mut self, len: usize) -> &mut [T] {
         if self.items().len() < len {
             *self = Self::zeros(len);

@@ -1,4 +1,5 @@
-//! A block of tiles: its transformed inputs, their products with filters, and the outputs that come of them.
+//! A block of tiles: its transformed inputs, their products with filters, and the resulting
+//! outputs.
 
 use std::ops::Range;
 
@@ -10,19 +11,19 @@ use super::tiles::{TransformInput, TransformOutput};
 use super::transform::POINTS;
 use crate::instructions::Vector;
 
-/// Most tiles of a block: 4 groups, and a row of tiles of a picture 224 wide.
+/// Most tiles of a block: 4 groups, or a row of tiles of a picture 224 wide.
 ///
-/// Their transforms stay in the second-level cache for up to 64 channels, and filters are read
-/// once for so many.
+/// Their transforms stay in the second-level cache for up to 64 channels, and filters are read once
+/// for all of them.
 pub(super) const MOST_TILES: usize = 4 * MR;
 
-/// Blocks of input channels from which on filters are fetched ahead: those of fewer channels stay
-/// in the second-level cache, or near.
+/// Blocks of input channels from which on filters are prefetched. With fewer channels they stay in
+/// or near the second-level cache.
 const FETCHED_AHEAD: usize = 16;
 
-/// Panels of W blocks whose products are taken, point after point, before their outputs are transformed: the
-/// inputs at a point then come from the second-level cache for all of them but the first. Wide panels are
-/// taken one by one, as their products fill that cache.
+/// Panels of W blocks that are multiplied together, point by point, before their outputs are
+/// transformed. The inputs at a point are then in the second-level cache for all panels but the
+/// first. Wide panels are processed singly, because their products fill that cache.
 pub(super) const fn panels_at_a_time(width: usize) -> usize {
     if width == 1 { 4 } else { 1 }
 }
@@ -30,23 +31,23 @@ pub(super) const fn panels_at_a_time(width: usize) -> usize {
 /// Consecutive tiles, with their transformed inputs.
 pub(super) struct Block<'a> {
     tiles: Range<usize>,
-    /// For each point, `stride` vectors for each tile of a group: for each group of tiles, one for each block of
-    /// channels.
+    /// For each point, `stride` vectors for each tile of a group. For each group of tiles, one for
+    /// each block of channels.
     inputs: &'a [InputBlock],
     stride: usize,
 }
 
 /// Transformed filters of consecutive panels.
 pub(super) struct PanelFilters<'a, const W: usize> {
-    /// For each panel, point and input channel, in full blocks of these.
+    /// For each panel, point and input channel; input channels are padded to full blocks.
     pub(super) filters: &'a [Row<W>],
     pub(super) panels: Range<usize>,
-    /// Input channels, in full blocks.
+    /// Input channels, padded to full blocks.
     pub(super) n_rows: usize,
 }
 
 impl<'a> Block<'a> {
-    /// Input blocks that are needed for so many tiles of so many blocks of channels.
+    /// Number of input blocks for this many tiles and blocks of channels.
     pub(super) fn inputs_len(n_tiles: usize, n_blocks: usize) -> usize {
         POINTS * stride(n_tiles, n_blocks)
     }
@@ -79,7 +80,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Computes the outputs of the channels of some panels, with `products` to work in.
+    /// Computes the outputs of some panels' channels; `products` is working memory.
     pub(super) fn outputs<const W: usize>(
         &self,
         call: &Call,
@@ -88,7 +89,7 @@ impl<'a> Block<'a> {
         times: &mut StageTimes,
     ) {
         let mut stopwatch = Stopwatch::start();
-        // One more, so that the points' products of one tile fall on different sets of the cache.
+        // One more, so that the points' products of one tile use different cache sets.
         let stride = self.tiles.len() + 1;
         let at_a_time = panels_at_a_time(W);
         let products = products.at_least(at_a_time * W * POINTS * stride);
@@ -105,7 +106,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The products with some panels, point after point.
+    /// The products with some panels, point by point.
     fn products<const W: usize>(
         &self,
         call: &Call,
@@ -151,14 +152,14 @@ impl<'a> Block<'a> {
 }
 
 impl<const W: usize> PanelFilters<'_, W> {
-    /// Those of a panel at a point, a row for each input channel; none beyond the last panel.
+    /// The filters of a panel at a point, one row per input channel; empty beyond the last panel.
     fn at(&self, panel: usize, point: usize) -> &[Row<W>] {
         let mut all = self.filters.chunks_exact(self.n_rows);
         let panel = panel - self.panels.start;
         all.nth(panel * POINTS + point).unwrap_or_default()
     }
 
-    /// Those that are wanted after those of a panel at a point, if `panels` are taken together.
+    /// The filters needed after those of a panel at a point, if `panels` are processed together.
     fn next(&self, panels: &Range<usize>, panel: usize, point: usize) -> &[Row<W>] {
         if panel + 1 < panels.end {
             self.at(panel + 1, point)
@@ -170,8 +171,8 @@ impl<const W: usize> PanelFilters<'_, W> {
     }
 }
 
-/// From one point's inputs to the next. Odd, so that the points' vectors of one tile fall on different sets of the
-/// cache.
+/// Distance between one point's inputs and the next. It is odd, so that the points' vectors of one
+/// tile use different cache sets.
 fn stride(n_tiles: usize, n_blocks: usize) -> usize {
     (n_tiles.div_ceil(MR) * n_blocks) | 1
 }

@@ -1,42 +1,42 @@
-//! Tensors whose channels lie in blocks of 16: (N, C/16, H, W, 16).
+//! Tensors whose channels are in blocks of 16: (N, C/16, H, W, 16).
 
 use super::aligned_buffer::AlignedBuffer;
 use super::tiles::Shape;
 use crate::instructions::{LANES, Vector};
 
-/// The axes of a [`BlockedTensor`], as its user counts them.
+/// The axes of a [`BlockedTensor`], without blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockedShape {
-    /// Pictures, N.
+    /// Number of pictures, N.
     pub n: usize,
-    /// Channels, C.
+    /// Number of channels, C.
     pub channels: usize,
-    /// Rows, H.
+    /// Number of rows, H.
     pub height: usize,
-    /// Columns, W.
+    /// Number of columns, W.
     pub width: usize,
 }
 
 impl BlockedShape {
-    /// Blocks of 16 channels.
+    /// Number of blocks of 16 channels.
     #[must_use]
     pub fn n_blocks(self) -> usize {
         self.channels.div_ceil(LANES)
     }
 
-    /// Positions of a picture, H W.
+    /// Number of positions in a picture, H W.
     #[must_use]
     pub fn positions(self) -> usize {
         self.height * self.width
     }
 
-    /// Vectors of a picture.
+    /// Number of vectors in a picture.
     #[must_use]
     pub fn picture_len(self) -> usize {
         self.n_blocks() * self.positions()
     }
 
-    /// The same with another number of channels.
+    /// The same shape with another number of channels.
     #[must_use]
     pub fn with_channels(self, channels: usize) -> Self {
         Self { channels, ..self }
@@ -51,7 +51,8 @@ impl BlockedShape {
     }
 }
 
-/// A tensor (N, C/16, H, W, 16) that begins at a cache line. Channels that fill the last block are zeros.
+/// A tensor (N, C/16, H, W, 16) that begins at a cache line. Channels that pad the last block are
+/// zeros.
 #[derive(Debug)]
 pub struct BlockedTensor {
     vectors: AlignedBuffer<[Vector; 1]>,
@@ -68,10 +69,10 @@ impl BlockedTensor {
         }
     }
 
-    /// Takes numbers (N, H, W, C) in C order.
+    /// Makes a tensor of numbers (N, H, W, C) in C order.
     ///
     /// # Panics
-    /// If `values` is not as long as the shape says.
+    /// If the length of `values` is not that of the shape.
     #[must_use]
     pub fn from_channels_last(values: &[f32], shape: BlockedShape) -> Self {
         let positions = shape.positions();
@@ -125,7 +126,7 @@ impl BlockedTensor {
         self.vectors.items().as_flattened()
     }
 
-    /// The vectors (N, C/16, H, W), to be changed. Zeros that fill the last block must stay zeros.
+    /// The vectors (N, C/16, H, W), mutable. Zeros that pad the last block must stay zeros.
     #[must_use]
     pub fn vectors_mut(&mut self) -> &mut [Vector] {
         self.vectors.items_mut().as_flattened_mut()

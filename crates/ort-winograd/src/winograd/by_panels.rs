@@ -1,5 +1,5 @@
-//! The work of a convolution, shared by panels of filters: a thread transforms the filters of a few panels, and
-//! passes over many tiles, whose inputs were transformed before.
+//! The work of a convolution, divided by panels of filters: a thread transforms the filters of a
+//! few panels, and then processes many tiles, whose inputs were transformed before.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -13,11 +13,11 @@ use super::stopwatch::Stopwatch;
 use super::transform::POINTS;
 use super::workspace::Workspace;
 
-/// Most blocks of tiles whose transformed inputs are held at a time: 8 MB of them at 512 channels, which
-/// the threads share in the third-level cache.
+/// Most blocks of tiles whose transformed inputs are held at a time: 8 MB of them at 512 channels,
+/// which the threads share in the third-level cache.
 const MOST_BLOCKS: usize = 2;
 
-/// A call whose work is shared by panels.
+/// A call whose work is divided by panels.
 pub(super) struct ByPanels<'a, const W: usize> {
     pub(super) call: Call<'a>,
     pub(super) filters: &'a PackedFilters,
@@ -44,7 +44,7 @@ impl<const W: usize> ByPanels<'_, W> {
             ..
         } = self.call;
         let n_blocks = tiles.len().div_ceil(MOST_TILES);
-        // As many as can be dealt out evenly, if each has a group of its own.
+        // As many as can be distributed evenly, if each has a group of its own.
         let n_blocks = n_blocks.next_multiple_of(n_threads);
         let n_blocks = n_blocks.min(tiles.len().div_ceil(MR));
         let longest = tiles.len().div_ceil(n_blocks);
@@ -92,7 +92,7 @@ impl<const W: usize> ByPanels<'_, W> {
         blocks.flatten().collect()
     }
 
-    /// The outputs of some blocks of tiles, of the channels of some panels.
+    /// The outputs of some blocks of tiles, for the channels of some panels.
     fn panels(&self, panels: Range<usize>, blocks: &[Block], workspace: &mut Workspace) {
         let convolution = self.call.convolution;
         let n_rows = self.filters.n_rows();

@@ -1,5 +1,5 @@
-//! The work of a convolution, shared by tiles: a thread has the inputs of a block of tiles in its cache, and passes
-//! over all filters, which were transformed before.
+//! The work of a convolution, divided by tiles: a thread holds the inputs of a block of tiles in
+//! its cache, and processes all filters, which were transformed before.
 
 use super::aligned_buffer::AlignedBuffer;
 use super::block::{Block, MOST_TILES, PanelFilters};
@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::transform::POINTS;
 use crate::instructions::{LANES, Vector};
 
-/// A call whose work is shared by tiles.
+/// A call whose work is divided by tiles.
 pub(super) struct ByTiles<'a, const W: usize> {
     pub(super) call: Call<'a>,
     /// For each panel, point and input channel, the vectors of a panel.

@@ -10,27 +10,29 @@ use super::weights::{Weights, blocks_of};
 use super::workspace::Workspaces;
 use crate::instructions::{Instructions, LANES, Vector};
 
-/// When filters are transformed, which decides what they take of the memory and of the time. The outputs are the
-/// same to the bit.
+/// When filters are transformed, a trade-off between memory and time. The outputs are the same to
+/// the bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FilterTransforms {
-    /// Once, when the model is rewritten: the fastest for many pictures. VGG16's take 235 MB.
+    /// Once, when the model is rewritten: the fastest for many pictures. VGG16's filters take 235
+    /// MB.
     #[default]
     Once,
-    /// Those of 256 input channels or more whenever they are used: the fastest for one picture, as there is less
-    /// to do before it. VGG16's filters take 65 MB, and batches take 5% longer with AVX-512.
+    /// Filters of 256 input channels or more are transformed whenever they are used. This is the
+    /// fastest for one picture, because less work precedes it. VGG16's filters take 65 MB, and
+    /// batches take 5% longer with AVX-512.
     WhenUsed,
 }
 
-/// Blocks of input channels from which on it matters: before, a filter is used for so many tiles of a picture, and
-/// takes so little memory, that it is transformed once.
+/// Blocks of input channels from which on the choice matters. With fewer, a filter is used for so
+/// many tiles of a picture, and takes so little memory, that it is always transformed once.
 const MANY_BLOCKS: usize = 16;
 
-/// A way to share work among threads: it gets the number of pieces of work, and a function that does one
-/// of them, which may be called from several threads at once.
+/// Divides work among threads: called with the number of pieces, and a function that does one of
+/// them and may be called from several threads at once.
 pub(super) type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
 
-/// A convolution whose filters are in vectors.
+/// A convolution with its filters in vectors.
 #[derive(Debug)]
 pub(super) struct Convolution {
     filters: Filters,
@@ -43,12 +45,12 @@ pub(super) struct Convolution {
     instructions: Instructions,
 }
 
-/// Filters, and with them how the work is shared.
+/// The filters, which also determine how the work is divided.
 #[derive(Debug)]
 enum Filters {
     /// For each panel, point and input channel, the vectors of a panel.
     Transformed(AlignedBuffer<[Vector; 1]>),
-    /// A quarter of that.
+    /// A quarter of that memory.
     Packed(PackedFilters),
 }
 
@@ -72,10 +74,10 @@ fn panel_width(instructions: Instructions) -> usize {
 }
 
 impl Convolution {
-    /// Puts the filters into vectors, and transforms them unless that is left for later.
+    /// Puts the filters into vectors, and transforms them unless that is done later.
     ///
     /// # Panics
-    /// If the weights' lengths do not fit each other.
+    /// If the weights' lengths do not match.
     pub(super) fn new(weights: Weights, epilogue: Epilogue, transforms: FilterTransforms) -> Self {
         let are_many = weights.n_in.div_ceil(LANES) >= MANY_BLOCKS;
         let transforms = match transforms {
@@ -101,8 +103,8 @@ impl Convolution {
         Self::of(instructions, filters, weights, epilogue)
     }
 
-    /// A convolution for a single call, whose filters are transformed when they are used. They are packed in
-    /// memory that may come from [`Self::into_packed`].
+    /// A convolution for a single call, whose filters are transformed when they are used. They are
+    /// packed in memory that may come from [`Self::into_packed`].
     pub(super) fn for_one_call(
         instructions: Instructions,
         memory: AlignedBuffer<PackedFilter>,
@@ -114,7 +116,7 @@ impl Convolution {
         Self::of(instructions, filters, weights, epilogue)
     }
 
-    /// The memory of filters that were not transformed.
+    /// The memory of the untransformed filters.
     pub(super) fn into_packed(self) -> AlignedBuffer<PackedFilter> {
         match self.filters {
             Filters::Packed(packed) => packed.into_buffer(),
@@ -165,7 +167,7 @@ impl Convolution {
         self.instructions
     }
 
-    /// Bytes that the filters take.
+    /// Memory of the filters in bytes.
     pub(super) fn filter_bytes(&self) -> usize {
         match &self.filters {
             Filters::Transformed(filters) => size_of_val(filters.items()),
@@ -186,13 +188,14 @@ impl Convolution {
         }
     }
 
-    /// Convolves `input` (N, C/16, H, W, 16) into `output`, the same of [`Self::output_shape`].
+    /// Convolves `input` (N, C/16, H, W, 16) into `output`, in the same layout with the shape of
+    /// [`Self::output_shape`].
     ///
-    /// However the work is shared, the numbers are the same: each sum is over all input channels in
-    /// their order.
+    /// The numbers do not depend on how the work is divided: each sum is over all input channels in
+    /// order.
     ///
     /// # Panics
-    /// If the slices are not as long as their shapes say.
+    /// If the slices' lengths are not those of their shapes.
     pub(super) fn run(
         &self,
         input: &[Vector],

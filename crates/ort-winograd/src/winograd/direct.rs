@@ -1,7 +1,7 @@
-//! A 3 x 3 convolution of few input channels, summed as it is defined.
+//! A 3 x 3 convolution of few input channels, summed directly.
 //!
-//! A first layer has 3 channels: transforms would cost more than they save, and its input has no
-//! blocks. It takes (N, C, H, W) and gives (N, C/16, H, W, 16).
+//! A first layer has 3 channels: transforms would cost more than they save, and its input is not in
+//! blocks. It reads (N, C, H, W) and writes (N, C/16, H, W, 16).
 
 use super::aligned_buffer::AlignedBuffer;
 use super::products::{MR, Row, WIDE};
@@ -9,7 +9,7 @@ use super::tiles::{Output, Shape};
 use super::weights::{Weights, blocks_of};
 use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Lanes, Vector};
 
-/// Rows of a picture in a piece of work.
+/// Rows of a picture in one piece of work.
 const ROWS: usize = 8;
 
 /// A convolution of few input channels.
@@ -17,7 +17,7 @@ const ROWS: usize = 8;
 pub(super) struct DirectConvolution {
     /// For each panel, input channel and position in the filter.
     filters: AlignedBuffer<Row<WIDE>>,
-    /// For each block of output channels, and zeros to the end of the last panel.
+    /// For each block of output channels, padded with zeros to the end of the last panel.
     bias: Vec<Vector>,
     n_in: usize,
     n_out_blocks: usize,
@@ -29,7 +29,7 @@ impl DirectConvolution {
     /// Packs the filters.
     ///
     /// # Panics
-    /// If the weights' lengths do not fit each other.
+    /// If the weights' lengths do not match.
     pub(super) fn new(weights: Weights, relu: bool) -> Self {
         Self::with(Instructions::detect(), weights, relu)
     }
@@ -70,7 +70,7 @@ impl DirectConvolution {
     /// [`super::Convolution::run`].
     ///
     /// # Panics
-    /// If the slices are not as long as their shapes say.
+    /// If the slices' lengths are not those of their shapes.
     pub(super) fn run(
         &self,
         input: &[f32],
@@ -139,7 +139,7 @@ impl Kernel for Band<'_> {
 }
 
 impl Band<'_> {
-    /// The three lines around `row` of each channel, with zeros around the picture.
+    /// Copies the three lines around `row` of each channel, with zeros around the picture.
     fn take_lines(&self, row: usize, padded_width: usize, lines: &mut [f32]) {
         let shape = self.output.shape;
         for (index, line) in lines.chunks_exact_mut(padded_width).enumerate() {
@@ -153,7 +153,7 @@ impl Band<'_> {
         }
     }
 
-    /// P outputs of a row from `column` on, of C blocks of a panel's channels from `half` on.
+    /// P outputs of a row from `column` on, for C blocks of a panel's channels from `half` on.
     #[inline(always)]
     fn pixels<L: Lanes, const P: usize, const C: usize>(
         &self,

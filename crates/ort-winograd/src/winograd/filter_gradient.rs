@@ -1,7 +1,8 @@
-//! The gradient to the filters of a 3 x 3 convolution, by F(3x3, 4x4): the transpose of F(4x4, 3x3).
+//! The gradient of the filters of a 3 x 3 convolution, by F(3x3, 4x4): the transpose of F(4x4,
+//! 3x3).
 //!
-//! A tile of the convolution is y = A^T ((G g G^T) * (B^T x B)) A, with * point by point. So the gradient
-//! to g, for gradients dy to its outputs, is the sum over all tiles of
+//! A tile of the convolution is y = A^T ((G g G^T) * (B^T x B)) A, with * elementwise. So the
+//! gradient with respect to g, given the gradients dy of its outputs, is the sum over all tiles of
 //!
 //! ```text
 //! dg = G^T ((A dy A^T) * (B^T x B)) G
@@ -12,8 +13,9 @@
 //! d_filters (I, O)      <--G^T m G--
 //! ```
 //!
-//! 36 multiplications for a tile and a pair of channels, where the definition takes 144. What the filters
-//! turned by half a turn give, with outputs for inputs, is the gradient to the inputs.
+//! This takes 36 multiplications per tile and pair of channels, where the direct sum takes 144. The
+//! gradient of the inputs is a convolution with the filters rotated by 180 degrees, and with inputs
+//! and outputs exchanged.
 
 use std::ops::Range;
 
@@ -30,18 +32,18 @@ use super::transform::{FILTER_SIDE, POINTS, SIDE, STEP, d_filter_1d, d_output_1d
 use super::workspace::{Workspace, Workspaces};
 use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Vector};
 
-/// Most tiles at a time: at 512 channels, the transforms of both sides then take 9 MB, and stay in a
-/// third-level cache. 128 are not faster. Sums depend on it, by their rounding.
+/// Most tiles at a time: at 512 channels, the transforms of both sides then take 9 MB, and stay in
+/// a third-level cache. 128 tiles are not faster. The rounding of the sums depends on this number.
 const MOST_TILES: usize = 64;
 
-/// Blocks of 16 input channels that a thread works on at a time.
+/// Blocks of 16 input channels that a thread processes at a time.
 const REGION: usize = 4;
 
-/// Blocks of 16 output channels for these: the sums of both at all points, 590 KB, stay in a second-level
-/// cache.
+/// Blocks of 16 output channels for these: the sums of both at all points, 590 KB, stay in a
+/// second-level cache.
 const OUTPUT_BLOCKS: usize = 4;
 
-/// The gradient to filters, with panels of W blocks of output channels.
+/// The gradient of filters, with panels of W blocks of output channels.
 pub(super) struct FilterGradient<'a, const W: usize> {
     pub(super) instructions: Instructions,
     pub(super) workspaces: &'a Workspaces,
@@ -51,7 +53,7 @@ pub(super) struct FilterGradient<'a, const W: usize> {
     pub(super) d_output: &'a BlockedTensor,
 }
 
-/// Memory to work in, besides that of each thread.
+/// Working memory, besides that of each thread.
 #[derive(Debug, Default)]
 pub(super) struct GradientMemory {
     d_outputs: AlignedBuffer<[Vector; 1]>,
@@ -61,8 +63,8 @@ pub(super) struct GradientMemory {
 /// The transforms of some tiles of the gradients to outputs.
 struct DOutputs<'a, const W: usize> {
     tiles: Range<usize>,
-    /// For each panel and point, a row for each tile and one more, so that the points of a tile fall on
-    /// different sets of the cache.
+    /// For each panel and point, one row per tile and one more, so that the points of a tile use
+    /// different cache sets.
     rows: &'a mut AlignedBuffer<[Vector; 1]>,
 }
 
@@ -79,14 +81,14 @@ impl<const W: usize> DOutputs<'_, W> {
 
 /// The transforms of some tiles of the inputs.
 struct Inputs<'a> {
-    /// For each point `stride` groups of tiles: for each block of channels, `n_groups`.
+    /// For each point, `stride` groups of tiles; for each block of channels, `n_groups`.
     inputs: &'a [InputBlock],
     n_groups: usize,
     stride: usize,
 }
 
 impl Inputs<'_> {
-    /// A vector for each tile, and some more to the end of the last group.
+    /// One vector per tile, and some more to the end of the last group.
     fn at(&self, point: usize, block: usize) -> &[Vector] {
         let first = point * self.stride + block * self.n_groups;
         self.inputs[first..][..self.n_groups].as_flattened()
@@ -94,12 +96,14 @@ impl Inputs<'_> {
 }
 
 impl<const W: usize> FilterGradient<'_, W> {
-    /// The gradient (O, I, 3, 3). Sums over tiles are in their order, whatever the number of threads.
+    /// The gradient (O, I, 3, 3). Sums over tiles are made in order, whatever the number of
+    /// threads.
     pub(super) fn run(&self, memory: &mut GradientMemory) -> Vec<f32> {
         let n_tiles = self.shape().n_tiles();
         let n_in_blocks = self.input.shape().n_blocks();
         let block_len = self.n_panels() * LANES * W;
-        // For each block of input channels and panel, and each channel of the block, those of the panel.
+        // For each block of input channels and panel, and each channel of the block, the sums of
+        // the panel.
         memory.sums.resize(n_in_blocks * block_len);
         let n_chunks = n_tiles.div_ceil(MOST_TILES);
         let mut d_outputs = DOutputs {
@@ -158,7 +162,7 @@ impl<const W: usize> FilterGradient<'_, W> {
         });
     }
 
-    /// Adds what some tiles give for some blocks of input channels, to the sums of these.
+    /// Adds the contribution of some tiles, for some blocks of input channels, to their sums.
     fn add_region(
         &self,
         blocks: Range<usize>,
@@ -204,7 +208,8 @@ impl<const W: usize> FilterGradient<'_, W> {
         }
     }
 
-    /// Transforms the inputs of some tiles, block after block: for each point, `stride` groups of tiles.
+    /// Transforms the inputs of some tiles, block by block: for each point, `stride` groups of
+    /// tiles.
     fn transform_inputs(
         &self,
         blocks: &Range<usize>,
@@ -227,7 +232,8 @@ impl<const W: usize> FilterGradient<'_, W> {
         }
     }
 
-    /// Adds the products at one point of some blocks of inputs with a panel, a row for each input channel.
+    /// Adds the products at one point of some blocks of inputs with a panel, one row per input
+    /// channel.
     fn add_products(
         &self,
         inputs: &Inputs,
@@ -278,7 +284,7 @@ struct TransformDOutput<'a, const W: usize> {
     /// O/16.
     n_blocks: usize,
     block: usize,
-    /// Place of the block in its panel.
+    /// Index of the block in its panel.
     column: usize,
     /// For each point, `stride` rows.
     rows: &'a mut [Row<W>],
@@ -295,7 +301,8 @@ impl<const W: usize> Kernel for TransformDOutput<'_, W> {
             let tile = self.shape.tile(tile);
             let plane = tile.picture * self.n_blocks + self.block;
             let plane = &self.d_output[plane * self.shape.plane()..][..self.shape.plane()];
-            // Loops in place of closures, which may be compiled apart and without the instructions.
+            // Loops instead of closures, which may be compiled separately and without the
+            // instructions.
             let mut columns = [[zero; STEP]; SIDE];
             for x in 0..STEP {
                 let mut column = [zero; STEP];
@@ -324,7 +331,7 @@ struct AddFilters<'a, const W: usize> {
     /// For each point, `stride` rows, the first of these for the 16 channels.
     products: &'a [Row<W>],
     stride: usize,
-    /// For each input channel, those of the panel.
+    /// For each input channel, the sums of the panel.
     sums: &'a mut [Filters],
 }
 

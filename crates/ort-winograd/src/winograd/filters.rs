@@ -1,4 +1,4 @@
-//! Filters in vectors: as a model has them, and transformed.
+//! Filters in vectors: as in the model, and transformed.
 
 use std::ops::Range;
 
@@ -19,9 +19,9 @@ pub(super) type Filters = [Vector; TAPS];
 /// The filters of a convolution, in panels of output channels.
 #[derive(Debug)]
 pub(super) struct PackedFilters {
-    /// For each panel and input channel, in full blocks of these, the filters of the panel's blocks.
+    /// For each panel and input channel (padded to full blocks), the filters of the panel's blocks.
     filters: AlignedBuffer<Filters>,
-    /// Input channels, those that fill the last block among them.
+    /// Input channels, including those that pad the last block.
     n_rows: usize,
 }
 
@@ -29,12 +29,12 @@ impl PackedFilters {
     /// Packs the filters in panels of `width` blocks.
     ///
     /// # Panics
-    /// If the weights' lengths do not fit each other.
+    /// If the weights' lengths do not match.
     pub(super) fn new(weights: Weights, width: usize) -> Self {
         Self::within(AlignedBuffer::default(), weights, width)
     }
 
-    /// The same in memory that is there already, such as [`Self::into_buffer`] gives.
+    /// The same in existing memory, such as [`Self::into_buffer`] returns.
     pub(super) fn within(
         mut filters: AlignedBuffer<Filters>,
         weights: Weights,
@@ -62,17 +62,17 @@ impl PackedFilters {
         Self { filters, n_rows }
     }
 
-    /// The memory that they are in, for others.
+    /// Their memory, for reuse.
     pub(super) fn into_buffer(self) -> AlignedBuffer<Filters> {
         self.filters
     }
 
-    /// Bytes that they take.
+    /// Their memory in bytes.
     pub(super) fn n_bytes(&self) -> usize {
         size_of_val(self.filters.items())
     }
 
-    /// Input channels, those that fill the last block among them.
+    /// Input channels, including those that pad the last block.
     pub(super) fn n_rows(&self) -> usize {
         self.n_rows
     }
@@ -83,7 +83,8 @@ impl PackedFilters {
         &rows[panel * self.n_rows..][..self.n_rows]
     }
 
-    /// Transforms the filters of a panel: for each point and input channel the vectors of the panel.
+    /// Transforms the filters of a panel: for each point and input channel, the vectors of the
+    /// panel.
     pub(super) fn transform<const W: usize>(
         &self,
         panel: usize,
@@ -117,7 +118,7 @@ impl PackedFilters {
     }
 }
 
-/// Packs those of filters (O, I) that are for the output channels `outs`, a row for each input channel.
+/// Packs the part of filters (O, I) for the output channels `outs`, one row per input channel.
 fn pack(
     filters: &[[f32; TAPS]],
     n_in: usize,
@@ -137,7 +138,7 @@ fn pack(
     }
 }
 
-/// The same of filters (I, O), each turned by half a turn.
+/// The same for filters (I, O), each rotated by 180 degrees.
 fn pack_turned(
     filters: &[[f32; TAPS]],
     n_out: usize,
@@ -156,7 +157,7 @@ fn pack_turned(
     }
 }
 
-/// Transforms the filters of a panel into a row of their points.
+/// Transforms the filters of a panel into one row of their points.
 struct TransformFilters<'a, const W: usize> {
     /// For each input channel.
     filters: &'a [[Filters; W]],
@@ -171,7 +172,7 @@ impl<const W: usize> Kernel for TransformFilters<'_, W> {
 
     #[inline(always)]
     fn run<L: InstructionSet>(self) {
-        // A row that is known when the kernel is compiled has its factors in the instructions.
+        // If the row is known at compile time, its factors are constants in the instructions.
         match self.row {
             0 => self.row::<L, 0>(),
             1 => self.row::<L, 1>(),

@@ -1,11 +1,11 @@
-//! Between ONNX's layout (N, C, H, W) and the blocked one (N, C/16, H, W, 16).
+//! Conversion between ONNX's layout (N, C, H, W) and the blocked one (N, C/16, H, W, 16).
 
 use crate::instructions::{LANES, Vector};
 
-/// Positions that are turned at a time, so few that both sides stay in the first-level cache.
+/// Positions that are transposed at a time, so few that both sides stay in the first-level cache.
 const POSITIONS: usize = 64;
 
-/// Turns one block of at most 16 channels, planes of `positions` numbers, into vectors.
+/// Converts one block of at most 16 channels, planes of `positions` numbers, to vectors.
 ///
 /// Missing channels become zeros.
 pub(super) fn to_block(channels: &[f32], positions: usize, block: &mut [Vector]) {
@@ -22,7 +22,7 @@ pub(super) fn to_block(channels: &[f32], positions: usize, block: &mut [Vector])
     }
 }
 
-/// Turns vectors into at most 16 channels, planes of `positions` numbers.
+/// Converts vectors to at most 16 channels, planes of `positions` numbers.
 pub(super) fn from_block(block: &[Vector], positions: usize, channels: &mut [f32]) {
     for (index, vectors) in block.chunks(POSITIONS).enumerate() {
         let first = index * POSITIONS;

@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! rewrite      which convolutions of a graph have a kernel here, and the graph that uses them
-//! operator     the kernels as operators of ONNX Runtime, which lends them its threads
+//! operator     the kernels as operators of ONNX Runtime, on its threads
 //! convolution  a convolution, and when its filters are transformed
-//! by_tiles     its work where they are transformed once; by_panels: where they are when they are used
-//! plan         how work is cut into pieces; workspace: the memory that a thread works in
+//! by_tiles     work divided by tiles, for filters transformed once; by_panels: for those transformed when used
+//! plan         how work is cut into pieces; workspace: the working memory of a thread
 //! block        a block of tiles: inputs, products, outputs
 //! tiles        the tiles of a batch, and both transforms of a block of them
 //! filters      filters in vectors, and their transforms
@@ -15,10 +15,10 @@
 //! direct       a convolution of few input channels, as it is defined
 //! layout       from (N, C, H, W) to blocks of channels and back
 //!
-//! training         convolutions and their gradients, for networks that are trained
+//! training         convolutions and their gradients, for training networks
 //! blocked          their tensors
-//! filter_gradient  the gradient to filters, with a quarter of the multiplications too
-//! over_positions   the products of which it is made
+//! filter_gradient  the gradient of filters, also with a quarter of the multiplications
+//! over_positions   the products for it
 //! pointwise        1 x 1 convolutions and their gradients
 //! ```
 //!
@@ -31,9 +31,9 @@
 //! outputs (tiles, O)    <--A^T m A--  + epilogue: bias, ReLU, 2 x 2 pooling, which fits into a tile
 //! ```
 //!
-//! Each sum is over all input channels in their order, so the numbers depend neither on the batch
-//! nor on the number of threads; and each set of instructions rounds alike, so neither on these. NaN
-//! or infinity in the input makes its whole tile NaN.
+//! Each sum is over all input channels in order, so the numbers depend neither on the batch nor on
+//! the number of threads. All instruction sets round in the same way, so they do not depend on
+//! these either. NaN or infinity in the input makes its whole tile NaN.
 
 mod aligned_buffer;
 mod block;

@@ -22,15 +22,15 @@ use super::workspace::Workspaces;
 use crate::instructions::{Instructions, LANES};
 use crate::model::OnnxModel;
 
-/// A model some of whose convolutions run on the kernels of this crate, and all the rest in ONNX
-/// Runtime: its bytes, and the operators that those bytes name.
+/// A model with some convolutions on the kernels of this crate and everything else in ONNX Runtime:
+/// its bytes, and the operators that these bytes use.
 #[derive(Debug)]
 pub struct Rewritten {
     bytes: Vec<u8>,
     shared: Arc<Shared>,
 }
 
-/// What the operators of one session have in common.
+/// The data shared by the operators of one session.
 #[derive(Debug)]
 struct Shared {
     layers: Vec<Layer>,
@@ -39,16 +39,17 @@ struct Shared {
 }
 
 impl Rewritten {
-    /// Replaces the convolutions of `model` that have a kernel here; `None` where none has.
+    /// Replaces the convolutions of `model` that have a kernel here; `None` if there are none.
     ///
-    /// `n_threads` is the size of ONNX Runtime's own pool (`with_intra_threads`), which does the work:
-    /// work is cut so that as many threads have equal parts. The numbers do not depend on it.
+    /// `n_threads` is the size of ONNX Runtime's own pool (`with_intra_threads`), which does the
+    /// work. The work is cut into equal parts for this many threads. The numbers do not depend on
+    /// it.
     #[must_use]
     pub fn of(model: &OnnxModel, n_threads: usize) -> Option<Self> {
         Self::with(model, n_threads, FilterTransforms::default())
     }
 
-    /// As [`Self::of`], with filters that are transformed then.
+    /// As [`Self::of`], with the given time for transforming filters.
     #[must_use]
     pub fn with(model: &OnnxModel, n_threads: usize, transforms: FilterTransforms) -> Option<Self> {
         let graph = rewrite(model, transforms)?;
@@ -62,25 +63,25 @@ impl Rewritten {
         })
     }
 
-    /// Whether this processor has instructions that make the kernels faster than ONNX Runtime's own:
-    /// a fused multiply-add.
+    /// Whether this processor has the instruction that makes the kernels faster than ONNX Runtime's
+    /// own: a fused multiply-add.
     #[must_use]
     pub fn is_fast_here() -> bool {
         Instructions::detect().has_fused_multiply_add()
     }
 
-    /// The rewritten ONNX file, which only loads into a session with [`Self::operators`].
+    /// The rewritten ONNX file. It can only be loaded into a session with [`Self::operators`].
     #[must_use]
     pub fn onnx_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// The operators, to be registered with the session of [`Self::onnx_bytes`]
-    /// (`SessionBuilder::with_operators`). They hold the transformed weights, and go on working after
-    /// `self` is gone.
+    /// (`SessionBuilder::with_operators`). They hold the transformed weights, and continue to work
+    /// after `self` is dropped.
     ///
     /// # Errors
-    /// What ONNX Runtime says.
+    /// ONNX Runtime's error.
     pub fn operators(&self) -> ort::Result<OperatorDomain> {
         [CONVOLUTION, TO_BLOCKS, FROM_BLOCKS].into_iter().try_fold(
             OperatorDomain::new(DOMAIN)?,
@@ -93,27 +94,27 @@ impl Rewritten {
         )
     }
 
-    /// How many convolutions run with transformed filters, Winograd's way.
+    /// Number of convolutions computed with transformed filters (Winograd).
     #[must_use]
     pub fn n_winograd(&self) -> usize {
         self.filter_bytes().count()
     }
 
-    /// How many convolutions, of few input channels, are summed directly.
+    /// Number of convolutions with few input channels, which are summed directly.
     #[must_use]
     pub fn n_direct(&self) -> usize {
         self.shared.layers.len() - self.n_winograd()
     }
 
-    /// Time that the stages of the convolutions took so far.
+    /// Time spent so far in the stages of the convolutions.
     #[cfg(feature = "stage-times")]
     #[must_use]
     pub fn stage_times(&self) -> StageTimes {
         self.shared.workspaces.stage_times()
     }
 
-    /// What was replaced, and the memory it takes, in one line: `12 convolutions by Winograd
-    /// F(4x4, 3x3) and 1 directly, with AVX-512; filters take 235 MB`.
+    /// The replaced convolutions and the memory of their filters, in one line: `12 convolutions by
+    /// Winograd F(4x4, 3x3) and 1 directly, with AVX-512; filters take 235 MB`.
     #[must_use]
     pub fn summary(&self) -> String {
         format!(
@@ -126,7 +127,7 @@ impl Rewritten {
         )
     }
 
-    /// Bytes of each convolution's transformed filters.
+    /// Memory in bytes of each convolution's transformed filters.
     fn filter_bytes(&self) -> impl Iterator<Item = usize> {
         self.shared.layers.iter().filter_map(|layer| match layer {
             Layer::Winograd(convolution) => Some(convolution.filter_bytes()),
@@ -183,7 +184,7 @@ impl Operator for Blocked {
     }
 }
 
-/// What one node does.
+/// The operation of one node.
 struct BlockedKernel {
     step: Step,
     shared: Arc<Shared>,
@@ -198,7 +199,7 @@ enum Step {
 
 impl Kernel for BlockedKernel {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        // ONNX Runtime is C++, through which no panic may go.
+        // ONNX Runtime is C++, through which a panic must not unwind.
         let computed = catch_unwind(AssertUnwindSafe(|| self.run(context)));
         computed.unwrap_or_else(|_| Err(ort::Error::new("a kernel panicked")))
     }
@@ -253,7 +254,8 @@ impl BlockedKernel {
     }
 }
 
-/// Blocks no longer tell 20 channels from the 17 that filters are for, so they are counted before.
+/// Blocks do not distinguish 20 channels from the 17 that filters may be for, so channels are
+/// counted before.
 fn check_channels(dims: &[usize], n_channels: usize) -> ort::Result<()> {
     match dims {
         &[_, there, _, _] if there != n_channels => Err(ort::Error::new(format!(
@@ -263,7 +265,7 @@ fn check_channels(dims: &[usize], n_channels: usize) -> ort::Result<()> {
     }
 }
 
-/// Gives `fill` the output, which is blocked.
+/// Passes the output, which is blocked, to `fill`.
 fn write(
     context: &ComputeContext,
     shape: Shape,
@@ -289,7 +291,7 @@ fn output(
     fill(output)
 }
 
-/// Runs `with` a way to share work among the threads of ONNX Runtime's own pool.
+/// Runs `with` a function that divides work among the threads of ONNX Runtime's own pool.
 #[allow(clippy::type_complexity)]
 fn share(
     context: &ComputeContext,
@@ -298,7 +300,7 @@ fn share(
     let failed = AtomicBool::new(false);
     let result = std::cell::Cell::new(Ok(()));
     with(&|n_pieces, work| {
-        // As many batches as pieces: each thread takes the next one when it is done with one.
+        // As many batches as pieces: each thread takes the next one when it is done.
         let done = context.par_for(n_pieces, n_pieces, |piece| {
             if catch_unwind(AssertUnwindSafe(|| work(piece))).is_err() {
                 failed.store(true, Ordering::Relaxed);

@@ -1,9 +1,9 @@
-//! Products whose sums go over positions: what gradients to filters are made of.
+//! Products summed over positions, used for gradients of filters.
 
 use super::products::Row;
 use crate::instructions::{InstructionSet, Kernel, LANES, Lanes, Vector};
 
-/// Input channels whose sums stay in registers, of 32: with 2 vectors for each, 16 sums.
+/// Input channels whose sums stay in registers, if there are 32: with 2 vectors for each, 16 sums.
 const MANY: usize = 8;
 
 /// Input channels whose sums stay in 16 registers of half a vector: 12 of these.
@@ -24,7 +24,7 @@ impl<const W: usize> Kernel for OverPositions<'_, W> {
 
     #[inline(always)]
     fn run<L: InstructionSet>(mut self) {
-        // Each sum is over the positions in their order, however many there are at a time.
+        // Each sum is over the positions in order, whatever number is processed at a time.
         if L::HAS_MANY_REGISTERS {
             self.some::<L, MANY>(0);
             self.some::<L, MANY>(MANY);

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// Blocks for each thread from which on it does not matter that they cannot be dealt out evenly.
+/// Blocks per thread from which on an uneven distribution does not matter.
 const MANY: usize = 8;
 
-/// How work that has two sides, such as tiles and panels, is cut into pieces: slices of one side, as many as can
-/// be dealt out evenly, and where they cannot, parts of the other, each with its own preparation of the
-/// slice.
+/// How work with two sides, such as tiles and panels, is cut into pieces: into slices of one side,
+/// as many as can be distributed evenly. If that is impossible, slices are also divided along the
+/// other side, and each part prepares the slice itself.
 #[derive(Debug)]
 pub(super) struct Plan {
     n_slices: usize,
@@ -41,7 +41,7 @@ impl Plan {
     }
 }
 
-/// The `index`-th of `of` slices of 0 to n, none more than one longer than another.
+/// The `index`-th of `of` slices of 0 to n, whose lengths differ by at most one.
 pub(super) fn slice(n: usize, index: usize, of: usize) -> Range<usize> {
     index * n / of..(index + 1) * n / of
 }

@@ -14,10 +14,10 @@ use crate::instructions::{InstructionSet, Instructions, Kernel, LANES, Vector};
 /// Positions whose inputs are multiplied with all filters, one panel after the other.
 const MOST_POSITIONS: usize = MOST_TILES;
 
-/// A 1 x 1 convolution whose filters are in panels of W blocks of output channels.
+/// A 1 x 1 convolution with its filters in panels of W blocks of output channels.
 pub(super) struct Pointwise<const W: usize> {
     instructions: Instructions,
-    /// For each panel and input channel, in full blocks of these.
+    /// For each panel and input channel, padded to full blocks.
     filters: AlignedBuffer<[Vector; 1]>,
     bias: Vec<Vector>,
     n_in_blocks: usize,
@@ -25,8 +25,8 @@ pub(super) struct Pointwise<const W: usize> {
 }
 
 impl<const W: usize> Pointwise<W> {
-    /// Packs filters, of which `filter(output channel, input channel)` gives each; `bias` has one number for
-    /// each output channel.
+    /// Packs filters, given by `filter(output channel, input channel)`; `bias` has one number per
+    /// output channel.
     pub(super) fn new(
         instructions: Instructions,
         n_in: usize,
@@ -134,8 +134,8 @@ impl<const W: usize> Kernel for AddBias<'_, W> {
     }
 }
 
-/// The gradient (O, I) to the filters of a 1 x 1 convolution: the sum over all positions of inputs times
-/// gradients to outputs, picture after picture.
+/// The gradient (O, I) of the filters of a 1 x 1 convolution: the sum over all positions of inputs
+/// times gradients of outputs, picture by picture.
 pub(super) fn filter_gradient<const W: usize>(
     instructions: Instructions,
     input: &BlockedTensor,
@@ -147,7 +147,7 @@ pub(super) fn filter_gradient<const W: usize>(
     let (rows, _) = rows.items().as_flattened().as_chunks::<W>();
     let n_rows = input.shape().n * positions;
     let n_panels = d_output.shape().n_blocks().div_ceil(W);
-    // For each input channel, in full blocks, and panel.
+    // For each input channel (padded to full blocks) and panel.
     let n_blocks = input.shape().n_blocks();
     let mut sums = AlignedBuffer::<[Vector; 1]>::zeros(n_blocks * n_panels * LANES * W);
     let of_blocks = sums

@@ -5,26 +5,26 @@ use std::ops::Range;
 
 use crate::instructions::{InstructionSet, Kernel, LANES, Lanes, Vector};
 
-/// Tiles of a group. Where there are many registers, the sums of a group and of [`WIDE`] vectors stay in
-/// them: 28 of the 32 of AVX-512.
+/// Tiles of a group. With many registers, the sums of a group and of [`WIDE`] vectors stay in them:
+/// 28 of the 32 of AVX-512.
 pub(super) const MR: usize = 14;
 
-/// Vectors of 16 output channels in a panel, where there are many registers; else it is one.
+/// Vectors of 16 output channels in a panel, if there are many registers; otherwise it is one.
 pub(super) const WIDE: usize = 2;
 
 /// Tiles whose sums for 16 output channels stay in the 16 registers of AVX2: 12 of them, with 2 for a
 /// filter and one for an input.
 const FEW_ROWS: usize = 6;
 
-/// Blocks of input channels at a time where there are few registers: filters of 128 for 16 output channels are
-/// 8 KB, a quarter of a first-level cache.
+/// Blocks of input channels at a time if there are few registers: filters of 128 for 16 output
+/// channels are 8 KB, a quarter of a first-level cache.
 const CACHED_BLOCKS: usize = 8;
 
 /// A group's transformed inputs at one point, for 16 input channels: a vector for each tile.
 pub(super) type InputBlock = [Vector; MR];
 
-/// Transformed filters at one point, of one input channel and a panel of output channels; or what comes of
-/// a tile.
+/// Transformed filters at one point, for one input channel and a panel of output channels; or the
+/// results for a tile.
 pub(super) type Row<const W: usize> = [Vector; W];
 
 /// The micro-kernel: one group of tiles times one panel of filters, at one point.
@@ -33,9 +33,9 @@ struct MicroKernel<'a, const W: usize> {
     input: &'a [InputBlock],
     /// As many as there are input channels, in full blocks.
     filters: &'a [Row<W>],
-    /// A row for each tile that is wanted, at most [`MR`].
+    /// A row for each requested tile, at most [`MR`].
     output: &'a mut [Row<W>],
-    /// Filters to fetch meanwhile.
+    /// Filters to prefetch meanwhile.
     next: &'a [Row<W>],
 }
 
@@ -46,8 +46,8 @@ pub(super) struct Products<'a, const W: usize> {
     pub(super) filters: &'a [Row<W>],
     /// A row for each tile.
     pub(super) output: &'a mut [Row<W>],
-    /// Filters that are wanted next, which are fetched into the cache a few at a time: they come
-    /// from far, and the processor does not look beyond a page by itself.
+    /// The filters needed next, which are prefetched a few at a time: they are far away, and the
+    /// processor's own prefetcher does not cross a page.
     pub(super) next: &'a [Row<W>],
 }
 
@@ -65,7 +65,8 @@ impl<const W: usize> Kernel for Products<'_, W> {
 }
 
 impl<const W: usize> Products<'_, W> {
-    /// Group by group, each over all input channels: its sums, and a row of filters, fit into the registers.
+    /// Group by group, each over all input channels: its sums, and a row of filters, fit into the
+    /// registers.
     #[inline(always)]
     fn by_groups<L: Lanes>(self) {
         let n_blocks = self.filters.len() / LANES;
@@ -83,8 +84,9 @@ impl<const W: usize> Products<'_, W> {
         }
     }
 
-    /// As many input channels at a time as filters for 16 output channels stay in the first-level cache, for
-    /// all tiles, [`FEW_ROWS`] at most at a time. Sums wait in the output; there they lose nothing.
+    /// Processes as many input channels at a time as have filters for 16 output channels in the
+    /// first-level cache, for all tiles, at most [`FEW_ROWS`] at a time. Sums are kept in the
+    /// output, without loss of precision.
     #[inline(always)]
     fn by_channels<L: Lanes>(mut self) {
         let n_blocks = self.filters.len() / LANES;
@@ -102,7 +104,7 @@ impl<const W: usize> Products<'_, W> {
                     for filter in next.next().unwrap_or_default().as_flattened() {
                         L::prefetch(filter);
                     }
-                    // None is more than one tile longer than another.
+                    // Their lengths differ by at most one tile.
                     let (row, end) = (step * n_tiles / n_steps, (step + 1) * n_tiles / n_steps);
                     let blocks = blocks.clone();
                     match end - row {

@@ -1,4 +1,4 @@
-//! Finding the convolutions of a graph that have a kernel here, and putting it in their place.
+//! Finds the convolutions of a graph that have a kernel here, and replaces them.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -15,9 +15,9 @@ use crate::onnx::{
     float32_bytes, float32_values, floats,
 };
 
-/// The domain of the operators. Models that name it are in memory only: no file has it.
+/// The domain of the operators. It only occurs in models in memory, never in a file.
 pub(super) const DOMAIN: &str = "ort_winograd";
-/// Convolves blocks; its attribute [`LAYER`] is its place in the table of layers.
+/// Convolves blocks; its attribute [`LAYER`] is the index in the list of layers.
 pub(super) const CONVOLUTION: &str = "BlockedConvolution";
 /// From (N, C, H, W) to blocks; C must be its attribute [`CHANNELS`].
 pub(super) const TO_BLOCKS: &str = "ToBlocks";
@@ -43,20 +43,20 @@ pub(super) enum Layer {
 pub(super) struct RewrittenGraph {
     /// The ONNX file's bytes, without the weights that went into `layers`.
     pub(super) bytes: Vec<u8>,
-    /// In the order of their numbers.
+    /// In the order of their indices.
     pub(super) layers: Vec<Layer>,
 }
 
 /// Replaces the convolutions that have a kernel here; `None` if there are none.
 ///
 /// A `Conv` is replaced if it has 3 x 3 filters in one group, stride 1, no dilation, a border of 1,
-/// weights in the file, and at least 16 channels on either side. Its kernel also does the `Relu` and the
-/// 2 x 2 `MaxPool` behind it, if nothing else reads what they read. A `Conv` of 1 to 4 input channels is
-/// replaced if one of those reads its result.
+/// weights in the file, and at least 16 channels on either side. Its kernel also does the `Relu`
+/// and the 2 x 2 `MaxPool` after it, if nothing else reads their inputs. A `Conv` of 1 to 4 input
+/// channels is replaced if one of those reads its result.
 ///
-/// Two kinds stay: a `Conv` whose filters are for another number of channels than its input has, which
-/// ONNX Runtime refuses, and a `Conv` before a `BatchNormalization`, as ONNX Runtime folds the two into
-/// one. A graph that has operators of [`DOMAIN`] is left alone.
+/// Two kinds are not replaced: a `Conv` whose filters are for another number of channels than its
+/// input has, which ONNX Runtime refuses, and a `Conv` before a `BatchNormalization`, because ONNX
+/// Runtime folds the two into one. A graph with operators of [`DOMAIN`] is left unchanged.
 pub(super) fn rewrite(model: &OnnxModel, transforms: FilterTransforms) -> Option<RewrittenGraph> {
     let mut imports = model.proto().opset_import.iter();
     if imports.any(|import| import.domain() == DOMAIN) {
@@ -93,13 +93,13 @@ pub(super) fn rewrite(model: &OnnxModel, transforms: FilterTransforms) -> Option
     })
 }
 
-/// A convolution that has a kernel here, with the nodes behind it that the kernel does as well.
+/// A convolution that has a kernel here, with the nodes after it that the kernel also computes.
 struct Found<'a> {
     /// Nodes that it replaces; it takes the place of the last one.
     nodes: Vec<usize>,
     input: &'a str,
     output: &'a str,
-    /// Float32, little-endian: they are turned into numbers one layer at a time.
+    /// Float32, little-endian; they are converted to numbers one layer at a time.
     filters: Cow<'a, [u8]>,
     bias: Vec<f32>,
     n_in: usize,
@@ -126,7 +126,7 @@ impl Found<'_> {
     }
 }
 
-/// A graph, indexed by the tensors that its nodes read and give.
+/// A graph, indexed by the tensors that its nodes read and compute.
 struct Graph<'a> {
     proto: &'a GraphProto,
     initializers: HashMap<&'a str, &'a TensorProto>,
@@ -151,7 +151,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The convolution at `index`, if it is one that has a kernel here.
+    /// The convolution at `index`, if it has a kernel here.
     fn find(&self, index: usize) -> Option<Found<'a>> {
         let node = self.operator(index, "Conv")?;
         let [input, filters, rest @ ..] = node.input.as_slice() else {
@@ -195,8 +195,8 @@ impl<'a> Graph<'a> {
         Some(found)
     }
 
-    /// The channels of tensors, as far as filters and declared shapes tell; of a tensor that is read
-    /// by filters for different numbers, those of the first.
+    /// The channels of tensors, as far as filters and declared shapes show them; if filters for
+    /// different numbers read a tensor, the first counts.
     fn channels(&self, found: &[Found<'a>]) -> HashMap<&'a str, usize> {
         let mut channels = HashMap::new();
         for found in found {
@@ -212,7 +212,7 @@ impl<'a> Graph<'a> {
         channels
     }
 
-    /// Takes the Relu and the pooling that begin at node `reader`.
+    /// Adds the Relu and the pooling that begin at node `reader`.
     fn take_epilogue(&self, found: &mut Found<'a>, reader: usize) {
         let mut next = Some(reader);
         if let Some(relu) = self.operator(reader, "Relu") {
@@ -231,14 +231,14 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The node at `index`, if it is of ONNX's own operator `name`.
+    /// The node at `index`, if its operator is ONNX's own `name`.
     fn operator(&self, index: usize, name: &str) -> Option<&'a NodeProto> {
         let node = &self.proto.node[index];
         let is_onnx = matches!(node.domain(), "" | "ai.onnx");
         (is_onnx && node.op_type() == name && !node.output.is_empty()).then_some(node)
     }
 
-    /// The node that alone reads `tensor`, which is no output of the graph.
+    /// The only node that reads `tensor`, if the tensor is not an output of the graph.
     fn only_reader(&self, tensor: &str) -> Option<usize> {
         match self.readers.get(tensor)?.as_slice() {
             &[reader] if !self.outputs.contains(tensor) => Some(reader),
@@ -246,7 +246,8 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The nodes, with those of `found` replaced, and layouts changed where both kinds meet.
+    /// The nodes, with those of `found` replaced, and with layout conversions where both kinds
+    /// meet.
     fn replaced(&self, found: &[Found]) -> Vec<NodeProto> {
         let mut blocked = Blocked::new(self.proto);
         let by_last: HashMap<usize, usize> = (found.iter().enumerate())
@@ -274,7 +275,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The nodes of a rewritten graph so far, and which tensors have a blocked twin.
+/// The nodes of the rewritten graph so far, and the blocked versions of tensors.
 struct Blocked<'a> {
     nodes: Vec<NodeProto>,
     twins: HashMap<&'a str, String>,
@@ -283,7 +284,7 @@ struct Blocked<'a> {
 
 impl<'a> Blocked<'a> {
     fn new(graph: &GraphProto) -> Self {
-        // Twins' names begin with what no name begins with.
+        // The names of blocked tensors begin with a prefix that no other name has.
         let mut prefix = "blocked:".to_owned();
         let outputs = || graph.node.iter().flat_map(|node| &node.output);
         while outputs().any(|name| name.starts_with(&prefix)) {
@@ -311,7 +312,7 @@ impl<'a> Blocked<'a> {
         self.twins.insert(found.output, output);
     }
 
-    /// The blocked twin of `tensor`, which has `n_channels`; made here if there is none.
+    /// The blocked version of `tensor`, which has `n_channels`; created here if there is none.
     fn twin(&mut self, tensor: &'a str, n_channels: usize) -> String {
         if let Some(twin) = self.twins.get(tensor) {
             return twin.clone();
@@ -334,7 +335,7 @@ impl<'a> Blocked<'a> {
     }
 }
 
-/// Drops the weights that no node reads any more, and the shapes of tensors that are gone.
+/// Removes the weights that no node reads any more, and the shapes of removed tensors.
 fn drop_unread(graph: &mut GraphProto) {
     let outputs = graph.output.iter().map(|info| info.name().to_owned());
     let mut there: HashSet<String> = outputs.collect();
@@ -375,7 +376,7 @@ fn has_stride_1_and_border_1(conv: &NodeProto) -> bool {
         && ints(conv, "kernel_shape", &[3, 3]) == [3, 3]
 }
 
-/// Whether a MaxPool keeps the largest of each 2 x 2, and drops an odd last row or column.
+/// Whether a MaxPool takes the maximum of each 2 x 2, and drops an odd last row or column.
 fn halves(pool: &NodeProto) -> bool {
     let has_no_border = match pool
         .attribute_named("auto_pad")

@@ -1,17 +1,17 @@
-//! How long the stages of a convolution take: measured with the feature `stage-times`, and without
-//! it not a single instruction.
+//! Measures the stages of a convolution with the feature `stage-times`; without it, no instruction
+//! is spent.
 
 use std::time::Duration;
 #[cfg(feature = "stage-times")]
 use std::time::Instant;
 
-/// Time that the stages of the Winograd convolutions took, summed over threads.
+/// Time spent in the stages of the Winograd convolutions, summed over threads.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct StageTimes {
     /// Transforming inputs.
     pub input: Duration,
-    /// Transforming filters, where that is not done once and for all.
+    /// Transforming filters, unless that is done once.
     pub filters: Duration,
     /// Multiplying.
     pub products: Duration,
@@ -45,7 +45,7 @@ impl std::ops::Sub for StageTimes {
     }
 }
 
-/// Tells stages apart.
+/// Measures stages separately.
 pub(super) struct Stopwatch {
     #[cfg(feature = "stage-times")]
     last: Instant,

@@ -6,7 +6,7 @@ use super::products::{InputBlock, MR, Row};
 use super::transform::{POINTS, SIDE, STEP, input_1d, output_1d};
 use crate::instructions::{InstructionSet, Kernel, LANES, Lanes, Vector};
 
-/// Shape of a tensor (N, H, W) whose channels lie in blocks of 16: (N, C/16, H, W, 16).
+/// Shape of a tensor (N, H, W) whose channels are in blocks of 16: (N, C/16, H, W, 16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// Pictures.
@@ -31,12 +31,12 @@ impl Shape {
         self.width.div_ceil(STEP)
     }
 
-    /// Tiles of all pictures.
+    /// Number of tiles of all pictures.
     pub(super) fn n_tiles(self) -> usize {
         self.n * self.tiles_down() * self.tiles_across()
     }
 
-    /// Where a tile is, counted along the rows of one picture after the other.
+    /// The position of a tile, counted along the rows of one picture after the other.
     #[inline(always)]
     pub(super) fn tile(self, index: usize) -> Tile {
         let (rest, column) = (index / self.tiles_across(), index % self.tiles_across());
@@ -65,7 +65,7 @@ pub(super) struct TransformInput<'a> {
     pub(super) n_tiles: usize,
     /// C/16.
     pub(super) n_blocks: usize,
-    /// Those of them that are wanted.
+    /// The blocks that are needed.
     pub(super) blocks: Range<usize>,
     /// For each point, `stride` blocks: for each group of tiles, one for each of `blocks`.
     pub(super) output: &'a mut [InputBlock],
@@ -77,7 +77,7 @@ impl Kernel for TransformInput<'_> {
 
     #[inline(always)]
     fn run<L: InstructionSet>(mut self) {
-        // Tile after tile of one plane, so that its rows are read from the front to the back.
+        // Tile by tile of one plane, so that its rows are read from front to back.
         for block in self.blocks.clone() {
             for index in 0..self.n_tiles {
                 self.transform::<L>(block, index);
@@ -138,7 +138,7 @@ fn transform_input<L: Lanes>(
     for (row, input) in rows.iter_mut().zip(input.chunks(width)) {
         *row = input.first_chunk().expect("a tile is that wide");
     }
-    // Loops in place of closures, which may be compiled apart and without the instructions.
+    // Loops instead of closures, which may be compiled separately and without the instructions.
     let mut columns = [[L::splat(0.0); SIDE]; SIDE];
     for x in 0..SIDE {
         let mut column = [L::splat(0.0); SIDE];
@@ -156,12 +156,12 @@ fn transform_input<L: Lanes>(
     }
 }
 
-/// What is done to sums before they are stored.
+/// The operations on sums before they are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Epilogue {
     /// Negative numbers become 0.
     pub(super) relu: bool,
-    /// The largest of each 2 x 2 is kept; an odd last row or column is dropped.
+    /// The maximum of each 2 x 2 is kept; an odd last row or column is dropped.
     pub(super) pool: bool,
 }
 
@@ -176,7 +176,7 @@ pub(super) struct TransformOutput<'a, const W: usize> {
     pub(super) n_tiles: usize,
     /// The panel's first block of 16 output channels.
     pub(super) first_block: usize,
-    /// For each block of the panel that is there.
+    /// For each existing block of the panel.
     pub(super) bias: &'a [Vector],
     pub(super) epilogue: Epilogue,
     pub(super) output: &'a Output<'a>,
@@ -209,7 +209,7 @@ impl<const W: usize> Kernel for TransformOutput<'_, W> {
 }
 
 impl<const W: usize> TransformOutput<'_, W> {
-    /// Stores what of a tile is inside the picture.
+    /// Stores the part of a tile inside the picture.
     #[inline(always)]
     fn store<L: Lanes, const S: usize>(&self, tile: Tile, block: usize, values: [[L; S]; S]) {
         let shape = self.output.shape;
@@ -263,7 +263,7 @@ fn transform_output<L: Lanes, const W: usize>(
     values
 }
 
-/// The largest of each 2 x 2.
+/// The maximum of each 2 x 2.
 #[inline(always)]
 fn pooled<L: Lanes>(values: [[L; STEP]; STEP]) -> [[L; STEP / 2]; STEP / 2] {
     let mut pooled = [[values[0][0]; STEP / 2]; STEP / 2];
@@ -305,7 +305,7 @@ impl<'a> Output<'a> {
     /// `n` vectors from `first` on.
     ///
     /// # Safety
-    /// No two threads may have the same vector at a time.
+    /// No two threads may access the same vector at a time.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn vectors(&self, first: usize, n: usize) -> &mut [Vector] {

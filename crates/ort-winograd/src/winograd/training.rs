@@ -1,4 +1,4 @@
-//! Convolutions on blocked tensors with their gradients, for networks that are trained.
+//! Convolutions on blocked tensors with their gradients, for training networks.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,11 +17,11 @@ use crate::instructions::Instructions;
 /// Filters (O, I, k, k) in C order, as an ONNX file has them.
 #[derive(Clone, Copy, Debug)]
 pub struct FilterBank<'a> {
-    /// O I k k numbers.
+    /// The O I k k numbers.
     pub values: &'a [f32],
-    /// Output channels, O.
+    /// Number of output channels, O.
     pub n_out: usize,
-    /// Input channels, I.
+    /// Number of input channels, I.
     pub n_in: usize,
 }
 
@@ -35,12 +35,11 @@ pub enum Rectifier {
     Relu,
 }
 
-/// Convolutions of stride 1 and their gradients, and the memory that they work in, which is kept from call
-/// to call.
+/// Convolutions of stride 1 and their gradients, with working memory that is kept between calls.
 ///
-/// Filters are transformed or packed in each call, as training changes them. The work is shared among the
-/// threads of rayon's current pool. Every sum has an order that the shapes alone decide, so the bits
-/// depend neither on the number of threads nor on the set of instructions.
+/// Filters are transformed or packed in each call, because training changes them. The work is
+/// divided among the threads of rayon's current pool. The order of every sum depends on the shapes
+/// alone, so the bits depend neither on the number of threads nor on the instruction set.
 ///
 /// ```
 /// use ort_winograd::blocked::{BlockedShape, BlockedTensor, Convolutions, FilterBank, Rectifier};
@@ -62,8 +61,8 @@ pub struct Convolutions {
     kept: Mutex<Kept>,
 }
 
-/// Memory that is kept for the next call, as it costs more to get than to use. Calls at the same time have
-/// their own.
+/// Memory that is kept for the next call, because allocating it costs more than using it. Parallel
+/// calls have their own.
 #[derive(Debug, Default)]
 struct Kept {
     packed: AlignedBuffer<PackedFilter>,
@@ -87,7 +86,7 @@ impl Convolutions {
         }
     }
 
-    /// The instructions that they use.
+    /// The instructions in use.
     #[must_use]
     pub fn instructions(&self) -> Instructions {
         self.instructions
@@ -97,7 +96,7 @@ impl Convolutions {
     /// F(4x4, 3x3): (N, O/16, H, W, 16). `bias` is (O).
     ///
     /// # Panics
-    /// If lengths do not fit each other.
+    /// If lengths do not match.
     #[must_use]
     pub fn forward_3x3(
         &self,
@@ -110,11 +109,12 @@ impl Convolutions {
         self.winograd(filters, bias, Turn::None, rectifier, input)
     }
 
-    /// The gradient to the input of [`Self::forward_3x3`] for the gradient `d_output` (N, O/16, H, W, 16) to
-    /// its output: a convolution with the filters turned by half a turn, with inputs for outputs.
+    /// The gradient with respect to the input of [`Self::forward_3x3`], from the gradient
+    /// `d_output` (N, O/16, H, W, 16) with respect to its output: a convolution with the filters
+    /// rotated by 180 degrees, and with inputs and outputs exchanged.
     ///
     /// # Panics
-    /// If lengths do not fit each other.
+    /// If lengths do not match.
     #[must_use]
     pub fn input_gradient_3x3(
         &self,
@@ -126,7 +126,8 @@ impl Convolutions {
         self.winograd(filters, &bias, Turn::Half, Rectifier::None, d_output)
     }
 
-    /// The gradient (O, I, 3, 3) to the filters of [`Self::forward_3x3`], by F(3x3, 4x4).
+    /// The gradient (O, I, 3, 3) with respect to the filters of [`Self::forward_3x3`], by F(3x3,
+    /// 4x4).
     ///
     /// # Panics
     /// If the tensors have different pictures.
@@ -140,11 +141,11 @@ impl Convolutions {
         }
     }
 
-    /// The convolution of `input` (N, I/16, H, W, 16) with filters (O, I, 1, 1): at each position, its
-    /// channels times a matrix. `bias` is (O).
+    /// The convolution of `input` (N, I/16, H, W, 16) with filters (O, I, 1, 1): at each position,
+    /// a matrix times the channels. `bias` is (O).
     ///
     /// # Panics
-    /// If lengths do not fit each other.
+    /// If lengths do not match.
     #[must_use]
     pub fn forward_1x1(
         &self,
@@ -159,10 +160,11 @@ impl Convolutions {
         })
     }
 
-    /// The gradient to the input of [`Self::forward_1x1`]: the same with the matrix transposed.
+    /// The gradient with respect to the input of [`Self::forward_1x1`]: the same with the matrix
+    /// transposed.
     ///
     /// # Panics
-    /// If lengths do not fit each other.
+    /// If lengths do not match.
     #[must_use]
     pub fn input_gradient_1x1(
         &self,
@@ -176,7 +178,7 @@ impl Convolutions {
         })
     }
 
-    /// The gradient (O, I, 1, 1) to the filters of [`Self::forward_1x1`].
+    /// The gradient (O, I, 1, 1) with respect to the filters of [`Self::forward_1x1`].
     ///
     /// # Panics
     /// If the tensors have different pictures.
@@ -248,7 +250,7 @@ impl Convolutions {
         gradient
     }
 
-    /// `place(output channel, input channel)` is where a filter is, of the product that is taken.
+    /// `place(output channel, input channel)` is the index of a filter for this product.
     fn pointwise(
         &self,
         bias: &[f32],
@@ -269,7 +271,7 @@ impl Convolutions {
     }
 }
 
-/// Shares work among the threads of rayon's current pool.
+/// Divides work among the threads of rayon's current pool.
 fn share(n_pieces: usize, work: &(dyn Fn(usize) + Sync)) {
     use rayon::prelude::*;
     (0..n_pieces).into_par_iter().with_max_len(1).for_each(work);

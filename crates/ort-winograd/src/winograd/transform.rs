@@ -20,11 +20,11 @@ pub(super) const STEP: usize = 4;
 
 /// The points a and b.
 ///
-/// Of the pairs that were tried, this one loses the least digits: on 128 channels of half-normal
-/// numbers, 8.3e-7 of the result by Frobenius norm, where the usual 1 and 2 lose 1.8e-6, the
-/// points 0, 1, -1, 1/2, -2 of Barabasz and others 1.2e-6, and a direct sum 2e-7. Points in pairs
-/// of both signs share half of the operations, and these are short in binary, so that the
-/// transforms' factors are exact.
+/// Of the pairs that were tried, this one loses the fewest digits: on 128 channels of half-normal
+/// numbers, 8.3e-7 of the result by Frobenius norm. The usual 1 and 2 lose 1.8e-6, the points 0, 1,
+/// -1, 1/2, -2 of Barabasz and others 1.2e-6, and a direct sum 2e-7. Pairs of points of both signs
+/// share half of the operations, and these points are short in binary, so that the transforms'
+/// factors are exact.
 const A: f32 = 0.625;
 const B: f32 = 1.5;
 const A2: f32 = A * A;
@@ -33,7 +33,7 @@ const B2: f32 = B * B;
 /// The finite points, in the order of the transforms' rows.
 const FINITE: [f32; SIDE - 1] = [0.0, A, -A, B, -B];
 
-/// For each finite point, one over the product of it less each other.
+/// For each finite point, one over the product of its differences from the others.
 const SCALES: [f32; SIDE - 1] = {
     let mut scales = [1.0; SIDE - 1];
     let mut row = 0;
@@ -52,12 +52,12 @@ const SCALES: [f32; SIDE - 1] = {
 
 /// Row ROW of G g G^T (6, 6) of filters g (3, 3).
 ///
-/// G's row for a point x is (1, x, x^2) / N, where N is the product of x less each other finite
-/// point; the last row is (0, 0, 1).
+/// G's row for a point x is (1, x, x^2) / N, where N is the product of the differences of x from
+/// the other finite points; the last row is (0, 0, 1).
 #[inline(always)]
 pub(super) fn filters_row<L: Lanes, const ROW: usize>(g: &[[L; 3]; 3]) -> [L; SIDE] {
     let [top, middle, bottom] = *g;
-    // Loops in place of closures, which may be compiled apart and without the instructions.
+    // Loops instead of closures, which may be compiled separately and without the instructions.
     let mut row = bottom;
     if ROW < FINITE.len() {
         for x in 0..3 {
@@ -101,8 +101,8 @@ pub(super) fn input_1d<L: Lanes>(d: [L; SIDE]) -> [L; SIDE] {
     ]
 }
 
-/// A^T m: row i's numbers are the i-th powers of the finite points; the last product joins the last
-/// row alone.
+/// A^T m: row i's numbers are the i-th powers of the finite points; the last product is only added
+/// to the last row.
 #[inline(always)]
 pub(super) fn output_1d<L: Lanes>(m: [L; SIDE]) -> [L; STEP] {
     let [m0, m1, m2, m3, m4, m5] = m;
@@ -116,8 +116,8 @@ pub(super) fn output_1d<L: Lanes>(m: [L; SIDE]) -> [L; STEP] {
     ]
 }
 
-/// A d: a row's numbers are the powers of its finite point; the last is the last of d. The transpose of
-/// [`output_1d`], for gradients of outputs.
+/// A d: a row's numbers are the powers of its finite point; the last is the last of d. The
+/// transpose of [`output_1d`], for gradients of outputs.
 #[inline(always)]
 pub(super) fn d_output_1d<L: Lanes>(d: [L; STEP]) -> [L; SIDE] {
     let [d0, d1, d2, d3] = d;
@@ -138,7 +138,7 @@ pub(super) fn d_output_1d<L: Lanes>(d: [L; STEP]) -> [L; SIDE] {
 #[inline(always)]
 pub(super) fn d_filter_1d<L: Lanes>(u: [L; SIDE]) -> [L; FILTER_SIDE] {
     let [u0, u1, u2, u3, u4, u5] = u;
-    // Points that differ by their sign have the same scale.
+    // Points that differ only in sign have the same scale.
     let (scale_a, scale_b) = (L::splat(SCALES[1]), L::splat(SCALES[3]));
     let (even_a, odd_a) = (scale_a.mul(u1.add(u2)), scale_a.mul(u1.sub(u2)));
     let (even_b, odd_b) = (scale_b.mul(u3.add(u4)), scale_b.mul(u3.sub(u4)));

@@ -1,14 +1,14 @@
-//! The weights of a convolution as a model has them.
+//! The weights of a convolution in the model's layout.
 
 use crate::instructions::{LANES, Vector};
 
-/// Which way filters lie.
+/// The layout of filters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Turn {
     /// (O, I, 3, 3).
     #[default]
     None,
-    /// (I, O, 3, 3), each turned by half a turn: those of the gradient to the input of a convolution.
+    /// (I, O, 3, 3), each rotated by 180 degrees: those for the gradient of a convolution's input.
     Half,
 }
 
@@ -17,15 +17,15 @@ pub(super) enum Turn {
 pub(super) struct Weights<'a> {
     /// In C order.
     pub(super) filters: &'a [f32],
-    /// One for each output channel.
+    /// One per output channel.
     pub(super) bias: &'a [f32],
-    /// Input channels, I.
+    /// Number of input channels, I.
     pub(super) n_in: usize,
-    /// Which way `filters` lie.
+    /// The layout of `filters`.
     pub(super) turn: Turn,
 }
 
-/// Numbers in vectors, with zeros at the end.
+/// Numbers in vectors, padded with zeros.
 pub(super) fn blocks_of(values: &[f32]) -> Vec<Vector> {
     values
         .chunks(LANES)

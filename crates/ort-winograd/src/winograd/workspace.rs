@@ -7,12 +7,12 @@ use super::products::InputBlock;
 use super::stopwatch::StageTimes;
 use crate::instructions::Vector;
 
-/// The workspaces of a session, kept for the next call: as many as threads were at work at once.
+/// The workspaces of a session, kept for the next call: as many as threads have worked in parallel.
 #[derive(Debug, Default)]
 pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
 
 impl Workspaces {
-    /// Time that was spent so far, summed over the threads that are not at work now.
+    /// Time spent so far, summed over the threads that are not working now.
     #[cfg(feature = "stage-times")]
     pub(crate) fn stage_times(&self) -> StageTimes {
         let idle = self.idle();

@@ -1,12 +1,12 @@
-//! What is done to each number by itself.
+//! Functions of single numbers.
 
 use ort_winograd::blocked::{BlockedTensor, Vector};
 use rayon::prelude::*;
 
-/// Vectors that a thread works on at a time.
+/// Vectors that a thread processes at a time.
 const SOME: usize = 1024;
 
-/// A function of one number, which its slope tells by what it gives.
+/// A function of one number whose slope follows from its output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Activation {
     /// The number itself.
@@ -19,7 +19,7 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    /// `values` becomes what the function gives for them.
+    /// Applies the function to `values`.
     pub(crate) fn forward(self, values: &mut BlockedTensor) {
         let most = match self {
             Self::Linear => return,
@@ -29,15 +29,15 @@ impl Activation {
         let some = values.vectors_mut().par_chunks_mut(SOME);
         some.for_each(|vectors| {
             for value in vectors.as_flattened_mut() {
-                // Comparisons as they are, so that NaN stays.
+                // Plain comparisons, so that NaN stays NaN.
                 let above = if *value < 0.0 { 0.0 } else { *value };
                 *value = if above > most { most } else { above };
             }
         });
     }
 
-    /// From the gradient to what the function gave to that to what it took: the slope is 1 where the output is
-    /// between the function's ends, and 0 at these.
+    /// Turns the gradient with respect to the function's output into that with respect to its
+    /// input. The slope is 1 if the output lies between the function's bounds, and 0 at the bounds.
     pub(crate) fn backward(self, output: &BlockedTensor, d_output: &mut BlockedTensor) {
         let most = match self {
             Self::Linear => return,

@@ -1,4 +1,4 @@
-//! Borders of zeros around pictures, and pictures cut out of larger ones.
+//! Borders of zeros around pictures, and cropping.
 
 use ort_winograd::blocked::{BlockedShape, BlockedTensor};
 use rayon::prelude::*;
@@ -13,8 +13,9 @@ pub(crate) struct Border {
 }
 
 impl Border {
-    /// How often a window of `kernel` (rows, columns) fits into a picture of `input` with this border, if it
-    /// moves by `stride`: floor((H + top + bottom - rows) / stride) + 1 rows, and so on.
+    /// How often a window of `kernel` (rows, columns) fits into a picture of `input` with this
+    /// border, moving by `stride`: floor((H + top + bottom - rows) / stride) + 1 rows, and likewise
+    /// for columns.
     pub(crate) fn windows(
         self,
         input: BlockedShape,
@@ -45,8 +46,8 @@ impl Border {
     }
 }
 
-/// Pictures (height, width) whose position (y, x) is that of (y + down, x + right) in `input`, and zeros where that
-/// is outside: a border is added, or one is cut off. Its own transpose, with `down` and `right` negated.
+/// Pictures (height, width) whose position (y, x) is (y + down, x + right) in `input`, with zeros
+/// outside: adds or removes a border. With `down` and `right` negated, it is its own transpose.
 pub(super) fn shifted(
     input: &BlockedTensor,
     height: usize,
@@ -61,7 +62,7 @@ pub(super) fn shifted(
         ..from
     };
     let mut output = BlockedTensor::zeros(shape);
-    // Columns of the output that are inside the input.
+    // Columns of the output that lie inside the input.
     let first = (-right).max(0).unsigned_abs().min(width);
     let end = (from.width as isize - right).clamp(first as isize, width as isize) as usize;
     let planes = input.vectors().par_chunks_exact(from.positions());

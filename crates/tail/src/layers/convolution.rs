@@ -5,7 +5,7 @@ use ort_winograd::blocked::{BlockedShape, BlockedTensor, FilterBank, LANES, Rect
 use super::border::shifted;
 use super::{Activation, Backed, Backward, Border, Context, Weights};
 
-/// A convolution, and what is done to each of its sums.
+/// A convolution, with an activation of each sum.
 ///
 /// ```text
 /// y[n, o, v, u]  = activation(b[o] + sum over i, r, s of g[o, i, r, s] x[n, i, v + r - top, u + s - left])
@@ -27,7 +27,7 @@ pub(crate) struct Convolution {
     pub(crate) activation: Activation,
 }
 
-/// The side of filters.
+/// The side of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// 1 x 1.
@@ -126,7 +126,7 @@ impl Convolution {
     }
 }
 
-/// Sums over all positions, for each channel: first along rows, then these, so that few digits are lost.
+/// Sums over all positions, for each channel: first along rows, then of these, to lose few digits.
 pub(super) fn d_bias(d_output: &BlockedTensor) -> Vec<f32> {
     let shape = d_output.shape();
     let mut sums = vec![0.0; shape.channels];
@@ -150,14 +150,14 @@ pub(super) fn d_bias(d_output: &BlockedTensor) -> Vec<f32> {
     sums
 }
 
-/// The pictures on which a border of 1 gives what another border was to give, and more around it: those of the
-/// input with what the border has beyond 1. Where it has nothing, outputs are cut off.
+/// The pictures on which a border of 1 gives the outputs of another border, and possibly more: the
+/// input with any border beyond 1 added. For smaller borders, outputs are cut off.
 #[derive(Clone, Copy)]
 struct Grid {
     input: BlockedShape,
-    /// What is added to the input.
+    /// The border added to the input.
     added: Border,
-    /// What is cut off the output.
+    /// The border cut off the output.
     cut: Border,
 }
 
@@ -184,7 +184,7 @@ impl Grid {
         self.input.width + self.added.left + self.added.right
     }
 
-    /// Does something with the input on the grid.
+    /// Runs `work` with the input on the grid.
     fn on_input<T>(&self, input: &BlockedTensor, work: impl FnOnce(&BlockedTensor) -> T) -> T {
         if self.added == Border::default() {
             return work(input);

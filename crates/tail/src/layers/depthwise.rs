@@ -1,4 +1,4 @@
-//! A convolution of each channel by itself, with stride 1.
+//! A convolution of each channel on its own, with stride 1.
 
 use ort_winograd::blocked::{BlockedShape, BlockedTensor, LANES, Vector};
 use ort_winograd::{InstructionSet, Kernel};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::convolution::d_bias;
 use super::{Activation, Backed, Backward, Border, Context, Weights};
 
-/// A depthwise convolution, and what is done to each of its sums.
+/// A depthwise convolution, with an activation of each sum.
 ///
 /// ```text
 /// y[n, c, v, u] = activation(b[c] + sum over r, s of g[c, r, s] x[n, c, v + r - top, u + s - left])
@@ -16,14 +16,14 @@ use super::{Activation, Backed, Backward, Border, Context, Weights};
 /// dx[n, c, v, u] = sum over r, s of g[c, r, s] dy[n, c, v - r + top, u - s + left]
 /// ```
 ///
-/// The last is a depthwise convolution too, with filters turned by half a turn.
+/// The last one is a depthwise convolution too, with the filters rotated by 180 degrees.
 #[derive(Clone, Debug)]
 pub(crate) struct Depthwise {
     pub(crate) weights: Weights,
     pub(crate) channels: usize,
     /// Rows and columns of a filter.
     pub(crate) kernel: [usize; 2],
-    /// On each side less than the filter has there.
+    /// On each side smaller than the filter.
     pub(crate) border: Border,
     pub(crate) activation: Activation,
 }
@@ -83,7 +83,7 @@ impl Depthwise {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// From filters (C, 1, rows, columns) to a vector for each block of channels and tap.
+    /// From filters (C, 1, rows, columns) to one vector per block of channels and tap.
     fn taps(&self, filters: &[f32]) -> Vec<Vector> {
         let n_taps = self.n_taps();
         let mut taps = vec![[0.0; LANES]; self.channels.div_ceil(LANES) * n_taps];
@@ -208,7 +208,7 @@ impl Kernel for ConvolvePlane<'_> {
     }
 }
 
-/// sums += what one plane of 16 channels gives for the gradients to filters.
+/// sums += the gradients of the filters from one plane of 16 channels.
 struct AddTaps<'a> {
     /// (H, W).
     input: &'a [Vector],

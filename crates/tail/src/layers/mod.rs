@@ -1,8 +1,8 @@
-//! The layers that a tail may have, each forward and backward.
+//! The layers that a tail may have, forward and backward.
 //!
-//! Every layer takes and gives blocked tensors, (N, C/16, H, W, 16). `d_output` is the gradient of the loss to
-//! what the layer gave; `d_input` to what it took. What a layer needs for its way back, it finds in the
-//! tensors that it took and gave, which the tape keeps.
+//! Every layer takes and returns blocked tensors, (N, C/16, H, W, 16). `d_output` is the gradient
+//! of the loss with respect to the layer's output, `d_input` with respect to its input. The
+//! backward pass finds the tensors that it needs on the tape.
 
 mod activation;
 mod border;
@@ -29,11 +29,11 @@ pub(crate) struct Layer {
     /// The tensor of the graph that it computes.
     pub(crate) name: String,
     pub(crate) operation: Operation,
-    /// The values that it takes: two for a sum, else one.
+    /// Indices of its input values: two for a sum, otherwise one.
     pub(crate) inputs: Vec<usize>,
 }
 
-/// What a layer does.
+/// The operation of a layer.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
     Convolution(Convolution),
@@ -44,25 +44,25 @@ pub(crate) enum Operation {
     Sum,
 }
 
-/// The weights of a layer, by their places in the tail's list.
+/// The weights of a layer, as indices into the tail's list.
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
     pub(crate) filters: usize,
     pub(crate) bias: Option<usize>,
-    /// The nodes of the graph that they are those of.
+    /// The nodes of the graph that they come from.
     pub(crate) nodes: Nodes,
 }
 
-/// Nodes of a graph, by the tensors that they compute.
+/// Nodes of a graph, named by the tensors that they compute.
 #[derive(Clone, Debug)]
 pub(crate) struct Nodes {
     /// A `Conv`.
     pub(crate) convolution: String,
-    /// The `BatchNormalization` behind it that is folded into the weights.
+    /// The `BatchNormalization` after it that is folded into the weights.
     pub(crate) normalization: Option<String>,
 }
 
-/// What layers share while a batch goes through them.
+/// Data shared by the layers during a pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) convolutions: &'a Convolutions,
@@ -74,7 +74,7 @@ impl<'a> Context<'a> {
         &self.tensors[weights.filters].values
     }
 
-    /// The bias of `n` output channels: zeros where there is none.
+    /// The bias of `n` output channels; zeros if there is none.
     pub(crate) fn bias(&self, weights: &Weights, n: usize) -> Vec<f32> {
         match weights.bias {
             Some(bias) => self.tensors[bias].values.clone(),
@@ -83,27 +83,27 @@ impl<'a> Context<'a> {
     }
 }
 
-/// A layer on its way back.
+/// The data of a layer's backward pass.
 pub(crate) struct Backward<'a> {
-    /// What the layer took.
+    /// The layer's inputs.
     pub(crate) inputs: Vec<&'a BlockedTensor>,
-    /// What it gave.
+    /// The layer's output.
     pub(crate) output: &'a BlockedTensor,
-    /// Whether the gradients to the inputs are needed.
+    /// Whether the gradients with respect to the inputs are needed.
     pub(crate) wants_inputs: bool,
 }
 
-/// What comes of a layer's way back.
+/// The result of a layer's backward pass.
 #[derive(Default)]
 pub(crate) struct Backed {
-    /// For each input, if they were wanted.
+    /// One per input, if requested.
     pub(crate) d_inputs: Vec<BlockedTensor>,
-    /// Places of weights, and the gradients to these.
+    /// Indices of weights, with their gradients.
     pub(crate) d_weights: Vec<(usize, Vec<f32>)>,
 }
 
 impl Operation {
-    /// The weights, of a layer that has any.
+    /// The weights; `None` for a layer without weights.
     pub(crate) fn weights(&self) -> Option<&Weights> {
         match self {
             Self::Convolution(convolution) => Some(&convolution.weights),
@@ -112,7 +112,7 @@ impl Operation {
         }
     }
 
-    /// The weights, of a layer that has any, and what is done to its sums.
+    /// The weights and the activation; `None` for a layer without weights.
     pub(crate) fn parts_mut(&mut self) -> Option<(&mut Weights, &mut Activation)> {
         match self {
             Self::Convolution(Convolution {
@@ -131,13 +131,13 @@ impl Operation {
 }
 
 impl Layer {
-    /// Places of the layer's weights.
+    /// Indices of the layer's weights.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = usize> {
         let weights = self.operation.weights().into_iter();
         weights.flat_map(|weights| std::iter::once(weights.filters).chain(weights.bias))
     }
 
-    /// The shape of what it gives for inputs of these shapes, or why it cannot take them.
+    /// The output shape for inputs of these shapes, or why the layer cannot take them.
     pub(crate) fn output_shape(&self, inputs: &[BlockedShape]) -> Result<BlockedShape, String> {
         let input = inputs[0];
         match &self.operation {

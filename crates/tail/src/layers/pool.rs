@@ -1,4 +1,4 @@
-//! The largest or the mean of each window.
+//! The maximum or the mean of each window.
 
 use std::ops::Range;
 
@@ -13,20 +13,20 @@ pub(crate) struct Pool {
     pub(crate) kind: PoolKind,
     /// Rows and columns of a window.
     pub(crate) kernel: [usize; 2],
-    /// From one window to the next.
+    /// The distance from one window to the next.
     pub(crate) stride: [usize; 2],
-    /// On each side less than the window has there, so that each window has something of the picture.
+    /// On each side smaller than the window, so that each window contains part of the picture.
     pub(crate) border: Border,
 }
 
-/// What is taken of a window.
+/// The value taken from a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PoolKind {
     /// The largest number.
     Largest,
-    /// The mean of what is inside the picture.
+    /// The mean of the numbers inside the picture.
     MeanInside,
-    /// The mean with the border's zeros.
+    /// The mean including the border's zeros.
     MeanWithBorder,
 }
 
@@ -53,8 +53,8 @@ impl Pool {
         output
     }
 
-    /// dx is the sum over the windows that x lies in: of dy where x is the first of the window's largest, or of dy
-    /// over the number of which the mean was.
+    /// dx is the sum over the windows that contain x: of dy if x is the window's first maximum, or
+    /// of dy divided by the count of the mean.
     pub(crate) fn backward(
         &self,
         input: &BlockedTensor,
@@ -100,7 +100,7 @@ impl Pool {
         }
     }
 
-    /// Of how many numbers the mean is.
+    /// The count of numbers in the mean.
     fn count(&self, window: &Window) -> f32 {
         let n = match self.kind {
             PoolKind::MeanWithBorder => self.kernel[0] * self.kernel[1],
@@ -109,7 +109,7 @@ impl Pool {
         n as f32
     }
 
-    /// What of the window at (y, x) is inside the picture.
+    /// The part of the window at (y, x) that lies inside the picture.
     fn window(&self, input: BlockedShape, y: usize, x: usize) -> Window {
         let along = |index: usize, axis: usize, before: usize, length: usize| {
             let start = index * self.stride[axis];
@@ -128,7 +128,7 @@ impl Pool {
 struct Window {
     rows: Range<usize>,
     columns: Range<usize>,
-    /// Of the picture.
+    /// Width of the picture.
     width: usize,
 }
 
@@ -152,7 +152,7 @@ fn largest(plane: &[Vector], window: &Window) -> Vector {
     largest
 }
 
-/// The gradient goes to the first of the largest, row by row, as PyTorch has it.
+/// The gradient goes to the first maximum, row by row, as in PyTorch.
 fn to_largest(
     plane: &[Vector],
     window: &Window,

@@ -1,4 +1,4 @@
-//! The sum of two tensors, as residual blocks have it.
+//! The sum of two tensors, as in residual blocks.
 
 use ort_winograd::blocked::{BlockedShape, BlockedTensor};
 

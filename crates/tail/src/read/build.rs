@@ -1,4 +1,4 @@
-//! Layers from the nodes of a path.
+//! Makes layers from the nodes of a path.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::layers::{Activation, Convolution, Depthwise, Layer, Nodes, Operation,
 use crate::tail::{Role, WeightTensor};
 use crate::{Tail, TailError};
 
-/// How the numbers of a tensor lie in the graph. In a tail they always lie the same way.
+/// The layout of a tensor in the graph. Inside a tail all tensors have the same layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
     /// (N, C, H, W).
@@ -26,10 +26,10 @@ enum Layout {
 /// A tensor of the graph.
 #[derive(Clone, Copy)]
 struct Value {
-    /// 0 for the input, 1 for what the first layer gives.
+    /// 0 for the input, 1 for the first layer's output, and so on.
     index: usize,
     layout: Layout,
-    /// Where it is known.
+    /// Number of channels, if it is known.
     channels: Option<usize>,
     /// Whether height and width are 1.
     is_pooled: bool,
@@ -42,12 +42,12 @@ struct NormalizedChannel {
     shift: f64,
 }
 
-/// Layers so far.
+/// The layers built so far.
 pub(super) struct Builder<'a> {
     path: &'a Path<'a>,
     constants: &'a Constants<'a>,
     values: HashMap<&'a str, Value>,
-    /// How many steps read a tensor; the tail's output is read once more.
+    /// How many steps read each tensor; the tail's output counts once more.
     readers: HashMap<&'a str, usize>,
     layers: Vec<Layer>,
     tensors: Vec<WeightTensor>,
@@ -99,7 +99,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// What a step makes of its inputs.
+    /// Applies a step to its inputs.
     fn take(&mut self, step: &'a Step, inputs: &[Value]) -> Result<Value, TailError> {
         let input = inputs[0];
         let refused = |reason: &str| Err(self.path.refusal(step, reason));
@@ -225,7 +225,7 @@ impl<'a> Builder<'a> {
         self.tensors.len() - 1
     }
 
-    /// The file's name for weights; where another layer has it, one made from the layer's.
+    /// The file's name for weights; if another layer has it, a name made from the layer's.
     fn name(&mut self, in_file: &str, layer: &str, what: &str) -> String {
         let mut name = in_file.to_owned();
         if name.is_empty() || self.names.contains(&name) {
@@ -238,7 +238,8 @@ impl<'a> Builder<'a> {
         name
     }
 
-    /// Makes a normalization part of the convolution before it: filters = g filters, bias = g (bias - mean) + shift.
+    /// Folds a normalization into the convolution before it: filters = g filters, bias = g (bias -
+    /// mean) + shift.
     fn normalization(
         &mut self,
         step: &Step,
@@ -317,7 +318,8 @@ impl<'a> Builder<'a> {
         (0..n_out).map(channel).collect()
     }
 
-    /// Makes an activation part of the convolution before it, if nothing else reads what that gives.
+    /// Merges an activation into the convolution before it, if nothing else reads the convolution's
+    /// result.
     fn activation(&mut self, step: &Step, activation: Activation, input: Value) -> Value {
         let tensor = step.node.input[0].as_str();
         let is_alone = self.readers.get(tensor) == Some(&1);
@@ -351,7 +353,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// How the tail's input lies in the graph: channels come last where the first that minds moves them to the front.
+/// The layout of the tail's input in the graph: channels are last if the first layout-dependent
+/// node moves them to the front.
 fn layout_of_input(path: &Path) -> Layout {
     let mut same = HashSet::from([path.from]);
     for step in &path.steps {
@@ -369,12 +372,12 @@ fn layout_of_input(path: &Path) -> Layout {
     Layout::ChannelsFirst
 }
 
-/// Whether two tensors have as many channels, as far as these are known.
+/// Whether two tensors have the same number of channels, as far as these are known.
 fn may_be_added(a: Value, b: Value) -> bool {
     a.channels.zip(b.channels).is_none_or(|(a, b)| a == b)
 }
 
-/// (N, numbers), where the order stays that of (N, H, W, C).
+/// (N, numbers), if the order stays that of (N, H, W, C).
 fn flat(input: Value) -> Result<Value, &'static str> {
     match input.layout {
         Layout::ChannelsFirst if !input.is_pooled => {
@@ -387,7 +390,7 @@ fn flat(input: Value) -> Result<Value, &'static str> {
     }
 }
 
-/// A new shape of the same numbers: (N, numbers), or of a pooled tensor (N, C, 1, 1) in any way.
+/// A new shape for the same numbers: (N, numbers), or any shape for a pooled tensor (N, C, 1, 1).
 fn reshaped(input: Value, shape: &[i64]) -> Result<Value, &'static str> {
     let channels = input
         .channels

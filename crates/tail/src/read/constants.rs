@@ -1,4 +1,4 @@
-//! Tensors of a graph that have their values in the file.
+//! Tensors of a graph whose values are in the file.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use ort_winograd::onnx::{
 
 use crate::TailError;
 
-/// Initializers, and what `Constant` nodes give, by their names.
+/// Initializers and the results of `Constant` nodes, by name.
 pub(super) struct Constants<'a>(HashMap<&'a str, &'a TensorProto>);
 
 impl<'a> Constants<'a> {
@@ -56,7 +56,7 @@ impl<'a> Constants<'a> {
         )
     }
 
-    /// The shape of a tensor without empty axes.
+    /// The shape of a tensor that has no empty axes.
     pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let dims = self.get(name)?.dims.iter();
         dims.map(|&dim| usize::try_from(dim).ok().filter(|&dim| dim > 0))

@@ -1,16 +1,16 @@
-//! What one node does.
+//! The operation of one node.
 
 use ort_winograd::onnx::NodeProto;
 
 use super::constants::Constants;
 use crate::layers::{Activation, Border, Pool, PoolKind, Side};
 
-/// What a node does, of all that a tail can have.
+/// The operations that a tail can have.
 #[derive(Clone, Debug)]
 pub(super) enum Form {
-    /// A convolution, of whichever kind.
+    /// A convolution of any supported kind.
     Convolution(ConvolutionForm),
-    /// A normalization with the means and variances of training.
+    /// A normalization with the means and variances from training.
     Normalization(NormalizationForm),
     Activation(Activation),
     Pool(Pool),
@@ -22,7 +22,7 @@ pub(super) enum Form {
     ToChannelsLast,
     /// From (N, ...) to (N, numbers).
     Flatten,
-    /// To the given shape, of which the first axis is N: 0 and -1 as ONNX has them.
+    /// To the given shape, whose first axis is N; 0 and -1 have ONNX's meanings.
     Reshape(Vec<i64>),
     Identity,
 }
@@ -32,13 +32,13 @@ pub(super) enum Form {
 pub(super) struct ConvolutionForm {
     pub(super) filters: String,
     pub(super) bias: Option<String>,
-    /// Of the filters.
+    /// Shape of the filters.
     pub(super) shape: [usize; 4],
     pub(super) kind: ConvolutionKind,
     pub(super) border: Border,
 }
 
-/// How input and output channels go together.
+/// How input and output channels are connected.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ConvolutionKind {
     /// Each output channel has a filter for each input channel.
@@ -57,17 +57,17 @@ pub(super) struct NormalizationForm {
     pub(super) epsilon: f32,
 }
 
-/// Why a node is not read.
+/// Why a node cannot be read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// No tail has its operator.
+    /// No tail can have its operator.
     Operator,
-    /// Tails have it in another form.
+    /// A tail can only have it in another form.
     Form(String),
 }
 
 impl Form {
-    /// What `node` does.
+    /// The operation of `node`.
     pub(super) fn of(node: &NodeProto, constants: &Constants) -> Result<Self, Unread> {
         if !matches!(node.domain(), "" | "ai.onnx") {
             return Err(Unread::Operator);
@@ -106,7 +106,7 @@ impl Form {
         }
     }
 
-    /// How many of the node's inputs are tensors that are computed; they come before the others.
+    /// How many of the node's inputs are computed tensors; these come first.
     pub(super) fn n_inputs(&self) -> usize {
         match self {
             Self::Sum => 2,
@@ -120,7 +120,7 @@ impl Form {
     }
 }
 
-/// A node that is read.
+/// A node that is being read.
 struct Attributes<'a> {
     node: &'a NodeProto,
     constants: &'a Constants<'a>,
@@ -199,7 +199,7 @@ impl Attributes<'_> {
         }))
     }
 
-    /// Bounds are inputs since version 11 of the operators, and were attributes before.
+    /// Bounds are inputs since version 11 of the operators; before, they were attributes.
     fn clip(&self) -> Result<Form, String> {
         let bound = |name: &str, index: usize, none: f32| match self.input(index) {
             Some(input) => self.constants.scalar(input),
@@ -243,7 +243,7 @@ impl Attributes<'_> {
         }
         let border = self.border(kernel)?;
         let most = [border.top.max(border.bottom), border.left.max(border.right)];
-        // As PyTorch has it. So no layer makes pictures much larger, whatever a file says.
+        // As in PyTorch. This also prevents a file from making pictures much larger.
         if most
             .iter()
             .zip(kernel)
@@ -331,11 +331,11 @@ impl Attributes<'_> {
         }
     }
 
-    /// The border, on each side less than what the kernel has there; with stride 1 where it is made for the same
-    /// size.
+    /// The border, on each side smaller than the kernel; if it is chosen to keep the size, the
+    /// stride must be 1.
     fn border(&self, kernel: [usize; 2]) -> Result<Border, String> {
         let [rows, columns] = kernel.map(|length| length - 1);
-        // What cannot be halved is more at the end, or at the start.
+        // An odd border is larger at the end, or at the start.
         let border = match self.text("auto_pad") {
             None | Some(b"NOTSET" | b"") => {
                 let [top, left, bottom, right] = self.lengths("pads", [0; 4])?;

@@ -8,13 +8,13 @@ use super::constants::Constants;
 use super::form::{Form, Unread};
 use crate::TailError;
 
-/// The nodes that lead from one tensor to another, and nothing else.
+/// Exactly the nodes that lead from one tensor to another.
 pub(super) struct Path<'a> {
     pub(super) from: &'a str,
     pub(super) to: &'a str,
-    /// In the order in which they are computed.
+    /// The nodes in the order in which they are computed.
     pub(super) steps: Vec<Step<'a>>,
-    /// Tensors of which `to` comes alone, through nodes that a tail can have, from the back to the front.
+    /// Tensors on which alone `to` depends, through nodes that a tail can have, from back to front.
     cuts: Vec<&'a str>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Path<'a> {
 pub(super) struct Step<'a> {
     pub(super) node: &'a NodeProto,
     pub(super) form: Form,
-    /// How many of the path's cuts are behind it.
+    /// How many of the path's cuts come after it.
     n_cuts: usize,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Step<'a> {
         &self.node.output[0]
     }
 
-    /// The tensors that it takes.
+    /// The tensors that it reads.
     pub(super) fn inputs(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let node = self.node;
         node.input[..self.form.n_inputs()]
@@ -43,8 +43,8 @@ impl<'a> Step<'a> {
 impl<'a> Path<'a> {
     /// The nodes between `from` and `to`.
     ///
-    /// Goes from the back to the front, as nodes are in order, and keeps the tensors that are still needed. Where it
-    /// is a single one, the trunk could be cut.
+    /// Goes from back to front, since nodes are in order, and keeps the set of tensors still
+    /// needed. When there is only one, the trunk could be cut there.
     pub(super) fn between(
         graph: &'a GraphProto,
         constants: &Constants,
@@ -111,7 +111,7 @@ impl<'a> Path<'a> {
         Ok(())
     }
 
-    /// Notes a single needed tensor. A normalization is never the first layer.
+    /// Records a cut at a single needed tensor. A normalization is never the first layer.
     fn note_cut(&mut self, needed: &BTreeSet<&'a str>) {
         let last = self.steps.last();
         let is_first = last.is_some_and(|step| matches!(step.form, Form::Normalization(_)));
@@ -120,7 +120,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Each normalization follows a convolution, whose result nothing else reads.
+    /// Checks that each normalization follows a convolution whose result nothing else reads.
     fn with_folded(self, graph: &GraphProto) -> Result<Self, TailError> {
         let convolutions = self.steps.iter().filter(|step| step.form.has_weights());
         let convolutions: HashSet<&str> = convolutions.map(Step::output).collect();
@@ -162,14 +162,14 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// The first `n` cuts, which are the last of the graph, from the front to the back.
+    /// The first `n` cuts, which are the last ones in the graph, from front to back.
     fn names_of_cuts(&self, n: usize) -> Vec<String> {
         let cuts = self.cuts[..n].iter().rev();
         cuts.map(|&name| name.to_owned()).collect()
     }
 }
 
-/// How many inputs of nodes each tensor is; one more where it is an output of the graph.
+/// How many node inputs each tensor is; one more if it is an output of the graph.
 fn n_readers(graph: &GraphProto) -> HashMap<&str, usize> {
     let inputs = graph.node.iter().flat_map(|node| &node.input);
     let outputs = graph.output.iter().map(|info| info.name());
