@@ -111,6 +111,9 @@ enum Verb {
     Man(man::Arguments),
 }
 
+/// The exit code of a command line that is understood and cannot be meant, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
 /// The group, in the help, of options that say where models and libraries lie.
 const FILES: &str = "Models and libraries";
 

@@ -23,8 +23,8 @@ use super::stop::Stop;
 use super::trunk::{TrunkOption, load_runtime, load_trunk, tuned};
 use super::tuned::taken_by;
 use super::{
-    LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
-    print_json, print_table, remedy, say, threads,
+    LimitsOption, ModelsOption, RuntimeOption, WRONG_USAGE, default_threads, one_of, positive,
+    print, print_json, print_table, remedy, say, threads,
 };
 
 /// Classify pictures with a trained head
@@ -167,9 +167,6 @@ fn short(number: f64) -> String {
     let text = format!("{number:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
-
-/// The exit code of a command line that is understood and cannot be meant, as clap has it.
-const WRONG_USAGE: u8 = 2;
 
 /// Pictures from which on it pays to transform VGG16's filters once and for all, which takes as long as two
 /// pictures and makes each a tenth faster.
