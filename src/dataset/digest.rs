@@ -89,6 +89,7 @@ fn add_number(hasher: &mut Hasher, number: u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::OtherFiles;
     use super::*;
 
     fn picture(path: &str, label: Option<usize>, place: Place) -> Picture {
@@ -109,6 +110,8 @@ mod tests {
     }
 
     fn base() -> Pictures {
+        let mut other_files = OtherFiles::default();
+        other_files.add(b"x.txt");
         Pictures {
             given: Vec::new(),
             root: "/data".into(),
@@ -120,7 +123,7 @@ mod tests {
             ],
             unusable: vec![Failure::not_utf8("?.jpg".to_owned())],
             were_found: true,
-            n_other_files: 3,
+            other_files,
         }
     }
 

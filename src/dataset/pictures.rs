@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use super::OtherFiles;
 use crate::codes::Failure;
 
 /// Endings, in lower case, by which a file is taken for a picture. What it really is, its bytes say.
@@ -30,8 +31,8 @@ pub struct Pictures {
     /// Whether each picture was seen when it was listed, as those of folders and archives are; a
     /// table or a list only names files, which may never have been there.
     pub were_found: bool,
-    /// How many files were passed over because of their ending.
-    pub n_other_files: usize,
+    /// Files that were passed over because of their endings.
+    pub other_files: OtherFiles,
 }
 
 /// A picture, its class, and where its bytes are.

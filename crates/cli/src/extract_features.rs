@@ -10,6 +10,7 @@ use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
+use cnn_codes::messages::count;
 use cnn_codes::model::{
     Device, Kernels, Layers, Library, ModelCard, OnnxModel, Runtime, Trunk, TrunkOptions, shape_of,
 };
@@ -222,7 +223,7 @@ fn run_extraction(
     if arguments.verbose {
         details(&trunk, &library, &options).lines().for_each(say);
     }
-    let n_other_files = pictures.n_other_files;
+    let other_files = pictures.other_files.clone();
     let stop = Stop::on_signals()?;
     let display = PictureDisplay::new(pictures.listed.len(), &stop);
     let extractor = Extractor::new(&mut trunk)
@@ -236,7 +237,7 @@ fn run_extraction(
         check_rootless(&extracted)?;
     }
     let result = match arguments.format {
-        Format::Text => summary::text(&extracted, n_other_files),
+        Format::Text => summary::text(&extracted, &other_files),
         Format::Json => summary::json(&extracted),
     };
     let done = format!("store: {}", extracted.store.display());
@@ -288,11 +289,12 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     let extractor = Extractor::without_trunk(&card)
         .options(options)
         .watch(&display);
+    let other_files = pictures.other_files.clone();
     let seen = extractor.dry_run(pictures);
     display.finish();
     let seen = stop.result(seen)?;
     match arguments.format {
-        Format::Text => print(&summary::dry_text(&seen))?,
+        Format::Text => print(&summary::dry_text(&seen, &other_files))?,
         Format::Json => print_json(&summary::dry_json(&seen))?,
     }
     if seen.unread > 0 && !arguments.accept_unreadable {
@@ -368,8 +370,8 @@ fn introduction(pictures: &Pictures, trunk: &Trunk, options: &ExtractOptions) ->
         .shard
         .map_or(String::new(), |shard| format!("shard {shard} of "));
     format!(
-        "{shard}{} pictures {classes}{views} through {} on {}, recipe {}",
-        pictures.len(),
+        "{shard}{} {classes}{views} through {} on {}, recipe {}",
+        count(pictures.len(), "picture", "pictures"),
         trunk.card().name,
         trunk.provider(),
         options.preparation.recipe,

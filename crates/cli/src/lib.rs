@@ -56,6 +56,7 @@ use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cnn_codes::dataset::OtherFiles;
 use cnn_codes::messages::visible;
 use cnn_codes::picture::DecodeLimits;
 
@@ -223,6 +224,14 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         say(remedy);
     }
     ExitCode::FAILURE
+}
+
+/// A line about files that are no pictures by their endings; nothing where there are none.
+fn passed_over(files: &OtherFiles) -> String {
+    match files.is_empty() {
+        true => String::new(),
+        false => format!("passed over, not pictures by their endings: {files}\n"),
+    }
 }
 
 /// A parser for one of `names`, which the library's `FromStr` understands.

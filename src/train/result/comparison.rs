@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Floor, HeadResult, LearningCurve, Overlap, Recommendation, ViewsBrought};
 use crate::evaluate::{ClassMetrics, Design, Difference, smallest_difference};
-use crate::messages::visible;
+use crate::messages::{count, visible};
 
 /// Heads that were trained on one store and judged on the same pictures.
 #[derive(Clone, Debug)]
@@ -49,6 +49,9 @@ pub struct Comparison {
     pub views: Option<ViewsBrought>,
     /// The head that `predict` and `export` take where none is named.
     pub recommended: Option<Recommendation>,
+    /// What the test store is called, where heads that were there are judged on one; nothing where pictures judge them
+    /// that belong to their training.
+    pub test_store: Option<String>,
     /// Whether training was stopped before all was done that was asked for.
     pub interrupted: bool,
 }
@@ -90,7 +93,7 @@ impl Comparison {
             text += &views.to_text();
         }
         if let Some(recommended) = &self.recommended {
-            text += &format!("\n{}\n", recommended.sentence());
+            text += &format!("\n{}\n", recommended.sentence(self.heads.len()));
         }
         for head in &self.heads {
             text += &format!("\n{}", head.remarks());
@@ -104,8 +107,9 @@ impl Comparison {
     fn table(&self) -> String {
         let widths = self.heads.iter().map(|head| head.name.len());
         let width = widths.max().unwrap_or(0).max(10);
+        let between = if self.test_store.is_some() { ';' } else { ',' };
         let mut text = format!(
-            "{}, {} classes\n\n{:width$}{:>16}{:>12}{:>20}{:>16}\n",
+            "{}{between} {} classes\n\n{:width$}{:>16}{:>12}{:>20}{:>16}\n",
             self.judged_on(),
             self.classes.len(),
             "head",
@@ -138,11 +142,23 @@ impl Comparison {
     /// On which pictures the heads were trained and judged.
     fn judged_on(&self) -> String {
         let in_groups = |groups: Option<usize>| {
-            groups.map_or(String::new(), |groups| format!(" in {groups} groups"))
+            groups.map_or(String::new(), |groups| {
+                format!(" in {}", count(groups, "group", "groups"))
+            })
         };
+        if let Some(store) = &self.test_store {
+            return format!(
+                "{}{} of {}; the heads learned from {}{}",
+                count(self.labels.len(), "picture", "pictures"),
+                in_groups(self.n_groups()),
+                visible(store),
+                self.n_train,
+                in_groups(self.n_train_groups)
+            );
+        }
         let training = format!(
-            "{} training pictures{}",
-            self.n_train,
+            "{}{}",
+            count(self.n_train, "training picture", "training pictures"),
             in_groups(self.n_train_groups)
         );
         match (self.n_folds(), self.dealings.len()) {
@@ -155,8 +171,12 @@ impl Comparison {
                 "{training}, each judged by heads trained without its fold, one of {n_folds}, dealt {n} times"
             ),
             (None, _) => format!(
-                "{training}, {} validation pictures{}",
-                self.labels.len(),
+                "{training}, {}{}",
+                count(
+                    self.labels.len(),
+                    "validation picture",
+                    "validation pictures"
+                ),
                 in_groups(self.n_groups())
             ),
         }
