@@ -9,6 +9,25 @@ pub fn one_line(message: &str) -> String {
     words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
+/// How many there are of something, in words: `1 picture`, `2 pictures`.
+#[must_use]
+pub fn count(n: usize, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
+}
+
+/// That not one of `n` pictures could be used, and what is wrong with the `first`, its path and the reason.
+#[must_use]
+pub fn none_could_be_used(n: usize, first: Option<(&str, &str)>) -> String {
+    match (n, first) {
+        (1, None) => "the only picture could not be used".to_owned(),
+        (1, Some((path, why))) => format!("the only picture, {path}, could not be used: {why}"),
+        (_, None) => format!("none of the {n} pictures could be used"),
+        (_, Some((path, why))) => {
+            format!("none of the {n} pictures could be used; the first, {path}: {why}")
+        }
+    }
+}
+
 /// A name in which invisible characters, and those that change the direction of text, are escaped:
 /// `\u{1b}`.
 ///
@@ -63,6 +82,25 @@ fn is_unseen(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_singular_and_none_is_plural() {
+        let counted = [0, 1, 2].map(|n| count(n, "class", "classes"));
+        assert_eq!(counted, ["0 classes", "1 class", "2 classes"]);
+    }
+
+    #[test]
+    fn the_only_picture_is_not_called_the_first_of_one() {
+        let told = |n| none_could_be_used(n, Some(("a.jpg", "broken")));
+        assert_eq!(
+            told(1),
+            "the only picture, a.jpg, could not be used: broken"
+        );
+        assert_eq!(
+            told(2),
+            "none of the 2 pictures could be used; the first, a.jpg: broken"
+        );
+    }
 
     #[test]
     fn what_turns_text_around_is_written_out() {

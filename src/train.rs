@@ -225,6 +225,7 @@ fn compare(
         n_train_groups: n_groups(trained.groups()),
         difference,
         is_of_before: false,
+        test_store: None,
         floors,
         overlap: stores.overlap()?,
         learning_curve: unsaved.learning_curve,

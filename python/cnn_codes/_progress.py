@@ -1,6 +1,7 @@
 """Progress through tqdm where it is installed, and messages as warnings."""
 
 import re
+import sys
 import warnings
 
 from ._messages import in_python
@@ -10,18 +11,27 @@ class CnnCodesWarning(UserWarning):
     """Something that was done, and should be looked at."""
 
 
+def shows_bars():
+    """Whether somebody looks at bars: in a notebook, or where stderr is a terminal."""
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive else None
+    if hasattr(shell, "kernel"):
+        return True
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 class Listener:
     """Is told how far the work is.
 
     Parameters
     ----------
     progress : bool or None
-        Whether bars are shown. None shows them where tqdm is installed.
+        Whether bars are shown. None shows them where tqdm is installed, on a terminal or in a notebook.
     """
 
     def __init__(self, progress=None):
         self._tqdm = None
-        if progress is None or progress:
+        if shows_bars() if progress is None else progress:
             try:
                 from tqdm.auto import tqdm
             except ImportError:
@@ -78,5 +88,5 @@ class Listener:
 # What the program says of its work while it does it, which a caller who gets the result need not be told.
 NEWS = re.compile(
     r"^(shard .* of )?\d+ pictures? .*through |^going on after |\(head names another\)|--head names another"
-    r"|: \d+ pictures, \d+ a second$|: log loss [\d.]+$|^views of the codes, |^downloading |^taking "
+    r"|: \d+ pictures, \d+ a second$|: log loss [\d.]+$|^views of the codes, |^downloading |^taking |^groups: "
 )

@@ -47,7 +47,8 @@ def extract(
     trunk : str, optional
         Its name, as :func:`trunks` lists it. Default: vgg16.
     progress : bool, optional
-        Whether a bar is shown; None shows one where tqdm is installed.
+        Whether a bar is shown; None shows one where tqdm is installed, on a terminal or in a
+        notebook.
     onnxruntime : path, optional
         ONNX Runtime's library. Default: that of the wheel `onnxruntime`.
     **options
@@ -130,7 +131,8 @@ def train(
     head : {"both", "mlp", "logistic", "nearest-centroid"}, optional
         Which heads. Default: both, the MLP and the logistic regression.
     progress : bool, optional
-        Whether bars are shown; None shows them where tqdm is installed.
+        Whether bars are shown; None shows them where tqdm is installed, on a terminal or in
+        a notebook.
     **options
         Those of ``cnn-codes train-head``: ``tune=True``, ``calibrate=True``, ``epochs=20``, ``seed=1``, ...
 

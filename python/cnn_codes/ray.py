@@ -28,6 +28,7 @@ from typing import Any, Sequence
 import ray
 
 from . import _native
+from ._progress import shows_bars
 from ._types import Path
 from .comparison import TrunkComparison
 from .errors import BusyError, CnnCodesError, OutputError, PictureError, UsageError
@@ -125,7 +126,8 @@ def extract(
     staging : path, optional
         Where each node keeps pictures and unfinished parts of addresses. Default: in its temporary folder.
     progress : bool, optional
-        Whether a bar over the shards is shown; None shows one where tqdm is installed.
+        Whether a bar over the shards is shown; None shows one where tqdm is
+        installed, on a terminal or in a notebook.
     lock_wait : float
         Seconds that a task waits for a part that another process holds, before that is an error.
     **options
@@ -313,7 +315,7 @@ def cause_of(error):
 
 def shown(progress, shards):
     """A bar over the shards, or None."""
-    if progress is False:
+    if not (shows_bars() if progress is None else progress):
         return None
     try:
         from tqdm.auto import tqdm

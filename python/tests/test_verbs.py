@@ -137,7 +137,7 @@ def test_remarks_are_warnings_and_news_is_none(train, validation, tmp_path, recw
     cnn_codes.train(train, validation, out=tmp_path / "quiet", head="nearest-centroid")
     cnn_codes.extract(DATA / "validation", tmp_path / "codes", pool="avg")
     assert [str(warning.message) for warning in recwarn if warning.category is cnn_codes.CnnCodesWarning] == []
-    with pytest.warns(cnn_codes.CnnCodesWarning, match="note: the means of the codes do better"):
+    with pytest.warns(cnn_codes.CnnCodesWarning, match="note: averaging the codes over height and width does better"):
         cnn_codes.train(train, validation, out=tmp_path / "told", head="logistic")
     with pytest.warns(cnn_codes.CnnCodesWarning, match="folds changes nothing"):
         cnn_codes.train(train, validation, out=tmp_path / "head", head="nearest-centroid", folds=4)

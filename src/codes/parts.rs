@@ -107,7 +107,8 @@ fn complete(
         more => format!(" and {more} more"),
     };
     Err(Incomplete::Missing(format!(
-        "{n_missing} of its {of} parts are missing or unfinished: {}{more}",
+        "{n_missing} of its {of} parts {} missing or unfinished: {}{more}",
+        if n_missing == 1 { "is" } else { "are" },
         missing.join(", "),
     )))
 }

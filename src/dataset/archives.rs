@@ -239,7 +239,7 @@ impl Index {
         };
         match split_key(name) {
             Some(_) if is_picture => self.take_picture(name, entry),
-            _ if self.labels == Labels::Ignore => self.found.n_other_files += 1,
+            _ if self.labels == Labels::Ignore => self.found.other_files.add(name.as_bytes()),
             Some((key, ending)) if ending.eq_ignore_ascii_case("cls") => {
                 let label = self.read_label(name, entry, class_in_text)?;
                 self.samples.entry(key.to_owned()).or_default().cls = label;
@@ -248,7 +248,7 @@ impl Index {
                 let label = self.read_label(name, entry, class_in_json)?;
                 self.samples.entry(key.to_owned()).or_default().json = label;
             }
-            _ => self.found.n_other_files += 1,
+            _ => self.found.other_files.add(name.as_bytes()),
         }
         Ok(())
     }

@@ -90,6 +90,7 @@ fn add_number(hasher: &mut Hasher, number: u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::OtherFiles;
     use super::*;
 
     fn picture(path: &str, label: Option<usize>, place: Place) -> Picture {
@@ -110,6 +111,8 @@ mod tests {
     }
 
     fn base() -> Pictures {
+        let mut other_files = OtherFiles::default();
+        other_files.add(b"x.txt");
         Pictures {
             given: Vec::new(),
             root: "/data".into(),
@@ -121,7 +124,7 @@ mod tests {
             ],
             unusable: vec![Failure::not_utf8("?.jpg".to_owned())],
             were_found: true,
-            n_other_files: 3,
+            other_files,
         }
     }
 

@@ -298,7 +298,7 @@ impl Search {
 
     fn take(&mut self, folder: &Folder, name: &OsStr) {
         if !has_picture_ending(name.as_encoded_bytes()) {
-            self.found.n_other_files += 1;
+            self.found.other_files.add(name.as_encoded_bytes());
             return;
         }
         match name.to_str() {
@@ -370,7 +370,7 @@ mod tests {
                 (Some(2), "b/2.JPG"),
             ]
         );
-        assert_eq!(found.n_other_files, 1);
+        assert_eq!(found.other_files.len(), 1);
     }
 
     #[test]

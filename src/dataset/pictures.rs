@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use super::OtherFiles;
 use crate::codes::Failure;
 
 /// Extensions, in lower case, of files that are taken for pictures. Their bytes decide what they
@@ -31,8 +32,8 @@ pub struct Pictures {
     /// Whether each picture was seen when it was listed. This holds for folders and archives; a
     /// table or a list only names files, which may not exist.
     pub were_found: bool,
-    /// How many files were skipped because of their extension.
-    pub n_other_files: usize,
+    /// Files that were skipped because of their extension.
+    pub other_files: OtherFiles,
 }
 
 /// A picture, its class, and where its bytes are.

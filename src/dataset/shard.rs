@@ -1,6 +1,6 @@
 //! One part of the pictures, for one of several runs in parallel.
 
-use super::Pictures;
+use super::{OtherFiles, Pictures};
 use crate::codes::Shard;
 
 impl Pictures {
@@ -17,7 +17,7 @@ impl Pictures {
         self.listed.shrink_to_fit();
         if shard.index() > 0 {
             self.unusable = Vec::new();
-            self.n_other_files = 0;
+            self.other_files = OtherFiles::default();
         }
         self
     }
@@ -38,11 +38,13 @@ mod tests {
             group: None,
             place: Place::File,
         });
+        let mut other_files = OtherFiles::default();
+        (0..7).for_each(|_| other_files.add(b"x.txt"));
         Pictures {
             classes: vec!["a".to_owned(), "b".to_owned()],
             listed: pictures.collect(),
             unusable: vec![Failure::not_utf8("x".to_owned())],
-            n_other_files: 7,
+            other_files,
             ..Pictures::default()
         }
     }
@@ -51,8 +53,8 @@ mod tests {
     fn only_the_first_shard_has_what_was_unusable_or_passed_over() {
         let first = numbered(5).shard(Shard::new(0, 2).unwrap());
         let second = numbered(5).shard(Shard::new(1, 2).unwrap());
-        assert_eq!((first.unusable.len(), first.n_other_files), (1, 7));
-        assert_eq!((second.unusable.len(), second.n_other_files), (0, 0));
+        assert_eq!((first.unusable.len(), first.other_files.len()), (1, 7));
+        assert_eq!((second.unusable.len(), second.other_files.len()), (0, 0));
         assert_eq!((first.listed.len(), second.listed.len()), (2, 3));
         assert_eq!(second.classes, ["a", "b"]);
     }

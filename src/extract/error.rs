@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::SameCodesError;
 use crate::codes::{Failure, StoreError};
+use crate::messages::none_could_be_used;
 use crate::model::TrunkError;
 use crate::progress::Stopped;
 
@@ -37,7 +38,7 @@ pub enum ExtractError {
     #[error("{}: {}", .0.path, .0.error)]
     Strict(Failure),
     /// No picture is usable.
-    #[error("none of the {n} pictures could be used{}", first.as_ref().map_or(String::new(), |first| format!("; the first, {}: {}", first.path, first.error)))]
+    #[error("{}", none_could_be_used(*n, first.as_ref().map(|first| (&*first.path, &*first.error))))]
     NothingUsable {
         /// How many pictures there were.
         n: usize,

@@ -89,6 +89,7 @@ pub fn evaluate(
         groups: judged.groups().map(<[usize]>::to_vec),
         difference: difference(&results, &judges.design)?,
         is_of_before: false,
+        test_store: None,
         heads: results,
         floors,
         failed: Vec::new(),

@@ -178,7 +178,7 @@ fn archives_are_read_member_by_member_with_labels_wherever_they_stand() {
             row("2.tar/b/7.right.PNG", "10", "right"),
         ]
     );
-    assert_eq!((found.n_other_files, found.unusable.len()), (1, 0));
+    assert_eq!((found.other_files.len(), found.unusable.len()), (1, 0));
     assert_eq!(found.archives, [archives[1].clone(), archives[0].clone()]);
 }
 
@@ -284,7 +284,7 @@ fn members_that_are_no_plain_files_or_have_odd_names_do_no_harm() {
             ("s.tar/\u{fffd}.jpg", "not_utf8"),
         ]
     );
-    assert_eq!(found.n_other_files, 1, "what macOS puts beside a file");
+    assert_eq!(found.other_files.len(), 1, "what macOS puts beside a file");
 }
 
 #[test]
@@ -577,7 +577,7 @@ mod hostile {
         fs::write(folder.join("2.txt"), b"").unwrap();
         let found = dataset::find(place.0.path()).unwrap();
         assert_eq!(unusable(&found), [("a/\u{fffd}/1.jpg", "not_utf8")]);
-        assert_eq!((found.listed.len(), found.n_other_files), (2, 1));
+        assert_eq!((found.listed.len(), found.other_files.len()), (2, 1));
     }
 
     /// Runs a test on a thread whose access to files is that of a user whom permissions bind, as they

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use cnn_codes::codes::Store;
 use cnn_codes::dataset::{self, InputKind, Pictures};
+use cnn_codes::messages::count;
 use cnn_codes::train::{self, LabelError, LabelErrorOptions, Reason};
 use cnn_codes_curate::check::{CheckOptions, Checked, Finding, FindingKind, PictureName, check};
 
@@ -17,8 +18,8 @@ use super::output_file::write;
 use super::progress::PictureDisplay;
 use super::stop::Stop;
 use super::{
-    Format, LimitsOption, default_threads, is_closed_pipe, one_of, print, print_json, remedy,
-    threads,
+    Format, LimitsOption, default_threads, is_closed_pipe, one_of, print, print_json, remedy, say,
+    shown, threads,
 };
 
 /// The group of limits in the help.
@@ -99,6 +100,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if let Some(path) = &arguments.groups {
         write(path, &groups(&report)?)?;
+        say(&format!(
+            "groups: {}, {}",
+            shown(path),
+            count(report.duplicates.len(), "group", "groups")
+        ));
     }
     let found = report.counts();
     let is_found = |kinds: &Vec<FindingKind>| match kinds.as_slice() {

@@ -102,7 +102,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let chosen = best_trunk(&judged, &rates)?;
     let sentences = sentences(&judged, &known, chosen)?;
     if let Some(html) = &arguments.html {
-        let advice = advice(&title(&known[judged[chosen].store], &judged[chosen]));
+        let advice = advice(&judged, &known, chosen);
         write(
             html,
             page(&judged, &known, chosen, &sentences, &advice).as_bytes(),

@@ -14,7 +14,7 @@ use super::output_file::write;
 use super::page::page_of;
 use super::trunk::TrunkOption;
 use super::tuned::taken_by;
-use super::{Format, ModelsOption, folder, print_result, say};
+use super::{Format, ModelsOption, folder, print_result, say, shown};
 
 /// Test trained heads on pictures that were kept aside
 ///
@@ -76,6 +76,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     )?;
     let mut evaluations = Evaluations::read(&arguments.head)?;
     let called = name(arguments, &store);
+    report.comparison.test_store = Some(match arguments.private {
+        true => called.clone(),
+        false => shown(store.dir()),
+    });
     evaluations.add(&arguments.head, &store, called, &report.comparison)?;
     evaluations.write(&arguments.head)?;
     let counted = evaluations.sentence(&arguments.head)?.unwrap_or_default();

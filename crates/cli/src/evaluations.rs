@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use cnn_codes::codes::Store;
 use cnn_codes::head::saved::MANIFEST;
+use cnn_codes::messages::count;
 use cnn_codes::train::Comparison;
 use cnn_codes_files::{Existing, FileDraft, regular};
 use serde::{Deserialize, Serialize};
@@ -128,11 +129,11 @@ impl Evaluations {
             n => format!(", {n} of them of heads that were in its place before"),
         };
         Ok(Some(format!(
-            "{} lists {n} evaluation{} of this HEAD{of_before}; the pictures of the last one were judged {}",
+            "{} lists {} of this HEAD{of_before}; this store was judged {}",
             shown(&head.join(EVALUATIONS)),
-            if n == 1 { "" } else { "s" },
+            count(n, "evaluation", "evaluations"),
             match same {
-                1 => "once".to_owned(),
+                1 => "for the first time".to_owned(),
                 n => format!("{n} times"),
             }
         )))

@@ -41,7 +41,7 @@ pub struct Arguments {
     /// File to write; its name must end in .onnx
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Which head of HEAD to export [default: the first of mlp, logistic and nearest-centroid that is there]
+    /// Which head of HEAD to export [default: the recommended one]
     #[arg(long, value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
     head: Option<HeadKind>,
     /// Export the head without the trunk; its input is the codes of a store, float32

@@ -10,6 +10,7 @@ use anyhow::bail;
 use cnn_codes::codes::{Dtype, Leftover, Pool, Shard, Store};
 use cnn_codes::dataset::{self, InputKind, Pictures};
 use cnn_codes::extract::{ExtractOptions, Extracted, Extractor, OnFailure, OnUnread, QUEUE_DEPTH};
+use cnn_codes::messages::count;
 use cnn_codes::model::{
     Device, Kernels, Layers, Library, ModelCard, OnnxModel, Runtime, Trunk, TrunkOptions, shape_of,
 };
@@ -27,140 +28,144 @@ use super::{
     print_result, say, shown, threads,
 };
 
-/// Run a trunk over pictures and leave its codes in a store
+/// Extract the CNN codes of pictures into a store
 ///
-/// The store is a folder with codes.npy and labels.npy (both open in NumPy), images.csv,
-/// failures.csv and store.json. Pictures that cannot be used are listed in failures.csv, and the
-/// rest goes on. A run that was stopped or killed goes on when the same command is given again.
+/// The store is a folder with codes.npy and labels.npy (both open in NumPy), images.csv, failures.csv and store.json.
+/// Pictures that cannot be used are listed in failures.csv and skipped. If a run is stopped or killed, the same command
+/// continues it.
 ///
-/// Pictures that were there and cannot be read now (their disk fails or went away) leave no store:
-/// the exit code is 1, the codes of all others are kept, and the same command tries those pictures
-/// again. After five in a row the run ends at once. A file that is missing from its folder, but named
-/// in a table or a list, counts as a picture that cannot be used.
+/// Pictures that are there but cannot be read now (their disk fails or went away) leave the store unfinished: the exit
+/// code is 1, the codes of all other pictures are kept, and the same command tries those pictures again. After five
+/// such pictures in a row the run ends at once. A file that a table or list names and that is missing from its folder
+/// counts as a picture that cannot be used.
 ///
-/// Tables hold names as they are. A spreadsheet takes those that begin with = + - or @ for formulas:
-/// import the columns of a stranger's pictures as text.
+/// Tables hold names as they are. A spreadsheet runs names that begin with = + - or @ as formulas: import the columns
+/// of a stranger's pictures as text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes extract-features pictures/train --out codes/train
+  cnn-codes extract-features pictures/train --out codes/train --views flip
   cnn-codes extract-features --csv labels.csv --split train --out codes/train
   find pictures -name '*.jpg' | cnn-codes extract-features - --out codes/unlabelled
   cnn-codes extract-features shard-*.tar --out codes/train
-  cnn-codes extract-features pictures/train --out codes/train --shard $SLURM_ARRAY_TASK_ID/8")]
+  cnn-codes extract-features pictures/train --out codes/train --shard $SLURM_ARRAY_TASK_ID/8
+  cnn-codes extract-features pictures/train --dry-run")]
 pub struct Arguments {
     /// Folder that holds one folder of pictures per class (JPEG, PNG, BMP, GIF, TIFF, WebP); or
     /// tar shards with NAME.jpg and NAME.cls or NAME.json (WebDataset); or - for a list of files
     /// on stdin, without labels (at most 2 GiB and 20 million lines)
     #[arg(required_unless_present = "csv", conflicts_with = "csv")]
     images: Vec<PathBuf>,
-    /// Take the pictures from a table with the columns path, label and perhaps split and group; paths
-    /// are relative to the table's folder
-    #[arg(long, value_name = "FILE")]
-    csv: Option<PathBuf>,
-    /// Take only the rows of the table whose split is NAME
-    #[arg(long, value_name = "NAME", requires = "csv")]
-    split: Option<String>,
-    /// The store to make
-    #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
-    out: Option<PathBuf>,
-    /// Replace the store if it is there already
-    #[arg(long)]
-    overwrite: bool,
-    /// Throw away what a run that was stopped has done, instead of going on with it
-    #[arg(long)]
-    restart: bool,
-    /// Deal with the I-th of N parts of the pictures, I from 0, and leave it in
-    /// STORE/part-IIIII-of-NNNNN; STORE is complete with its last part
-    #[arg(long, value_name = "I/N")]
-    shard: Option<Shard>,
-    /// Copy the codes of pictures that STORE has, byte for byte, instead of computing them; may be
-    /// given again
-    #[arg(long, value_name = "STORE")]
-    reuse: Vec<PathBuf>,
-    /// Read and decode all pictures, and leave no store: what cannot be used, and how fast it goes
-    #[arg(long, conflicts_with_all = ["overwrite", "restart", "reuse"])]
-    dry_run: bool,
-    /// Stop at the first picture that cannot be used, and leave no store
-    #[arg(long)]
-    strict: bool,
-    /// Also list pictures in failures.csv that cannot be read because their disk fails or went
-    /// away; without this, the next run tries them again
-    #[arg(long, conflicts_with = "strict")]
-    accept_unreadable: bool,
-    #[command(flatten)]
-    limits: LimitsOption,
-    /// Leave the folder of the pictures out of store.json, and with it the name of the user. train-head
-    /// and report need --pictures then, to show them
-    #[arg(long)]
-    private: bool,
-    #[command(flatten)]
-    trunk: TrunkOption,
-    /// How pixels become the trunk's input: caffe, rescale, torch, tf, none, or a formula such as
-    /// '(rgb - 127) / 128' [default: the card's]
-    #[arg(long, value_parser = str::parse::<Recipe>)]
-    recipe: Option<Recipe>,
-    /// How a picture is fitted into the trunk's input: stretch, crop, pad (with white), or crop:256, which
-    /// makes the shorter side 256 pixels long and cuts out the middle [default: the card's, or stretch]
-    #[arg(long, value_name = "FIT", value_parser = str::parse::<Fit>)]
-    resize: Option<Fit>,
-    /// Resampling filter, the same as Pillow's to the byte [default: the card's, or bilinear]
-    #[arg(long, value_parser = one_of::<Filter>(Filter::NAMES))]
-    filter: Option<Filter>,
-    /// Decode JPEGs that are at least four times as large as the trunk's input at a half, a quarter or an
-    /// eighth: the same picture to about a level after resizing, in a fraction of the time (not with
-    /// --filter nearest); or decode all pixels
-    #[arg(long, default_value_t, value_parser = one_of::<Decoding>(Decoding::NAMES))]
-    decode: Decoding,
-    /// A layer of the trunk whose codes are taken in place of its output, such as block4_pool, from which `fine-tune`
-    /// goes on; or several, separated by commas, whose codes are pooled by --pool and put side by side
-    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
-    output: Vec<String>,
-    /// Scale the code of each layer of --output to length 1
-    #[arg(long, requires = "output")]
-    unit_length: bool,
-    /// Keep the whole code, or its mean or maximum over height and width
-    #[arg(long, default_value_t, value_parser = one_of::<Pool>(Pool::NAMES))]
-    pool: Pool,
-    /// Views of each picture whose codes are stored with its own: flip, its mirror image; or flips+crops:N, N views in
-    /// all, with parts of 49 to 90% of its area. Heads are trained on all of them, and judge a picture by their mean
-    #[arg(long, value_name = "VIEWS", default_value_t, value_parser = str::parse::<Views>)]
-    views: Views,
-    /// Short for --views flip
-    #[arg(long, conflicts_with = "views")]
-    flip: bool,
-    /// Element type of codes.npy
-    #[arg(long, default_value_t, value_parser = one_of::<Dtype>(Dtype::NAMES))]
-    dtype: Dtype,
-    /// Pictures in a batch, at most 4096
-    #[arg(long, default_value_t = ExtractOptions::BATCH_SIZE, value_name = "N", value_parser = batch_size)]
-    batch_size: usize,
-    /// Where the trunk runs; auto takes CUDA where it works
-    #[arg(long, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
-    device: Device,
-    /// Whose kernels do the 3 x 3 convolutions on a CPU: winograd takes a quarter of the
-    /// multiplications, and its codes agree with onnxruntime's to a few millionths; auto takes it
-    /// where the trunk has such convolutions
-    #[arg(long, default_value_t, value_parser = one_of::<Kernels>(Kernels::NAMES))]
-    kernels: Kernels,
-    /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = threads)]
-    threads: Option<usize>,
-    /// Time between checkpoints, in seconds: how much work a kill may cost
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
-    checkpoint_every: Duration,
-    /// Say more: provider, threads, queues, files
+    /// Print more: provider, threads, queues, files
     #[arg(long, short)]
     verbose: bool,
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// CSV table of pictures, with the columns path, label and perhaps split and group; paths are relative to the
+    /// table's folder
+    #[arg(long, help_heading = INPUT, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Take only the rows of the table whose split is NAME
+    #[arg(long, help_heading = INPUT, value_name = "NAME", requires = "csv")]
+    split: Option<String>,
+    /// Process part I of N (I from 0) into STORE/part-IIIII-of-NNNNN; with its last part STORE is complete
+    #[arg(long, help_heading = INPUT, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Copy the codes of identical pictures from STORE; may be repeated
+    #[arg(long, help_heading = INPUT, value_name = "STORE")]
+    reuse: Vec<PathBuf>,
     #[command(flatten)]
     groups: GroupArguments,
+    /// Store to make
+    #[arg(long, help_heading = OUTPUT, value_name = "STORE", required_unless_present = "dry_run")]
+    out: Option<PathBuf>,
+    /// Replace the store if it exists
+    #[arg(long, help_heading = OUTPUT)]
+    overwrite: bool,
+    /// Discard the unfinished work of an earlier run
+    #[arg(long, help_heading = OUTPUT)]
+    restart: bool,
+    /// Read and decode only; report unusable pictures and the speed
+    #[arg(long, help_heading = OUTPUT, conflicts_with_all = ["overwrite", "restart", "reuse"])]
+    dry_run: bool,
+    /// Stop at the first picture that cannot be used, and make no store
+    #[arg(long, help_heading = OUTPUT)]
+    strict: bool,
+    /// List pictures in failures.csv that a failing disk hides; otherwise the next run tries them again
+    #[arg(long, help_heading = OUTPUT, conflicts_with = "strict")]
+    accept_unreadable: bool,
+    /// Leave the folder of the pictures, and with it your user name, out of store.json; train-head and report then need
+    /// --pictures to show pictures
+    #[arg(long, help_heading = OUTPUT)]
+    private: bool,
+    #[command(flatten)]
+    trunk: TrunkOption,
+    /// How pixels become the trunk's input: caffe, rescale, torch, tf, none, or a formula such as
+    /// '(rgb - 127) / 128' [default: the card's]
+    #[arg(long, help_heading = PREPROCESSING, value_parser = str::parse::<Recipe>)]
+    recipe: Option<Recipe>,
+    /// How a picture is fitted into the trunk's input: stretch, crop, pad (with white), or crop:256, which
+    /// makes the shorter side 256 pixels long and cuts out the middle [default: the card's, or stretch]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "FIT", value_parser = str::parse::<Fit>)]
+    resize: Option<Fit>,
+    /// Resampling filter, the same as Pillow's to the byte [default: the card's, or bilinear]
+    #[arg(long, help_heading = PREPROCESSING, value_parser = one_of::<Filter>(Filter::NAMES))]
+    filter: Option<Filter>,
+    /// full decodes all pixels; scaled decodes large JPEGs at 1/2, 1/4 or 1/8 of their size: faster, levels differ by
+    /// about one (not with --filter nearest)
+    #[arg(long, help_heading = PREPROCESSING, default_value_t, value_parser = one_of::<Decoding>(Decoding::NAMES))]
+    decode: Decoding,
+    /// Views of each picture whose codes are stored too: flip, the mirror image; or flips+crops:N, N views with parts
+    /// of 49 to 90% of the area. Heads train on all views and average their logits
+    #[arg(long, help_heading = PREPROCESSING, value_name = "VIEWS", default_value_t, value_parser = str::parse::<Views>)]
+    views: Views,
+    /// Short for --views flip
+    #[arg(long, help_heading = PREPROCESSING, conflicts_with = "views")]
+    flip: bool,
+    /// Take the codes of this layer instead of the trunk's output, such as block4_pool for `fine-tune`; or of several
+    /// layers, separated by commas, pooled by --pool and concatenated
+    #[arg(long, help_heading = CODES, value_name = "LAYER,...", value_delimiter = ',')]
+    output: Vec<String>,
+    /// Scale the code of each layer of --output to length 1
+    #[arg(long, help_heading = CODES, requires = "output")]
+    unit_length: bool,
+    /// Keep the whole code, or its mean or maximum over height and width
+    #[arg(long, help_heading = CODES, default_value_t, value_parser = one_of::<Pool>(Pool::NAMES))]
+    pool: Pool,
+    /// Element type of codes.npy
+    #[arg(long, help_heading = CODES, default_value_t, value_parser = one_of::<Dtype>(Dtype::NAMES))]
+    dtype: Dtype,
+    /// Pictures per batch, at most 4096
+    #[arg(long, help_heading = SPEED, default_value_t = ExtractOptions::BATCH_SIZE, value_name = "N", value_parser = batch_size)]
+    batch_size: usize,
+    /// Device that runs the trunk; auto uses CUDA if it works
+    #[arg(long, help_heading = SPEED, default_value_t, value_parser = one_of::<Device>(Device::NAMES))]
+    device: Device,
+    /// Kernels of the 3 x 3 convolutions on a CPU: winograd needs a quarter of the multiplications, and its codes agree
+    /// with onnxruntime's to a few millionths; auto uses winograd if the trunk has such convolutions
+    #[arg(long, help_heading = SPEED, default_value_t, value_parser = one_of::<Kernels>(Kernels::NAMES))]
+    kernels: Kernels,
+    /// Threads for decoding and for the trunk, at most 1024 [default: the number of cores]
+    #[arg(long, help_heading = SPEED, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
+    /// Time between checkpoints, in seconds: at most this much work is lost if the run is killed
+    #[arg(long, help_heading = SPEED, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    checkpoint_every: Duration,
+    #[command(flatten, next_help_heading = SPEED)]
+    limits: LimitsOption,
     #[command(flatten)]
     models: ModelsOption,
     #[command(flatten)]
     runtime: RuntimeOption,
 }
+
+/// Groups of options in the help.
+const INPUT: &str = "Input";
+const OUTPUT: &str = "Output";
+const PREPROCESSING: &str = "Preprocessing";
+const CODES: &str = "Codes";
+const SPEED: &str = "Speed and limits";
 
 /// The trunk that runs where none is named.
 const VGG16: &str = "vgg16";
@@ -218,7 +223,7 @@ fn run_extraction(
     if arguments.verbose {
         details(&trunk, &library, &options).lines().for_each(say);
     }
-    let n_other_files = pictures.n_other_files;
+    let other_files = pictures.other_files.clone();
     let stop = Stop::on_signals()?;
     let display = PictureDisplay::new(pictures.listed.len(), &stop);
     let extractor = Extractor::new(&mut trunk)
@@ -232,7 +237,7 @@ fn run_extraction(
         check_rootless(&extracted)?;
     }
     let result = match arguments.format {
-        Format::Text => summary::text(&extracted, n_other_files),
+        Format::Text => summary::text(&extracted, &other_files),
         Format::Json => summary::json(&extracted),
     };
     let done = format!("store: {}", extracted.store.display());
@@ -284,11 +289,12 @@ fn run_dry(arguments: &Arguments, pictures: Pictures, threads: usize) -> anyhow:
     let extractor = Extractor::without_trunk(&card)
         .options(options)
         .watch(&display);
+    let other_files = pictures.other_files.clone();
     let seen = extractor.dry_run(pictures);
     display.finish();
     let seen = stop.result(seen)?;
     match arguments.format {
-        Format::Text => print(&summary::dry_text(&seen))?,
+        Format::Text => print(&summary::dry_text(&seen, &other_files))?,
         Format::Json => print_json(&summary::dry_json(&seen))?,
     }
     if seen.unread > 0 && !arguments.accept_unreadable {
@@ -364,8 +370,8 @@ fn introduction(pictures: &Pictures, trunk: &Trunk, options: &ExtractOptions) ->
         .shard
         .map_or(String::new(), |shard| format!("shard {shard} of "));
     format!(
-        "{shard}{} pictures {classes}{views} through {} on {}, recipe {}",
-        pictures.len(),
+        "{shard}{} {classes}{views} through {} on {}, recipe {}",
+        count(pictures.len(), "picture", "pictures"),
         trunk.card().name,
         trunk.provider(),
         options.preparation.recipe,

@@ -24,101 +24,108 @@ use crate::train_head::{Display, Shown};
 use crate::trunk::TrunkOption;
 use crate::{Format, ModelsOption, folder, one_of, positive, print_result, say, say_kept, shown};
 
-/// Train the trunk's last layers with a head, on cached codes of a layer before the end
+/// Train the trunk's last layers together with a head
 ///
-/// The front of the trunk stays as it is published, and what it gives for the pictures is cached once. Training begins
-/// with a head of HEAD. Rate, pull, epochs and mixture are chosen in folds of the training store; where nothing beats
-/// the frozen head there by more than a standard error, TUNED is the frozen head.
+/// Training runs on cached codes of a layer before the tuned ones; the front of the trunk stays as published. It begins
+/// with a head of HEAD. Learning rate, L2-SP strength, epochs and mixture are chosen in folds of the training store. If
+/// nothing beats the head on the frozen trunk there by more than a standard error, TUNED is that head.
 ///
-/// TUNED is a folder as HEAD is, with the tuned weights beside the head: predict, evaluate, serve, report and export take it.
-/// A run that was stopped or killed goes on when the same command is given again. Ctrl-C keeps the best so far, and
-/// tells which it is.
+/// TUNED is a folder as HEAD is, with the tuned weights beside the head: predict, evaluate, serve, report and export
+/// take it. If a run is stopped or killed, the same command continues it. Ctrl-C keeps the best weights so far, and
+/// tells which they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cnn-codes extract-features pictures/train --out block4/train --output block4_pool
   cnn-codes extract-features pictures/validation --out block4/validation --output block4_pool
-  cnn-codes fine-tune --train block4/train --validation block4/validation --from head --out tuned")]
+  cnn-codes fine-tune --train block4/train --validation block4/validation --from head --out tuned
+  cnn-codes extract-features pictures/train --out flip4/train --output block4_pool --views flip
+  cnn-codes extract-features pictures/validation --out flip4/validation --output block4_pool --views flip
+  cnn-codes fine-tune --train flip4/train --validation flip4/validation --from head --out tuned")]
 pub struct Arguments {
-    /// Store to train on: codes of the layer behind which is tuned
-    #[arg(long, value_name = "STORE")]
-    train: PathBuf,
-    /// Store to judge on, of the same layer; it chooses nothing
-    #[arg(long, value_name = "STORE")]
-    validation: PathBuf,
-    /// Folder that train-head made on the same pictures' codes of the trunk's end
-    #[arg(long, value_name = "HEAD")]
-    from: PathBuf,
-    /// The folder to make
-    #[arg(long, value_name = "TUNED")]
-    out: PathBuf,
-    /// Replace the folder if it is a head already
-    #[arg(long)]
-    overwrite: bool,
-    /// Which head of HEAD [default: the one that it recommends]
-    #[arg(long, value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
-    head: Option<HeadKind>,
-    /// Folder of the judged pictures, whose thumbnails are in the report [default: where they were]
-    #[arg(long, value_name = "DIR", value_parser = folder())]
-    pictures: Option<PathBuf>,
-    /// Leave absolute paths out of provenance.json and report.html
-    #[arg(long)]
-    private: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    #[command(flatten)]
-    how: TuneArguments,
+    /// Store to train on: codes of the layer before the tuned ones
+    #[arg(long, help_heading = INPUT, value_name = "STORE")]
+    train: PathBuf,
+    /// Store to validate on, of the same layer; never used to choose settings
+    #[arg(long, help_heading = INPUT, value_name = "STORE")]
+    validation: PathBuf,
+    /// Head trained on final-layer codes of the same pictures
+    #[arg(long, help_heading = INPUT, value_name = "HEAD")]
+    from: PathBuf,
+    /// Which head of HEAD [default: the recommended one]
+    #[arg(long, help_heading = INPUT, value_parser = one_of::<HeadKind>(HeadKind::NAMES))]
+    head: Option<HeadKind>,
     #[command(flatten)]
     groups: GroupArguments,
+    /// Folder to make
+    #[arg(long, help_heading = OUTPUT, value_name = "TUNED")]
+    out: PathBuf,
+    /// Replace the folder if it is a head already
+    #[arg(long, help_heading = OUTPUT)]
+    overwrite: bool,
+    /// Folder of the validation pictures, for thumbnails in the report [default: where they were]
+    #[arg(long, help_heading = OUTPUT, value_name = "DIR", value_parser = folder())]
+    pictures: Option<PathBuf>,
+    /// Leave absolute paths, and with them your user name, out of provenance.json and report.html
+    #[arg(long, help_heading = OUTPUT)]
+    private: bool,
+    #[command(flatten)]
+    how: TuneArguments,
     #[command(flatten)]
     trunk: TrunkOption,
     #[command(flatten)]
     models: ModelsOption,
 }
 
+/// Groups of options in the help.
+const INPUT: &str = "Input";
+const OUTPUT: &str = "Output";
+
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "What is tried, and how")]
+#[command(next_help_heading = "Search and training")]
 struct TuneArguments {
+    /// Learning rates of the last layer to try, separated by commas
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',', default_values_t = TuneOptions::default().rates)]
+    rates: Vec<f32>,
+    /// Strengths of L2 regularisation towards the published weights (L2-SP) to try
+    #[arg(long, value_name = "PULL,...", value_delimiter = ',', default_values_t = TuneOptions::default().pulls)]
+    pulls: Vec<f32>,
+    /// Shares of tuned weights to try when averaging with the published ones (WiSE-FT)
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_values_t = TuneOptions::default().mixtures)]
+    mixtures: Vec<f32>,
+    /// Number of folds in which settings are chosen
+    #[arg(long, value_name = "K", default_value_t = TuneOptions::default().folds, value_parser = positive)]
+    folds: usize,
+    /// Largest number of epochs to choose from
+    #[arg(long, value_name = "N", default_value_t = TuneOptions::default().epochs, value_parser = positive)]
+    epochs: usize,
+    /// Pictures per batch
+    #[arg(long, value_name = "N", default_value_t = TuneOptions::default().batch_size, value_parser = positive)]
+    batch_size: usize,
     /// Update rule
     #[arg(long, default_value_t, value_parser = one_of::<TuneRule>(TuneRule::NAMES))]
     optimizer: TuneRule,
-    /// Learning rates of the last layer that are tried, separated by commas
-    #[arg(long, value_name = "RATE,...", value_delimiter = ',', default_values_t = TuneOptions::default().rates)]
-    rates: Vec<f32>,
-    /// Strengths of the pull towards the published weights that are tried
-    #[arg(long, value_name = "PULL,...", value_delimiter = ',', default_values_t = TuneOptions::default().pulls)]
-    pulls: Vec<f32>,
-    /// Mixtures of published and tuned weights that are tried; 1 is the tuned ones
-    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_values_t = TuneOptions::default().mixtures)]
-    mixtures: Vec<f32>,
-    /// Passes over the pictures, the most that may be chosen
-    #[arg(long, value_name = "N", default_value_t = TuneOptions::default().epochs, value_parser = positive)]
-    epochs: usize,
-    /// Folds in which is chosen
-    #[arg(long, value_name = "K", default_value_t = TuneOptions::default().folds, value_parser = positive)]
-    folds: usize,
-    /// Pictures in a step
-    #[arg(long, value_name = "N", default_value_t = TuneOptions::default().batch_size, value_parser = positive)]
-    batch_size: usize,
     /// Learning rate of the head, as a multiple of the last layer's
     #[arg(long, value_name = "FACTOR", default_value_t = TuneOptions::default().head_factor)]
     head_factor: f32,
-    /// What the rate is multiplied with for each layer before the last
+    /// Learning rate of each earlier layer, as a multiple of the next one's
     #[arg(long, value_name = "FACTOR", default_value_t = TuneOptions::default().layer_decay)]
     layer_decay: f32,
-    /// Share of all steps in which the rate rises
+    /// Share of steps with a rising learning rate
     #[arg(long, value_name = "SHARE", default_value_t = TuneOptions::default().warm_up)]
     warm_up: f32,
-    /// The longest gradient
+    /// Largest gradient norm
     #[arg(long, value_name = "LENGTH", default_value_t = TuneOptions::default().clip)]
     clip: f32,
-    /// Share of itself, times the rate, that a filter loses in a step
+    /// Weight decay of filters: a step subtracts this share of them, times the learning rate
     #[arg(long, value_name = "SHARE", default_value_t = TuneOptions::default().weight_decay)]
     weight_decay: f32,
     /// Share of each label that is spread over all classes
     #[arg(long, value_name = "SHARE", default_value_t = TuneOptions::default().label_smoothing)]
     label_smoothing: f64,
-    /// How much a picture counts in training: balanced makes all classes count the same
+    /// Weight of a picture in the loss: none, or balanced: inverse to class size
     #[arg(long, default_value_t, value_parser = one_of::<ClassWeights>(ClassWeights::NAMES))]
     class_weights: ClassWeights,
     /// Seed of the folds, the order of the pictures and the dropout

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use cnn_codes::codes::Store;
 use cnn_codes::dataset::Pictures;
+use cnn_codes::messages::{count, visible};
 use cnn_codes_curate::split::group_name;
 use cnn_codes_files::lines::{BoundedLines, UniversalNewlines};
 use regex::Regex;
@@ -43,8 +44,9 @@ impl GroupArguments {
             let mut store = Store::open(path)?;
             if let Some(groups) = &groups {
                 store.group_by(|path| groups.name_of(path));
-                let alone = store.pictures().iter().filter(|row| row.group.is_none());
-                say_alone(&shown(store.dir()), alone.count(), store.pictures().len());
+                let rows = store.pictures().iter();
+                let rows = rows.map(|row| (&*row.path, row.group.as_deref(), row.label));
+                groups.tell(&shown(store.dir()), &rows.collect::<Vec<_>>());
             }
             Ok(store)
         })
@@ -58,22 +60,54 @@ impl GroupArguments {
         for picture in &mut pictures.listed {
             picture.group = groups.name_of(&picture.path).map(Into::into);
         }
-        let alone = pictures
-            .listed
-            .iter()
-            .filter(|picture| picture.group.is_none());
-        say_alone("the pictures", alone.count(), pictures.listed.len());
+        let listed = pictures.listed.iter();
+        let listed = listed.map(|one| (&*one.path, one.group.as_deref(), one.label));
+        groups.tell("the pictures", &listed.collect::<Vec<_>>());
         Ok(())
     }
 }
 
-/// Says how many pictures stand for themselves.
-fn say_alone(whose: &str, alone: usize, n: usize) {
-    if alone > 0 {
+/// A picture's path, the name of its group, and its class.
+type Grouped<'a> = (&'a str, Option<&'a str>, Option<usize>);
+
+/// How many groups there are that have a name, and how many of these have pictures of several classes.
+fn count_mixed(pictures: &[Grouped]) -> (usize, usize) {
+    let mut classes: HashMap<&str, (Option<usize>, bool)> = HashMap::new();
+    for &(_, group, class) in pictures {
+        let Some(group) = group else { continue };
+        let (first, is_mixed) = classes.entry(group).or_insert((class, false));
+        *is_mixed |= *first != class;
+    }
+    let mixed = classes.values().filter(|(_, is_mixed)| *is_mixed);
+    (classes.len(), mixed.count())
+}
+
+/// Warns of classes whose pictures are all in one group of the training store. Without that group, no head knows them.
+pub fn warn_of_classes_in_one_group(store: &Store) {
+    let (Some(groups), Some(labels)) = (store.groups(), store.labels()) else {
+        return;
+    };
+    for class in in_one_group(store.classes().len(), labels, &groups) {
         say(&format!(
-            "{whose}: {alone} of {n} pictures are in no group; each of them is a group of its own"
+            "warning: all pictures of {} are in one group: no fold can learn this class while it is judged",
+            visible(&store.classes()[class])
         ));
     }
+}
+
+/// Classes of two pictures or more that are all in one group.
+fn in_one_group(n_classes: usize, labels: &[usize], groups: &[usize]) -> Vec<usize> {
+    let is_in_one = |class: &usize| {
+        let of_class = labels
+            .iter()
+            .zip(groups)
+            .filter(|(label, _)| *label == class);
+        let mut of_class = of_class.map(|(_, group)| group);
+        let first = of_class.next();
+        let mut others = of_class.peekable();
+        others.peek().is_some() && others.all(|group| Some(group) == first)
+    };
+    (0..n_classes).filter(is_in_one).collect()
 }
 
 /// How the names of groups are found.
@@ -109,6 +143,34 @@ impl Groups {
             names.add(path, group);
         }
         Ok(Self::Table(names.joined()))
+    }
+
+    /// Tells what a user might not expect of the groups.
+    fn tell(&self, whose: &str, pictures: &[Grouped]) {
+        let n = pictures.len();
+        let alone = pictures.iter().filter(|(_, group, _)| group.is_none());
+        let alone = alone.count();
+        if let (Self::Pattern(pattern), Some((path, ..))) = (self, pictures.first())
+            && alone == n
+        {
+            say(&format!(
+                "warning: --group-by '{}' matches no picture of {whose}, such as {}",
+                visible(pattern.as_str()),
+                visible(path)
+            ));
+        } else if alone > 0 {
+            say(&format!(
+                "{whose}: {alone} of {} in no group; each of them is a group of its own",
+                count(n, "picture is", "pictures are")
+            ));
+        }
+        let (n_groups, n_mixed) = count_mixed(pictures);
+        if n_mixed > 0 {
+            say(&format!(
+                "{whose}: {}, {n_mixed} of them with pictures of several classes",
+                count(n_groups, "group", "groups")
+            ));
+        }
     }
 
     fn name_of(&self, path: &str) -> Option<String> {
@@ -161,6 +223,26 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_of_several_classes_are_counted() {
+        let picture = |group, class| ("a.jpg", group, Some(class));
+        let pictures = [
+            picture(Some("x"), 0),
+            picture(Some("x"), 1),
+            picture(Some("y"), 1),
+            picture(Some("y"), 1),
+            picture(None, 0),
+        ];
+        assert_eq!(count_mixed(&pictures), (2, 1));
+    }
+
+    #[test]
+    fn a_class_is_in_one_group_if_none_of_its_pictures_is_elsewhere() {
+        let (labels, groups) = ([0, 0, 1, 1, 2, 3, 3], [0, 0, 0, 1, 2, 3, 3]);
+        // A class of one picture has no choice.
+        assert_eq!(in_one_group(4, &labels, &groups), [0, 3]);
+    }
 
     #[test]
     fn a_path_with_two_names_joins_their_groups() {

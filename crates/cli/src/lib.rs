@@ -56,6 +56,7 @@ use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cnn_codes::dataset::OtherFiles;
 use cnn_codes::messages::visible;
 use cnn_codes::picture::DecodeLimits;
 
@@ -110,6 +111,9 @@ enum Verb {
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
+
+/// The exit code of a command line that is understood and cannot be meant, as clap has it.
+const WRONG_USAGE: u8 = 2;
 
 /// The group, in the help, of options that say where models and libraries lie.
 const FILES: &str = "Models and libraries";
@@ -220,6 +224,14 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         say(remedy);
     }
     ExitCode::FAILURE
+}
+
+/// A line about files that are no pictures by their endings; nothing where there are none.
+fn passed_over(files: &OtherFiles) -> String {
+    match files.is_empty() {
+        true => String::new(),
+        false => format!("passed over, not pictures by their endings: {files}\n"),
+    }
 }
 
 /// A parser for one of `names`, which the library's `FromStr` understands.

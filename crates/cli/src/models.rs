@@ -7,6 +7,8 @@ use anyhow::Context;
 
 /// The folder's name in a checkout, and what older versions took in any working folder.
 const MODELS: &str = "models";
+/// The environment variable that names the folder where --models does not.
+const VARIABLE: &str = "CNN_CODES_MODELS";
 /// The folder's name among the user's data.
 const PROGRAM: &str = "cnn-codes";
 
@@ -15,7 +17,9 @@ const PROGRAM: &str = "cnn-codes";
 pub struct ModelsOption {
     /// Folder of model cards, trunks and ONNX Runtime [default: `cnn-codes` in your data folder, such as
     /// ~/.local/share/cnn-codes; in the checkout that the program was built from, its folder `models`]
-    #[arg(long, value_name = "DIR", env = "CNN_CODES_MODELS", help_heading = crate::FILES)]
+    /// [env: CNN_CODES_MODELS]
+    // Not clap's `env`, which would show the option as required in the usage where the variable is set.
+    #[arg(long, value_name = "DIR", help_heading = crate::FILES)]
     models: Option<PathBuf>,
 }
 
@@ -53,9 +57,11 @@ impl ModelsOption {
     /// A folder called `models` in the current folder is not taken by itself: it may have come with
     /// somebody's pictures, and what lies there is run.
     pub fn find(&self) -> anyhow::Result<ModelsFolder> {
-        if let Some(path) = &self.models {
+        let variable = || std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
+        let given = self.models.clone();
+        if let Some(path) = given.or_else(|| variable().map(PathBuf::from)) {
             return Ok(ModelsFolder {
-                path: path.clone(),
+                path,
                 reason: Reason::Given,
             });
         }

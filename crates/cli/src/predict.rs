@@ -2,6 +2,7 @@
 
 mod printed;
 
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,10 +10,11 @@ use std::thread;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use cnn_codes::codes::{Failure, Store};
-use cnn_codes::dataset::{self, InputKind, Pictures};
+use cnn_codes::codes::Store;
+use cnn_codes::dataset::{self, InputKind, Picture, Pictures, ReadError};
 use cnn_codes::head::HeadKind;
 use cnn_codes::head::saved;
+use cnn_codes::messages::{count, none_could_be_used};
 use cnn_codes::model::{Device, FilterTransforms, Kernels, ModelCard, TrunkOptions};
 use cnn_codes::picture::Views;
 use cnn_codes::predict::{Classifier, Outcome, PredictOptions, Predictor};
@@ -23,8 +25,8 @@ use super::stop::Stop;
 use super::trunk::{TrunkOption, load_runtime, load_trunk, tuned};
 use super::tuned::taken_by;
 use super::{
-    LimitsOption, ModelsOption, RuntimeOption, default_threads, one_of, positive, print,
-    print_json, print_table, remedy, say, threads,
+    LimitsOption, ModelsOption, RuntimeOption, WRONG_USAGE, default_threads, one_of, positive,
+    print, print_json, print_table, remedy, say, threads,
 };
 
 /// Classify pictures with a trained head
@@ -168,9 +170,6 @@ fn short(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The exit code of a command line that is understood and cannot be meant, as clap has it.
-const WRONG_USAGE: u8 = 2;
-
 /// Pictures from which on it pays to transform VGG16's filters once and for all, which takes as long as two
 /// pictures and makes each a tenth faster.
 const MANY_PICTURES: usize = 20;
@@ -281,6 +280,9 @@ fn predict_pictures(
     source: Source,
     pictures: Pictures,
 ) -> anyhow::Result<ExitCode> {
+    if arguments.format == Format::Text {
+        check_some_are_there(&pictures)?;
+    }
     let mut predictor = load_predictor(&arguments.by, source, pictures.listed.len())?;
     let mut options = predict_options(&arguments.by, &predictor);
     options.batch_size = arguments.batch_size.unwrap_or(options.batch_size);
@@ -293,6 +295,28 @@ fn predict_pictures(
         }
     }
     session.end()
+}
+
+/// Refuses pictures none of which is there, before a trunk is loaded. Formats for programs list each of them.
+fn check_some_are_there(pictures: &Pictures) -> anyhow::Result<()> {
+    let missing = |picture: &Picture| match pictures.n_bytes(picture) {
+        Err(ReadError::OutOfReach(error)) if error.kind() == ErrorKind::NotFound => Some(error),
+        _ => None,
+    };
+    if !pictures.unusable.is_empty()
+        || pictures
+            .listed
+            .iter()
+            .any(|picture| missing(picture).is_none())
+    {
+        return Ok(());
+    }
+    let listed = &pictures.listed;
+    let first = listed
+        .first()
+        .and_then(|first| Some((&*first.path, missing(first)?.to_string())));
+    let first = first.as_ref().map(|(path, why)| (*path, &**why));
+    bail!(none_could_be_used(listed.len(), first))
 }
 
 /// The head that answers, with what is asked for besides probabilities.
@@ -444,9 +468,9 @@ fn load_predictor(
 
 fn introduction(pictures: &Pictures, predictor: &Predictor) -> String {
     let trunk = predictor.trunk();
-    let (n, card, provider) = (pictures.len(), trunk.card(), trunk.provider());
-    let pictures = if n == 1 { "picture" } else { "pictures" };
-    let through = format!("{n} {pictures} through {} on {provider}", card.name);
+    let (card, provider) = (trunk.card(), trunk.provider());
+    let pictures = count(pictures.len(), "picture", "pictures");
+    let through = format!("{pictures} through {} on {provider}", card.name);
     match &card.classifier {
         Some(_) => through,
         None => format!("{through}, and the {} head", predictor.classifier().name()),
@@ -467,7 +491,6 @@ struct Session {
     n_failed: usize,
     /// Those of them that could not be read for reasons that are not their own.
     n_unread: usize,
-    first_failure: Option<Failure>,
     /// Whether printing went well.
     result: anyhow::Result<()>,
 }
@@ -492,7 +515,6 @@ impl Session {
             outlier_rate: arguments.by.outliers,
             n_failed: 0,
             n_unread: 0,
-            first_failure: None,
             result: Ok(()),
         })
     }
@@ -505,7 +527,6 @@ impl Session {
         {
             failure.error = remedy::reason(failure);
             say(&format!("{}: {}", failure.path, failure.error));
-            self.first_failure.get_or_insert_with(|| failure.clone());
             self.n_failed += 1;
             self.n_unread += usize::from(failure.may_pass());
         }
@@ -537,17 +558,11 @@ impl Session {
             return Ok(self.stop.exit_code());
         }
         let n = self.n_predicted + self.n_failed;
-        match self.first_failure {
-            Some(first) if self.n_predicted == 0 => bail!(
-                "none of the {n} pictures could be used; the first, {}: {}",
-                first.path,
-                first.error
-            ),
-            Some(_) => say(&format!(
-                "could not be used: {} of {n} pictures",
-                self.n_failed
-            )),
-            None => {}
+        match self.n_failed {
+            // Why, was said of each.
+            0 => {}
+            n_failed if n_failed == n => bail!(none_could_be_used(n, None)),
+            n_failed => say(&format!("could not be used: {n_failed} of {n} pictures")),
         }
         if self.n_unsure > 0 {
             say(&format!("unsure: {} of {n} pictures", self.n_unsure));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cnn_codes::dataset::{self, Pictures};
+use cnn_codes::messages::count;
 use cnn_codes_curate::check::{CheckError, CheckOptions, Checked, FindingKind, check};
 use cnn_codes_curate::split::{
     Placement, Shares, Split, SplitOptions, TABLE, check_out, group, split,
@@ -139,14 +140,14 @@ fn tell(pictures: &Pictures, checked: Option<&Checked>) {
     let n_broken = broken.saturating_sub(pictures.unusable.len());
     if n_broken > 0 {
         say(&format!(
-            "{n_broken} pictures cannot be decoded; they are split like the others, and \
-             `cnn-codes check` names them"
+            "{} cannot be decoded; `cnn-codes check` names them, and the split takes them like the others",
+            count(n_broken, "picture", "pictures")
         ));
     }
     if let Some(n) = counts.get(&FindingKind::Contradiction) {
         say(&format!(
-            "{n} groups of copies are of two classes; each stays in one part, and `cnn-codes check` \
-             names them"
+            "{} of two classes; each stays in one part, and `cnn-codes check` names them",
+            count(*n, "group of copies is", "groups of copies are")
         ));
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use cnn_codes::codes::{Corrections, Store};
 use cnn_codes::head::saved;
+use cnn_codes::messages::count;
 use cnn_codes::train::{
     Comparison, FailedHead, REPORT, Report, TrainOptions, Trial, ViewChoice, are_means_better,
     check, choose_view, train,
@@ -17,13 +18,23 @@ pub use self::arguments::{Again, Arguments};
 
 pub use self::progress::{Display, Shown};
 use super::evaluations::Evaluations;
+use super::groups::warn_of_classes_in_one_group;
 use super::page::page;
 use super::relabel::{corrected, write_beside};
 use super::stop::Stop;
-use super::{Format, print_result, say, say_kept, shown};
+use super::{Format, WRONG_USAGE, print_result, say, say_kept, shown};
+
+/// Fewer training pictures than this are few to choose settings by.
+const FEW_TO_CHOOSE_BY: usize = 100;
 
 /// Trains, and prints the comparison and the files.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if !arguments.says_where_to_judge() {
+        say(
+            "error: no pictures to judge the heads on; give --validation STORE, or --folds 5 to judge them on the training store",
+        );
+        return Ok(ExitCode::from(WRONG_USAGE));
+    }
     let stop = Stop::on_signals_in_training()?;
     let display = Display::new(&stop);
     let corrections = arguments.relabel.read()?;
@@ -77,6 +88,15 @@ pub fn train_and_save(
     let viewed = |store| arguments.viewed(store);
     validation = validation.map(viewed).transpose()?;
     check(&store, validation.as_ref(), &options)?;
+    if options.tune && store.pictures().len() < FEW_TO_CHOOSE_BY {
+        say(&format!(
+            "note: {} are few to choose settings by; the given ones may do as well on new pictures",
+            count(store.pictures().len(), "picture", "pictures")
+        ));
+    }
+    if options.tune || options.calibrate || validation.is_none() {
+        warn_of_classes_in_one_group(&store);
+    }
     let draft = Draft::begin(&arguments.out, saved::KIND, arguments.existing())?;
     if let Some(kept) = draft.kept_before() {
         say_kept("head", kept);
@@ -124,10 +144,24 @@ fn tell_of_means(store: &Store, options: &TrainOptions, display: &dyn Shown) {
     let better = are_means_better(store, options, display);
     display.clear();
     if let Ok(Some(choice)) = better {
-        say("note: the means of the codes do better in folds of the training store:");
-        tell_trials(&choice);
-        say("  --pool avg takes them; --tune chooses among these and others");
+        tell_better_means(&choice);
     }
+}
+
+/// Tells that means do better, and by what. The first trial is that of the given codes, the second that of their means.
+fn tell_better_means(choice: &ViewChoice) {
+    let losses: Vec<_> = choice
+        .trials
+        .iter()
+        .map(|(_, trial)| trial.log_loss)
+        .collect();
+    let losses = match losses.as_slice() {
+        [Some(given), Some(means)] => format!(" (log loss {means:.4} against {given:.4})"),
+        _ => String::new(),
+    };
+    say(&format!(
+        "note: averaging the codes over height and width does better in folds{losses}; train with --pool avg"
+    ));
 }
 
 /// Tells which view of the codes was chosen, and how the others did.
@@ -146,12 +180,12 @@ fn tell_trials(choice: &ViewChoice) {
         let loss = trial
             .log_loss
             .map_or("diverged".to_owned(), |loss| format!("{loss:.4}"));
-        let errors = trial
-            .errors
-            .map_or(String::new(), |errors| format!(", {errors:.0} errors"));
+        let errors = trial.errors.map_or(String::new(), |errors| {
+            format!(", {}", count(errors.round() as usize, "error", "errors"))
+        });
         let noise = trial.standard_error.filter(|error| *error > 0.0);
         let noise = noise.map_or(String::new(), |error| {
-            format!(" (standard error {error:.4})")
+            format!(" (standard error of the difference {error:.4})")
         });
         format!("log loss {loss}{noise}{errors}")
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Floor, HeadResult, LearningCurve, Overlap, Recommendation, ViewsBrought};
 use crate::evaluate::{ClassMetrics, Design, Difference, smallest_difference};
-use crate::messages::visible;
+use crate::messages::{count, visible};
 
 /// Heads that were trained on one store and evaluated on the same pictures.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Comparison {
     pub views: Option<ViewsBrought>,
     /// The head that `predict` and `export` use by default.
     pub recommended: Option<Recommendation>,
+    /// Name of the test store, if trained heads were evaluated on one; `None` after a training.
+    pub test_store: Option<String>,
     /// Whether training was stopped before everything requested was done.
     pub interrupted: bool,
 }
@@ -90,7 +92,7 @@ impl Comparison {
             text += &views.to_text();
         }
         if let Some(recommended) = &self.recommended {
-            text += &format!("\n{}\n", recommended.sentence());
+            text += &format!("\n{}\n", recommended.sentence(self.heads.len()));
         }
         for head in &self.heads {
             text += &format!("\n{}", head.remarks());
@@ -104,8 +106,9 @@ impl Comparison {
     fn table(&self) -> String {
         let widths = self.heads.iter().map(|head| head.name.len());
         let width = widths.max().unwrap_or(0).max(10);
+        let between = if self.test_store.is_some() { ';' } else { ',' };
         let mut text = format!(
-            "{}, {} classes\n\n{:width$}{:>16}{:>12}{:>20}{:>16}\n",
+            "{}{between} {} classes\n\n{:width$}{:>16}{:>12}{:>20}{:>16}\n",
             self.judged_on(),
             self.classes.len(),
             "head",
@@ -138,11 +141,23 @@ impl Comparison {
     /// The pictures on which the heads were trained and evaluated.
     fn judged_on(&self) -> String {
         let in_groups = |groups: Option<usize>| {
-            groups.map_or(String::new(), |groups| format!(" in {groups} groups"))
+            groups.map_or(String::new(), |groups| {
+                format!(" in {}", count(groups, "group", "groups"))
+            })
         };
+        if let Some(store) = &self.test_store {
+            return format!(
+                "{}{} of {}; the heads learned from {}{}",
+                count(self.labels.len(), "picture", "pictures"),
+                in_groups(self.n_groups()),
+                visible(store),
+                self.n_train,
+                in_groups(self.n_train_groups)
+            );
+        }
         let training = format!(
-            "{} training pictures{}",
-            self.n_train,
+            "{}{}",
+            count(self.n_train, "training picture", "training pictures"),
             in_groups(self.n_train_groups)
         );
         match (self.n_folds(), self.dealings.len()) {
@@ -155,8 +170,12 @@ impl Comparison {
                 "{training}, each judged by heads trained without its fold, one of {n_folds}, dealt {n} times"
             ),
             (None, _) => format!(
-                "{training}, {} validation pictures{}",
-                self.labels.len(),
+                "{training}, {}{}",
+                count(
+                    self.labels.len(),
+                    "validation picture",
+                    "validation pictures"
+                ),
                 in_groups(self.n_groups())
             ),
         }

@@ -23,6 +23,10 @@ impl Overlap {
     #[must_use]
     pub fn sentence(&self, comparison: &Comparison) -> String {
         let n = comparison.labels.len();
+        let whose = match comparison.test_store {
+            Some(_) => "test",
+            None => "validation",
+        };
         let named = self.rows.iter().take(NAMED);
         let mut names: Vec<_> = named
             .map(|&row| visible(&comparison.pictures[row]))
@@ -44,7 +48,7 @@ impl Overlap {
             )
         });
         format!(
-            "{} of {n} validation pictures stand in the training store too: {}. Accuracy without them: {}",
+            "{} of {n} {whose} pictures stand in the training store too: {}. Accuracy without them: {}",
             self.rows.len(),
             names.join(", "),
             without.collect::<Vec<_>>().join(", ")

@@ -36,15 +36,15 @@ impl Recommendation {
         })
     }
 
-    /// Which head, and why.
+    /// Which of so many heads, and why.
     #[must_use]
-    pub fn sentence(&self) -> String {
+    pub fn sentence(&self, n_heads: usize) -> String {
         let taken = format!("predict and export take the {}", self.head.title());
         match self.log_losses.as_slice() {
+            _ if n_heads == 1 => format!("{taken}, the only head."),
             [] => format!(
                 "{taken}, the simplest: the training store was not asked which is better, as cross-validation would."
             ),
-            [_] => format!("{taken}, the only head."),
             losses => {
                 let losses = losses
                     .iter()
@@ -79,5 +79,16 @@ mod tests {
         assert_eq!(head(&[Mlp, Logistic], &[(Mlp, 0.1)]), Logistic);
         assert_eq!(head(&[NearestCentroid], &[]), NearestCentroid);
         assert_eq!(Recommendation::of(&[], Vec::new()), None);
+    }
+
+    #[test]
+    fn one_head_is_called_the_only_one_whether_it_was_judged_in_folds_or_not() {
+        for losses in [Vec::new(), vec![(Mlp, 0.1)]] {
+            let of_one = Recommendation::of(&[Mlp], losses).unwrap();
+            assert_eq!(
+                of_one.sentence(1),
+                "predict and export take the MLP, the only head."
+            );
+        }
     }
 }

@@ -350,6 +350,7 @@ fn read_comparison(dir: &Path, open: Open, classes: &[String]) -> Result<Compari
             .collect(),
         difference,
         is_of_before,
+        test_store: None,
         heads,
         floors: metrics.floors.into_iter().chain(metrics.floor).collect(),
         overlap: metrics.in_both_stores,

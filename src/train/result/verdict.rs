@@ -5,6 +5,7 @@ use super::{Comparison, HeadResult, percent};
 use crate::evaluate::{
     Basis, Difference, MARGIN, OTHER_WAY, POWER, Verdict, pictures_to_tell, smallest_difference,
 };
+use crate::messages::count;
 
 /// The difference, a fiftieth, for which the needed number of pictures is reported.
 const TOLD_DIFFERENCE: f64 = 0.02;
@@ -75,7 +76,10 @@ impl Comparison {
     fn about(&self, told: &Difference, heads: [&HeadResult; 2]) -> String {
         let n = self.labels.len();
         let pictures = match self.n_groups() {
-            Some(groups) => format!("pictures like these {n} in {groups} groups"),
+            Some(groups) => {
+                let groups = count(groups, "group", "groups");
+                format!("pictures like these {n} in {groups}")
+            }
             None => format!("pictures like these {n}"),
         };
         let [first, second] = heads.map(HeadResult::title);
@@ -114,36 +118,38 @@ impl Comparison {
         }
     }
 
-    /// Which difference these pictures could have shown, and how many are needed to show two
-    /// points: a sentence.
+    /// Which difference these pictures can show, and how many are needed to show two points: sentences.
     #[must_use]
     pub fn power(&self) -> String {
         let (n, worth) = (self.labels.len(), self.design().worth(self.labels.len()));
-        let worth_words = if worth < n as f64 - 0.5 {
-            format!(
-                ", in {} worth about {worth:.0} that stand each for itself,",
-                if self.dealings.is_empty() {
-                    "groups"
-                } else {
-                    "folds"
-                }
-            )
-        } else {
-            String::new()
+        let takes = pictures_to_tell(TOLD_DIFFERENCE);
+        let (amount, only) = match worth < takes as f64 {
+            true => ("few", " only"),
+            false => ("many", ""),
         };
         let shown = match smallest_difference(worth) {
             Some(difference) => format!(
-                "could have shown a difference of {} points or more",
-                plain_points(difference)
+                "So {amount} pictures show a difference of {} points or more{only} ({} power, if the other head alone is right on {}).",
+                plain_points(difference),
+                whole_percent(POWER),
+                whole_percent(OTHER_WAY)
             ),
-            None => "are too few to show any difference".to_owned(),
+            None => "So few pictures show no difference of any size.".to_owned(),
+        };
+        let worth_words = match worth < n as f64 - 0.5 {
+            true => format!(
+                " {} {n} pictures worth about {worth:.0} independent ones.",
+                match self.dealings.as_slice() {
+                    [] => "Their groups make",
+                    _ => "Judging in folds makes",
+                }
+            ),
+            false => String::new(),
         };
         format!(
-            "These {n} pictures{worth_words} {shown} (with a chance of {}, where the other head alone is right on {}); to tell {} points takes about {}.",
-            whole_percent(POWER),
-            whole_percent(OTHER_WAY),
+            "{shown}{worth_words} To tell {} points takes about {} independent pictures.",
             plain_points(TOLD_DIFFERENCE),
-            pictures_to_tell(TOLD_DIFFERENCE)
+            takes
         )
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::verdict::{p_value, points};
 use crate::evaluate::Difference;
 use crate::head::HeadKind;
+use crate::messages::count;
 
 /// Heads trained and evaluated with several views of each picture, compared with the same heads
 /// trained and evaluated with only the picture itself, on the same pictures and in the same folds.
@@ -70,9 +71,9 @@ impl BroughtOf {
     pub fn sentence(&self) -> String {
         let (low, high) = self.difference.interval_95;
         format!(
-            "{}: {} errors without views, {} with them; {} wrong -> right, {} right -> wrong; accuracy {} points (95% interval {} to {}, {})",
+            "{}: {} without views, {} with them; {} wrong -> right, {} right -> wrong; accuracy {} points (95% interval {} to {}, {})",
             self.head.title(),
-            self.errors_without,
+            count(self.errors_without, "error", "errors"),
             self.errors_with,
             self.wrong_to_right,
             self.right_to_wrong,

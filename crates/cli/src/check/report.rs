@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use cnn_codes::messages::visible;
+use cnn_codes::dataset::OtherFiles;
+use cnn_codes::messages::{count, visible};
 use cnn_codes::train::LabelError;
 use cnn_codes_curate::check::{
     Checked, CheckedClass, CheckedInput, DuplicateGroup, Finding, FindingKind, Likeness, Member,
@@ -13,6 +14,7 @@ use cnn_codes_curate::check::{
 use serde_json::{Value, json};
 
 use super::{Inputs, finding};
+use crate::passed_over;
 
 /// How many findings of a kind are listed for people; programs get all.
 const LISTED: usize = 20;
@@ -22,6 +24,8 @@ pub struct Report {
     /// Names of the inputs: those of pictures first, then stores.
     names: Vec<String>,
     pub inputs: Vec<CheckedInput>,
+    /// Files of each input that are no pictures by their endings.
+    other_files: Vec<OtherFiles>,
     pub findings: Vec<Finding>,
     pub duplicates: Vec<DuplicateGroup>,
     counts: BTreeMap<FindingKind, usize>,
@@ -41,9 +45,12 @@ impl Report {
         }
         let pictures = inputs.pictures.iter().map(|(name, _)| name.clone());
         let stores = inputs.stores.iter().map(|s| s.dir().display().to_string());
+        let other_files = inputs.pictures.iter();
+        let other_files = other_files.map(|(_, pictures)| pictures.other_files.clone());
         Self {
             names: pictures.chain(stores).collect(),
             inputs: checked.inputs,
+            other_files: other_files.collect(),
             findings,
             duplicates: checked.duplicates,
             counts,
@@ -69,11 +76,12 @@ impl Report {
 
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        for input in &self.inputs {
+        for (input, other_files) in self.inputs.iter().zip(&self.other_files) {
             input_text(&mut text, input);
+            text += &passed_over(other_files);
         }
         if self.counts.is_empty() {
-            text += "nothing was found\n";
+            text += "no problems found\n";
         }
         for (kind, n) in &self.counts {
             let lines = self.lines(*kind);
@@ -239,8 +247,9 @@ fn input_text(text: &mut String, input: &CheckedInput) {
     };
     let _ = writeln!(
         text,
-        "{}: {usable} usable pictures{leaked}",
-        visible(&input.name)
+        "{}: {}{leaked}",
+        visible(&input.name),
+        count(usable, "usable picture", "usable pictures")
     );
     let names: Vec<_> = input
         .classes

@@ -65,7 +65,7 @@ pub(super) fn as_text(
     };
     text += &format!(
         "\n{}\n  cnn-codes train-head --train {}{pool} --validation STORE --out HEAD\n",
-        advice(&title(&known[judged[chosen].store], &judged[chosen])),
+        advice(judged, known, chosen),
         shown(stores[judged[chosen].store].dir()),
     );
     text
@@ -77,11 +77,15 @@ fn number(value: Option<f64>) -> String {
 }
 
 /// Which trunk to take, and by what rule.
-pub(super) fn advice(title: &str) -> String {
-    format!(
-        "take {title}: the fastest of those whose log loss is not larger than the smallest by more than a standard \
-         error"
-    )
+pub(super) fn advice(judged: &[JudgedTrunk], known: &[Known], chosen: usize) -> String {
+    let title = title(&known[judged[chosen].store], &judged[chosen]);
+    let rule = match known.iter().any(|trunk| trunk.rate.is_some()) {
+        true => {
+            "the fastest of those whose log loss is not larger than the smallest by more than a standard error"
+        }
+        false => "the one with the smallest log loss (stores tell no speeds)",
+    };
+    format!("take {title}: {rule}")
 }
 
 /// How the chosen trunk differs from each other one, and what so many pictures can show.

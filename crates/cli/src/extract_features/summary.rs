@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use cnn_codes::codes::Manifest;
+use cnn_codes::dataset::OtherFiles;
 use cnn_codes::extract::{DryRun, Extracted, Failures};
-use cnn_codes::messages::visible;
+use cnn_codes::messages::{count, visible};
 use serde_json::{Value, json};
 
-use crate::{remedy, shown};
+use crate::{passed_over, remedy, shown};
 
 /// The summary for people.
-pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
+pub fn text(extracted: &Extracted, other_files: &OtherFiles) -> String {
     let manifest = &extracted.manifest;
     let mut text = headline(extracted);
     for (class, n) in manifest
@@ -25,9 +26,7 @@ pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
     if extracted.elapsed > Duration::ZERO {
         text += &busy(extracted);
     }
-    if n_other_files > 0 {
-        text += &format!("passed over, not pictures by their endings: {n_other_files}\n");
-    }
+    text += &passed_over(other_files);
     if !extracted.failures.is_empty() {
         let list = shown(&extracted.store.join("failures.csv"));
         text += &failures(&extracted.failures, &list);
@@ -38,8 +37,8 @@ pub fn text(extracted: &Extracted, n_other_files: usize) -> String {
 fn headline(extracted: &Extracted) -> String {
     let manifest = &extracted.manifest;
     let codes = format!(
-        "{} codes of {} ({}, {})",
-        manifest.counts.pictures,
+        "{} of {} ({}, {})",
+        count(manifest.counts.pictures, "code", "codes"),
         shape(manifest),
         manifest.store.dtype,
         manifest.store.provider,
@@ -161,16 +160,17 @@ fn failures_json(failures: &Failures) -> Value {
 }
 
 /// The summary of a dry run for people.
-pub fn dry_text(run: &DryRun) -> String {
+pub fn dry_text(run: &DryRun, other_files: &OtherFiles) -> String {
     let mut text = format!(
-        "{} pictures can be used, read and decoded in {:.1} s: {:.1} pictures/s\n",
-        run.usable,
+        "{} can be used, read and decoded in {:.1} s: {:.1} pictures/s\n",
+        count(run.usable, "picture", "pictures"),
         run.elapsed.as_secs_f64(),
         dry_rate(run),
     );
     if run.repeated > 0 {
         text += &format!("equal to others, byte for byte: {}\n", run.repeated);
     }
+    text += &passed_over(other_files);
     if !run.failures.is_empty() {
         text += &failures(&run.failures, "nothing was written");
     }

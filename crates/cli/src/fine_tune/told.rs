@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use cnn_codes::messages::count;
 use cnn_codes::train::percent;
 use cnn_codes::tune::{Comparison, Tuned};
 use serde_json::{Value, json};
@@ -70,9 +71,11 @@ fn against(comparison: &Comparison) -> String {
     } = comparison;
     let (low, high) = difference.interval_95;
     format!(
-        "on {pictures} validation pictures: frozen {frozen_errors} errors, tuned {tuned_errors}; \
+        "on {}: frozen {}, tuned {tuned_errors}; \
          {wrong_to_right} wrong -> right, {right_to_wrong} right -> wrong\n\
          accuracy {:+.1} points (95% interval {:+.1} to {:+.1}; p {:.3})\n",
+        count(*pictures, "validation picture", "validation pictures"),
+        count(*frozen_errors, "error", "errors"),
         100.0 * difference.difference,
         100.0 * low,
         100.0 * high,

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::names;
+use cnn_codes::messages::count;
 use cnn_codes::train::{Comparison, Floor, HeadResult, percent};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
@@ -36,7 +37,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
             (table(comparison))
             @if let Some(recommended) = &comparison.recommended {
-                p { (names::capitalised(&recommended.sentence())) }
+                p { (names::capitalised(&recommended.sentence(comparison.heads.len()))) }
             }
             ul {
                 @for head in &comparison.heads {
@@ -65,7 +66,9 @@ fn verdict(comparison: &Comparison) -> String {
 
 fn judged_on(comparison: &Comparison) -> String {
     let in_groups = |groups: Option<usize>| {
-        groups.map_or(String::new(), |groups| format!(" in {groups} groups"))
+        groups.map_or(String::new(), |groups| {
+            format!(" in {}", count(groups, "group", "groups"))
+        })
     };
     let trained = in_groups(comparison.n_train_groups);
     match comparison.n_folds() {
@@ -74,12 +77,19 @@ fn judged_on(comparison: &Comparison) -> String {
              The heads that are kept were trained on all of them.",
             comparison.n_train
         ),
-        None => format!(
-            "Trained on {} pictures{trained} and judged on {} others{}.",
-            comparison.n_train,
-            comparison.labels.len(),
-            in_groups(comparison.n_groups())
-        ),
+        None => {
+            let store = comparison.test_store.as_ref();
+            format!(
+                "Trained on {} pictures{trained} and judged on {} others{}{}.",
+                comparison.n_train,
+                comparison.labels.len(),
+                in_groups(comparison.n_groups()),
+                store.map_or(String::new(), |store| format!(
+                    " of the test store {}",
+                    names::visible(store)
+                ))
+            )
+        }
     }
 }
 

@@ -26,65 +26,71 @@ use crate::{Format, Verb, folder, one_of, positive};
 ///
 /// The defaults are those of the 2018 Keras tutorial: Dense(256, relu), Dropout(0.5),
 /// Dense(classes, softmax), RMSprop, 20 epochs. HEAD is a folder with the weights (safetensors),
-/// head.json, history.csv, metrics.json, predictions.csv, and all of it for people in report.html.
+/// head.json, history.csv, metrics.json, predictions.csv and report.html, which shows all of it.
 ///
-/// The pictures that judge the heads choose nothing: --tune, --keep best, --patience and --calibrate look
-/// at the training store alone. Ctrl-C keeps the weights of that moment (with --keep best, the best so
-/// far); where a head would be replaced, it stays, and the new one is kept as HEAD.kept.
+/// Validation pictures never influence training: --tune, --keep best, --patience and --calibrate use the training store
+/// only. Ctrl-C keeps the weights of that moment (with --keep best, the best so far). If HEAD exists, Ctrl-C leaves it
+/// as it is and keeps the new head as HEAD.kept.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    override_usage = "cnn-codes train-head [OPTIONS] --train <STORE> --validation <STORE> --out <HEAD>
+       cnn-codes train-head [OPTIONS] --train <STORE> --folds <K> --out <HEAD>",
+    after_help = "Examples:
   cnn-codes train-head --train codes/train --validation codes/validation --out head
   cnn-codes train-head --train codes/train --validation codes/validation --out tuned --tune
-  cnn-codes train-head --train codes/train --folds 5 --out head")]
+  cnn-codes train-head --train codes/train --folds 5 --out head
+  cnn-codes extract-features pictures/train --out flip/train --views flip
+  cnn-codes extract-features pictures/validation --out flip/validation --views flip
+  cnn-codes train-head --train flip/train --validation flip/validation --out head"
+)]
 pub struct Arguments {
-    /// Store to train on
-    #[arg(long, value_name = "STORE")]
-    pub train: PathBuf,
-    /// Store to judge the heads on; it is never trained on
-    #[arg(long, value_name = "STORE", required_unless_present = "folds")]
-    pub validation: Option<PathBuf>,
-    /// The folder to make
-    #[arg(long, value_name = "HEAD")]
-    pub out: PathBuf,
-    /// Replace the folder if it is a head already
-    #[arg(long)]
-    overwrite: bool,
-    /// Which heads to train
-    #[arg(long, value_enum, default_value_t)]
-    head: Heads,
-    /// How codes are scaled, by statistics of the training store alone: not at all; each feature to
-    /// mean 0 and deviation 1; each code to length 1; each feature to at most 1 [default: none]
-    #[arg(long, value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
-    scale: Option<ScalingKind>,
-    /// Train on the mean or the maximum of each code over height and width, computed here from a store that holds
-    /// all of it
-    #[arg(long, value_parser = one_of::<Pool>(Pool::NAMES))]
-    pub pool: Option<Pool>,
-    /// Train on the columns of these layers alone, separated by commas, of a store that was extracted with several
-    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
-    columns: Vec<String>,
-    /// Folder of the judged pictures, whose thumbnails are in the report [default: where they were
-    /// when their codes were taken]
-    #[arg(long, value_name = "DIR", value_parser = folder())]
-    pictures: Option<PathBuf>,
-    /// Leave absolute paths out of provenance.json and report.html, and with them the name of the
-    /// user: paths keep their last components. A later `report` needs --pictures
-    #[arg(long)]
-    pub(super) private: bool,
     /// How the comparison is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    #[command(flatten)]
-    judging: JudgingArguments,
-    /// The command that asks for this, where it is not that of the process.
-    #[arg(skip)]
-    command: Option<String>,
+    /// Store to train on
+    #[arg(long, help_heading = INPUT, value_name = "STORE")]
+    pub train: PathBuf,
+    /// Store to validate on
+    #[arg(long, help_heading = INPUT, value_name = "STORE")]
+    pub validation: Option<PathBuf>,
+    /// Use the mean or the maximum of each code over height and width, computed here from a store of whole codes
+    #[arg(long, help_heading = INPUT, value_parser = one_of::<Pool>(Pool::NAMES))]
+    pub pool: Option<Pool>,
+    /// Use only the columns of these layers, separated by commas, of a store of several layers
+    #[arg(long, help_heading = INPUT, value_name = "LAYER,...", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Scaling of the codes, by statistics of the training store: none; standard, each feature to mean 0 and standard
+    /// deviation 1; l2, each code to length 1; max, each feature to at most 1 [default: none]
+    #[arg(long, help_heading = INPUT, value_parser = one_of::<ScalingKind>(ScalingKind::NAMES))]
+    scale: Option<ScalingKind>,
     #[command(flatten)]
     pub groups: GroupArguments,
     #[command(flatten)]
     pub relabel: RelabelArguments,
+    /// Folder to make
+    #[arg(long, help_heading = OUTPUT, value_name = "HEAD")]
+    pub out: PathBuf,
+    /// Replace the folder if it is a head already
+    #[arg(long, help_heading = OUTPUT)]
+    overwrite: bool,
+    /// Folder of the judged pictures, for thumbnails in the report [default: where they were when their codes were
+    /// extracted]
+    #[arg(long, help_heading = OUTPUT, value_name = "DIR", value_parser = folder())]
+    pictures: Option<PathBuf>,
+    /// Leave absolute paths, and with them your user name, out of provenance.json and report.html; a later `report`
+    /// needs --pictures
+    #[arg(long, help_heading = OUTPUT)]
+    pub(super) private: bool,
+    /// The command that asks for this, where it is not that of the process.
+    #[arg(skip)]
+    command: Option<String>,
+    /// Which heads to train
+    #[arg(long, help_heading = BOTH, value_enum, default_value_t)]
+    head: Heads,
     #[command(flatten)]
     loss: LossArguments,
+    #[command(flatten)]
+    judging: JudgingArguments,
     #[command(flatten)]
     mlp: MlpArguments,
     #[command(flatten)]
@@ -92,6 +98,11 @@ pub struct Arguments {
     #[command(flatten)]
     logistic: LogisticArguments,
 }
+
+/// Groups of options in the help.
+const INPUT: &str = "Input";
+const OUTPUT: &str = "Output";
+const BOTH: &str = "Options of both heads";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Heads {
@@ -103,27 +114,34 @@ enum Heads {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = BOTH)]
+struct LossArguments {
+    /// Weight of a picture in the loss: none, or balanced: inverse to class size
+    #[arg(long, default_value_t, value_parser = one_of::<ClassWeights>(ClassWeights::NAMES))]
+    class_weights: ClassWeights,
+}
+
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Choosing and judging")]
 struct JudgingArguments {
-    /// Choose L2 strength, learning rate and dropout by cross-validation of the training store; with
-    /// --validation also what is read of the codes, unless --pool, --columns or --scale says it: all of them, or their
-    /// means or maxima over height and width; all layers or the last ones; and how they are scaled
+    /// Choose L2 strength, learning rate and dropout by cross-validation of the training store. With --validation also
+    /// choose pooling, layers and scaling of the codes, unless --pool, --columns or --scale is given
     #[arg(long)]
     tune: bool,
-    /// Train on an eighth, a quarter and half of the pictures too, five times each, to tell whether more
+    /// Fit a temperature to out-of-fold logits, so that probabilities match frequencies
+    #[arg(long)]
+    calibrate: bool,
+    /// Number of folds of cross-validation [default: 5]; without --validation the heads are judged in them
+    #[arg(long, value_name = "K", value_parser = positive)]
+    folds: Option<usize>,
+    /// Number of seeds of the MLP, trained in parallel; the network of the first is kept, and the comparison is about
+    /// all. With --folds and without --validation, how often folds are dealt
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().repeats, value_parser = positive)]
+    repeats: usize,
+    /// Train also on an eighth, a quarter and half of the pictures, five times each, to tell whether more
     /// pictures would help
     #[arg(long)]
     learning_curve: bool,
-    /// Fit a temperature to each head's out-of-fold logits, so that its probabilities hold
-    #[arg(long)]
-    calibrate: bool,
-    /// Folds of cross-validation [default: 5]; without --validation the heads are judged in them
-    #[arg(long, value_name = "K", value_parser = positive)]
-    folds: Option<usize>,
-    /// Seeds that the MLP is trained with, in parallel; the first one's network is kept, and the
-    /// comparison speaks of all. With --folds alone, how often folds are dealt
-    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().repeats, value_parser = positive)]
-    repeats: usize,
 }
 
 #[derive(Debug, clap::Args)]
@@ -135,20 +153,20 @@ struct MlpArguments {
     /// Share of hidden units that a training step leaves out
     #[arg(long, value_name = "SHARE", default_value_t = MlpOptions::default().dropout)]
     dropout: f32,
-    /// Passes over the training codes
+    /// Number of epochs, passes over the training codes
     #[arg(long, value_name = "N", default_value_t = MlpOptions::default().epochs, value_parser = positive)]
     epochs: usize,
-    /// Codes in a training step
+    /// Codes per batch
     #[arg(long, value_name = "N", default_value_t = MlpOptions::default().batch_size, value_parser = positive)]
     batch_size: usize,
-    /// Which epoch's weights are kept: the last one's, or those with the smallest loss on pictures
-    /// that are held out of the training store
+    /// Epoch whose weights are kept: the last, or the best: the one with the smallest loss on held-out training
+    /// pictures
     #[arg(long, default_value_t, value_parser = one_of::<Keep>(Keep::NAMES))]
     keep: Keep,
-    /// Stop once the held-out loss has not become smaller for N epochs
+    /// Stop when the held-out loss has not fallen for N epochs
     #[arg(long, value_name = "N", value_parser = positive)]
     patience: Option<usize>,
-    /// Share of each class that --keep best and --patience hold out
+    /// Share of each class held out for --keep best and --patience
     #[arg(long, value_name = "SHARE", default_value_t = MlpOptions::default().hold_out)]
     hold_out: f64,
     /// Share of each label that is spread over all classes
@@ -168,17 +186,17 @@ struct OptimizerArguments {
     /// Learning rate [default: 0.0002 for rmsprop, 0.001 for adam and adamw, 0.01 for sgd]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
-    /// What the learning rate does: nothing; down to 0 along a cosine; down in steps
+    /// Schedule of the learning rate: constant, down to 0 along a cosine, or down in steps
     #[arg(long, default_value_t, value_parser = one_of::<ScheduleKind>(ScheduleKind::NAMES))]
     schedule: ScheduleKind,
-    /// What --schedule step multiplies the learning rate with
+    /// Factor of the learning rate at each step of --schedule step
     #[arg(long, value_name = "FACTOR", default_value_t = Schedule::STEP_FACTOR)]
     step_factor: f64,
     /// Epochs between two steps of --schedule step [default: a third of the epochs]
     #[arg(long, value_name = "N", value_parser = positive)]
     step_every: Option<usize>,
-    /// Share of each weight, times the learning rate, that a step takes away [default: 0.004 for
-    /// adamw, otherwise 0]
+    /// Weight decay: a step subtracts this share of each weight, times the learning rate [default: 0.004 for adamw,
+    /// otherwise 0]
     #[arg(long, value_name = "SHARE")]
     weight_decay: Option<f64>,
     /// Momentum of sgd
@@ -193,18 +211,10 @@ struct OptimizerArguments {
     /// Decay of adam's mean of squared gradients
     #[arg(long, value_name = "SHARE", default_value_t = AdamMeans::default().beta_2)]
     beta_2: f64,
-    /// What rmsprop, adam and adamw add to their divisors
+    /// Number that rmsprop, adam and adamw add to their divisors
     // As text, because a number would be shown as 0.0000001.
     #[arg(long, value_name = "NUMBER", default_value = "1e-7")]
     epsilon: f64,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Options of both heads")]
-struct LossArguments {
-    /// How much a picture counts: the same, or the less the more pictures its class has
-    #[arg(long, default_value_t, value_parser = one_of::<ClassWeights>(ClassWeights::NAMES))]
-    class_weights: ClassWeights,
 }
 
 #[derive(Debug, clap::Args)]
@@ -214,7 +224,7 @@ struct LogisticArguments {
     /// classes 2 / STRENGTH
     #[arg(long, value_name = "STRENGTH", default_value_t = LogisticOptions::default().l2)]
     l2: f64,
-    /// Most iterations of the solver: passes over the codes, where there are more than fit memory
+    /// Largest number of iterations of the solver; each is a pass over the codes if they do not fit in memory
     #[arg(long, value_name = "N", default_value_t = LogisticOptions::default().max_iterations, value_parser = at_least_one)]
     max_iterations: u64,
 }
@@ -342,6 +352,12 @@ impl Arguments {
             }
             Heads::Both => vec![mlp, logistic],
         }
+    }
+
+    /// Whether it says on which pictures the heads are judged: those of a validation store, or folds of the training
+    /// store.
+    pub fn says_where_to_judge(&self) -> bool {
+        self.validation.is_some() || self.judging.folds.is_some()
     }
 
     /// A store with what heads are to read of its codes.

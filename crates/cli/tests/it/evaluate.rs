@@ -82,14 +82,14 @@ fn head_lists_how_often_it_was_judged_and_on_what() {
     };
     let first = evaluate(&place, &["validation"]).assert().success();
     first.stdout(said(
-        "1 evaluation of this HEAD; the pictures of the last one were judged once\n",
+        "1 evaluation of this HEAD; this store was judged for the first time\n",
     ));
     of_report("Once");
     let again = evaluate(&place, &["validation", "--private"])
         .assert()
         .success();
     again.stdout(said(
-        "2 evaluations of this HEAD; the pictures of the last one were judged 2 times\n",
+        "2 evaluations of this HEAD; this store was judged 2 times\n",
     ));
     of_report("2 times");
     let mut table = csv::Reader::from_path(place.path("head/evaluations.csv")).unwrap();
@@ -111,7 +111,7 @@ fn head_lists_how_often_it_was_judged_and_on_what() {
     );
     let again = evaluate(&place, &["validation"]).assert().success();
     again.stdout(said(
-        "3 evaluations of this HEAD, 2 of them of heads that were in its place before; the pictures of the last one were judged 3 times\n",
+        "3 evaluations of this HEAD, 2 of them of heads that were in its place before; this store was judged 3 times\n",
     ));
 }
 

@@ -269,7 +269,7 @@ fn pictures_that_cannot_be_read_are_listed_and_the_rest_goes_on() {
             "could not be used: 2 (store/failures.csv)",
         ))
         .stdout(predicate::str::contains(
-            "passed over, not pictures by their endings: 1",
+            "passed over, not pictures by their endings: 1 .txt",
         ));
     let failures = fs::read_to_string(place.path().join("store/failures.csv")).unwrap();
     let lines: Vec<_> = failures.lines().collect();

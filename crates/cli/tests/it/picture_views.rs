@@ -224,7 +224,8 @@ fn a_head_judges_by_its_views_in_training_and_ever_after() {
     for store in ["validation-store", "validation-alone"] {
         let judged = run(&place, &format!("evaluate head {store}"));
         assert!(
-            judged.contains("20 validation pictures") && !judged.contains("views flips"),
+            judged.contains(&format!("20 pictures of {store}; the heads learned from "))
+                && !judged.contains("views flips"),
             "{judged}"
         );
     }

@@ -329,7 +329,7 @@ fn the_exit_code_is_1_where_no_picture_could_be_used() {
         .assert()
         .code(1)
         .stderr(predicate::str::contains(
-            "none of the 2 pictures could be used; the first, bad.jpg",
+            "none of the 2 pictures could be used\n",
         ));
     let document = predict(&place, &["bad.jpg", "--format", "json"])
         .assert()
@@ -338,6 +338,24 @@ fn the_exit_code_is_1_where_no_picture_could_be_used() {
         .clone();
     let document: serde_json::Value = serde_json::from_slice(&document.stdout).unwrap();
     assert_eq!(document["pictures"][0]["path"], "bad.jpg");
+}
+
+#[test]
+fn a_picture_that_is_not_there_is_told_once_and_before_the_trunk_is_loaded() {
+    let Some(place) = place() else { return };
+    let told = predict(&place, &["gone.jpg"]).assert().code(1);
+    let told = String::from_utf8(told.get_output().stderr.clone()).unwrap();
+    assert!(
+        told.starts_with("error: the only picture, gone.jpg, could not be used: "),
+        "{told}"
+    );
+    assert_eq!(told.matches("gone.jpg").count(), 1, "{told}");
+    predict(&place, &["gone.jpg", "away.jpg"])
+        .assert()
+        .code(1)
+        .stderr(predicate::str::starts_with(
+            "error: none of the 2 pictures could be used; the first, gone.jpg: ",
+        ));
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_sections_come_in_the_order_in_which_they_are_asked_about() {
     let places = [
         "Not decided: the MLP's accuracy minus the logistic regression's is 0.0 points, 95% from \u{2212}23.1 to +23.1 (p = 1.000).",
         "McNemar's mid-p",
-        "These 10 pictures could have shown a difference of",
+        "So few pictures show a difference of",
         "id=\"curves\"",
         "aria-label=\"Loss by epoch\"",
         "aria-label=\"Accuracy by epoch\"",

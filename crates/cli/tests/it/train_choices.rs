@@ -324,7 +324,9 @@ fn a_store_is_judged_by_another_or_in_folds() {
         .command(&[])
         .assert()
         .code(2)
-        .stderr(predicate::str::contains("--validation"));
+        .stderr(predicate::str::contains(
+            "give --validation STORE, or --folds 5 to judge them on the training store",
+        ));
     place
         .command(&["--folds", "1"])
         .assert()
@@ -442,6 +444,13 @@ fn the_training_store_recommends_the_head_that_predict_takes() {
             "predict and export take the logistic regression, the simplest",
         ));
     assert!(head_json().contains("\"recommended\": \"logistic\""));
+    place
+        .command(&["--validation", "validation", "--head", "mlp"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains(
+            "predict and export take the MLP, the only head.",
+        ));
     place.command(&["--folds", "3"]).assert().success();
     let recommended = place.metrics()["recommended"].clone();
     let losses = recommended["log_losses"].as_array().unwrap();

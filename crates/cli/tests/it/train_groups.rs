@@ -74,6 +74,17 @@ fn copies_that_are_said_to_belong_together_teach_nothing() {
         .success();
     run.stdout(predicate::str::contains(
         "120 training pictures in 12 groups",
+    ))
+    .stderr(predicate::str::contains(
+        "train: 12 groups, 12 of them with pictures of several classes",
+    ));
+    let nothing = ["--group-by", "plant([0-9]+)"];
+    let run = place
+        .command(&[&folds[..], &nothing].concat())
+        .assert()
+        .success();
+    run.stderr(predicate::str::contains(
+        "warning: --group-by 'plant([0-9]+)' matches no picture of train, such as 0.jpg",
     ));
     let wrong = ["--groups", "absent.csv"];
     let run = place

@@ -230,12 +230,12 @@ fn without_tune_it_is_told_where_means_do_better_and_nothing_is_changed() {
         write_store(&place.path().join(name), 80, seed);
     }
     let train = "train-head --train train --validation validation --head logistic";
-    let note = "note: the means of the codes do better";
+    let note = "note: averaging the codes over height and width does better in folds (log loss ";
     cnn_codes(place.path(), &format!("{train} --out told"))
         .assert()
         .success()
         .stderr(
-            predicate::str::contains(note).and(predicate::str::contains("--pool avg takes them")),
+            predicate::str::contains(note).and(predicate::str::contains("; train with --pool avg")),
         );
     let head = fs::read_to_string(place.path().join("told/head.json")).unwrap();
     assert!(head.contains("\"pool\": \"none\""), "{head}");

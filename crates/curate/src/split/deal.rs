@@ -6,6 +6,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{Grouping, Part, Shares, SplitError};
 use cnn_codes::dataset::Pictures;
+use cnn_codes::messages::count;
 
 /// Pictures that go to the same part.
 struct Unit {
@@ -182,7 +183,7 @@ impl<'a> Dealing<'a> {
             let n_groups: usize = self.n_units[class].iter().sum();
             let n = self.class_sizes[class];
             let groups = if n_groups < n {
-                format!(" in {n_groups} groups")
+                format!(" in {}", count(n_groups, "group", "groups"))
             } else {
                 String::new()
             };
@@ -327,7 +328,7 @@ mod tests {
         let error = dealt(&pictures, Some("y-"), (0.8, None, None), 0).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "too few to have one in each of 2 parts: '1' (5 pictures in 1 groups), \
+            "too few to have one in each of 2 parts: '1' (5 pictures in 1 group), \
              '2' (1 pictures); add pictures, or move these classes away"
         );
     }

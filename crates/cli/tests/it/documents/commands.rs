@@ -95,12 +95,13 @@ fn groups(verb: &Command) -> Vec<(String, Vec<&Arg>)> {
 fn row(argument: &Arg) -> String {
     let help = argument.get_long_help().or(argument.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
-    let (mut help, mut default) = without_default(&help.replace('\n', " "));
+    let (help, mut default) = without("default", &help.replace('\n', " "));
+    let (mut help, variable) = without("env", &help);
     if argument.get_action().takes_values() {
         help += &values(argument);
     }
-    if let Some(variable) = argument.get_env() {
-        write!(help, ". Environment: `{}`", variable.to_string_lossy()).unwrap();
+    if !variable.is_empty() {
+        write!(help, ". Environment: `{variable}`").unwrap();
     }
     let defaults = argument.get_default_values().iter();
     let defaults: Vec<_> = defaults.map(|value| value.to_string_lossy()).collect();
@@ -138,13 +139,13 @@ fn values(argument: &Arg) -> String {
     meant
 }
 
-/// A help text, and the default that it names at its end in brackets, as in `Threads [default: all]`.
-fn without_default(help: &str) -> (String, String) {
-    let bracketed = Regex::new(r"\s*\[default: ([^\]]*)\]").unwrap();
-    let default = bracketed
+/// A help text, and what it names at its end in brackets behind a word, as in `Threads [default: all]`.
+fn without(word: &str, help: &str) -> (String, String) {
+    let bracketed = Regex::new(&format!(r"\s*\[{word}: ([^\]]*)\]")).unwrap();
+    let named = bracketed
         .captures(help)
         .map_or("", |found| found.get(1).unwrap().as_str());
-    (bracketed.replace(help, "").into_owned(), default.to_owned())
+    (bracketed.replace(help, "").into_owned(), named.to_owned())
 }
 
 /// The lines under `Examples:` as a block of code.
