@@ -143,6 +143,16 @@ def test_remarks_are_warnings_and_news_is_none(train, validation, tmp_path, recw
         cnn_codes.train(train, validation, out=tmp_path / "head", head="nearest-centroid", folds=4)
 
 
+def test_bars_are_for_terminals_and_notebooks(monkeypatch):
+    from cnn_codes._progress import Listener, shows_bars
+
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    for is_terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+        assert shows_bars() is is_terminal
+    assert Listener()._tqdm is None
+
+
 LONG = """
 import pathlib, sys
 import cnn_codes

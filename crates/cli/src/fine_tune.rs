@@ -92,7 +92,7 @@ struct TuneArguments {
     /// Strengths of L2 regularisation towards the published weights (L2-SP) to try
     #[arg(long, value_name = "PULL,...", value_delimiter = ',', default_values_t = TuneOptions::default().pulls)]
     pulls: Vec<f32>,
-    /// Shares of tuned weights to try when averaging with the published ones (WiSE-FT)
+    /// Shares of tuned weights to try when averaging with the published ones (WiSE-FT); 1 is the tuned weights alone
     #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_values_t = TuneOptions::default().mixtures)]
     mixtures: Vec<f32>,
     /// Number of folds in which settings are chosen

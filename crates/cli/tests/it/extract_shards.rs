@@ -30,7 +30,7 @@ fn shards_in_any_order_give_the_rows_of_one_run() {
     assert_eq!(end(shard("1/4")).1, Some(0));
     let missing = open().unwrap_err().to_string();
     assert!(
-        missing.contains("1 of its 4 parts are missing or unfinished: 2/4"),
+        missing.contains("1 of its 4 parts is missing or unfinished: 2/4"),
         "{missing}"
     );
     let (said, code) = end(shard("2/4"));

@@ -187,7 +187,8 @@ impl<'a> Dealing<'a> {
             } else {
                 String::new()
             };
-            format!("'{}' ({n} pictures{groups})", names[class])
+            let pictures = count(n, "picture", "pictures");
+            format!("'{}' ({pictures}{groups})", names[class])
         };
         let classes: Vec<_> = (0..names.len()).filter(lacks).map(described).collect();
         if classes.is_empty() {
@@ -328,8 +329,8 @@ mod tests {
         let error = dealt(&pictures, Some("y-"), (0.8, None, None), 0).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "too few to have one in each of 2 parts: '1' (5 pictures in 1 group), \
-             '2' (1 pictures); add pictures, or move these classes away"
+            "too few pictures for 2 parts: '1' (5 pictures in 1 group), \
+             '2' (1 picture); add pictures, or move these classes away"
         );
     }
 
