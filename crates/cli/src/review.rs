@@ -121,7 +121,7 @@ async fn listen(port: u16, session: Arc<Session>, stop: &Stop) -> anyhow::Result
     let address = listener.local_addr().context("cannot tell the port")?;
     let token = Token::random()?;
     say(&format!(
-        "your decisions are written to {}; press Ctrl-C to end",
+        "decisions are saved in {}; Ctrl-C stops",
         shown(session.relabel())
     ));
     // Behind the #, so that the token is in no request's address, and in no log.

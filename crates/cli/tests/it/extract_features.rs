@@ -271,6 +271,14 @@ fn pictures_that_cannot_be_read_are_listed_and_the_rest_goes_on() {
         .stdout(predicate::str::contains(
             "passed over, not pictures by their endings: 1 .txt",
         ));
+    place
+        .extract()
+        .arg("--dry-run")
+        .assert()
+        .success()
+        .stdout(predicate::str::contains(
+            "passed over, not pictures by their endings: 1 .txt\n",
+        ));
     let failures = fs::read_to_string(place.path().join("store/failures.csv")).unwrap();
     let lines: Vec<_> = failures.lines().collect();
     assert_eq!(lines.len(), 3, "{failures}");
