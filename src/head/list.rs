@@ -1,5 +1,6 @@
 //! The list of heads. To add one, write its file, in which its model implements
-//! [`Head`](super::Head), and add a line here.
+//! [`Head`](super::Head), and add a line here. `train-head --head` has a list of its own, `Heads` in
+//! crates/cli/src/train_head/arguments.rs; CONTRIBUTING.md names the other places.
 
 /// Expands the macro `$then` with a line for each head, in the order in which heads are trained, told
 /// of, and meant where none is named.
