@@ -1,5 +1,6 @@
 //! The list of heads. To add one, write a file in which its model implements [`Head`](super::Head),
-//! and add a line here.
+//! and add a line here. `train-head --head` has a list of its own, `Heads` in
+//! crates/cli/src/train_head/arguments.rs; CONTRIBUTING.md names the other places.
 
 /// Expands the macro `$then` with a line for each head. Heads are trained, reported and chosen by
 /// default in this order.

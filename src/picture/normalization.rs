@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::recipe::Recipe;
+
 /// (x - mean) / deviation for each colour, on levels from 0 to 255, rounded to float32 after each
 /// step.
 ///
@@ -31,8 +33,9 @@ pub struct Normalization {
 /// A text is not a [`Normalization`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{given}' is no recipe: it must be caffe, rescale, torch, tf, none, or a formula such as (rgb - 127) / 128 \
-     or (bgr - [103.5, 116.3, 123.7]) / [57.4, 57.1, 58.4]"
+    "'{given}' is no recipe: it must be {}, or a formula such as (rgb - 127) / 128 \
+     or (bgr - [103.5, 116.3, 123.7]) / [57.4, 57.1, 58.4]",
+    Recipe::NAMES.join(", ")
 )]
 pub struct NotANormalization {
     given: String,

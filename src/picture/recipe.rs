@@ -32,10 +32,11 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    /// The names of the recipes that have one.
+    /// The names of the recipes that have one. The help of `--recipe` and docs/trunks.md list them too.
     pub const NAMES: &'static [&'static str] = &["caffe", "rescale", "torch", "tf", "none"];
 
-    const NAMED: [Self; 5] = [
+    /// Those that have a name, in the order of the names.
+    const NAMED: [Self; Self::NAMES.len()] = [
         Self::Caffe,
         Self::Rescale,
         Self::Torch,

@@ -152,7 +152,11 @@ fn every_byte_becomes_numpys_float_in_every_recipe_and_layout() {
     let levels = picture("levels.png");
     assert_eq!(levels.dimensions(), (256, 1));
     for name in Recipe::NAMES {
-        let bytes = fs::read(fixture(&format!("levels_{name}.f32"))).unwrap();
+        let path = fixture(&format!("levels_{name}.f32"));
+        let bytes = fs::read(&path).unwrap_or_else(|error| {
+            let path = path.display();
+            panic!("{path}: {error}; `recipes` in tests/fixtures/make_picture_fixtures.py makes it")
+        });
         let (bytes, _) = bytes.as_chunks::<4>();
         let expected: Vec<f32> = bytes
             .iter()

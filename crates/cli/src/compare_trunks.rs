@@ -53,7 +53,7 @@ pub struct Arguments {
     #[arg(long, value_name = "K", default_value_t = TrainOptions::default().folds, value_parser = positive)]
     folds: usize,
     /// Seed of the folds
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = TrainOptions::default().seed)]
     seed: u64,
     /// Threads for decoding and for the trunks, at most 1024 [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = super::numbers::threads)]

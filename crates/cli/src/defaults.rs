@@ -4,11 +4,12 @@ use std::fmt::Debug;
 
 use clap::{CommandFactory, Parser};
 use cnn_codes::extract::ExtractOptions;
-use cnn_codes::head::HeadOptions;
 use cnn_codes::head::logistic::LogisticOptions;
 use cnn_codes::head::mlp::MlpOptions;
 use cnn_codes::head::optimizer::{OptimizerKind, OptimizerOptions, ScheduleKind};
+use cnn_codes::head::{HeadKind, HeadOptions};
 use cnn_codes::model::{ModelCard, TrunkOptions};
+use cnn_codes::picture::Recipe;
 use cnn_codes::train::{Told, TrainOptions};
 use cnn_codes::tune::TuneOptions;
 use cnn_codes_curate::check::CheckOptions;
@@ -17,14 +18,13 @@ use cnn_codes_curate::split::SplitOptions;
 
 use crate::{Arguments, Verb, check, default_threads, download, extract_features, predict, split};
 
-/// Options with a default of their own in the text of the help, of each verb: all of them are looked at
-/// below, or are about what is printed.
-const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
+/// Options with a default of their own in the text of the help, of each verb that has some, besides `--format`: all of
+/// them are looked at below, or take the library's constant.
+const WITH_DEFAULTS: [(&str, &[&str]); 11] = [
     (
         "train-head",
         &[
             "head",
-            "format",
             "repeats",
             "class_weights",
             "hidden",
@@ -58,7 +58,6 @@ const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
             "device",
             "kernels",
             "checkpoint_every",
-            "format",
             "max_pixels",
         ],
     ),
@@ -81,7 +80,6 @@ const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
     (
         "fine-tune",
         &[
-            "format",
             "optimizer",
             "rates",
             "pulls",
@@ -100,8 +98,8 @@ const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("review", &["next", "port"]),
-    ("check", &["min_side", "max_aspect", "max_pixels", "format"]),
-    ("split", &["train", "seed", "format"]),
+    ("check", &["min_side", "max_aspect", "max_pixels"]),
+    ("split", &["train", "seed"]),
     (
         "download",
         &[
@@ -115,9 +113,10 @@ const WITH_DEFAULTS: [(&str, &[&str]); 9] = [
             "max_redirects",
             "user_agent",
             "placeholder_at",
-            "format",
         ],
     ),
+    ("compare-trunks", &["folds", "seed"]),
+    ("export", &["device"]),
 ];
 
 /// A command line of these words.
@@ -151,19 +150,57 @@ fn train_options(words: &str) -> TrainOptions {
 #[test]
 fn no_option_has_a_default_that_is_not_looked_at_here() {
     let command = Arguments::command();
-    for (verb, expected) in WITH_DEFAULTS {
-        let verb = command.find_subcommand(verb).unwrap();
+    for verb in command.get_subcommands() {
+        let listed = WITH_DEFAULTS.iter().find(|row| row.0 == verb.get_name());
         let mut found: Vec<_> = verb
             .get_arguments()
             .filter(|argument| argument.get_action().takes_values())
             .filter(|argument| !argument.get_default_values().is_empty())
             .map(|argument| argument.get_id().to_string())
+            .filter(|name| name != "format")
             .collect();
-        let mut expected = expected.to_vec();
+        let mut expected = listed.map_or(vec![], |row| row.1.to_vec());
         found.sort();
         expected.sort_unstable();
-        assert_eq!(found, expected, "{}", verb.get_name());
+        assert_eq!(
+            found,
+            expected,
+            "{}: compare a new default with the library's in a test of crates/cli/src/defaults.rs, and list it in \
+             WITH_DEFAULTS there",
+            verb.get_name()
+        );
     }
+}
+
+#[test]
+fn train_head_trains_each_head_that_there_is() {
+    for name in HeadKind::NAMES {
+        let line = format!("cnn-codes train-head --train a --validation b --out c --head {name}");
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|error| {
+            panic!("crates/cli/src/train_head/arguments.rs: add {name} to `Heads`; {error}")
+        });
+        let Verb::TrainHead(arguments) = arguments.verb else {
+            panic!("{line}")
+        };
+        let heads = arguments.options().heads;
+        let kinds: Vec<_> = heads.iter().map(|head| head.kind().name()).collect();
+        assert_eq!(kinds, [*name]);
+    }
+}
+
+#[test]
+fn the_help_of_recipe_names_each_recipe() {
+    let command = Arguments::command();
+    let verb = command.find_subcommand("extract-features").unwrap();
+    let recipe = verb
+        .get_arguments()
+        .find(|argument| argument.get_id() == "recipe");
+    let help = recipe.unwrap().get_help().unwrap().to_string();
+    let names = Recipe::NAMES.join(", ");
+    assert!(
+        help.contains(&names),
+        "crates/cli/src/extract_features.rs: name {names} in the help of --recipe"
+    );
 }
 
 #[test]
@@ -203,13 +240,9 @@ fn fine_tune_does_what_the_library_does() {
 
 #[test]
 fn the_seed_of_train_head_moves_the_folds_whatever_the_head() {
-    for words in [
-        "",
-        " --head mlp",
-        " --head logistic",
-        " --head nearest-centroid",
-    ] {
-        assert_eq!(train_options(&format!("{words} --seed 7")).seed, 7);
+    assert_eq!(train_options(" --seed 7").seed, 7);
+    for name in HeadKind::NAMES {
+        assert_eq!(train_options(&format!(" --head {name} --seed 7")).seed, 7);
     }
 }
 

@@ -140,14 +140,18 @@ pub fn vgg16() -> Option<PathBuf> {
     None
 }
 
-/// A program of `examples/`, which cargo builds beside the tests.
+/// A program of `examples/`, which cargo builds beside the tests unless it is told which tests to build.
 pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let built = test.ancestors().nth(2).unwrap().join("examples");
     let program = built
         .join(name)
         .with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(program.exists(), "{} is not built", program.display());
+    assert!(
+        program.exists(),
+        "{} is not built; `cargo build --package cnn-codes --example {name}` builds it",
+        program.display()
+    );
     Command::new(program)
 }
 

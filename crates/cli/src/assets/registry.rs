@@ -139,7 +139,8 @@ impl TrunkPin {
     /// Never: a test reads all of them.
     #[must_use]
     pub fn card(&self) -> ModelCard {
-        ModelCard::built_in(self.name).expect("each trunk that can be fetched has a card")
+        ModelCard::built_in(self.name)
+            .unwrap_or_else(|| panic!("src/model/card/built_in.rs lacks the card of {}", self.name))
     }
 
     /// The model that the card describes, made of the wheel's file.
