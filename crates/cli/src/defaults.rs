@@ -115,7 +115,7 @@ const WITH_DEFAULTS: [(&str, &[&str]); 11] = [
             "placeholder_at",
         ],
     ),
-    ("compare-trunks", &["folds", "seed"]),
+    ("compare-trunks", &["folds", "max_pixels", "seed"]),
     ("export", &["device"]),
 ];
 
