@@ -61,10 +61,7 @@ const WITH_DEFAULTS: [(&str, &[&str]); 11] = [
             "max_pixels",
         ],
     ),
-    (
-        "predict",
-        &["top_k", "format", "device", "kernels", "max_pixels"],
-    ),
+    ("predict", &["top_k", "device", "kernels", "max_pixels"]),
     (
         "serve",
         &[
