@@ -34,7 +34,7 @@ def processor():
     told = pathlib.Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.*)", told)[1].strip()
     widest = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in told), "no AVX2")
-    return f"{os.cpu_count()}-core {model}, {widest}"
+    return f"{model}, {os.cpu_count()} cores, {widest}"
 
 
 def bench(name, *arguments, package=None, features=None, python=None):
