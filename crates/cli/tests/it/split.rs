@@ -184,7 +184,7 @@ fn a_class_that_is_too_small_is_named_and_nothing_is_left() {
         .unwrap();
     split(folder.path(), "out", &[])
         .code(1)
-        .stderr(predicates::str::contains("'rare' (1 pictures)"));
+        .stderr(predicates::str::contains("'rare' (1 picture)"));
     assert_eq!(names(folder.path()), ["images".to_owned()].into());
 }
 
