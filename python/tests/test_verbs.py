@@ -154,7 +154,9 @@ def test_bars_are_for_terminals_and_notebooks(monkeypatch):
 
 
 LONG = """
-import pathlib, sys
+import pathlib, signal, sys
+# A shell that starts the tests in the background ignores SIGINT, and its children do.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import cnn_codes
 files = [str(file) for file in sorted(pathlib.Path(sys.argv[1]).rglob("*.jpg"))]
 print("begun", flush=True)

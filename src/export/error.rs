@@ -91,7 +91,7 @@ pub enum ExportError {
         source: io::Error,
     },
     /// None of the pictures for the check is usable.
-    #[error("none of the {n} pictures to check on can be used, the first one because: {first}")]
+    #[error("not one picture of {n} to check on can be used, the first one because: {first}")]
     NothingUsable {
         /// How many there are.
         n: usize,
