@@ -14,8 +14,8 @@
 //! [`extract`](mod@extract) turns pictures into a store, [`train`](mod@train) turns stores into
 //! evaluated heads, and [`predict`] turns a HEAD and pictures into probabilities.
 //!
-//! Shapes used everywhere: N pictures (rows, in sorted path order), H x W pixels, C = 3 channels in
-//! RGB order, D features in a flattened code (7 * 7 * 512 = 25,088 for VGG16 at 224 x 224), K
+//! Shapes used everywhere: N pictures (rows, in the order of the input; folders are sorted by path),
+//! V views of a picture, H x W pixels, C = 3 channels in RGB order, D features in a flattened code (7 * 7 * 512 = 25,088 for VGG16 at 224 x 224), K
 //! classes. Arrays are in C order; codes have their channels last, as in Keras.
 //!
 //! # Example

@@ -1,11 +1,12 @@
 //! The store: a directory of codes, and the only link between extraction and training.
 //!
 //! ```text
-//! codes.npy       float32 or float16, C order, (N, 7, 7, 512), or (N, 512) when pooled
+//! codes.npy       float32 or float16, C order, (N, 7, 7, 512), or (N, 512) when pooled; with V views
+//!                 of each picture (N, V, ...)
 //! labels.npy      int64 (N,): class indices, classes in alphabetical order; for labelled pictures
-//! images.csv      row, path, label, width, height, blake3
+//! images.csv      row, path, label, width, height, blake3, and group where there are groups
 //! failures.csv    path, error
-//! store.json      format, trunk, recipe, resize, decoder, output, dtype, pooling, classes, counts
+//! store.json      format, trunk, recipe, resize, decoder, output, dtype, views, pooling, classes, counts
 //! ```
 //!
 //! [`StoreWriter`] fills a [`Draft`](crate::files::Draft) and publishes it whole. It keeps a
