@@ -84,28 +84,17 @@ pub fn fine_tune(
     };
     let (setting, epochs, mixture) = (chosen.setting, chosen.epochs, chosen.mixture);
     let rows: Vec<_> = (0..data.labels.len()).collect();
-    let mut run = Run::new(
-        &data,
-        tail.clone(),
-        frozen.network.clone(),
-        setting,
-        options,
-        &rows,
-    );
+    let begun = || {
+        let (tail, network) = (tail.clone(), frozen.network.clone());
+        Run::new(&data, tail, network, setting, options, &rows)
+    };
+    let mut run = begun();
     watch.stage("tuning on all pictures: epoch", epochs);
     let stopped = match run.go_on(&checkpoint, "all", epochs, watch, |_| Ok(())) {
         Err(TuneError::Stopped { .. }) => {
             // Without the steps of an unfinished epoch.
-            let mut epochs_done = Run::new(
-                &data,
-                tail.clone(),
-                frozen.network.clone(),
-                setting,
-                options,
-                &rows,
-            );
-            checkpoint.restore("all", &mut epochs_done)?;
-            run = epochs_done;
+            run = begun();
+            checkpoint.restore("all", &mut run)?;
             Some(StoppedAfter {
                 epochs: run.epoch,
                 of: epochs,
